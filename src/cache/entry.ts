@@ -1,0 +1,97 @@
+/**
+ * A stored record with its cache facts, as the rules of this folder see it. The store implements
+ * `Entry` as a view over bytes (nothing is decoded before it is asked for); tests implement it as
+ * a plain object.
+ *
+ * Invariants: `isFresh ⇔ now < freshUntil`; an instant that does not apply is `NEVER` (no such
+ * permission) or `FOREVER` (no bound).
+ */
+import type {
+  DurationMs,
+  EntityTag,
+  EpochMs,
+  NodeId,
+  RecordId,
+  RecordVersion,
+  Sequence,
+} from '../base/brands.ts';
+
+/** No such permission: before every instant. */
+export const NEVER = 0 as EpochMs;
+/** No bound: after every instant. A finite number, so that it survives every codec. */
+export const FOREVER = Number.MAX_SAFE_INTEGER as EpochMs;
+
+/**
+ * What an entry stands for: a `record` (or page); the origin's word that there is none (`negative`);
+ * a `pass` marker, which says that replies for this key cannot be shared (hit-for-miss); a
+ * `tombstone`, which remembers a delete until its retention ends.
+ */
+export type EntryKind = 'record' | 'negative' | 'pass' | 'tombstone';
+
+/** What `decide` looks at. */
+export interface EntryFacts {
+  readonly kind: EntryKind;
+  /** HTTP status of the stored response: 200 for records. */
+  readonly status: number;
+  readonly version: RecordVersion;
+  readonly author: NodeId;
+  /** The sequence when the entry's fetch began, or at which its write committed. */
+  readonly stamp: Sequence;
+  /** When the response was received or the write committed. */
+  readonly storedAt: EpochMs;
+  /** Corrected initial age [RFC9111 §4.2.3]; 0 for records made here. */
+  readonly initialAge: DurationMs;
+  readonly freshUntil: EpochMs;
+  /** End of the permission to serve stale while a refresh runs [RFC5861 §3]; `NEVER` when none. */
+  readonly staleWhileRevalidateUntil: EpochMs;
+  /** End of the permission to serve stale when the origin fails [RFC5861 §4]; `NEVER` when none. */
+  readonly staleIfErrorUntil: EpochMs;
+  readonly evictAt: EpochMs;
+  /** The stored response said `no-cache` [RFC9111 §5.2.2.4]. */
+  readonly mustValidate: boolean;
+  /** `must-revalidate`, or `proxy-revalidate` / `s-maxage` for a shared cache [RFC9111 §4.2.4]. */
+  readonly staleForbidden: boolean;
+}
+
+/** The part of an entry that is decoded only when somebody asks for it. */
+export interface EntryMeta {
+  /** Media type when it is not `application/json`. */
+  readonly contentType?: string | undefined;
+  /** The origin's `Last-Modified`. */
+  readonly lastModified?: EpochMs | undefined;
+  /** The origin's entity tag as it came, weak ones too: what a revalidation sends back. */
+  readonly originTag?: EntityTag | undefined;
+  /** Names by which this entry is invalidated together with others [RFC9875]. */
+  readonly groups?: readonly string[] | undefined;
+  /** Stored response header fields (page caches). */
+  readonly headers?: readonly (readonly [string, string])[] | undefined;
+  /** The whole key of an entry which is stored under a hash of it. */
+  readonly fullKey?: string | undefined;
+  /** Normalised values of the request fields named by `Vary`. */
+  readonly variant?: Readonly<Record<string, string>> | undefined;
+  /** Attribute → version of its last patch since the last full put. */
+  readonly fields?: Readonly<Record<string, RecordVersion>> | undefined;
+  /** Attribute → author → sum of its increments since the last full put. */
+  readonly counters?: Readonly<Record<string, Readonly<Record<string, number>>>> | undefined;
+  /** Attribute → values under which this entry stands in that attribute's index. */
+  readonly indexed?: IndexedValues | undefined;
+}
+
+/** What an index can hold for an attribute; `null` is indexed too. */
+export type IndexValue = string | number | boolean | null;
+export type IndexedValues = Readonly<Record<string, readonly IndexValue[]>>;
+
+export interface Entry extends EntryFacts {
+  readonly id: RecordId;
+  /** Strong: a hash of the body's bytes, or the origin's own strong tag. */
+  readonly entityTag: EntityTag;
+  readonly lastModified: EpochMs;
+  readonly meta: EntryMeta;
+  /**
+   * The bytes a `GET` answers. A view which is valid only inside the `withEntry` callback that
+   * handed the entry out; an entry that must live longer is `retain`ed first.
+   */
+  readonly body: Uint8Array;
+  /** A copy which owns its bytes; an entry which already owns them returns itself. */
+  retain(): Entry;
+}

@@ -1,0 +1,62 @@
+/**
+ * Every limit of the node: name, unit, default. A limit that is configurable appears in
+ * `millrace.yaml` under `limits` by this name; the counters in `millrace_limits_hit_total` use it too.
+ */
+export const LIMITS = {
+  /** Request body of a record write, bytes. */
+  requestBodyBytesMax: 1024 * 1024,
+  /** Request head, bytes (node engine; uWS has its own). */
+  headBytesMax: 16 * 1024,
+  /** Path and query, bytes. */
+  urlBytesMax: 8 * 1024,
+  /** Idle time of an HTTP connection, seconds. */
+  idleTimeoutSeconds: 60,
+  /** Open connections of the app port, a thread. */
+  connectionsMax: 20_000,
+  /** One WebSocket message from a client, bytes. */
+  messageBytesMax: 1024 * 1024,
+  /** Unsent bytes of one socket before it is treated as slow. */
+  socketBufferBytesMax: 1024 * 1024,
+  /** Nesting of a JSON body. */
+  jsonDepthMax: 64,
+  /** Rows of one collection answer when the request gives no limit. */
+  collectionRowsDefault: 1_000,
+  collectionRowsMax: 10_000,
+  /** Longest record key, bytes: 414 above. */
+  recordKeyBytesMax: 1978,
+  /** Subscriptions of one connection. */
+  subscriptionsPerConnectionMax: 1_000,
+  /** Changes replayed to a resuming subscriber before it is told `reset`. */
+  replayEntriesMax: 100_000,
+  /** Changes read from the log at a time. */
+  changeBatchMax: 256,
+  /** Shared before/after ring, bytes. */
+  changeRingBytes: 32 * 1024 * 1024,
+  /** Change log: age in days, bytes and entries, whichever is reached first. */
+  logDaysMax: 3,
+  logBytesMax: 1024 * 1024 * 1024,
+  logEntriesMax: 10_000_000,
+  /** Invalidation scopes held in shared memory. */
+  scopesMax: 65_536,
+  /** Write queue: age in milliseconds and bytes. */
+  writeQueueAgeMsMax: 5_000,
+  writeQueueBytesMax: 64 * 1024 * 1024,
+  /** Operations of one commit. */
+  commitOpsMax: 4_096,
+  /** Bodies above this are kept apart from their entry, bytes. */
+  inlineBodyBytesMax: 64 * 1024,
+  /** Free disk: below the soft mark fills stop, below the hard mark writes are answered 507. */
+  diskSoftFreeBytes: 512 * 1024 * 1024,
+  diskHardFreeBytes: 128 * 1024 * 1024,
+  /** Longest read transaction, milliseconds. */
+  readTransactionMsMax: 50,
+  /** Entries popped from the expiry index at a time, and the time for it in milliseconds. */
+  expiryBatchMax: 1_000,
+  expiryBudgetMs: 10,
+  /** Clients waiting for one fetch. */
+  waitersMax: 10_000,
+  /** Time for a graceful stop, milliseconds. */
+  drainMsMax: 8_000,
+} as const;
+
+export type LimitName = keyof typeof LIMITS;

@@ -1,0 +1,142 @@
+/**
+ * The HTTP port: what the protocols see of the engine below, whichever it is. Two adapters (`uws`
+ * and `node`) implement it and run the same conformance suite (`test/conformance/http/`).
+ *
+ * Rules for callers: a handler must reply, stream, or return a promise that ends in one of them; an
+ * exception or rejection is answered with a 500 problem document by the adapter. After `aborted`
+ * every call is harmless. Header names are written in lower case; values with CR, LF or NUL are
+ * refused by the adapter with an assertion, never sent.
+ */
+
+export type HttpEngine = 'uws' | 'node';
+
+/** What a request looked like; copied at once, so it may be kept across awaits. */
+export interface HttpRequest {
+  /** Upper case. */
+  readonly method: string;
+  /** Raw, still percent-encoded, beginning with '/'. */
+  readonly path: string;
+  /** Raw, without '?'; '' when there is none. */
+  readonly query: string;
+  /** Value of a field by its lower-case name; several lines are joined by ', '. */
+  header(name: string): string | undefined;
+  headers(): Iterable<readonly [string, string]>;
+  /** Textual address of the peer on the socket. */
+  readonly remoteAddress: string;
+}
+
+/** Flat list: name, value, name, value. Flat because the hot path writes eight of them. */
+export type HeaderList = readonly string[];
+
+export interface BodyWriter {
+  /** Queues a chunk (copied if it must wait); false means: wait for `drained` before the next. */
+  write(chunk: Uint8Array | string): boolean;
+  /** Resolves when there is room again, or when the client has gone. */
+  drained(): Promise<void>;
+  end(chunk?: Uint8Array | string): void;
+  /** Cuts the connection: the client sees an incomplete body. */
+  destroy(): void;
+  /** Bytes accepted and not yet handed to the kernel. */
+  readonly bufferedBytes: number;
+  readonly aborted: boolean;
+}
+
+export interface Exchange {
+  readonly request: HttpRequest;
+  /** The client has gone; nothing can be sent any more. */
+  readonly aborted: boolean;
+  /** A reply was begun. */
+  readonly replied: boolean;
+  /** Calls `fn` once when the client goes before the reply is complete. */
+  onAborted(fn: () => void): void;
+  /** Aborts with the client. Made on first use. */
+  readonly signal: AbortSignal;
+  /**
+   * The whole request body. Rejects with `BODY_TOO_LARGE` beyond `maxBytes`, `LENGTH_REQUIRED` /
+   * `REQUEST_MALFORMED` for framing the engine cannot take safely. Call it before the first await.
+   */
+  body(maxBytes: number): Promise<Uint8Array>;
+  /**
+   * The complete answer in one call. For HEAD (and 304, 204) the body is not sent, but its length
+   * is told where HTTP says so. A body view is consumed before the call returns.
+   */
+  reply(status: number, headers: HeaderList, body?: Uint8Array | string): void;
+  /** An answer of unknown or large size, with back-pressure. `length` sends Content-Length. */
+  stream(status: number, headers: HeaderList, length?: number): BodyWriter;
+}
+
+export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
+
+/** `sent`: handed to the kernel; `buffered`: waits in the socket's buffer; `dropped`: beyond its limit. */
+export type SendResult = 'sent' | 'buffered' | 'dropped';
+
+export interface Socket<State> {
+  readonly state: State;
+  readonly remoteAddress: string;
+  /** Strings are sent as text, bytes as binary. A view is consumed before the call returns. */
+  send(message: string | Uint8Array): SendResult;
+  readonly bufferedBytes: number;
+  /** Closing handshake with code and reason (at most 123 bytes). */
+  close(code: number, reason: string): void;
+  terminate(): void;
+  readonly closed: boolean;
+}
+
+export type UpgradeVerdict<State> =
+  | { readonly kind: 'accept'; readonly protocol?: string | undefined; readonly state: State }
+  | {
+      readonly kind: 'refuse';
+      readonly status: number;
+      readonly headers: HeaderList;
+      readonly body?: string | undefined;
+    };
+
+/** The adapter has checked version, key, Connection, Upgrade and Origin before `upgrade` is asked. */
+export interface WebSocketHandler<State> {
+  upgrade(request: HttpRequest): UpgradeVerdict<State> | Promise<UpgradeVerdict<State>>;
+  open(socket: Socket<State>): void;
+  message(socket: Socket<State>, data: Uint8Array, binary: boolean): void;
+  /** There is room again after `buffered`. */
+  drain(socket: Socket<State>): void;
+  closed(socket: Socket<State>, code: number): void;
+}
+
+export interface HttpLimits {
+  /** Bytes of the request head; the uWS builds have their own (see `docs`). */
+  readonly headBytesMax: number;
+  readonly urlBytesMax: number;
+  readonly idleTimeoutSeconds: number;
+  readonly messageBytesMax: number;
+  readonly socketBufferBytesMax: number;
+  readonly connectionsMax: number;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Several workers share the port; false refuses a port which is taken. */
+  readonly shared: boolean;
+  readonly limits: HttpLimits;
+  readonly handler: HttpHandler;
+  // biome-ignore lint/suspicious/noExplicitAny: each protocol has its own socket state
+  readonly webSocket?: WebSocketHandler<any> | undefined;
+  /** Allowed `Origin` of WebSocket upgrades besides the request's own host; '*' allows all. */
+  readonly allowedOrigins: readonly string[];
+  /** Told of requests the engine refused before a handler saw them, for metrics. */
+  readonly onRefused?: ((reason: string) => void) | undefined;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
+
+export interface Listener {
+  readonly engine: HttpEngine;
+  readonly port: number;
+  readonly connections: number;
+  /** Stops accepting; open exchanges may finish. */
+  stopAccepting(): void;
+  /** Closes everything. Must be called before the thread ends (uWS aborts the process otherwise). */
+  close(): Promise<void>;
+}
+
+/** Throws `PORT_IN_USE`. */
+export type Listen = (options: ListenOptions) => Promise<Listener>;

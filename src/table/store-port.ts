@@ -1,0 +1,241 @@
+/**
+ * What a table needs from the store, in the domain's words. Reading works on every thread; writing
+ * goes to the one thread that owns writes. Write operations and their outcomes are plain data
+ * (strings, numbers, byte arrays), so that a worker can send them over a message port.
+ *
+ * Implemented by `store/lmdb` and `store/memory`; both run `test/contract/store.ts`.
+ */
+import type {
+  DurationMs,
+  EntityTag,
+  Epoch,
+  EpochMs,
+  NodeId,
+  Position,
+  RecordId,
+  RecordVersion,
+  Sequence,
+  TableName,
+} from '../base/brands.ts';
+import type { Entry, EntryKind, EntryMeta, IndexValue } from '../cache/entry.ts';
+import type { Invalidations } from '../cache/ports.ts';
+
+// Reading ------------------------------------------------------------------------------------
+
+export interface ScanOptions {
+  /** Exclusive start (the last id of the page before). */
+  readonly after?: RecordId | undefined;
+  /** Only ids which begin with this string. */
+  readonly prefix?: string | undefined;
+  /** Rows of a page; the store may return fewer when its time for one read transaction is up. */
+  readonly limit: number;
+}
+
+/** `after` continues the scan; `undefined` when it reached the end. */
+export interface ScanPage {
+  readonly next: RecordId | undefined;
+}
+
+/** An inclusive range over an index; equality has both ends the same. */
+export interface IndexRange {
+  readonly attribute: string;
+  readonly from?: IndexValue | undefined;
+  readonly to?: IndexValue | undefined;
+}
+
+export interface StoreReader {
+  readonly epoch: Epoch;
+  readonly author: NodeId;
+  /** The newest committed sequence. */
+  lastSequence(): Sequence;
+  /** The oldest sequence the change log still holds. */
+  firstSequence(): Sequence;
+
+  /** As `EntryStore.withEntry`: `fn` is called at once, the view must not outlive it. */
+  withEntry<T>(
+    table: TableName,
+    id: RecordId,
+    variant: string,
+    fn: (entry: Entry | undefined) => T,
+  ): T;
+  /** One page of a table in key order, tombstones and markers included; `visit` false ends it. */
+  scan(table: TableName, options: ScanOptions, visit: (entry: Entry) => boolean | undefined): ScanPage;
+  /** Ids under an index range in (value, id) order, one page. */
+  idsByIndex(
+    table: TableName,
+    range: IndexRange,
+    page: { readonly limit: number; readonly offset: number },
+  ): readonly RecordId[];
+  /** Number of ids under a range, counted up to `max`. */
+  countByIndex(table: TableName, range: IndexRange, max: number): number;
+  /** Entries and bytes of a table, maintained by the commits (exact after start). */
+  tableSize(table: TableName): { readonly entries: number; readonly bytes: number };
+
+  /** Changes after a sequence, oldest first, at most `max`; `truncated` when the log no longer reaches back. */
+  changesAfter(after: Sequence, max: number): ChangeBatch;
+  invalidations(table: TableName): Invalidations;
+  /** Calls `listener` on this thread soon after every commit, coalesced. */
+  onCommit(listener: () => void): () => void;
+}
+
+/** What happened to a record or a scope, in commit order. */
+export interface Change {
+  readonly sequence: Sequence;
+  readonly version: RecordVersion;
+  readonly author: NodeId;
+  readonly at: EpochMs;
+  readonly table: TableName;
+  readonly op: 'put' | 'patch' | 'delete' | 'invalidate' | 'message';
+  /** `undefined` when the change concerns the whole table. */
+  readonly id: RecordId | undefined;
+  /** The row before, when the ring still holds it. `null`: there was none. */
+  readonly before?: Uint8Array | null | undefined;
+  /**
+   * The row after (or the message's body). Always present for `message` and for tables with history;
+   * otherwise only while the ring holds it. `undefined`: read the current row.
+   */
+  readonly after?: Uint8Array | undefined;
+}
+
+export interface ChangeBatch {
+  readonly changes: readonly Change[];
+  /** True when changes between `after` and the first one returned are gone. */
+  readonly truncated: boolean;
+  /** Where to go on from. */
+  readonly next: Sequence;
+}
+
+// Writing ------------------------------------------------------------------------------------
+
+/** Preconditions of RFC 9110 §13, decided inside the commit. A tombstone counts as no record. */
+export interface WriteCondition {
+  readonly ifMatch?: readonly EntityTag[] | '*' | undefined;
+  readonly ifNoneMatch?: readonly EntityTag[] | '*' | undefined;
+  readonly ifUnmodifiedSince?: EpochMs | undefined;
+}
+
+/** When an entry is fresh and until when it may be used; see `cache/entry.ts`. */
+export interface EntryTimes {
+  readonly freshUntil: EpochMs;
+  readonly staleWhileRevalidateUntil: EpochMs;
+  readonly staleIfErrorUntil: EpochMs;
+  readonly evictAt: EpochMs;
+}
+
+/**
+ * Who writes. `client`: waits for durability, shed with 503 when the queue is full; `fill`: a cache
+ * miss stored, first to be dropped; `feed`: an origin's live feed, never shed.
+ */
+export type WriteReason = 'client' | 'fill' | 'feed';
+
+export type WriteOp =
+  | {
+      readonly kind: 'put';
+      readonly table: TableName;
+      readonly id: RecordId;
+      readonly variant: string;
+      readonly entryKind: Exclude<EntryKind, 'tombstone'>;
+      readonly status: number;
+      readonly body: Uint8Array;
+      readonly meta: EntryMeta;
+      readonly entityTag?: EntityTag | undefined;
+      readonly times: EntryTimes;
+      readonly storedAt: EpochMs;
+      readonly initialAge: DurationMs;
+      readonly mustValidate: boolean;
+      readonly staleForbidden: boolean;
+      readonly reason: WriteReason;
+      readonly condition?: WriteCondition | undefined;
+      /**
+       * Fills and feed events: the sequence when the fetch began. The write is `superseded` when an
+       * invalidation of its scope is newer. Absent: the write's own sequence becomes the stamp.
+       */
+      readonly stamp?: Sequence | undefined;
+      /** Fills: the version which was to be replaced (0: no row); another row there supersedes. */
+      readonly replaces?: RecordVersion | undefined;
+      /** The attributes `@createdTime` / `@updatedTime` to set inside the commit. */
+      readonly stampAttributes?:
+        | { readonly created?: string | undefined; readonly updated?: string | undefined }
+        | undefined;
+    }
+  | {
+      readonly kind: 'patch';
+      readonly table: TableName;
+      readonly id: RecordId;
+      /** JSON object. `merge`: top-level properties, counters by `__op__`; `merge-patch`: RFC 7396. */
+      readonly patch: Uint8Array;
+      readonly format: 'merge' | 'merge-patch';
+      readonly times: EntryTimes | undefined;
+      readonly reason: WriteReason;
+      readonly condition?: WriteCondition | undefined;
+      /** Whether a patch of nothing makes a new record (or is `absent`). */
+      readonly create: boolean;
+      readonly stampAttributes?:
+        | { readonly created?: string | undefined; readonly updated?: string | undefined }
+        | undefined;
+    }
+  | {
+      readonly kind: 'delete';
+      readonly table: TableName;
+      readonly id: RecordId;
+      readonly reason: WriteReason;
+      readonly condition?: WriteCondition | undefined;
+    }
+  | {
+      readonly kind: 'invalidate';
+      readonly table: TableName;
+      readonly scope:
+        | { readonly kind: 'key'; readonly id: RecordId }
+        | { readonly kind: 'prefix'; readonly prefix: string }
+        | { readonly kind: 'group'; readonly group: string }
+        | { readonly kind: 'table' };
+      readonly soft: boolean;
+      readonly reason: 'purge' | 'invalidate';
+    }
+  | {
+      readonly kind: 'message';
+      readonly table: TableName;
+      readonly id: RecordId;
+      readonly body: Uint8Array;
+      readonly contentType?: string | undefined;
+    }
+  | { readonly kind: 'evict'; readonly table: TableName; readonly id: RecordId; readonly variant: string };
+
+export type WriteOutcome =
+  | {
+      readonly kind: 'stored';
+      readonly sequence: Sequence;
+      readonly version: RecordVersion;
+      readonly entityTag: EntityTag;
+      readonly created: boolean;
+      /** Equal bytes: neither the log nor subscribers hear of it. */
+      readonly unchanged: boolean;
+    }
+  | { readonly kind: 'deleted'; readonly sequence: Sequence }
+  | { readonly kind: 'invalidated'; readonly sequence: Sequence }
+  | { readonly kind: 'evicted' }
+  /** A delete or patch of a record that is not there. */
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'preconditionFailed'; readonly current: EntityTag | undefined }
+  /** A fill that lost against a newer write or invalidation. */
+  | { readonly kind: 'superseded' }
+  /** The merged record breaks the schema; `problem` names the attribute. */
+  | { readonly kind: 'invalid'; readonly problem: string }
+  /** Not stored for want of room: queue or disk. */
+  | { readonly kind: 'shed'; readonly code: 'WRITE_QUEUE_FULL' | 'STORE_FULL' };
+
+/** `flushed`: after fsync. `process`: after commit; survives the process, not the power. */
+export type Durability = 'flushed' | 'process';
+
+export interface StoreWriter {
+  /**
+   * Commits the operations together, in order, each with its own outcome (a failed precondition
+   * fails its operation, not the others). Resolves when they are visible on every thread and as
+   * durable as asked. Rejects with `STORE_FAILED` only when the commit itself failed.
+   */
+  commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]>;
+}
+
+/** A sequence as clients hold it. */
+export const formatPosition = (epoch: Epoch, offset: Sequence): Position =>
+  `${epoch}.${offset}` as Position;

@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+// Tests that start a real node run `dist/main.js`, built once by the global set-up.
+// Forks, not threads: a uWebSockets.js app that is open when a worker thread ends aborts the process.
+export default defineConfig({
+  resolve: { alias: { millrace: root('src/index.ts') } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    globalSetup: ['test/support/build-once.ts'],
+  },
+});
