@@ -1,0 +1,103 @@
+/**
+ * The layer table of STYLE §1.1 and the import directions of §1.2, as data. `values` are the
+ * folders whose code a folder may use; `types` those of which it may only name types (ports and
+ * definitions). `ports` are single files of a *higher* layer which declare what an adapter
+ * implements: a port lives with its user.
+ *
+ * Additions to STYLE §1.1, argued once: `config` may name types of `cache` and `schema`, since it
+ * reads policies and limits into their shapes; `config/limits.ts` holds constants only, so every
+ * folder from layer 2 on may read it; protocols may use the pure rules of `cache` and `schema`,
+ * which lie far below them and never touch a store.
+ */
+
+export interface Layer {
+  readonly folder: string;
+  readonly layer: number;
+  readonly values: readonly string[];
+  readonly types: readonly string[];
+  readonly ports?: readonly string[] | undefined;
+}
+
+const below = ['base', 'cache', 'schema', 'access', 'table', 'resource', 'feed'];
+
+const protocol = (name: string): Layer => ({
+  folder: `protocols/${name}`,
+  layer: 5,
+  values: [...below, 'protocols/http'],
+  types: [],
+});
+
+export const LAYERS: readonly Layer[] = [
+  { folder: 'base', layer: 0, values: [], types: [] },
+  { folder: 'config', layer: 1, values: ['base'], types: ['cache', 'schema'] },
+  { folder: 'schema', layer: 1, values: ['base'], types: [] },
+  { folder: 'cache', layer: 1, values: ['base'], types: ['schema'] },
+  {
+    folder: 'store',
+    layer: 2,
+    values: ['base', 'schema', 'cache'],
+    types: [],
+    ports: ['table/store-port.ts'],
+  },
+  { folder: 'origin', layer: 2, values: ['base', 'config', 'cache'], types: ['schema'] },
+  { folder: 'table', layer: 3, values: ['base', 'schema', 'cache'], types: [] },
+  { folder: 'feed', layer: 4, values: ['base'], types: ['table', 'cache', 'schema'] },
+  {
+    folder: 'replication',
+    layer: 4,
+    values: ['base', 'table', 'feed'],
+    types: ['cache', 'schema'],
+  },
+  {
+    folder: 'resource',
+    layer: 4,
+    values: ['base', 'config', 'schema', 'cache', 'table', 'feed'],
+    types: ['origin'],
+  },
+  { folder: 'access', layer: 4, values: ['base', 'schema'], types: ['config'] },
+  { folder: 'protocols/http', layer: 5, values: below, types: [] },
+  ...['rest', 'pages', 'sse', 'websocket', 'mqtt'].map(protocol),
+  {
+    folder: 'operations',
+    layer: 5,
+    values: ['base', 'access', 'table', 'feed', 'replication', 'config'],
+    types: ['cache', 'schema', 'resource', 'origin', 'protocols/http'],
+  },
+  {
+    folder: 'observe',
+    layer: 5,
+    values: ['base'],
+    types: ['cache', 'schema', 'config', 'origin', 'table', 'feed', 'store'],
+  },
+  { folder: 'studio', layer: 5, values: [], types: ['operations'] },
+];
+
+/** Folders from layer 2 on may read these constants. */
+export const SHARED_CONSTANTS = 'config/limits.ts';
+
+/** The files directly under `src/` that construct and connect everything else, and `cli/`. */
+export const COMPOSITION =
+  /^(main|index|node(-[a-z0-9-]+)?|worker(-[a-z0-9-]+)?)\.ts$|^(cli|node)\//;
+
+/** Each third-party library and the one folder of the repository that may import it. */
+export const LIBRARIES: Readonly<Record<string, string>> = {
+  '@node-rs/argon2': 'src/access/',
+  'cbor-x': 'src/protocols/http/',
+  chokidar: 'src/cli/',
+  commander: 'src/cli/',
+  esbuild: 'src/resource/',
+  graphql: 'src/schema/',
+  jose: 'src/access/',
+  lmdb: 'src/store/lmdb/',
+  'lru-cache': 'src/base/',
+  'mqtt-packet': 'src/protocols/mqtt/',
+  msgpackr: 'src/store/',
+  'p-limit': 'src/base/',
+  picocolors: 'src/cli/',
+  pino: 'src/observe/',
+  'prom-client': 'src/observe/',
+  undici: 'src/origin/',
+  ws: 'src/protocols/http/node/',
+  yaml: 'src/config/',
+  zod: 'src/config/',
+};
