@@ -27,7 +27,8 @@ export function createLimit(options: LimitOptions): Limit {
   const limit = pLimit(options.concurrency);
   return {
     run(task, signal) {
-      if (limit.pendingCount >= options.queueMax) {
+      // Both counts: a task just given to p-limit is pending for a tick even when a slot is free.
+      if (limit.activeCount + limit.pendingCount >= options.concurrency + options.queueMax) {
         return Promise.reject(
           new NodeError('ORIGIN_BUSY', `${options.name}: ${options.queueMax} tasks wait already`, {
             retry: 'later',
