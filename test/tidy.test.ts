@@ -138,7 +138,8 @@ describe('a rule sees what breaks it', () => {
   it('sees an invariant whose test is not there', () => {
     const spec = sourceText('src/cache/SPEC.md', '- R1 The clock. Test: "reads the clock once"\n');
     expect(unprovenInvariants([spec], ['reads the clock once [R1]'])).toEqual([]);
-    expect(unprovenInvariants([spec], ['another title'])).toHaveLength(1);
+    expect(unprovenInvariants([spec], ['holds [RFC9111 §4, R1]'])).toEqual([]);
+    expect(unprovenInvariants([spec], ['another title [R10]'])).toHaveLength(1);
   });
 
   it('lets protocols name what they handle, and nobody else', () => {

@@ -132,7 +132,7 @@ export const publicSurfaceOnly: Rule = (file) => {
       line: one.line,
       rule: 'public-surface',
       message: `imports '${one.specifier}'`,
-      cure: "import from 'millrace' (src/index.ts) or a node: builtin; export there what is missing",
+      cure: "import from 'millrace' or a node: builtin; export in src/index.ts what is missing",
     }));
 };
 

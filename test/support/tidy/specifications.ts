@@ -1,6 +1,7 @@
 /**
- * A machine has a SPEC.md beside it, and each of its invariants (`R1`, `R2`, …) names the test that
- * enforces it by its title, in double quotes or backticks. A title counts when a test so begins.
+ * A machine has a SPEC.md beside it, and each of its invariants (`R1`, `R2`, …) has a test which
+ * enforces it: a title that begins with the id or carries it as a tag, or one that the invariant
+ * quotes, or a test file that the invariant names and that mentions it.
  */
 import ts from 'typescript';
 import { type Finding, type ParsedFile, type SourceText, walk } from './finding.ts';
@@ -46,10 +47,25 @@ export function invariantsOf(spec: SourceText): readonly Invariant[] {
   return found;
 }
 
-function quotedIn(text: string): readonly string[] {
-  return [...text.matchAll(/"([^"]{8,})"|`([^`]{8,})`/g)].map(
-    (match) => match[1] ?? match[2] ?? '',
+const quotedIn = (text: string): readonly string[] =>
+  [...text.matchAll(/"([^"]{8,})"|`([^`]{8,})`/g)].map((match) => match[1] ?? match[2] ?? '');
+
+/** Whether a title carries the invariant's id, or its row names a title or a file that does. */
+function isProven(invariant: Invariant, proofs: Proofs): boolean {
+  const carried = new RegExp(`^${invariant.id}\\b|\\[[^\\]]*\\b${invariant.id}\\b`);
+  if (proofs.titles.some((title) => carried.test(title))) return true;
+  const mentions = new RegExp(`\\b${invariant.id}\\b`);
+  return quotedIn(invariant.text).some(
+    (quote) =>
+      proofs.titles.some((title) => title.startsWith(quote)) ||
+      proofs.files.some((file) => file.path.endsWith(`/${quote}`) && mentions.test(file.text)),
   );
+}
+
+export interface Proofs {
+  readonly titles: readonly string[];
+  /** The files below `test/`. */
+  readonly files: readonly SourceText[];
 }
 
 /** Machines without a SPEC.md, and invariants that name no test there is. */
@@ -57,6 +73,7 @@ export function unprovenInvariants(
   files: readonly SourceText[],
   titles: readonly string[],
 ): Finding[] {
+  const proofs = { titles, files: files.filter((file) => file.path.startsWith('test/')) };
   return MACHINES.flatMap((folder): Finding[] => {
     if (!files.some((file) => file.path.startsWith(`${folder}/`))) return [];
     const path = `${folder}/SPEC.md`;
@@ -70,15 +87,13 @@ export function unprovenInvariants(
       return [{ ...missing, message: 'it has no invariant R1', cure: 'name each R<n>' }];
     }
     return invariants
-      .filter(
-        ({ text }) => !quotedIn(text).some((quote) => titles.some((t) => t.startsWith(quote))),
-      )
+      .filter((invariant) => !isProven(invariant, proofs))
       .map(({ id, line }) => ({
         file: path,
         line,
         rule: 'specifications',
         message: `${id} names no test that exists`,
-        cure: 'quote the title of the test that enforces it',
+        cure: `begin a title with "${id} ", or tag it [${id}], or name the test file that says ${id}`,
       }));
   });
 }
