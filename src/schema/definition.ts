@@ -50,6 +50,8 @@ export interface AttributeDefinition {
   readonly role?: 'createdTime' | 'updatedTime' | 'expiresAt' | undefined;
   readonly computed?: { readonly from: string | undefined; readonly version?: number } | undefined;
   readonly relationship?: { readonly from?: string; readonly to?: string } | undefined;
+  /** `@indexed(type: "HNSW", …)`: kept as written; `indexed` is false for such an attribute. */
+  readonly vectorIndex?: Readonly<Record<string, unknown>> | undefined;
   readonly description?: string | undefined;
   readonly place: SourcePlace;
 }
@@ -80,11 +82,21 @@ export interface TableDefinition {
       }
     | undefined;
   readonly sourcedFrom?:
-    | { readonly origin: string; readonly path?: string | undefined; readonly write: 'through' | 'none' }
+    | {
+        readonly origin: string;
+        readonly path?: string | undefined;
+        readonly write: 'through' | 'none';
+        /** Where the directive stands; absent in definitions made by code. */
+        readonly place?: SourcePlace | undefined;
+      }
     | undefined;
   /** Name of the policy and the inline overrides as written (checked with the policy files). */
   readonly cache?:
-    | { readonly policy?: string | undefined; readonly overrides: Readonly<Record<string, unknown>> }
+    | {
+        readonly policy?: string | undefined;
+        readonly overrides: Readonly<Record<string, unknown>>;
+        readonly place?: SourcePlace | undefined;
+      }
     | undefined;
   readonly pages?:
     | {
@@ -92,13 +104,14 @@ export interface TableDefinition {
         readonly policy?: string | undefined;
         readonly path: string;
         readonly host?: string | undefined;
+        readonly place?: SourcePlace | undefined;
       }
     | undefined;
   readonly description?: string | undefined;
   readonly place: SourcePlace;
 }
 
-/** A type that is not a table: the shape of nested objects. */
+/** The shape of nested objects: a type that is not a table, or a table used as a plain object. */
 export interface ObjectDefinition {
   readonly typeName: string;
   readonly attributes: readonly AttributeDefinition[];

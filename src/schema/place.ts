@@ -1,0 +1,13 @@
+/** Where a node of the GraphQL document stands. */
+import type { Location } from 'graphql';
+import type { SourcePlace } from './definition.ts';
+
+export interface DocumentNode {
+  readonly loc?: Location | undefined;
+}
+
+/** The place of the node's first token; line 1, column 1 when the parser kept none. */
+export function placeOf(node: DocumentNode, file: string): SourcePlace {
+  const token = node.loc?.startToken;
+  return { file, line: token?.line ?? 1, column: token?.column ?? 1 };
+}
