@@ -86,6 +86,8 @@ export interface Entry extends EntryFacts {
   /** Strong: a hash of the body's bytes, or the origin's own strong tag. */
   readonly entityTag: EntityTag;
   readonly lastModified: EpochMs;
+  /** `application/json` unless the meta block says otherwise; a record's is known without decoding it. */
+  readonly contentType: string;
   readonly meta: EntryMeta;
   /**
    * The bytes a `GET` answers. A view which is valid only inside the `withEntry` callback that

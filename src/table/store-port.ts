@@ -59,7 +59,11 @@ export interface StoreReader {
     fn: (entry: Entry | undefined) => T,
   ): T;
   /** One page of a table in key order, tombstones and markers included; `visit` false ends it. */
-  scan(table: TableName, options: ScanOptions, visit: (entry: Entry) => boolean | undefined): ScanPage;
+  scan(
+    table: TableName,
+    options: ScanOptions,
+    visit: (entry: Entry) => boolean | undefined,
+  ): ScanPage;
   /** Ids under an index range in (value, id) order, one page. */
   idsByIndex(
     table: TableName,
@@ -199,7 +203,12 @@ export type WriteOp =
       readonly body: Uint8Array;
       readonly contentType?: string | undefined;
     }
-  | { readonly kind: 'evict'; readonly table: TableName; readonly id: RecordId; readonly variant: string };
+  | {
+      readonly kind: 'evict';
+      readonly table: TableName;
+      readonly id: RecordId;
+      readonly variant: string;
+    };
 
 export type WriteOutcome =
   | {

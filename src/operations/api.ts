@@ -1,0 +1,36 @@
+/**
+ * The operations API: finds the operation a document names and runs it with checked arguments.
+ * Names and shapes are those of the field's operations API; transport and sign-in are not its business.
+ */
+import { NodeError } from '../base/errors.ts';
+import { cacheInspect } from './cache-inspect.ts';
+import { describeAll } from './describe-all.ts';
+import { type Operation, type OperationContext, usage } from './operation.ts';
+import { purge } from './purge.ts';
+
+const OPERATIONS: readonly Operation[] = [cacheInspect, describeAll, purge];
+
+/** Runs `{ "operation": NAME, …arguments }`. Rejects with `OPERATION_UNKNOWN` or `USAGE`. */
+export async function runOperation(
+  document: Readonly<Record<string, unknown>>,
+  context: OperationContext,
+): Promise<object> {
+  const { operation: name, ...args } = document;
+  if (typeof name !== 'string') throw usage('operation: the name of an operation is required');
+  const operation = OPERATIONS.find((known) => known.name === name);
+  if (operation === undefined) {
+    const known = OPERATIONS.map((one) => one.name).join(', ');
+    throw new NodeError(
+      'OPERATION_UNKNOWN',
+      `there is no operation ${JSON.stringify(name)}; there are ${known}`,
+      { blame: 'client' },
+    );
+  }
+  for (const argument of Object.keys(args)) {
+    if (operation.takes.includes(argument)) continue;
+    throw usage(
+      `${name} takes no ${argument}; it takes ${operation.takes.join(', ') || 'nothing'}`,
+    );
+  }
+  return operation.run(args, context);
+}

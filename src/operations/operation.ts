@@ -1,0 +1,41 @@
+/**
+ * What an operation is: a name, a check of its arguments, and what it does. One file an operation;
+ * the registry of them is `api.ts`. Every operation needs the administrator.
+ */
+import { NodeError } from '../base/errors.ts';
+import type { Table } from '../table/table.ts';
+import type { Tables } from '../table/tables.ts';
+
+export interface OperationContext {
+  readonly tables: Tables;
+  /** Counts purges by table and kind. */
+  readonly onPurged: (table: string, kind: 'key' | 'table', count: number) => void;
+}
+
+export type Arguments = Readonly<Record<string, unknown>>;
+
+export interface Operation {
+  readonly name: string;
+  /** Names of the arguments it takes; any other is refused. */
+  readonly takes: readonly string[];
+  /** Throws `USAGE` naming the argument; rejects with the errors of what it does. */
+  run(args: Arguments, context: OperationContext): Promise<object> | object;
+}
+
+/** The table an argument names; throws `TABLE_UNKNOWN` listing those there are. */
+export function tableArgument(args: Arguments, context: OperationContext): Table {
+  const { table: name } = args;
+  if (typeof name !== 'string') throw usage('table: the name of a table is required');
+  const table = context.tables.get(name);
+  if (table !== undefined) return table;
+  const known = context.tables.all().map((one) => one.definition.typeName);
+  throw new NodeError(
+    'TABLE_UNKNOWN',
+    `there is no table ${JSON.stringify(name)}; there is ${known.join(', ') || 'none'}`,
+    { blame: 'client' },
+  );
+}
+
+export function usage(message: string): NodeError {
+  return new NodeError('USAGE', message, { blame: 'client' });
+}

@@ -1,0 +1,87 @@
+/**
+ * Request bodies: JSON objects within the limits of size and nesting, by their declared media type.
+ */
+import { NodeError } from '../../base/errors.ts';
+import type { JsonRecord } from '../../table/record-draft.ts';
+import type { Exchange } from '../http/port.ts';
+
+export interface BodyLimits {
+  readonly bytesMax: number;
+  readonly depthMax: number;
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * The body as a JSON object. Rejects with `CONTENT_TYPE_UNSUPPORTED` before reading it, with
+ * `BODY_TOO_LARGE`, or with `BODY_MALFORMED` naming the position.
+ */
+export async function readJsonObject(
+  exchange: Exchange,
+  limits: BodyLimits,
+  accepted: readonly string[],
+): Promise<JsonRecord> {
+  const type = mediaType(exchange.request.header('content-type'));
+  if (type !== undefined && !accepted.includes(type)) throw unsupported(type, accepted);
+  const coding = exchange.request.header('content-encoding');
+  if (coding !== undefined && coding !== 'identity') {
+    throw unsupported(`content-encoding ${coding}`, ['no content-encoding']);
+  }
+  return parseJsonObject(await exchange.body(limits.bytesMax), limits.depthMax);
+}
+
+/** The media type of a Content-Type field, without parameters. */
+export function mediaType(field: string | undefined): string | undefined {
+  if (field === undefined) return undefined;
+  const end = field.indexOf(';');
+  const type = (end === -1 ? field : field.slice(0, end)).trim().toLowerCase();
+  return type === '' ? undefined : type;
+}
+
+export function parseJsonObject(bytes: Uint8Array, depthMax: number): JsonRecord {
+  if (nesting(bytes) > depthMax) throw malformed(`nested deeper than ${depthMax} levels`);
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw malformed(bytes.length === 0 ? 'it is empty' : reason, cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw malformed('a record is a JSON object');
+  }
+  return value as JsonRecord;
+}
+
+/** Greatest depth of brackets outside strings; cheap, so that hostile nesting is never parsed. */
+function nesting(bytes: Uint8Array): number {
+  let depth = 0;
+  let deepest = 0;
+  let quoted = false;
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index];
+    if (byte === 0x22) quoted = !quoted;
+    else if (byte === 0x5c && quoted) index += 1;
+    else if (quoted) continue;
+    else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      deepest = Math.max(deepest, depth);
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  }
+  return deepest;
+}
+
+function malformed(why: string, cause?: unknown): NodeError {
+  return new NodeError('BODY_MALFORMED', `the request body is not a JSON object: ${why}`, {
+    blame: 'client',
+    cause,
+  });
+}
+
+function unsupported(type: string, accepted: readonly string[]): NodeError {
+  return new NodeError(
+    'CONTENT_TYPE_UNSUPPORTED',
+    `${type} is not accepted here; send ${accepted.join(' or ')}`,
+    { blame: 'client', details: { accepted } },
+  );
+}

@@ -1,0 +1,163 @@
+/**
+ * `GET` and `HEAD` of one record: asks the table and prints the result. This is the hot path: on a
+ * hit everything from here to the socket is synchronous, and the stored bytes go out as they are.
+ */
+import type { DeltaSeconds, RecordId } from '../../base/brands.ts';
+import { NodeError } from '../../base/errors.ts';
+import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
+import type { Entry } from '../../cache/entry.ts';
+import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
+import { recordIdFromUrl } from '../../table/record-key.ts';
+import { formatCacheStatus } from '../http/cache-status.ts';
+import { notModified } from '../http/conditional.ts';
+import { formatHttpDate } from '../http/http-date.ts';
+import type { Exchange } from '../http/port.ts';
+import { problemStatus, replyProblem } from '../http/problem.ts';
+import type { RestCall } from './rest.ts';
+
+/** A read on behalf of an exchange. The signal is made only if somebody waits. */
+class RecordRead implements ReadRequest {
+  readonly id: RecordId;
+  readonly variant = '';
+  readonly directives: RequestDirectives;
+  readonly mayForce: boolean;
+  readonly #exchange: Exchange;
+
+  constructor(id: RecordId, directives: RequestDirectives, mayForce: boolean, exchange: Exchange) {
+    this.id = id;
+    this.directives = directives;
+    this.mayForce = mayForce;
+    this.#exchange = exchange;
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
+  }
+}
+
+export function readRecord(call: RestCall): void | Promise<void> {
+  const { exchange, resource, principal } = call;
+  const startedAt = resource.monotonic();
+  const { request } = exchange;
+  const { table } = resource;
+  const id = recordIdFromUrl(table.definition, call.rest.slice(1));
+  const directives = parseRequestDirectives(
+    request.header('cache-control'),
+    request.header('pragma'),
+  );
+  const mayForce =
+    principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
+  return table.read(new RecordRead(id, directives, mayForce, exchange), (result) =>
+    answer(call, result, startedAt),
+  );
+}
+
+function answer(call: RestCall, result: ReadResult, startedAt: number): void {
+  const { exchange, resource } = call;
+  const cacheStatus = formatCacheStatus(result.cacheStatus);
+  let status: number;
+  let bytes = 0;
+  let served: string = result.kind;
+  switch (result.kind) {
+    case 'found': {
+      status = isNotModified(exchange, result.entry) ? 304 : 200;
+      served = result.served;
+      bytes = status === 200 ? result.entry.body.length : 0;
+      const headers = foundHeaders(call, result, cacheStatus);
+      exchange.reply(status, headers, status === 200 ? result.entry.body : undefined);
+      break;
+    }
+    case 'absent':
+      status = result.status === 410 ? 410 : 404;
+      replyProblem(exchange, absent(call, status), problemHeaders(cacheStatus, result.age));
+      break;
+    case 'refused':
+      status = 504;
+      replyProblem(exchange, notCached(), problemHeaders(cacheStatus, undefined));
+      break;
+    case 'failed':
+      status = problemStatus(result.error);
+      replyProblem(exchange, result.error, problemHeaders(cacheStatus, undefined));
+      break;
+  }
+  const { method, path } = exchange.request;
+  resource.meter.answered(method, status, served, startedAt, bytes);
+  if (resource.onVerdict !== undefined) {
+    const durationMs = resource.monotonic() - startedAt;
+    resource.onVerdict({ method, path, status, cacheStatus, durationMs });
+  }
+}
+
+/** [RFC9110 §13.1.2, §13.1.3] */
+function isNotModified(exchange: Exchange, entry: Entry): boolean {
+  const ifNoneMatch = exchange.request.header('if-none-match');
+  const ifModifiedSince = exchange.request.header('if-modified-since');
+  if (ifNoneMatch === undefined && ifModifiedSince === undefined) return false;
+  return notModified({ ifNoneMatch, ifModifiedSince }, entry.entityTag, entry.lastModified);
+}
+
+const SERVER_TIMING: Readonly<Record<Served, string>> = {
+  fresh: 'cache;desc=fresh',
+  stale: 'cache;desc=stale',
+  validated: 'cache;desc=validated',
+  fetched: 'cache;desc=fetched',
+};
+
+function foundHeaders(
+  call: RestCall,
+  result: Extract<ReadResult, { kind: 'found' }>,
+  cacheStatus: string,
+): readonly string[] {
+  const { entry } = result;
+  const { headers } = call.resource;
+  const anonymous = call.principal.kind === 'anonymous';
+  const list = [
+    'content-type',
+    entry.contentType,
+    'etag',
+    entry.entityTag,
+    'last-modified',
+    formatHttpDate(entry.lastModified),
+    'age',
+    String(result.age),
+    'cache-status',
+    cacheStatus,
+    'cache-control',
+    anonymous ? headers.publicCacheControl : headers.privateCacheControl,
+    'vary',
+    anonymous ? headers.publicVary : headers.privateVary,
+    'server-timing',
+    SERVER_TIMING[result.served],
+  ];
+  if (headers.cdnCacheControl !== '') list.push('cdn-cache-control', headers.cdnCacheControl);
+  return list;
+}
+
+const problemHeaders = (cacheStatus: string, age: DeltaSeconds | undefined): readonly string[] =>
+  age === undefined
+    ? ['cache-status', cacheStatus]
+    : ['cache-status', cacheStatus, 'age', String(age)];
+
+function absent(call: RestCall, status: number): NodeError {
+  const name = call.resource.table.definition.typeName;
+  return new NodeError('NOT_FOUND', `there is no ${name}${decodedPath(call.rest)}`, {
+    blame: 'client',
+    details: { status },
+  });
+}
+
+function notCached(): NodeError {
+  return new NodeError(
+    'NOT_CACHED',
+    'the request said only-if-cached, and nothing stored here may answer it',
+    { blame: 'client' },
+  );
+}
+
+function decodedPath(rest: string): string {
+  try {
+    return decodeURIComponent(rest);
+  } catch {
+    return rest;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What REST keeps ready for each exported table, so that a hit computes none of it: the header
+ * values which do not depend on the entry, and the counters of its requests.
+ */
+import type { CachePolicy } from '../../cache/policy.ts';
+import type { Table } from '../../table/table.ts';
+
+/** Counts what is answered; implemented by `observe/`, by arrays rather than labelled counters. */
+export interface RequestMeter {
+  answered(method: string, status: number, served: string, startedAt: number, bytes: number): void;
+}
+
+export interface RestResource {
+  readonly table: Table;
+  readonly meter: RequestMeter;
+  /** Milliseconds for durations. */
+  readonly monotonic: () => number;
+  /** Tells a person the verdict of a request (`millrace dev`). */
+  readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
+  readonly headers: ResourceHeaders;
+}
+
+export interface VerdictLine {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly cacheStatus: string;
+  readonly durationMs: number;
+}
+
+export interface ResourceHeaders {
+  /** `Cache-Control` for answers to anonymous clients. */
+  readonly publicCacheControl: string;
+  /** For signed-in clients: never shared, unless the policy says `public`. */
+  readonly privateCacheControl: string;
+  readonly cdnCacheControl: string;
+  readonly publicVary: string;
+  readonly privateVary: string;
+}
+
+const VARY = 'accept, accept-encoding';
+
+export function resourceHeaders(policy: CachePolicy): ResourceHeaders {
+  const { cacheControl, cdnCacheControl } = policy.settings.client;
+  const shared = /(?:^|[\s,])public(?:$|[\s,])/.test(cacheControl);
+  return {
+    publicCacheControl: cacheControl === '' ? 'no-cache' : cacheControl,
+    privateCacheControl: shared ? cacheControl : 'private, no-cache',
+    cdnCacheControl,
+    publicVary: VARY,
+    privateVary: shared ? VARY : `${VARY}, authorization`,
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * `PUT`, `PATCH`, `POST` and `DELETE`: from the wire to a write of the table, and from its outcome
+ * to a status. Preconditions travel with the write and are decided inside the commit.
+ */
+
+import { authorise } from '../../access/authorise.ts';
+import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
+import { NodeError } from '../../base/errors.ts';
+import { parseRequestDirectives } from '../../cache/directives.ts';
+import { formatRecordId } from '../../schema/key.ts';
+import { recordIdFromUrl } from '../../table/record-key.ts';
+import type { WriteCondition, WriteOutcome } from '../../table/store-port.ts';
+import { parseEntityTags } from '../http/conditional.ts';
+import { parseHttpDate } from '../http/http-date.ts';
+import type { Exchange } from '../http/port.ts';
+import { replyProblem } from '../http/problem.ts';
+import { mediaType, readJsonObject } from './json-body.ts';
+import { permitted, type RestCall, refuse } from './rest.ts';
+
+const JSON_TYPES = ['application/json'];
+const MERGE_PATCH = 'application/merge-patch+json';
+
+export async function putRecord(call: RestCall): Promise<void> {
+  const startedAt = call.resource.monotonic();
+  const id = targetId(call);
+  if (id === undefined) return;
+  const condition = writeCondition(call);
+  if (condition === undefined) return;
+  const record = await readJsonObject(call.exchange, call.limits, JSON_TYPES);
+  const maxAge = clientMaxAge(call.exchange);
+  const outcome = await call.resource.table.put(id, record, { condition, maxAge });
+  replyOutcome(call, id, outcome, startedAt);
+}
+
+export async function patchRecord(call: RestCall): Promise<void> {
+  const startedAt = call.resource.monotonic();
+  const id = targetId(call);
+  if (id === undefined) return;
+  const condition = writeCondition(call);
+  if (condition === undefined) return;
+  const type = mediaType(call.exchange.request.header('content-type'));
+  const format = type === MERGE_PATCH ? 'merge-patch' : 'merge';
+  const patch = await readJsonObject(call.exchange, call.limits, [...JSON_TYPES, MERGE_PATCH]);
+  const maxAge = clientMaxAge(call.exchange);
+  const outcome = await call.resource.table.patch(id, patch, format, { condition, maxAge });
+  replyOutcome(call, id, outcome, startedAt);
+}
+
+/** `POST` to the collection: a new record, its key generated unless the body brings one. */
+export async function createRecord(call: RestCall): Promise<void> {
+  const { exchange, resource } = call;
+  const startedAt = resource.monotonic();
+  if (call.rest.length > 1) {
+    const allow = 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS';
+    const error = new NodeError(
+      'METHOD_NOT_ALLOWED',
+      'POST goes to the collection, not to a record',
+      {
+        blame: 'client',
+      },
+    );
+    replyProblem(exchange, error, ['allow', allow]);
+    return;
+  }
+  if (!permitted(call, 'insert')) return;
+  const record = await readJsonObject(exchange, call.limits, JSON_TYPES);
+  const { table } = resource;
+  const { id, outcome } = await table.create(record, { maxAge: clientMaxAge(exchange) });
+  if (outcome.kind !== 'stored') {
+    const problem = `${table.definition.typeName}/${String(id)} exists already; PUT replaces it`;
+    replyProblem(exchange, new NodeError('RECORD_EXISTS', problem, { blame: 'client' }));
+    return;
+  }
+  const location = `/${table.definition.export?.name ?? ''}/${formatRecordId(id)}`;
+  exchange.reply(
+    201,
+    ['location', location, 'etag', outcome.entityTag, 'content-type', 'application/json'],
+    JSON.stringify({ [table.definition.primaryKey]: id }),
+  );
+  resource.meter.answered('POST', 201, 'written', startedAt, 0);
+}
+
+export async function deleteRecord(call: RestCall): Promise<void> {
+  const startedAt = call.resource.monotonic();
+  const id = targetId(call);
+  if (id === undefined) return;
+  const outcome = await call.resource.table.delete(id, { condition: preconditions(call.exchange) });
+  replyOutcome(call, id, outcome, startedAt);
+}
+
+/** The record a write is aimed at, or `undefined` after a 405 for a whole collection was sent. */
+function targetId(call: RestCall): RecordId | undefined {
+  if (call.rest.length > 1)
+    return recordIdFromUrl(call.resource.table.definition, call.rest.slice(1));
+  const { method } = call.exchange.request;
+  const error = new NodeError(
+    'METHOD_NOT_ALLOWED',
+    `${method} needs the key of a record in the URL`,
+    {
+      blame: 'client',
+    },
+  );
+  replyProblem(call.exchange, error, ['allow', 'GET, HEAD, POST, OPTIONS']);
+  return undefined;
+}
+
+/**
+ * The request's preconditions, narrowed by what the principal may do: who may only insert writes
+ * under "there is none", who may only update under "there is one"; so the commit decides, and no
+ * race lies between looking and writing. `undefined` after a refusal was sent.
+ */
+function writeCondition(call: RestCall): WriteCondition | undefined {
+  const { table } = call.resource;
+  const insert = authorise(call.principal, table.definition, 'insert');
+  const update = authorise(call.principal, table.definition, 'update');
+  const asked = preconditions(call.exchange);
+  if (insert === 'allowed' && update === 'allowed') return asked;
+  if (update === 'allowed') return { ifMatch: '*', ...asked };
+  if (insert === 'allowed') return { ...asked, ifNoneMatch: '*' };
+  refuse(call.exchange, table, 'update', update);
+  return undefined;
+}
+
+/** [RFC9110 §13.1] `If-Unmodified-Since` counts only without `If-Match`. */
+function preconditions(exchange: Exchange): WriteCondition {
+  const { request } = exchange;
+  const ifMatch = request.header('if-match');
+  const ifNoneMatch = request.header('if-none-match');
+  const since = request.header('if-unmodified-since');
+  return {
+    ...(ifMatch === undefined ? {} : { ifMatch: tags(ifMatch) }),
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: tags(ifNoneMatch) }),
+    ...(since === undefined || ifMatch !== undefined
+      ? {}
+      : { ifUnmodifiedSince: parseHttpDate(since) }),
+  };
+}
+
+const tags = (field: string): readonly EntityTag[] | '*' => parseEntityTags(field);
+
+/** `Cache-Control: max-age` on a write sets the record's own lifetime. */
+function clientMaxAge(exchange: Exchange): DeltaSeconds | undefined {
+  return parseRequestDirectives(exchange.request.header('cache-control'), undefined).maxAge;
+}
+
+function replyOutcome(
+  call: RestCall,
+  id: RecordId,
+  outcome: WriteOutcome,
+  startedAt: number,
+): void {
+  const { exchange, resource } = call;
+  const name = resource.table.definition.typeName;
+  let status = 204;
+  switch (outcome.kind) {
+    case 'stored':
+      status = outcome.created ? 201 : 204;
+      exchange.reply(status, ['etag', outcome.entityTag]);
+      break;
+    case 'deleted':
+      exchange.reply(204, []);
+      break;
+    case 'absent':
+      status = 404;
+      replyProblem(
+        exchange,
+        new NodeError('NOT_FOUND', `there is no ${name}/${String(id)}`, { blame: 'client' }),
+      );
+      break;
+    default:
+      status = 412;
+      replyProblem(exchange, preconditionFailed(name, id), currentTag(outcome));
+  }
+  resource.meter.answered(exchange.request.method, status, 'written', startedAt, 0);
+}
+
+function preconditionFailed(name: string, id: RecordId): NodeError {
+  return new NodeError(
+    'PRECONDITION_FAILED',
+    `${name}/${String(id)} is not in the state the request asked for; read it again and repeat`,
+    { blame: 'client', retry: 'never' },
+  );
+}
+
+function currentTag(outcome: WriteOutcome): readonly string[] {
+  if (outcome.kind !== 'preconditionFailed' || outcome.current === undefined) return [];
+  return ['etag', outcome.current];
+}

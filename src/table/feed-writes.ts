@@ -1,0 +1,101 @@
+/**
+ * From an origin's live events to operations of the store. Events of one transaction become
+ * operations of one commit. An event that the schema refuses is reported and skipped: one bad row
+ * must not stop a feed.
+ */
+import type { RecordId } from '../base/brands.ts';
+import { asNodeError, NodeError } from '../base/errors.ts';
+import { type DraftContext, type JsonRecord, patchOp, putOp } from './record-draft.ts';
+import { recordIdFrom } from './record-key.ts';
+import type { WriteOp } from './store-port.ts';
+import type { Table } from './table.ts';
+
+/** One live change as an origin tells it; the origin layer's events have this shape. */
+export interface LiveWrite {
+  readonly type: 'put' | 'patch' | 'invalidate' | 'delete' | 'message';
+  readonly id: RecordId;
+  readonly table?: string | undefined;
+  readonly value?: unknown;
+}
+
+export type LiveEvent =
+  | LiveWrite
+  | { readonly type: 'transaction'; readonly writes: readonly LiveWrite[] };
+
+export interface FeedTarget {
+  /** The table an event names, or the feed's own. */
+  table(name: string | undefined): Table | undefined;
+  readonly onRefused: (id: RecordId, error: NodeError) => void;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The operations of one event, in order; those of a transaction are to be committed together. */
+export function feedOps(event: LiveEvent, target: FeedTarget): readonly WriteOp[] {
+  const writes = event.type === 'transaction' ? event.writes : [event];
+  const ops: WriteOp[] = [];
+  for (const write of writes) {
+    try {
+      ops.push(liveOp(write, target));
+    } catch (error) {
+      target.onRefused(write.id, asNodeError(error));
+    }
+  }
+  return ops;
+}
+
+function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
+  const table = target.table(write.table);
+  if (table === undefined) {
+    throw new NodeError(
+      'TABLE_UNKNOWN',
+      `the feed names a table ${write.table} which there is not`,
+      {
+        blame: 'origin',
+      },
+    );
+  }
+  const context = table.draftContext();
+  const id = liveId(context, write.id);
+  const place = { table: table.name, id };
+  switch (write.type) {
+    case 'put':
+      return putOp(context, id, liveRecord(write.value), 'feed', {});
+    case 'patch':
+      return patchOp(context, id, liveRecord(write.value), 'merge', 'feed', {});
+    case 'delete':
+      return { kind: 'delete', ...place, reason: 'feed' };
+    case 'message':
+      return {
+        kind: 'message',
+        ...place,
+        body: encoder.encode(JSON.stringify(write.value ?? null)),
+      };
+    case 'invalidate':
+      return {
+        kind: 'invalidate',
+        table: table.name,
+        scope: { kind: 'key', id },
+        soft: false,
+        reason: 'invalidate',
+      };
+  }
+}
+
+/** A feed may spell a numeric key as text. */
+function liveId(context: DraftContext, id: unknown): RecordId {
+  const { definition } = context;
+  const numeric = definition.primaryKeyType === 'number' && typeof id === 'string';
+  return recordIdFrom(definition, numeric ? Number(id) : id);
+}
+
+function liveRecord(value: unknown): JsonRecord {
+  const record = value instanceof Uint8Array ? JSON.parse(decoder.decode(value)) : value;
+  if (typeof record === 'object' && record !== null && !Array.isArray(record)) {
+    return record as JsonRecord;
+  }
+  throw new NodeError('ORIGIN_BODY_INVALID', 'the value of a feed event is not a JSON object', {
+    blame: 'origin',
+  });
+}

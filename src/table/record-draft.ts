@@ -1,0 +1,146 @@
+/**
+ * From a record a client sent to the operation which stores it: checked against the schema, its
+ * primary key in place, its bytes exactly as a `GET` will answer them, its index values computed.
+ */
+import type { DeltaSeconds, DurationMs, EpochMs, RecordId } from '../base/brands.ts';
+import { NodeError } from '../base/errors.ts';
+import type { EntryMeta, IndexedValues } from '../cache/entry.ts';
+import type { PolicySettings } from '../cache/policy.ts';
+import type { AttributeDefinition, TableDefinition } from '../schema/definition.ts';
+import type { WriteCondition, WriteOp, WriteReason } from './store-port.ts';
+import { writeTimes } from './write-times.ts';
+
+export type JsonRecord = Record<string, unknown>;
+
+/** What the schema says of a record; `undefined` when it is in order. */
+export interface RecordRules {
+  check(record: JsonRecord, mode: 'put' | 'patch'): string | undefined;
+  indexed(record: JsonRecord): IndexedValues | undefined;
+}
+
+export interface WriteOptions {
+  readonly condition?: WriteCondition | undefined;
+  readonly maxAge?: DeltaSeconds | undefined;
+}
+
+export interface DraftContext {
+  readonly definition: TableDefinition;
+  readonly settings: PolicySettings;
+  readonly rules: RecordRules;
+  readonly now: EpochMs;
+}
+
+const encoder = new TextEncoder();
+const NO_META: EntryMeta = Object.freeze({});
+
+/** The `put` of a whole record. Throws `RECORD_INVALID` (naming the attribute). */
+export function putOp(
+  context: DraftContext,
+  id: RecordId,
+  record: JsonRecord,
+  reason: WriteReason,
+  options: WriteOptions,
+): WriteOp {
+  const { definition, settings, rules, now } = context;
+  const keyed = withPrimaryKey(definition, id, record);
+  const problem = rules.check(keyed, 'put');
+  if (problem !== undefined) throw recordInvalid(definition, id, problem);
+  const indexed = rules.indexed(keyed);
+  return {
+    kind: 'put',
+    table: definition.name,
+    id,
+    variant: '',
+    entryKind: 'record',
+    status: 200,
+    body: encoder.encode(JSON.stringify(keyed)),
+    meta: indexed === undefined ? NO_META : { indexed },
+    times: expiresAtTimes(context, keyed) ?? writeTimes(definition, settings, now, options.maxAge),
+    storedAt: now,
+    initialAge: 0 as DurationMs,
+    mustValidate: false,
+    staleForbidden: false,
+    reason,
+    condition: options.condition,
+    stampAttributes: stampAttributes(definition),
+  };
+}
+
+/** The `patch` of a record. The merged record is checked inside the commit. */
+export function patchOp(
+  context: DraftContext,
+  id: RecordId,
+  patch: JsonRecord,
+  format: 'merge' | 'merge-patch',
+  reason: WriteReason,
+  options: WriteOptions,
+): WriteOp {
+  const { definition, settings, rules, now } = context;
+  const problem = format === 'merge' ? rules.check(patch, 'patch') : undefined;
+  if (problem !== undefined) throw recordInvalid(definition, id, problem);
+  const keepsTimes = options.maxAge === undefined && definition.expiration === undefined;
+  return {
+    kind: 'patch',
+    table: definition.name,
+    id,
+    patch: encoder.encode(JSON.stringify(withPrimaryKey(definition, id, patch))),
+    format,
+    times: keepsTimes ? undefined : writeTimes(definition, settings, now, options.maxAge),
+    reason,
+    condition: options.condition,
+    create: true,
+    stampAttributes: stampAttributes(definition),
+  };
+}
+
+/** The record with its key attribute; a body that names another key is refused. */
+function withPrimaryKey(definition: TableDefinition, id: RecordId, record: JsonRecord): JsonRecord {
+  const key = definition.primaryKey;
+  const given = record[key];
+  if (given === id) return record;
+  if (given === undefined || given === null) return { [key]: id, ...record, [key]: id };
+  throw recordInvalid(
+    definition,
+    id,
+    `${key}: the body says ${JSON.stringify(given)}, the URL says ${JSON.stringify(id)}; leave it out or make them equal`,
+  );
+}
+
+/** `@expiresAt`: the record's own end, in epoch milliseconds, beats the table's lifetime. */
+function expiresAtTimes(context: DraftContext, record: JsonRecord) {
+  const attribute = roleAttribute(context.definition, 'expiresAt');
+  const value = attribute === undefined ? undefined : record[attribute.name];
+  const at = typeof value === 'string' ? Date.parse(value) : value;
+  if (typeof at !== 'number' || !(at >= 0)) return undefined;
+  const unbounded = writeTimes(
+    { ...context.definition, expiration: undefined, sourcedFrom: undefined },
+    context.settings,
+    context.now,
+    undefined,
+  );
+  return { ...unbounded, freshUntil: at as EpochMs, evictAt: at as EpochMs };
+}
+
+function stampAttributes(definition: TableDefinition) {
+  const created = roleAttribute(definition, 'createdTime')?.name;
+  const updated = roleAttribute(definition, 'updatedTime')?.name;
+  return created === undefined && updated === undefined ? undefined : { created, updated };
+}
+
+function roleAttribute(
+  definition: TableDefinition,
+  role: NonNullable<AttributeDefinition['role']>,
+): AttributeDefinition | undefined {
+  return definition.attributes.find((attribute) => attribute.role === role);
+}
+
+export function recordInvalid(
+  definition: TableDefinition,
+  id: RecordId,
+  problem: string,
+): NodeError {
+  return new NodeError('RECORD_INVALID', `${definition.typeName}/${String(id)}: ${problem}`, {
+    blame: 'client',
+    details: { table: definition.typeName, id },
+  });
+}

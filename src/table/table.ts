@@ -1,0 +1,192 @@
+/**
+ * A table: its definition, its entries, its policy and its origin, behind the verbs of the domain.
+ * Every protocol comes here; none of them knows how entries are kept or fetched.
+ *
+ * Reads go through the read path (`cache/`); writes become operations which the store commits. Which
+ * principal may do what has been decided before a call arrives here.
+ */
+
+import { assert, must } from '../base/assert.ts';
+import type { RecordId, TableName } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { NodeError } from '../base/errors.ts';
+import type { CachePolicy } from '../cache/policy.ts';
+import type { Answer, ReadRequest } from '../cache/read-request.ts';
+import type { TableDefinition } from '../schema/definition.ts';
+import { type CollectionQuery, CollectionReader } from './collection.ts';
+import { type EntryReport, reportEntry } from './entry-report.ts';
+import {
+  type DraftContext,
+  type JsonRecord,
+  patchOp,
+  putOp,
+  type RecordRules,
+  type WriteOptions,
+} from './record-draft.ts';
+import { recordIdFrom } from './record-key.ts';
+import type { Durability, StoreReader, StoreWriter, WriteOp, WriteOutcome } from './store-port.ts';
+
+/** The read path of this table, as `cache/read-path.ts` makes it. */
+export interface TableReads {
+  read(request: ReadRequest, answer: Answer): void | Promise<void>;
+}
+
+export interface TableParts {
+  readonly definition: TableDefinition;
+  readonly policy: CachePolicy;
+  readonly reads: TableReads;
+  readonly reader: StoreReader;
+  readonly writer: StoreWriter;
+  readonly rules: RecordRules;
+  readonly clock: Clock;
+  readonly durability: Durability;
+  /** A new primary key for a record that came without one. */
+  readonly newId: () => RecordId;
+}
+
+export class Table {
+  readonly definition: TableDefinition;
+  readonly policy: CachePolicy;
+  readonly #parts: TableParts;
+
+  constructor(parts: TableParts) {
+    this.definition = parts.definition;
+    this.policy = parts.policy;
+    this.#parts = parts;
+  }
+
+  get name(): TableName {
+    return this.definition.name;
+  }
+
+  /** Answers one read; synchronously when the store can answer. */
+  read(request: ReadRequest, answer: Answer): void | Promise<void> {
+    return this.#parts.reads.read(request, answer);
+  }
+
+  /** A reader over the rows that match; throws `QUERY_INVALID`. */
+  collection(query: CollectionQuery): CollectionReader {
+    const { reader, clock } = this.#parts;
+    return new CollectionReader(this.definition, reader, query, clock.now());
+  }
+
+  /** Stores a whole record. Rejects with `RECORD_INVALID`, `STORE_FULL`, `WRITE_QUEUE_FULL`. */
+  put(id: RecordId, record: JsonRecord, options: WriteOptions = {}): Promise<WriteOutcome> {
+    return this.#commit(putOp(this.draftContext(), id, record, 'client', options));
+  }
+
+  /** Merges a patch into a record, or makes the record when there is none. */
+  patch(
+    id: RecordId,
+    patch: JsonRecord,
+    format: 'merge' | 'merge-patch',
+    options: WriteOptions = {},
+  ): Promise<WriteOutcome> {
+    return this.#commit(patchOp(this.draftContext(), id, patch, format, 'client', options));
+  }
+
+  /** Stores a record under a generated key, unless it brings its own; an existing one fails it. */
+  async create(
+    record: JsonRecord,
+    options: WriteOptions = {},
+  ): Promise<{ readonly id: RecordId; readonly outcome: WriteOutcome }> {
+    const given = record[this.definition.primaryKey];
+    const id =
+      given === undefined || given === null
+        ? this.#parts.newId()
+        : recordIdFrom(this.definition, given);
+    const outcome = await this.put(id, record, { ...options, condition: { ifNoneMatch: '*' } });
+    return { id, outcome };
+  }
+
+  delete(id: RecordId, options: WriteOptions = {}): Promise<WriteOutcome> {
+    return this.#commit({
+      kind: 'delete',
+      table: this.name,
+      id,
+      reason: 'client',
+      condition: options.condition,
+    });
+  }
+
+  /**
+   * Makes records, or the whole table, unusable without asking the origin again. Resolves when no
+   * read on any thread can be answered with what was invalidated, and the fact is on disk.
+   * Rejects with `USAGE` for a table which has no origin to ask.
+   */
+  async invalidate(
+    scope: { readonly keys: readonly RecordId[] } | 'table',
+    options: { readonly soft?: boolean; readonly reason?: 'purge' | 'invalidate' } = {},
+  ): Promise<number> {
+    if (this.definition.sourcedFrom === undefined) throw nothingToInvalidate(this.definition);
+    const soft = options.soft ?? false;
+    const reason = options.reason ?? 'invalidate';
+    const common = { kind: 'invalidate', table: this.name, soft, reason } as const;
+    const ops: WriteOp[] =
+      scope === 'table'
+        ? [{ ...common, scope: { kind: 'table' } }]
+        : scope.keys.map((id) => ({ ...common, scope: { kind: 'key', id } }));
+    await this.#parts.writer.commit(ops, 'flushed');
+    return ops.length;
+  }
+
+  /** Commits prepared operations of this table (feed events) together. */
+  commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+    assert(
+      ops.every((op) => op.table === this.name),
+      'a table commits its own operations only',
+    );
+    return this.#parts.writer.commit(ops, durability);
+  }
+
+  size(): { readonly entries: number; readonly bytes: number } {
+    return this.#parts.reader.tableSize(this.name);
+  }
+
+  /** What is held under a key, for an operator's eyes. */
+  inspect(id: RecordId): EntryReport {
+    const { reader, clock } = this.#parts;
+    return reader.withEntry(this.name, id, '', (entry) =>
+      entry === undefined
+        ? { stored: false }
+        : reportEntry(entry, reader.invalidations(this.name).judge(entry), clock.now()),
+    );
+  }
+
+  draftContext(): DraftContext {
+    const { policy, rules, clock } = this.#parts;
+    return { definition: this.definition, settings: policy.settings, rules, now: clock.now() };
+  }
+
+  async #commit(op: WriteOp): Promise<WriteOutcome> {
+    const outcomes = await this.#parts.writer.commit([op], this.#parts.durability);
+    return settled(this.definition, must(outcomes[0], 'outcome of an operation'));
+  }
+}
+
+/** Outcomes which mean that the node could not, or may not, store are errors for every protocol. */
+function settled(definition: TableDefinition, outcome: WriteOutcome): WriteOutcome {
+  if (outcome.kind === 'shed') throw shed(definition, outcome.code);
+  if (outcome.kind === 'invalid') {
+    throw new NodeError('RECORD_INVALID', `${definition.typeName}: ${outcome.problem}`, {
+      blame: 'client',
+    });
+  }
+  return outcome;
+}
+
+function shed(definition: TableDefinition, code: 'WRITE_QUEUE_FULL' | 'STORE_FULL'): NodeError {
+  const why =
+    code === 'STORE_FULL'
+      ? 'the disk is nearly full; free some room or raise store limits'
+      : 'more writes wait than the node accepts; try again in a moment';
+  return new NodeError(code, `${definition.typeName} was not written: ${why}`, { retry: 'later' });
+}
+
+function nothingToInvalidate(definition: TableDefinition): NodeError {
+  return new NodeError(
+    'USAGE',
+    `${definition.typeName} has no origin: its records are the only copy. Delete them instead, or declare @sourcedFrom`,
+    { blame: 'client' },
+  );
+}
