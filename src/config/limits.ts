@@ -30,6 +30,25 @@ export const LIMITS = {
   replayEntriesMax: 100_000,
   /** Changes read from the log at a time. */
   changeBatchMax: 256,
+  /** Changed records which a subscriber without room is owed at most; more are read when it drains. */
+  conflatedRecordsMax: 10_000,
+  /** Messages held for one subscriber which is behind, bytes. */
+  pendingMessageBytesMax: 256 * 1024,
+  /** One `snapshot` event: bytes and rows; rows looked at for it; ids taken from an index at once. */
+  snapshotChunkBytesMax: 64 * 1024,
+  snapshotChunkRowsMax: 500,
+  snapshotScanRowsMax: 2_000,
+  snapshotIndexIdsMax: 10_000,
+  /** Encoded snapshots kept for those who join together, bytes. */
+  snapshotCacheBytesMax: 16 * 1024 * 1024,
+  /** Times that a snapshot is begun again because the log was trimmed past it. */
+  snapshotRestartsMax: 2,
+  /** Longest stretch of the fan-out before sockets are served again, milliseconds. */
+  feedTurnMsMax: 4,
+  /** Bytes waiting for one socket above which its subscriptions are conflated. */
+  socketConflateBytesMax: 128 * 1024,
+  /** Time between two signs of life on a silent event stream, seconds. */
+  streamHeartbeatSeconds: 15,
   /** Shared before/after ring, bytes. */
   changeRingBytes: 32 * 1024 * 1024,
   /** Change log: age in days, bytes and entries, whichever is reached first. */
@@ -55,8 +74,26 @@ export const LIMITS = {
   expiryBudgetMs: 10,
   /** Clients waiting for one fetch. */
   waitersMax: 10_000,
+  /** Longest fetch from an origin, whatever the origin's own deadline, milliseconds. */
+  fetchMsMax: 60_000,
+  /** Failures of origins remembered for their back-off window, bytes a table. */
+  failureMarkersBytes: 1024 * 1024,
   /** Time for a graceful stop, milliseconds. */
   drainMsMax: 8_000,
+  /** Group names of one origin reply. */
+  groupsPerEntryMax: 256,
+  /** Redirects followed for one request to an origin. */
+  originRedirectsMax: 3,
+  /** Head of an origin's reply, bytes. */
+  originHeadBytesMax: 64 * 1024,
+  /** Decoded bytes allowed for each byte received, for bodies that decode to more than the floor. */
+  originDecompressionRatioMax: 250,
+  originDecompressionFloorBytes: 1024 * 1024,
+  /** One line and one event of an origin's event stream, bytes. */
+  feedLineBytesMax: 1024 * 1024,
+  feedEventBytesMax: 4 * 1024 * 1024,
+  /** Writes of one transaction event of an origin's feed. */
+  feedTransactionWritesMax: 10_000,
 } as const;
 
 export type LimitName = keyof typeof LIMITS;

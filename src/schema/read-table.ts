@@ -187,7 +187,7 @@ function readSource(
     });
   }
   if (typeof path === 'string') {
-    const names = [primaryKey, ...attributes.map((attribute) => attribute.name)];
+    const names = [primaryKey, 'id', ...attributes.map((attribute) => attribute.name)];
     checkPlaceholders(path, names, directive.placeOf('path'), problems);
   }
   if (directives.has('pages')) {

@@ -1,0 +1,392 @@
+/**
+ * `origins/NAME.yaml` → `OriginSettings`. Checks everything that can be known without opening the
+ * origin; settings which only one kind understands are handed through in `options`.
+ */
+import { type DurationMs, durationMs } from '../base/brands.ts';
+import type { SourcePlace } from '../schema/definition.ts';
+import type { ProblemList } from '../schema/problem.ts';
+import { type JsonPath, parseJsonPath } from './json-path.ts';
+import {
+  count,
+  duration,
+  listOf,
+  mapOf,
+  nonEmpty,
+  oneOf,
+  type Partly,
+  positive,
+  type Reader,
+  reject,
+  scalar,
+  shape,
+  size,
+  text,
+} from './readers.ts';
+import { plainOf, type SettingNode } from './setting-node.ts';
+import type { Substitutes } from './substitute.ts';
+import { readYaml } from './yaml-file.ts';
+
+export const ORIGIN_KINDS = [
+  'http',
+  'sse',
+  'websocket',
+  'mqtt',
+  'nats',
+  'postgres',
+  'module',
+] as const;
+export type OriginKindName = (typeof ORIGIN_KINDS)[number];
+
+export const FEED_EVENTS = ['put', 'patch', 'delete', 'invalidate', 'message', 'ignore'] as const;
+export type FeedEventName = (typeof FEED_EVENTS)[number];
+
+/**
+ * What a feed's event means: always the same, or read from the event (`$.type`, or `name` for the
+ * event's own name in an event stream) and translated by `map`; what `map` lacks stands for itself.
+ */
+export type FeedEventRule =
+  | { readonly kind: 'fixed'; readonly event: FeedEventName }
+  | {
+      readonly kind: 'read';
+      readonly from: 'name' | JsonPath;
+      readonly map: Readonly<Record<string, FeedEventName>>;
+    };
+
+export interface FeedSettings {
+  readonly kind: OriginKindName;
+  /** Appended to the origin's `url`, unless it is a whole URL itself. */
+  readonly path?: string | undefined;
+  readonly id: JsonPath;
+  /** The record inside the event; empty for the whole event. */
+  readonly value: JsonPath;
+  readonly event: FeedEventRule;
+  /** Groups that an `invalidate` without id concerns. */
+  readonly group?: JsonPath | undefined;
+  /** Settings that only this kind of feed understands. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface OriginSettings {
+  readonly name: string;
+  readonly kind: OriginKindName;
+  readonly url?: string | undefined;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Deadline of one attempt: connection, headers and body. */
+  readonly timeoutMs: DurationMs;
+  /** Deadline for the headers alone, when it is shorter. */
+  readonly headersTimeoutMs?: DurationMs | undefined;
+  readonly connectTimeoutMs?: DurationMs | undefined;
+  readonly retries: number;
+  readonly concurrency: number;
+  readonly queueMax: number;
+  readonly breaker: { readonly failures: number; readonly cooldownMs: DurationMs };
+  readonly health?: { readonly path: string; readonly everyMs: DurationMs } | undefined;
+  readonly feed?: FeedSettings | undefined;
+  /** `true`, or the `host:port` places of private networks that may be reached. */
+  readonly allowPrivate: boolean | readonly string[];
+  readonly bodyMax: number;
+  /** Command of a process that this node starts and watches. */
+  readonly run?: string | undefined;
+  /** Kind `module`: the file of code, relative to the application. */
+  readonly module?: string | undefined;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly place: SourcePlace;
+}
+
+/** What an origin that says nothing gets. */
+export const ORIGIN_DEFAULTS = Object.freeze({
+  timeoutMs: durationMs(10_000),
+  retries: 2,
+  concurrency: 32,
+  queueMax: 1_000,
+  breaker: Object.freeze({ failures: 5, cooldownMs: durationMs(10_000) }),
+  healthEveryMs: durationMs(5_000),
+  bodyMax: 8 * 1024 * 1024,
+});
+
+const RETRIES_MAX = 10;
+
+const jsonPath: Reader<JsonPath> = scalar(
+  'a place in the event, such as $.flight.id or /flight/id',
+  (value) => (typeof value === 'string' ? parseJsonPath(value) : undefined),
+);
+
+const headers: Reader<Readonly<Record<string, string>>> = (node, path, problems) => {
+  const read = mapOf(text, (name) =>
+    /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) ? undefined : 'is no name of a header field',
+  )(node, path, problems);
+  if (read === undefined) return undefined;
+  return Object.fromEntries(Object.entries(read).map(([name, each]) => [name.toLowerCase(), each]));
+};
+
+const url: Reader<string> = (node, path, problems) => {
+  const written = nonEmpty(node, path, problems);
+  if (written === undefined || URL.canParse(written)) return written;
+  return reject(node, path, 'a whole URL, such as https://api.example.com', problems);
+};
+
+const retries: Reader<number> = (node, path, problems) => {
+  const number = count(node, path, problems);
+  if (number === undefined || number <= RETRIES_MAX) return number;
+  return reject(node, path, `at most ${RETRIES_MAX}`, problems);
+};
+
+const allowPrivate: Reader<boolean | readonly string[]> = (node, path, problems) => {
+  if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value;
+  return listOf(
+    scalar('true, or a list of host:port such as 10.0.0.7:8080', (value) =>
+      typeof value === 'string' && /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/.test(value)
+        ? value
+        : undefined,
+    ),
+  )(node, path, problems);
+};
+
+const anything: Reader<unknown> = (node) => plainOf(node);
+const anyMap: Reader<Readonly<Record<string, unknown>>> = mapOf(anything);
+
+const eventRule: Reader<FeedEventRule> = (node, path, problems) => {
+  if (node.kind === 'map') return mappedRule(node, path, problems);
+  const written = node.kind === 'scalar' ? node.value : undefined;
+  if (written === 'name') return { kind: 'read', from: 'name', map: {} };
+  if (typeof written === 'string' && /^[$/]/.test(written)) {
+    const from = jsonPath(node, path, problems);
+    return from === undefined ? undefined : { kind: 'read', from, map: {} };
+  }
+  const event = oneOf(FEED_EVENTS)(node, path, problems);
+  return event === undefined ? undefined : { kind: 'fixed', event };
+};
+
+const eventSource: Reader<'name' | JsonPath> = (node, path, problems) =>
+  node.kind === 'scalar' && node.value === 'name' ? 'name' : jsonPath(node, path, problems);
+
+function mappedRule(
+  node: SettingNode,
+  path: string,
+  problems: ProblemList,
+): FeedEventRule | undefined {
+  const read = shape({ from: eventSource, map: mapOf(oneOf(FEED_EVENTS)) })(node, path, problems);
+  if (read?.from !== undefined) return { kind: 'read', from: read.from, map: read.map ?? {} };
+  if (read !== undefined) {
+    problems.add(node.place, `${path} does not say where the event stands`, {
+      cure: 'add from: name, or a place such as from: $.type',
+    });
+  }
+  return undefined;
+}
+
+const feedOptions = { topic: nonEmpty, topics: listOf(nonEmpty), subject: nonEmpty, qos: count };
+const FEED = {
+  kind: oneOf(ORIGIN_KINDS),
+  path: nonEmpty,
+  id: jsonPath,
+  value: jsonPath,
+  event: eventRule,
+  group: jsonPath,
+  options: anyMap,
+  ...feedOptions,
+} as const;
+const feedShape = shape(FEED);
+
+/** Keys that stand beside the common ones and mean something to some kinds only. */
+const KIND_KEYS: Readonly<Record<string, readonly OriginKindName[]>> = {
+  list: ['http'],
+  topic: ['mqtt'],
+  topics: ['mqtt'],
+  qos: ['mqtt'],
+  clientId: ['mqtt'],
+  username: ['mqtt', 'nats'],
+  password: ['mqtt', 'nats'],
+  subject: ['nats'],
+  stream: ['nats'],
+  durable: ['nats'],
+  table: ['postgres'],
+  query: ['postgres'],
+  publication: ['postgres'],
+  slot: ['postgres'],
+};
+
+const ORIGIN = {
+  kind: oneOf(ORIGIN_KINDS),
+  description: text,
+  url,
+  headers,
+  timeout: duration,
+  headersTimeout: duration,
+  connectTimeout: duration,
+  retries,
+  concurrency: positive,
+  queue: count,
+  breaker: shape({ failures: positive, cooldown: duration }),
+  health: shape({ path: nonEmpty, every: duration }),
+  feed: feedShape,
+  allowPrivate,
+  bodyMax: size,
+  run: nonEmpty,
+  module: nonEmpty,
+  options: anyMap,
+  ...Object.fromEntries(Object.keys(KIND_KEYS).map((key) => [key, anything])),
+} as const;
+const originShape: Reader<Partly<typeof ORIGIN>> = shape(ORIGIN);
+
+/** Reads an origin's YAML; `undefined` when it lacks what no default can stand for (reported). */
+export function parseOrigin(
+  source: { readonly name: string; readonly text: string; readonly file: string },
+  substitutes: Substitutes,
+  problems: ProblemList,
+): OriginSettings | undefined {
+  const place: SourcePlace = { file: source.file, line: 1, column: 1 };
+  const node = readYaml(source.text, source.file, substitutes, problems);
+  if (node === undefined) {
+    if (problems.isEmpty)
+      problems.add(place, 'the origin file is empty', { cure: 'write kind: http' });
+    return undefined;
+  }
+  const read = originShape(node, '', problems);
+  if (read === undefined) return undefined;
+  const kind = read.kind;
+  if (kind === undefined) {
+    if (node.kind === 'map' && !node.entries.has('kind')) {
+      problems.add(place, 'the origin has no kind', {
+        cure: `write kind: ${ORIGIN_KINDS.join(' | ')}`,
+      });
+    }
+    return undefined;
+  }
+  checkNeeds(kind, read, place, problems);
+  return assemble(source.name, kind, read, kindOptions(kind, node, read.options, problems), place);
+}
+
+type ReadOrigin = Partly<typeof ORIGIN>;
+
+function checkNeeds(
+  kind: OriginKindName,
+  read: ReadOrigin,
+  place: SourcePlace,
+  problems: ProblemList,
+): void {
+  if (kind === 'module') {
+    if (read.module === undefined) {
+      problems.add(place, 'kind module needs the key module', {
+        cure: 'write module: ./origins/x.ts',
+      });
+    }
+    return;
+  }
+  if (read.url === undefined && read.run === undefined) {
+    problems.add(place, `kind ${kind} needs the key url`, {
+      cure: `write url: ${EXAMPLE_URL[kind]}`,
+    });
+    return;
+  }
+  const scheme = read.url === undefined ? undefined : new URL(read.url).protocol.slice(0, -1);
+  if (scheme !== undefined && !SCHEMES[kind].includes(scheme)) {
+    problems.add(place, `kind ${kind} cannot speak ${scheme}:`, {
+      cure: `write an url such as ${EXAMPLE_URL[kind]}, or another kind`,
+    });
+  }
+  if (read.feed !== undefined && read.feed.id === undefined && isRowEvent(read.feed.event)) {
+    problems.add(place, 'the feed does not say where the id stands', { cure: 'write id: $.id' });
+  }
+}
+
+const isRowEvent = (rule: FeedEventRule | undefined): boolean =>
+  rule === undefined || rule.kind === 'read' || !['invalidate', 'ignore'].includes(rule.event);
+
+const SCHEMES: Readonly<Record<Exclude<OriginKindName, 'module'>, readonly string[]>> = {
+  http: ['http', 'https'],
+  sse: ['http', 'https'],
+  websocket: ['ws', 'wss', 'http', 'https'],
+  mqtt: ['mqtt', 'mqtts', 'tcp', 'ssl', 'ws', 'wss'],
+  nats: ['nats', 'tls', 'ws', 'wss'],
+  postgres: ['postgres', 'postgresql'],
+};
+
+const EXAMPLE_URL: Readonly<Record<Exclude<OriginKindName, 'module'>, string>> = {
+  http: 'https://api.example.com',
+  sse: 'https://api.example.com',
+  websocket: 'wss://feed.example.com',
+  mqtt: 'mqtts://broker.example.com:8883',
+  nats: 'nats://nats.example.com:4222',
+  postgres: 'postgres://user@db.example.com/app',
+};
+
+function kindOptions(
+  kind: OriginKindName,
+  node: SettingNode,
+  written: Readonly<Record<string, unknown>> | undefined,
+  problems: ProblemList,
+): Readonly<Record<string, unknown>> {
+  const options: Record<string, unknown> = { ...written };
+  if (node.kind !== 'map') return options;
+  for (const [key, kinds] of Object.entries(KIND_KEYS)) {
+    const entry = node.entries.get(key);
+    if (entry === undefined) continue;
+    if (kinds.includes(kind)) options[key] = plainOf(entry.value);
+    else {
+      problems.add(entry.key, `${key} means nothing to an origin of kind ${kind}`, {
+        cause: `it belongs to kind ${kinds.join(' and ')}`,
+      });
+    }
+  }
+  return options;
+}
+
+function assemble(
+  name: string,
+  kind: OriginKindName,
+  read: ReadOrigin,
+  options: Readonly<Record<string, unknown>>,
+  place: SourcePlace,
+): OriginSettings {
+  const defaults = ORIGIN_DEFAULTS;
+  return Object.freeze({
+    name,
+    kind,
+    url: read.url,
+    headers: read.headers ?? {},
+    timeoutMs: read.timeout ?? defaults.timeoutMs,
+    headersTimeoutMs: read.headersTimeout,
+    connectTimeoutMs: read.connectTimeout,
+    retries: read.retries ?? defaults.retries,
+    concurrency: read.concurrency ?? defaults.concurrency,
+    queueMax: read.queue ?? defaults.queueMax,
+    breaker: {
+      failures: read.breaker?.failures ?? defaults.breaker.failures,
+      cooldownMs: read.breaker?.cooldown ?? defaults.breaker.cooldownMs,
+    },
+    health:
+      read.health === undefined
+        ? undefined
+        : {
+            path: read.health.path ?? '/',
+            everyMs: read.health.every ?? defaults.healthEveryMs,
+          },
+    feed: read.feed === undefined ? undefined : feedSettings(kind, read.feed),
+    allowPrivate: read.allowPrivate ?? false,
+    bodyMax: read.bodyMax ?? defaults.bodyMax,
+    run: read.run,
+    module: read.module,
+    options,
+    place,
+  });
+}
+
+function feedSettings(kind: OriginKindName, read: Partly<typeof FEED>): FeedSettings {
+  const { topic, topics, subject, qos } = read;
+  const named = Object.entries({ topic, topics, subject, qos });
+  return {
+    // An origin of kind http most often streams by Server-Sent Events.
+    kind: read.kind ?? (kind === 'http' ? 'sse' : kind),
+    path: read.path,
+    id: read.id ?? [],
+    value: read.value ?? [],
+    event: read.event ?? { kind: 'fixed', event: 'put' },
+    group: read.group,
+    options: {
+      ...read.options,
+      ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
+    },
+  };
+}

@@ -1,0 +1,156 @@
+/**
+ * Cache policies as people write them (`cache-policies/NAME.yaml`, and the overrides of `@cache`) →
+ * `PolicySettings`. A policy says only what differs: the rest is inherited, section by section and
+ * key by key; `negative` replaces the whole map.
+ *
+ * A scalar may stand for a section's main key (`freshness: 60s`), and two words of the field for
+ * theirs: `staleWhileRevalidate: 10m`, `staleIfError: 1d`.
+ */
+import type { DurationMs } from '../base/brands.ts';
+import { definePolicy, type SettingsOverride } from '../cache/default-policy.ts';
+import { WITHOUT_END } from '../cache/freshness.ts';
+import type { PolicySettings } from '../cache/policy.ts';
+import type { SourcePlace } from '../schema/definition.ts';
+import type { ProblemList } from '../schema/problem.ts';
+import {
+  count,
+  flag,
+  listOf,
+  mapOf,
+  nonEmpty,
+  oneOf,
+  type Partly,
+  positive,
+  type Reader,
+  scalar,
+  shape,
+  share,
+  shorthand,
+  size,
+  text,
+} from './readers.ts';
+import { nodeOf, type SettingNode } from './setting-node.ts';
+import type { Substitutes } from './substitute.ts';
+import { parseDuration } from './units.ts';
+import { readYaml } from './yaml-file.ts';
+
+/** `forever`: until evicted. */
+const duration: Reader<DurationMs> = scalar(
+  'a number with a unit (250ms, 10s, 5m, 2h, 1d) or forever',
+  (value) => (value === 'forever' ? WITHOUT_END : parseDuration(value)),
+);
+
+const fieldName: Reader<string> = scalar('the name of a header field', (value) =>
+  typeof value === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value)
+    ? value.toLowerCase()
+    : undefined,
+);
+
+const method: Reader<string> = scalar('an HTTP method', (value) =>
+  typeof value === 'string' && /^[A-Za-z]+$/.test(value) ? value.toUpperCase() : undefined,
+);
+
+/** A field value that cannot break out of its line. */
+const fieldValue: Reader<string> = scalar('a header value, or "" for none', (value) =>
+  typeof value === 'string' && /^[\x20-\x7e]*$/.test(value) ? value : undefined,
+);
+
+/** GraphQL names cannot begin with a digit, so `@cache(negative: {_404: "10s"})` is taken too. */
+const statusKey = (key: string): string => key.replace(/^_/, '');
+
+function wrongStatus(key: string): string | undefined {
+  return /^_?([45]xx|[2-5]\d\d)$/.test(key) ? undefined : 'write a status such as 404, 4xx or 5xx';
+}
+
+const negativeMap: Reader<Readonly<Record<string, DurationMs>>> = (node, path, problems) => {
+  const map = mapOf(duration, wrongStatus)(node, path, problems);
+  if (map === undefined) return undefined;
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [statusKey(key), value]));
+};
+
+const staleSection = shape({ whileRevalidate: duration, ifError: duration });
+
+const SECTIONS = {
+  freshness: shorthand(
+    'default',
+    shape({
+      default: duration,
+      origin: oneOf(['respect', 'ignore', 'cap']),
+      max: duration,
+      heuristic: flag,
+      jitter: share,
+    }),
+  ),
+  stale: shorthand('whileRevalidate', staleSection),
+  staleWhileRevalidate: duration,
+  staleIfError: duration,
+  negative: negativeMap,
+  key: shape({
+    method: listOf(method),
+    query: shape({ ignore: listOf(nonEmpty), sort: flag }),
+    headers: listOf(fieldName),
+    cookies: listOf(nonEmpty),
+    forward: oneOf(['listed', 'all']),
+  }),
+  vary: shape({ allow: listOf(fieldName), variantsMax: positive }),
+  groups: shape({ from: listOf(fieldName), tables: flag }),
+  store: shorthand(
+    'enabled',
+    shape({
+      bodyMax: size,
+      compress: listOf(oneOf(['br', 'gzip'])),
+      minBytesToCompress: size,
+      enabled: flag,
+    }),
+  ),
+  collapse: shape({ waitersMax: count, wait: duration, passFor: duration }),
+  retention: shorthand('keepStale', shape({ keepStale: duration })),
+  client: shorthand(
+    'cacheControl',
+    shape({ cacheControl: fieldValue, cdnCacheControl: fieldValue, mayForceRevalidation: flag }),
+  ),
+} as const;
+
+const readOverrides = shape(SECTIONS);
+const readFile = shape({ ...SECTIONS, description: text });
+
+/** Reads a policy's YAML. What is wrong goes to `problems`; the sound rest is still returned. */
+export function parsePolicy(
+  source: { readonly name: string; readonly text: string; readonly file: string },
+  base: PolicySettings,
+  substitutes: Substitutes,
+  problems: ProblemList,
+): PolicySettings {
+  const node = readYaml(source.text, source.file, substitutes, problems);
+  const written = node === undefined ? {} : (readFile(node, '', problems) ?? {});
+  return merge(base, written, source.name);
+}
+
+/** `base` under the inline overrides of a directive, all of which stand at `place`. */
+export function applyOverrides(
+  base: PolicySettings,
+  overrides: Readonly<Record<string, unknown>>,
+  place: SourcePlace,
+  problems: ProblemList,
+): PolicySettings {
+  const node: SettingNode = nodeOf(overrides, place);
+  return merge(base, readOverrides(node, '', problems) ?? {}, base.name);
+}
+
+function merge(
+  base: PolicySettings,
+  written: Partly<typeof SECTIONS>,
+  name: string,
+): PolicySettings {
+  const { staleWhileRevalidate, staleIfError, stale, ...sections } = written;
+  const override: SettingsOverride = {
+    ...sections,
+    name,
+    stale: {
+      ...stale,
+      ...(staleWhileRevalidate === undefined ? {} : { whileRevalidate: staleWhileRevalidate }),
+      ...(staleIfError === undefined ? {} : { ifError: staleIfError }),
+    },
+  };
+  return Object.freeze(definePolicy(override, { settings: base, hooks: {} }).settings);
+}
