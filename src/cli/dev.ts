@@ -1,0 +1,123 @@
+/**
+ * `millrace dev`: runs the application and starts it again when one of its files changes. The node
+ * is a child process, so a reload leaves nothing behind; ports that were chosen freely are kept.
+ */
+import path from 'node:path';
+import { NodeChild, type ReadyPorts } from './child.ts';
+import { EXIT, type Terminal } from './terminal.ts';
+
+export interface DevOptions {
+  readonly entry: string;
+  readonly appFolder: string;
+  /** Flags as they were given, to be handed on. */
+  readonly flags: readonly string[];
+}
+
+/** Changes in these do not concern a running node: pages are read from disk, data is its own. */
+const IGNORED = new Set(['node_modules', 'public', 'data', 'dist']);
+const SETTLE_MS = 80;
+
+export async function dev(options: DevOptions, terminal: Terminal): Promise<number> {
+  const session = new DevSession(options, terminal);
+  const { watch } = await import('chokidar');
+  const watcher = watch(options.appFolder, {
+    ignoreInitial: true,
+    ignored: (file) => isIgnored(options.appFolder, file),
+  });
+  let timer: NodeJS.Timeout | undefined;
+  watcher.on('all', (_event, file) => {
+    clearTimeout(timer);
+    const changed = path.relative(options.appFolder, file);
+    timer = setTimeout(() => void session.reload(changed), SETTLE_MS);
+  });
+  const code = await session.run();
+  await watcher.close();
+  return code;
+}
+
+function isIgnored(appFolder: string, file: string): boolean {
+  const [first = ''] = path.relative(appFolder, file).split(path.sep);
+  // `.env` matters; other dot files and folders are tools' and the node's own.
+  return IGNORED.has(first) || (first.startsWith('.') && first !== '.env' && first !== '');
+}
+
+class DevSession {
+  readonly #options: DevOptions;
+  readonly #terminal: Terminal;
+  #child: NodeChild | undefined;
+  #ports: ReadyPorts | undefined;
+  #reloading: Promise<void> | undefined;
+  #again = false;
+  #finish: (code: number) => void = () => undefined;
+
+  constructor(options: DevOptions, terminal: Terminal) {
+    this.#options = options;
+    this.#terminal = terminal;
+  }
+
+  run(): Promise<number> {
+    const ended = new Promise<number>((resolve) => {
+      this.#finish = resolve;
+    });
+    const stop = () => void this.#stop();
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+    this.#launch();
+    return ended;
+  }
+
+  async reload(changed: string): Promise<void> {
+    if (this.#reloading !== undefined) {
+      this.#again = true;
+      return this.#reloading;
+    }
+    this.#terminal.err(`${changed} changed: starting again`);
+    this.#reloading = this.#restart();
+    await this.#reloading;
+    this.#reloading = undefined;
+    if (!this.#again) return undefined;
+    this.#again = false;
+    return this.reload(changed);
+  }
+
+  async #restart(): Promise<void> {
+    await this.#child?.stop();
+    this.#launch();
+  }
+
+  async #stop(): Promise<void> {
+    await this.#child?.stop();
+    this.#finish(EXIT.clean);
+  }
+
+  #launch(): void {
+    const { entry, appFolder, flags } = this.#options;
+    const args = ['start', appFolder, ...flags, ...this.#portFlags(), '--dev'];
+    const child = new NodeChild(entry, args, {
+      ready: (ports) => {
+        this.#ports = ports;
+      },
+      ended: (code, asked) => {
+        if (this.#child === child) this.#child = undefined;
+        if (!asked) this.#explainEnd(code);
+      },
+    });
+    this.#child = child;
+  }
+
+  /** An application that never started has nothing to wait for; one that did is given another chance. */
+  #explainEnd(code: number | null): void {
+    if (code === EXIT.fault && this.#ports === undefined) return this.#finish(EXIT.fault);
+    this.#terminal.err(
+      code === EXIT.usage
+        ? 'waiting for a change that mends it'
+        : `the node ended with ${code ?? 'a signal'}; it starts again with the next change`,
+    );
+  }
+
+  #portFlags(): readonly string[] {
+    if (this.#ports === undefined) return [];
+    const { http, admin } = this.#ports;
+    return ['--http-port', String(http), '--admin-port', String(admin)];
+  }
+}

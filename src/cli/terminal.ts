@@ -1,0 +1,12 @@
+/** What a command may touch of the process it runs in; given by `main.ts`, replaced in tests. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Standard output: results and the ready line. */
+  out(line: string): void;
+  /** Standard error: everything said to a person. */
+  err(line: string): void;
+}
+
+/** Exit codes of the command (a contract). */
+export const EXIT = { clean: 0, fault: 1, usage: 2 } as const;

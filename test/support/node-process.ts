@@ -1,0 +1,207 @@
+/**
+ * A real node for a test: writes an application folder, starts `dist/main.js` in a process of its own,
+ * waits for the ready line, and cleans up. Nothing is mocked: tests talk to it over the wire.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** File name → contents, relative to the application folder. */
+export type AppFiles = Readonly<Record<string, string>>;
+
+export interface NodeOptions {
+  readonly files: AppFiles;
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Keep the data of an earlier run: its folder. */
+  readonly folder?: string;
+  readonly command?: 'start' | 'dev';
+}
+
+export const ADMIN = { username: 'admin', password: 'correct horse battery' } as const;
+const AUTHORIZATION = `Basic ${Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64')}`;
+
+export class NodeProcess {
+  readonly folder: string;
+  readonly http: string;
+  readonly admin: string;
+  readonly process: ChildProcess;
+  readonly stderr: () => string;
+  readonly stdout: () => string;
+  readonly #exited: Promise<number | null>;
+
+  constructor(started: StartedProcess, folder: string, ready: { http: string; admin: string }) {
+    this.folder = folder;
+    this.http = ready.http;
+    this.admin = ready.admin;
+    this.process = started.process;
+    this.stderr = started.stderr;
+    this.stdout = started.stdout;
+    this.#exited = started.exited;
+  }
+
+  get ws(): string {
+    return this.http.replace('http:', 'ws:');
+  }
+
+  fetch(target: string, init?: RequestInit): Promise<Response> {
+    return fetch(`${this.http}${target}`, init);
+  }
+
+  put(target: string, record: object, headers: Record<string, string> = {}): Promise<Response> {
+    return this.fetch(target, {
+      method: 'PUT',
+      body: JSON.stringify(record),
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+  }
+
+  /** Runs an operation as the administrator; the answer's JSON. */
+  async operate(document: object): Promise<Record<string, unknown>> {
+    const response = await fetch(`${this.admin}/`, {
+      method: 'POST',
+      headers: { authorization: AUTHORIZATION, 'content-type': 'application/json' },
+      body: JSON.stringify(document),
+    });
+    if (!response.ok) throw new Error(`operation: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Record<string, unknown>;
+  }
+
+  /** The value of a metric with exactly these labels, 0 when it is not there. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const text = await (await fetch(`${this.admin}/metrics`)).text();
+    const line = text.split('\n').find((one) => {
+      if (one.startsWith('#') || !(one.startsWith(`${name}{`) || one.startsWith(`${name} `))) {
+        return false;
+      }
+      return Object.entries(labels).every(([key, value]) => one.includes(`${key}="${value}"`));
+    });
+    return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1));
+  }
+
+  /** SIGTERM by default; resolves with the exit code. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.process.kill(signal);
+    return this.#exited;
+  }
+
+  get exited(): Promise<number | null> {
+    return this.#exited;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.process.exitCode === null && this.process.signalCode === null)
+      await this.stop('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+interface StartedProcess {
+  readonly process: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly exited: Promise<number | null>;
+}
+
+/** Writes the files of an application into a new folder. */
+export function writeApp(files: AppFiles, into?: string): string {
+  const folder = into ?? mkdtempSync(path.join(tmpdir(), 'millrace-test-'));
+  for (const [name, contents] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, contents);
+  }
+  return folder;
+}
+
+/** Runs the command to its end: for `check`, and for starts that are meant to fail. */
+export async function runCommand(
+  args: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const started = launch(args, options.env ?? {}, options.cwd);
+  const code = await started.exited;
+  return { code, stdout: started.stdout(), stderr: started.stderr() };
+}
+
+/** Starts a node and resolves once it answers; rejects with its output when it ends before. */
+export async function startNode(options: NodeOptions): Promise<NodeProcess> {
+  const folder = writeApp(options.files, options.folder);
+  const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
+  const args = [
+    options.command ?? 'start',
+    folder,
+    ...ports,
+    '--data',
+    path.join(folder, 'data'),
+    ...(options.flags ?? []),
+  ];
+  const env = {
+    MILLRACE_ADMIN_USERNAME: ADMIN.username,
+    MILLRACE_ADMIN_PASSWORD: ADMIN.password,
+    ...options.env,
+  };
+  const started = launch(args, env);
+  return new NodeProcess(started, folder, await readyLine(started));
+}
+
+function launch(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cwd?: string,
+): StartedProcess {
+  const child = spawn(process.execPath, [ENTRY, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { process: child, stdout: () => stdout, stderr: () => stderr, exited };
+}
+
+async function readyLine(started: StartedProcess): Promise<{ http: string; admin: string }> {
+  let ended = false;
+  void started.exited.then(() => {
+    ended = true;
+  });
+  for (;;) {
+    const line = started
+      .stdout()
+      .split('\n')
+      .find((one) => one.includes('"ready"'));
+    if (line !== undefined) return JSON.parse(line) as { http: string; admin: string };
+    if (ended) {
+      throw new Error(
+        `the node ended before it was ready:\n${started.stdout()}${started.stderr()}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Polls until `probe` yields something; rejects with `what` after the time is up. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 15_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
