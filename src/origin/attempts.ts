@@ -1,0 +1,245 @@
+/**
+ * Every call that leaves for one origin passes here: breaker, concurrency limit, deadline, retries.
+ *
+ *   caller ─► queue (bounded) ─► breaker ─► deadline ─► the kind's code
+ *      ▲                                                   │ failed, retryable, time left
+ *      └────────────────── backoff with jitter ◄───────────┘   (a waiting retry holds no slot)
+ *
+ * Bounds: one attempt takes at most `timeout`, a call at most twice that, its time in the queue
+ * included. Background refreshes queue in a smaller limiter first, so that they cannot crowd out
+ * clients; the main limiter is the cap on what is in flight.
+ */
+import { backoffDelay } from '../base/backoff.ts';
+import { durationMs } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { NodeError } from '../base/errors.ts';
+import { createLimit, type Limit } from '../base/limit.ts';
+import * as breaker from './breaker.ts';
+import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
+import { pause, withDeadline } from './deadline.ts';
+import {
+  asOriginError,
+  isRetryable,
+  originError,
+  retryAfterOf,
+  speaksAgainstOrigin,
+} from './failures.ts';
+
+export interface AttemptSettings {
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly concurrency: number;
+  readonly queueMax: number;
+  readonly breaker: breaker.BreakerSettings;
+}
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly observer?: OriginObserver | undefined;
+}
+
+export interface Call<T> {
+  readonly task: (signal: AbortSignal) => Promise<T>;
+  readonly signal: AbortSignal;
+  readonly background: boolean;
+  /** May be repeated without harm. */
+  readonly idempotent: boolean;
+  /** What a success is counted as. */
+  readonly outcomeOf: (value: T) => AttemptOutcome;
+}
+
+/** An origin that refuses one request is well; one that was never reached said nothing. */
+function endingOf(error: NodeError): breaker.Ending {
+  if (speaksAgainstOrigin(error)) return 'failed';
+  return error.blame === 'origin' ? 'succeeded' : 'abandoned';
+}
+
+const BACKOFF = { baseMs: 50, maxMs: 2_000 };
+
+export class Attempts {
+  readonly #settings: AttemptSettings;
+  readonly #around: Surroundings;
+  readonly #foreground: Limit;
+  readonly #background: Limit;
+  readonly #outcomes = new Map<AttemptOutcome, number>();
+  #breaker: breaker.BreakerState = breaker.CLOSED;
+  #inFlight = 0;
+  #retries = 0;
+  bytes = 0;
+
+  constructor(settings: AttemptSettings, around: Surroundings) {
+    this.#settings = settings;
+    this.#around = around;
+    const { name, concurrency, queueMax } = settings;
+    this.#foreground = createLimit({ name: `origin ${name}`, concurrency, queueMax });
+    this.#background = createLimit({
+      name: `origin ${name}, refreshes behind`,
+      concurrency: Math.max(1, Math.floor(concurrency / 4)),
+      queueMax,
+    });
+  }
+
+  get counters(): OriginCounters {
+    return {
+      outcomes: this.#outcomes,
+      inFlight: this.#inFlight,
+      queued: this.#foreground.pendingCount + this.#background.pendingCount,
+      breakerOpen: this.#breaker.kind !== 'closed',
+      bytes: this.bytes,
+      retries: this.#retries,
+    };
+  }
+
+  /** Resolves with the task's value; rejects with a `NodeError`, or the signal's own reason. */
+  run<T>(call: Call<T>): Promise<T> {
+    let began = false;
+    const task = (signal: AbortSignal) => {
+      began = true;
+      return call.task(signal);
+    };
+    const expired = () => (began ? this.#tooLate() : this.#tooBusy());
+    return withDeadline(
+      (signal) => this.#withRetries({ ...call, task, signal }),
+      durationMs(this.#settings.timeoutMs * 2),
+      call.signal,
+      this.#around.clock,
+      expired,
+    );
+  }
+
+  #tooLate(): NodeError {
+    const { timeoutMs, name } = this.#settings;
+    const message = `origin ${name} did not answer within ${timeoutMs * 2} ms, retries included`;
+    return originError('ORIGIN_TIMED_OUT', message, { details: { origin: name } });
+  }
+
+  #tooBusy(): NodeError {
+    const { timeoutMs, name, concurrency } = this.#settings;
+    const message = `origin ${name}: none of ${concurrency} slots became free in ${timeoutMs * 2} ms`;
+    this.#count('ORIGIN_BUSY', 0);
+    const details = { origin: name, retryAfterMs: timeoutMs };
+    return new NodeError('ORIGIN_BUSY', message, { blame: 'origin', retry: 'later', details });
+  }
+
+  /** A health probe failed or succeeded: it moves the breaker without being a request. */
+  probed(well: boolean): void {
+    const now = this.#around.clock.monotonic();
+    if (!well) this.#conclude('normal', 'failed');
+    // The origin says it is well: the next request may try at once.
+    else if (this.#breaker.kind === 'open') this.#breaker = { kind: 'open', until: now };
+  }
+
+  async #withRetries<T>(call: Call<T>): Promise<T> {
+    const { clock, random } = this.#around;
+    const giveUpAt = clock.monotonic() + this.#settings.timeoutMs * 2;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#queued(call);
+      } catch (error) {
+        const last = attempt > (call.idempotent ? this.#settings.retries : 0);
+        if (last || call.signal.aborted || !(error instanceof NodeError)) throw error;
+        const wait = Math.max(backoffDelay(attempt, BACKOFF, random), retryAfterOf(error));
+        if (!isRetryable(error) || clock.monotonic() + wait >= giveUpAt) throw error;
+        this.#retries += 1;
+        await pause(wait, call.signal, clock);
+      }
+    }
+  }
+
+  async #queued<T>(call: Call<T>): Promise<T> {
+    // Asked before queueing as well, so that callers of an open breaker do not wait in line.
+    this.#refuseWhileOpen();
+    const foreground = () => this.#foreground.run(() => this.#attempt(call), call.signal);
+    try {
+      return await (call.background ? this.#background.run(foreground, call.signal) : foreground());
+    } catch (error) {
+      if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#count('ORIGIN_BUSY', 0);
+      throw error;
+    }
+  }
+
+  async #attempt<T>(call: Call<T>): Promise<T> {
+    const ticket = this.#admit();
+    const started = this.#around.clock.monotonic();
+    const spent = () => this.#around.clock.monotonic() - started;
+    this.#inFlight += 1;
+    try {
+      const value = await this.#timed(call);
+      this.#conclude(ticket, 'succeeded');
+      this.#count(call.outcomeOf(value), spent());
+      return value;
+    } catch (thrown) {
+      throw this.#failed(call, ticket, thrown, spent());
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  #timed<T>(call: Call<T>): Promise<T> {
+    const { timeoutMs, name } = this.#settings;
+    const expired = () => {
+      const message = `origin ${name} did not answer within ${timeoutMs} ms (timeout)`;
+      return originError('ORIGIN_TIMED_OUT', message, { details: { origin: name, timeoutMs } });
+    };
+    // Called in a promise so that code which throws at once is a failure like any other.
+    const task = (signal: AbortSignal) => Promise.resolve().then(() => call.task(signal));
+    return withDeadline(task, durationMs(timeoutMs), call.signal, this.#around.clock, expired);
+  }
+
+  #failed<T>(call: Call<T>, ticket: breaker.Ticket, thrown: unknown, ms: number): unknown {
+    if (call.signal.aborted) {
+      const reason: unknown = call.signal.reason;
+      // The caller's leaving says nothing about the origin; the call's own deadline does.
+      const late = reason instanceof NodeError && reason.code === 'ORIGIN_TIMED_OUT';
+      this.#conclude(ticket, late ? 'failed' : 'abandoned');
+      this.#count(late ? 'ORIGIN_TIMED_OUT' : 'aborted', ms);
+      return reason;
+    }
+    const error = asOriginError(this.#settings.name, thrown);
+    this.#conclude(ticket, endingOf(error));
+    this.#count(error.code, ms);
+    return error;
+  }
+
+  #admit(): breaker.Ticket {
+    const now = this.#around.clock.monotonic();
+    const admission = breaker.admit(this.#breaker, now, this.#settings.breaker);
+    if (!admission.admitted) throw this.#refusal(admission.retryAfterMs);
+    this.#breaker = admission.state;
+    return admission.ticket;
+  }
+
+  #refuseWhileOpen(): void {
+    const now = this.#around.clock.monotonic();
+    const wait = breaker.waitNeeded(this.#breaker, now, this.#settings.breaker);
+    if (wait > 0) throw this.#refusal(wait);
+  }
+
+  #refusal(retryAfterMs: number): NodeError {
+    this.#count('BREAKER_OPEN', 0);
+    const { name } = this.#settings;
+    const message = `origin ${name} failed repeatedly and is left alone for a while (breaker open)`;
+    return new NodeError('BREAKER_OPEN', message, {
+      blame: 'origin',
+      retry: 'later',
+      details: { origin: name, retryAfterMs: Math.ceil(retryAfterMs) },
+    });
+  }
+
+  #conclude(ticket: breaker.Ticket, ending: breaker.Ending): void {
+    const before = this.#breaker.kind;
+    const now = this.#around.clock.monotonic();
+    this.#breaker = breaker.conclude(this.#breaker, ticket, ending, now, this.#settings.breaker);
+    const open = this.#breaker.kind !== 'closed';
+    if ((before !== 'closed') !== open) {
+      this.#around.observer?.breakerMoved?.(this.#settings.name, open);
+    }
+  }
+
+  #count(outcome: AttemptOutcome, ms: number): void {
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    this.#around.observer?.attempted?.(this.#settings.name, outcome, ms);
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * The way out to HTTP origins: a keep-alive pool of undici, guarded and bounded. One client an
+ * origin, so that a hanging origin takes no connection from another. It follows at most three
+ * redirects of reads, each through the same guard, never to another scheme, and without the
+ * configured header fields when they lead to another host (those may be secrets).
+ *
+ * undici is loaded with the first client: it costs tens of milliseconds and megabytes which a node
+ * without HTTP origins does not pay. A connection is not reused after an error, an early close or
+ * bytes beyond the message: undici destroys it.
+ */
+import { lookup as resolve } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import type { Agent, buildConnector, Dispatcher } from 'undici';
+import type { NodeError } from '../base/errors.ts';
+import type { AddressGuard } from './address-guard.ts';
+import { isAddress } from './address-guard.ts';
+import { ACCEPTED_CODINGS, decompress } from './decompress.ts';
+import type { OpenResponse, SendOptions } from './definition.ts';
+import { asOriginError, originError, statusError } from './failures.ts';
+import { type OriginResponse, originResponse } from './response.ts';
+
+export interface HttpClientOptions {
+  readonly name: string;
+  readonly guard: AddressGuard;
+  readonly connections: number;
+  readonly timeoutMs: number;
+  readonly bodyMax: number;
+  readonly redirectsMax: number;
+  readonly headBytesMax: number;
+  readonly decompressionRatioMax: number;
+  readonly decompressionFloorBytes: number;
+  /** Told the size of each body as it came over the wire. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+export interface HttpClient {
+  request(url: URL, options: SendOptions): Promise<OriginResponse>;
+  open(url: URL, options: SendOptions): Promise<OpenResponse>;
+  /** Loads the library ahead of the first request. */
+  warm(): Promise<void>;
+  /** Destroys every connection. */
+  close(): Promise<void>;
+}
+
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  let loading: Promise<Agent> | undefined;
+  const agent = () => {
+    loading ??= loadAgent(options);
+    return loading;
+  };
+  const attempt = async <T>(task: (agent: Agent) => Promise<T>): Promise<T> => {
+    try {
+      return await task(await agent());
+    } catch (error) {
+      throw asOriginError(options.name, error);
+    }
+  };
+  return {
+    request: (url, init) => attempt((agent) => requestWhole(agent, url, init, options)),
+    open: (url, init) => attempt((agent) => requestOpen(agent, url, init, options)),
+    warm: async () => void (await agent()),
+    close: async () => {
+      const loaded = await loading;
+      await loaded?.destroy();
+    },
+  };
+}
+
+async function loadAgent(options: HttpClientOptions): Promise<Agent> {
+  const undici = await import('undici');
+  return new undici.Agent({
+    connect: guardedConnector(undici.buildConnector, options),
+    connections: options.connections,
+    pipelining: 1,
+    headersTimeout: options.timeoutMs,
+    bodyTimeout: options.timeoutMs,
+    maxHeaderSize: options.headBytesMax,
+  });
+}
+
+function guardedConnector(
+  build: typeof buildConnector,
+  options: HttpClientOptions,
+): buildConnector.connector {
+  const { guard } = options;
+  // One connector a port: it keeps the TLS sessions, and the guard judges host and port.
+  const byPort = new Map<number, buildConnector.connector>();
+  const connectorOf = (port: number) => {
+    const known = byPort.get(port);
+    if (known !== undefined) return known;
+    const made = build({ timeout: options.timeoutMs, lookup: guardedLookup(guard, port) });
+    byPort.set(port, made);
+    return made;
+  };
+  return (target, callback) => {
+    const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
+    const literal = isAddress(target.hostname)
+      ? guard.refusal(target.hostname, port, target.hostname)
+      : undefined;
+    if (literal !== undefined) return callback(literal, null);
+    connectorOf(port)(target, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      const refusal = guard.refusal(target.hostname, port, socket.remoteAddress ?? '');
+      if (refusal === undefined) return callback(null, socket);
+      socket.destroy();
+      callback(refusal, null);
+    });
+  };
+}
+
+/** Resolves a name to those of its addresses which may be reached. */
+function guardedLookup(guard: AddressGuard, port: number): LookupFunction {
+  return (hostname, lookupOptions, callback) => {
+    resolve(hostname, { ...lookupOptions, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, '', 0);
+      let refusal: NodeError | undefined;
+      const allowed = addresses.filter((candidate) => {
+        const refused = guard.refusal(hostname, port, candidate.address);
+        refusal ??= refused;
+        return refused === undefined;
+      });
+      const [first] = allowed;
+      if (first === undefined) return callback(refusal ?? new Error('no address'), '', 0);
+      if (lookupOptions.all === true) return callback(null, allowed);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+async function requestOpen(
+  agent: Agent,
+  url: URL,
+  init: SendOptions,
+  options: HttpClientOptions,
+): Promise<OpenResponse> {
+  const reply = await followRedirects(agent, url, init, options, { bodyTimeout: 0 });
+  return {
+    status: reply.statusCode,
+    headers: fieldsOf(reply.headers),
+    body: reply.body,
+    close: () => void reply.body.on('error', ignore).destroy(),
+  };
+}
+
+async function requestWhole(
+  agent: Agent,
+  url: URL,
+  init: SendOptions,
+  options: HttpClientOptions,
+): Promise<OriginResponse> {
+  const headers = { 'accept-encoding': ACCEPTED_CODINGS, ...init.headers };
+  const reply = await followRedirects(agent, url, { ...init, headers }, options, {});
+  const fields = fieldsOf(reply.headers);
+  const received = await readWhole(reply.body, options);
+  const body = await decompress(options.name, received, fields.get('content-encoding'), {
+    bytesMax: options.bodyMax,
+    ratioMax: options.decompressionRatioMax,
+    ratioFloorBytes: options.decompressionFloorBytes,
+  });
+  return originResponse(reply.statusCode, fields, body);
+}
+
+async function readWhole(
+  body: Dispatcher.ResponseData['body'],
+  options: HttpClientOptions,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  // Leaving the loop early destroys the body and with it the connection.
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > options.bodyMax) throw tooLarge(options);
+    chunks.push(chunk);
+  }
+  options.onBytes(size);
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size);
+}
+
+function tooLarge(options: HttpClientOptions): NodeError {
+  const message = `origin ${options.name} sent more than ${options.bodyMax} bytes (bodyMax)`;
+  const details = { origin: options.name, limit: options.bodyMax };
+  return originError('ORIGIN_BODY_TOO_LARGE', message, { details });
+}
+
+type Limits = Pick<Dispatcher.RequestOptions, 'bodyTimeout'>;
+
+async function followRedirects(
+  agent: Agent,
+  url: URL,
+  init: SendOptions,
+  options: HttpClientOptions,
+  limits: Limits,
+): Promise<Dispatcher.ResponseData> {
+  let target = url;
+  let headers = init.headers ?? {};
+  for (let hops = 0; ; hops += 1) {
+    const reply = await send(agent, target, { ...init, headers }, limits);
+    const next = redirectTarget(target, init.method ?? 'GET', reply);
+    if (next === undefined) return reply;
+    reply.body.on('error', ignore).destroy();
+    if (hops >= options.redirectsMax || next.protocol !== url.protocol) {
+      throw refusedRedirect(options, next, reply.statusCode);
+    }
+    if (next.host !== target.host) headers = withoutSecrets(headers);
+    target = next;
+  }
+}
+
+const ignore = (): void => {};
+
+const send = (
+  agent: Agent,
+  url: URL,
+  init: SendOptions,
+  limits: Limits,
+): Promise<Dispatcher.ResponseData> =>
+  agent.request({
+    ...limits,
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    method: (init.method ?? 'GET') as Dispatcher.HttpMethod,
+    headers: { ...init.headers },
+    body: init.body ?? null,
+    signal: init.signal,
+  });
+
+/** Where a reply sends a read; writes are never sent twice. [RFC9110 §15.4] */
+function redirectTarget(
+  from: URL,
+  method: string,
+  reply: Dispatcher.ResponseData,
+): URL | undefined {
+  if (![301, 302, 303, 307, 308].includes(reply.statusCode)) return undefined;
+  const location = reply.headers.location;
+  if (typeof location !== 'string' || (method !== 'GET' && method !== 'HEAD')) return undefined;
+  return URL.canParse(location, from.href) ? new URL(location, from) : undefined;
+}
+
+function refusedRedirect(options: HttpClientOptions, next: URL, status: number): NodeError {
+  const why = `redirected to ${next.origin}: at most ${options.redirectsMax} redirects, same scheme`;
+  return statusError(options.name, status, undefined, `the request (${why})`);
+}
+
+const HARMLESS = new Set([
+  'accept',
+  'accept-encoding',
+  'if-modified-since',
+  'if-none-match',
+  'last-event-id',
+  'user-agent',
+]);
+
+const withoutSecrets = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.has(name.toLowerCase())));
+
+/** Header fields with lower-case names, repeated ones joined. [RFC9110 §5.3] */
+function fieldsOf(headers: Dispatcher.ResponseData['headers']): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) fields.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  return fields;
+}

@@ -1,0 +1,123 @@
+/**
+ * One origin of the application, started and stopped as a whole: its code or kind, what surrounds
+ * every call (`attempts.ts`), its health probes and its way out. Tables get their own view of it by
+ * `table()`, and share its limits: a slow origin is slow once, not once a table.
+ */
+import { durationMs } from '../base/brands.ts';
+import type { Cancel } from '../base/clock.ts';
+import { type AttemptSettings, Attempts, type Surroundings } from './attempts.ts';
+import type { OriginCounters } from './counters.ts';
+import { withDeadline } from './deadline.ts';
+import type { OriginDefinition, TableBinding } from './definition.ts';
+import { type FeedHooks, OriginFeed } from './feed.ts';
+import type { HttpClient } from './http-client.ts';
+import { TableOrigin, type WritableOrigin } from './table-origin.ts';
+
+export interface RuntimeSettings extends AttemptSettings {
+  readonly bodyMax: number;
+  /** Milliseconds between two health probes; `undefined`: none. */
+  readonly probeEveryMs?: number | undefined;
+}
+
+export interface RuntimeParts {
+  readonly settings: RuntimeSettings;
+  readonly definition: OriginDefinition;
+  readonly around: Surroundings;
+  /** The kind's way out, when it has one. */
+  readonly client?: HttpClient | undefined;
+}
+
+/** Header fields of a reply that name groups, unless the policy says otherwise. */
+const GROUP_FIELDS = ['cache-groups', 'cache-tag', 'surrogate-key', 'xkey'];
+
+export class OriginRuntime {
+  readonly name: string;
+  readonly #parts: RuntimeParts;
+  readonly #attempts: Attempts;
+  readonly #stopping = new AbortController();
+  #nextProbe: Cancel | undefined;
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+    this.name = parts.settings.name;
+    this.#attempts = new Attempts(parts.settings, parts.around);
+  }
+
+  get counters(): OriginCounters {
+    return this.#attempts.counters;
+  }
+
+  /** Bytes that came over the wire; the http client reports them here. */
+  countBytes(bytes: number): void {
+    this.#attempts.bytes += bytes;
+  }
+
+  /** The origin as a table sees it. `groupsFrom`: the policy's `groups.from`. */
+  table(binding: TableBinding, groupsFrom: readonly string[] = GROUP_FIELDS): WritableOrigin {
+    const { settings, definition, around } = this.#parts;
+    return new TableOrigin({
+      name: this.name,
+      definition,
+      binding,
+      attempts: this.#attempts,
+      rules: {
+        groupsFrom: groupsFrom.map((name) => name.toLowerCase()),
+        bodyMax: settings.bodyMax,
+      },
+      clock: around.clock,
+    });
+  }
+
+  /** Whether the origin has a live feed. */
+  get hasFeed(): boolean {
+    return this.#parts.definition.subscribe !== undefined;
+  }
+
+  /** A feed of this origin, not yet started; `undefined` when the origin has none. */
+  feed(hooks: FeedHooks): OriginFeed | undefined {
+    const { definition, around } = this.#parts;
+    if (definition.subscribe === undefined) return undefined;
+    const subscribe = definition.subscribe.bind(definition);
+    return new OriginFeed({ name: this.name, subscribe, hooks, around });
+  }
+
+  /** Begins the health probes and loads what the first request would have to wait for. */
+  start(): void {
+    // A failure to load shows again, with a message, at the first request.
+    void this.#parts.client?.warm().catch(() => undefined);
+    this.#scheduleProbe();
+  }
+
+  async stop(): Promise<void> {
+    this.#nextProbe?.();
+    this.#stopping.abort(new Error('the origin is being stopped'));
+    await this.#parts.client?.close();
+  }
+
+  #scheduleProbe(): void {
+    const { settings, definition, around } = this.#parts;
+    if (settings.probeEveryMs === undefined || definition.probe === undefined) return;
+    if (this.#stopping.signal.aborted) return;
+    const every = durationMs(settings.probeEveryMs);
+    this.#nextProbe = around.clock.after(every, () => void this.#probe());
+  }
+
+  async #probe(): Promise<void> {
+    const { settings, definition, around } = this.#parts;
+    const probe = async (signal: AbortSignal) => definition.probe?.(signal);
+    const late = () => new Error('the probe took too long');
+    try {
+      await withDeadline(
+        probe,
+        durationMs(settings.timeoutMs),
+        this.#stopping.signal,
+        around.clock,
+        late,
+      );
+      this.#attempts.probed(true);
+    } catch {
+      if (!this.#stopping.signal.aborted) this.#attempts.probed(false);
+    }
+    this.#scheduleProbe();
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * One origin as one table sees it: the read path's `Origin` port, and the writes of a table that
+ * writes through. Translates between the port's words and the kind's; everything that surrounds a
+ * call (limits, deadline, retries, breaker) is `attempts.ts`.
+ */
+import type { RecordId } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { Origin, OriginReply, OriginRequest } from '../cache/ports.ts';
+import type { Attempts } from './attempts.ts';
+import type { AttemptOutcome } from './counters.ts';
+import type {
+  GetContext,
+  JsonRecord,
+  OriginDefinition,
+  ReplacedEntry,
+  TableBinding,
+  WriteContext,
+  WriteResult,
+} from './definition.ts';
+import { asOriginError, statusError, statusOf } from './failures.ts';
+import { parseRecord, type RecordPlace, recordOfBytes, recordOfObject } from './record-bytes.ts';
+import { type ReplyRules, replyOf } from './reply.ts';
+import { isOriginResponse } from './response.ts';
+
+/** What the origin made of a write; `body` is the record as the origin now holds it, if it said so. */
+export interface WriteReply {
+  readonly body: Uint8Array | undefined;
+}
+
+/** Which writes the origin takes. */
+export interface WriteAbilities {
+  readonly put: boolean;
+  readonly patch: boolean;
+  readonly delete: boolean;
+}
+
+/** Bytes are JSON objects. Each rejects with a `NodeError`; nothing may be stored then. */
+export interface WritableOrigin extends Origin {
+  readonly writes: WriteAbilities;
+  put(id: RecordId, record: Uint8Array, signal: AbortSignal): Promise<WriteReply>;
+  patch(id: RecordId, patch: Uint8Array, signal: AbortSignal): Promise<WriteReply>;
+  delete(id: RecordId, signal: AbortSignal): Promise<void>;
+}
+
+export interface TableOriginParts {
+  readonly name: string;
+  readonly definition: OriginDefinition;
+  readonly binding: TableBinding;
+  readonly attempts: Attempts;
+  readonly rules: ReplyRules;
+  readonly clock: Clock;
+}
+
+const OUTCOMES: Readonly<Record<OriginReply['kind'], AttemptOutcome>> = {
+  found: 'ok',
+  absent: 'absent',
+  notModified: 'not_modified',
+};
+
+export class TableOrigin implements WritableOrigin {
+  readonly name: string;
+  readonly writes: WriteAbilities;
+  readonly #parts: TableOriginParts;
+
+  constructor(parts: TableOriginParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    const { put, patch, delete: remove } = parts.definition;
+    this.writes = {
+      put: put !== undefined,
+      patch: patch !== undefined,
+      delete: remove !== undefined,
+    };
+  }
+
+  fetch(request: OriginRequest): Promise<OriginReply> {
+    return this.#parts.attempts.run({
+      task: (signal) => this.#get(request, signal),
+      signal: request.signal,
+      background: request.background,
+      idempotent: true,
+      outcomeOf: (reply) => OUTCOMES[reply.kind],
+    });
+  }
+
+  put(id: RecordId, record: Uint8Array, signal: AbortSignal): Promise<WriteReply> {
+    return this.#write('put', id, record, signal);
+  }
+
+  patch(id: RecordId, patch: Uint8Array, signal: AbortSignal): Promise<WriteReply> {
+    return this.#write('patch', id, patch, signal);
+  }
+
+  async delete(id: RecordId, signal: AbortSignal): Promise<void> {
+    const { definition } = this.#parts;
+    await this.#send(signal, async (context) => definition.delete?.(id, context));
+  }
+
+  async #get(request: OriginRequest, signal: AbortSignal): Promise<OriginReply> {
+    const { definition, binding, clock, rules } = this.#parts;
+    const place = this.#place(request.id);
+    const replacing = request.conditional ? replacedEntry(request.replacing, place) : undefined;
+    const context: GetContext = {
+      ...binding,
+      replacing,
+      signal,
+      lastModified: undefined,
+      entityTag: undefined,
+      freshUntil: undefined,
+      groups: undefined,
+      noStore: false,
+    };
+    const requestedAt = clock.now();
+    const result = await this.#ask(() => definition.get(request.id, context));
+    return replyOf(result, context, place, { requestedAt, receivedAt: clock.now() }, rules);
+  }
+
+  /** Code may say "there is none" by throwing a status, as HTTP libraries do. */
+  async #ask<T>(get: () => Promise<T> | T): Promise<T | undefined> {
+    try {
+      return await get();
+    } catch (thrown) {
+      const status = statusOf(thrown);
+      if (status === 404 || status === 410) return undefined;
+      throw asOriginError(this.name, thrown);
+    }
+  }
+
+  async #write(
+    verb: 'put' | 'patch',
+    id: RecordId,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<WriteReply> {
+    const { definition } = this.#parts;
+    const place = this.#place(id);
+    const record = parseRecord(bytes, place);
+    const result = await this.#send(signal, async (context) =>
+      verb === 'put'
+        ? definition.put?.(id, record, context)
+        : definition.patch?.(id, record, context),
+    );
+    return { body: writtenRecord(result, place) };
+  }
+
+  #send<T>(signal: AbortSignal, task: (context: WriteContext) => Promise<T>): Promise<T> {
+    const { attempts, binding } = this.#parts;
+    return attempts.run<T>({
+      task: async (attemptSignal) => {
+        const result = await task({ ...binding, signal: attemptSignal });
+        if (isOriginResponse(result) && result.status >= 400) {
+          throw statusError(this.name, result.status, undefined, 'a write');
+        }
+        return result;
+      },
+      signal,
+      background: false,
+      // A write whose reply was lost may have happened: the client decides whether to repeat it.
+      idempotent: false,
+      outcomeOf: () => 'ok',
+    });
+  }
+
+  #place(id: RecordId): RecordPlace {
+    return { origin: this.name, id, primaryKey: this.#parts.binding.primaryKey };
+  }
+}
+
+function writtenRecord(result: WriteResult, place: RecordPlace): Uint8Array | undefined {
+  if (result === undefined || result === null) return undefined;
+  if (!isOriginResponse(result)) return recordOfObject(result as JsonRecord, place);
+  const isJson = /^application\/(?:[\w.+-]+\+)?json\b/i.test(
+    result.headers.get('content-type') ?? '',
+  );
+  // Many origins answer a write with an acknowledgement: only a JSON object is the record.
+  if (!isJson || result.body.byteLength === 0 || result.status === 202) return undefined;
+  return recordOfBytes(result.body, place);
+}
+
+function replacedEntry(entry: Entry | undefined, place: RecordPlace): ReplacedEntry | undefined {
+  if (entry === undefined || entry.kind !== 'record') return undefined;
+  const owned = entry.retain();
+  let record: JsonRecord | undefined;
+  return {
+    id: owned.id,
+    entityTag: owned.meta.originTag,
+    lastModified: owned.meta.lastModified,
+    get record() {
+      record ??= parseRecord(owned.body, place);
+      return record;
+    },
+  };
+}
