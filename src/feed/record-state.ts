@@ -1,0 +1,73 @@
+/**
+ * What a record is at this moment, as far as this node knows: its value, that there is none, or
+ * that it is not known (never fetched, evicted, or purged since).
+ */
+import type { RecordId, RecordVersion, TableName } from '../base/brands.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { Invalidations } from '../cache/ports.ts';
+import type { ReadResult } from '../cache/read-request.ts';
+import type { TableDefinition } from '../schema/definition.ts';
+import type { ChangeSource } from './change-source.ts';
+import { textOf } from './event.ts';
+
+/** `value` is JSON text; `undefined` for bodies which are not JSON. */
+export type RecordState =
+  | { readonly kind: 'found'; readonly value: string | undefined; readonly version: RecordVersion }
+  | { readonly kind: 'absent'; readonly version: RecordVersion | undefined }
+  | { readonly kind: 'unknown' };
+
+const UNKNOWN: RecordState = { kind: 'unknown' };
+const ABSENT: RecordState = { kind: 'absent', version: undefined };
+
+/**
+ * Reads a record as a client's `GET` would, which may mean going to its origin, and answers at most
+ * once, at once or later. Given by the table layer.
+ */
+export type ReadRecord = (
+  table: TableDefinition,
+  id: RecordId,
+  answer: (state: RecordState) => void,
+) => void;
+
+/** The state of an entry; a hard-invalidated one is not known, whatever it holds. */
+export function stateOfEntry(entry: Entry | undefined, invalidations: Invalidations): RecordState {
+  if (entry === undefined || entry.kind === 'pass') return UNKNOWN;
+  if (entry.kind === 'tombstone') return { kind: 'absent', version: entry.version };
+  if (invalidations.judge(entry).kind === 'hard') return UNKNOWN;
+  if (entry.kind === 'negative') return { kind: 'absent', version: entry.version };
+  return { kind: 'found', value: valueOf(entry), version: entry.version };
+}
+
+/** Whether rows of the table may go without a change in the log. */
+export const isEvictable = (table: TableDefinition): boolean =>
+  [table.sourcedFrom, table.pages, table.expiration, table.eviction].some(
+    (rule) => rule !== undefined,
+  );
+
+/** What the store holds of a record now. No row in a table which evicts none: there is none. */
+export function storedState(
+  source: ChangeSource,
+  table: TableName,
+  id: RecordId,
+  evictable: boolean,
+): RecordState {
+  const invalidations = source.invalidations(table);
+  return source.withEntry(table, id, '', (entry) =>
+    entry === undefined && !evictable ? ABSENT : stateOfEntry(entry, invalidations),
+  );
+}
+
+/** The state which a read of the read path found; call it inside the `Answer`. */
+export function stateOfRead(result: ReadResult): RecordState {
+  if (result.kind === 'found') {
+    return { kind: 'found', value: valueOf(result.entry), version: result.entry.version };
+  }
+  return result.kind === 'absent' ? { kind: 'absent', version: undefined } : UNKNOWN;
+}
+
+/** The JSON text of an entry's body; `undefined` when its media type is another. */
+export function valueOf(entry: Entry): string | undefined {
+  const type = entry.meta.contentType;
+  const isJson = type === undefined || /^application\/(?:[\w.+-]*\+)?json\b/i.test(type);
+  return isJson ? textOf(entry.body) : undefined;
+}

@@ -1,0 +1,19 @@
+/**
+ * What the feed needs from a connection: whether there is room, and a way to hand over one event.
+ * Each protocol implements it; the feed never sees a socket. A sink must take every event handed
+ * to it while it was ready (the excess of one event over its bound included), and must call
+ * `Subscription.drained()` after `ready()` has answered false and there is room again.
+ */
+import type { ErrorCode } from '../base/errors.ts';
+import type { EncodedEvent } from './event.ts';
+
+export type FeedProtocol = 'websocket' | 'sse' | 'mqtt';
+export const FEED_PROTOCOLS: readonly FeedProtocol[] = ['websocket', 'sse', 'mqtt'];
+
+export interface Sink {
+  /** Whether another event may be handed over now. */
+  ready(): boolean;
+  write(event: EncodedEvent): void;
+  /** The feed ends the subscription; the code says whether coming back helps. */
+  close(code: ErrorCode): void;
+}

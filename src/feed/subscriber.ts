@@ -1,0 +1,102 @@
+/**
+ * One subscription as the fan-out keeps it: what it asked for, how far it was served, and what
+ * it still owes. Memory is O(1) while it is live; a subscriber which is behind holds at most
+ * `conflatedRecordsMax` record ids.
+ *
+ *   registered ─► reading | snapshot ─► behind ─► live
+ *                     ▲                 │  ▲        │
+ *                     └──── reset ──────┘  └─ no room ┘        any ─► closed
+ */
+import type { RecordId, RecordVersion, Sequence, TableName } from '../base/brands.ts';
+import type { TableDefinition } from '../schema/definition.ts';
+import type { RowFilter } from './filter.ts';
+import type { Pending } from './pending.ts';
+import type { FeedProtocol, Sink } from './sink.ts';
+
+interface RequestBase {
+  readonly table: TableDefinition;
+  readonly protocol: FeedProtocol;
+  /** Position to resume from. */
+  readonly from?: string | undefined;
+  /** Changes only, without the present state first. */
+  readonly omitCurrent?: boolean | undefined;
+}
+
+export type SubscriptionRequest =
+  | (RequestBase & { readonly kind: 'record'; readonly id: RecordId })
+  | (RequestBase & { readonly kind: 'collection'; readonly filter?: RowFilter | undefined });
+
+export type Stage = 'registered' | 'reading' | 'snapshot' | 'behind' | 'live' | 'closed';
+
+/** What a protocol holds of its subscription. */
+export interface Subscription {
+  readonly stage: Stage;
+  /** Sends the present state, or resumes, and goes on with the changes since registration. */
+  begin(): void;
+  /** The sink has room again. */
+  drained(): void;
+  /** Ends it from the client's side; the sink is not told. */
+  close(): void;
+}
+
+/** Where a snapshot in pages stands. */
+export interface SnapshotProgress {
+  readonly at: Sequence;
+  after: RecordId | undefined;
+  /** Ids an index gave, when the filter has an indexed condition; otherwise the table is scanned. */
+  readonly ids: readonly RecordId[] | undefined;
+  /** Which list of ids; 0 for a scan. */
+  readonly list: number;
+  next: number;
+}
+
+export interface Drive {
+  begin(subscriber: Subscriber): void;
+  drained(subscriber: Subscriber): void;
+  close(subscriber: Subscriber): void;
+}
+
+export class Subscriber implements Subscription {
+  readonly table: TableName;
+  readonly typeName: string;
+  readonly protocol: FeedProtocol;
+  /** `undefined` for a collection. */
+  readonly id: RecordId | undefined;
+  readonly filter: RowFilter | undefined;
+  readonly request: SubscriptionRequest;
+  readonly sink: Sink;
+  stage: Stage = 'registered';
+  /** Everything up to here was handed over, or needs not be. */
+  cursor: Sequence;
+  /** Record subscriptions: the newest version handed over outside the live stream. */
+  seenVersion = 0 as RecordVersion;
+  pending: Pending | undefined;
+  snapshot: SnapshotProgress | undefined;
+  /** Times in a row that the log was trimmed past it. */
+  restarts = 0;
+  readonly #drive: Drive;
+
+  constructor(request: SubscriptionRequest, sink: Sink, cursor: Sequence, drive: Drive) {
+    this.request = request;
+    this.table = request.table.name;
+    this.typeName = request.table.typeName;
+    this.protocol = request.protocol;
+    this.id = request.kind === 'record' ? request.id : undefined;
+    this.filter = request.kind === 'collection' ? request.filter : undefined;
+    this.sink = sink;
+    this.cursor = cursor;
+    this.#drive = drive;
+  }
+
+  begin(): void {
+    this.#drive.begin(this);
+  }
+
+  drained(): void {
+    if (this.stage === 'behind' || this.stage === 'snapshot') this.#drive.drained(this);
+  }
+
+  close(): void {
+    this.#drive.close(this);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Who wants to hear of a change: table → record id → subscribers, and table → filter →
+ * subscribers of the collection. Each distinct filter stands once, so that it is evaluated once
+ * per change. Sets, because a sink may close its subscription while a change is handed round.
+ * Prefix and wildcard topics will come in here; the fan-out only asks `table()`.
+ */
+import { must } from '../base/assert.ts';
+import type { RecordId, TableName } from '../base/brands.ts';
+import type { RowFilter } from './filter.ts';
+import { isEvictable } from './record-state.ts';
+import type { Subscriber } from './subscriber.ts';
+
+export interface FilterGroup {
+  readonly filter: RowFilter | undefined;
+  readonly members: Set<Subscriber>;
+}
+
+export interface TableTopics {
+  readonly typeName: string;
+  /** Rows of the table may go without a change in the log. */
+  readonly evictable: boolean;
+  readonly records: Map<RecordId, Set<Subscriber>>;
+  /** By the filter's key; '' for the whole collection. */
+  readonly groups: Map<string, FilterGroup>;
+}
+
+export class TopicIndex {
+  readonly #tables = new Map<TableName, TableTopics>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  table(name: TableName): TableTopics | undefined {
+    return this.#tables.get(name);
+  }
+
+  *all(): Iterable<Subscriber> {
+    for (const topics of this.#tables.values()) {
+      for (const members of topics.records.values()) yield* members;
+      for (const group of topics.groups.values()) yield* group.members;
+    }
+  }
+
+  add(subscriber: Subscriber): void {
+    let topics = this.#tables.get(subscriber.table);
+    if (topics === undefined) {
+      const evictable = isEvictable(subscriber.request.table);
+      const { typeName } = subscriber;
+      topics = { typeName, evictable, records: new Map(), groups: new Map() };
+      this.#tables.set(subscriber.table, topics);
+    }
+    membersOf(topics, subscriber).add(subscriber);
+    this.#size += 1;
+  }
+
+  remove(subscriber: Subscriber): void {
+    const topics = must(this.#tables.get(subscriber.table), 'topics of a subscriber');
+    const members = membersOf(topics, subscriber);
+    if (!members.delete(subscriber)) return;
+    this.#size -= 1;
+    if (members.size > 0) return;
+    if (subscriber.id !== undefined) topics.records.delete(subscriber.id);
+    else topics.groups.delete(groupKey(subscriber));
+    if (topics.records.size + topics.groups.size === 0) this.#tables.delete(subscriber.table);
+  }
+}
+
+const groupKey = (subscriber: Subscriber): string => subscriber.filter?.key ?? '';
+
+function membersOf(topics: TableTopics, subscriber: Subscriber): Set<Subscriber> {
+  if (subscriber.id !== undefined) {
+    let members = topics.records.get(subscriber.id);
+    if (members === undefined) {
+      members = new Set();
+      topics.records.set(subscriber.id, members);
+    }
+    return members;
+  }
+  const key = groupKey(subscriber);
+  let group = topics.groups.get(key);
+  if (group === undefined) {
+    group = { filter: subscriber.filter, members: new Set() };
+    topics.groups.set(key, group);
+  }
+  return group.members;
+}

@@ -1,0 +1,95 @@
+/**
+ * A sink which keeps what it was told, may be stalled, and holds a client's picture of the table:
+ * what a screen would show after applying every event. It fails at once when a version goes back.
+ * Values under test are objects with a growing number `v`.
+ */
+import { expect } from 'vitest';
+import type { ErrorCode } from '../../src/base/errors.ts';
+import type { EncodedEvent } from '../../src/feed/event.ts';
+import type { Sink } from '../../src/feed/sink.ts';
+import type { Subscription } from '../../src/feed/subscriber.ts';
+
+export interface FeedEvent {
+  readonly type: string;
+  readonly table: string;
+  readonly id: string | number | null;
+  readonly value?: unknown;
+  readonly ids?: readonly (string | number)[];
+  readonly values?: readonly unknown[];
+  readonly position: string;
+  readonly at: number;
+  readonly retained?: boolean;
+  readonly more?: boolean;
+}
+
+const versionOf = (value: unknown): number => (value as { v?: number } | undefined)?.v ?? 0;
+
+export class FakeSink implements Sink {
+  readonly events: FeedEvent[] = [];
+  readonly picture = new Map<string | number, unknown>();
+  readonly messages: unknown[] = [];
+  /** Where a client would resume from. */
+  resumeFrom: string | undefined;
+  closedWith: ErrorCode | undefined;
+  subscription: Subscription | undefined;
+  /** Events that it still takes. */
+  room = Number.POSITIVE_INFINITY;
+  #refused = false;
+  readonly #newest = new Map<string | number, number>();
+
+  ready(): boolean {
+    if (this.room > 0) return true;
+    this.#refused = true;
+    return false;
+  }
+
+  write(encoded: EncodedEvent): void {
+    this.room -= 1;
+    const event = JSON.parse(encoded.json) as FeedEvent;
+    this.events.push(event);
+    if (encoded.resumable) this.resumeFrom = encoded.position;
+    this.#apply(event);
+  }
+
+  close(code: ErrorCode): void {
+    this.closedWith = code;
+  }
+
+  /** Makes room, and says so when somebody was turned away. */
+  drain(room = Number.POSITIVE_INFINITY): void {
+    this.room = room;
+    if (!this.#refused || room <= 0) return;
+    this.#refused = false;
+    this.subscription?.drained();
+  }
+
+  get types(): readonly string[] {
+    return this.events.map((event) => event.type);
+  }
+
+  get lastPosition(): string | undefined {
+    return this.events.at(-1)?.position;
+  }
+
+  #apply(event: FeedEvent): void {
+    const { id, type } = event;
+    if (type === 'reset') this.picture.clear();
+    if (type === 'message') this.messages.push(event.value);
+    for (const [at, value] of (event.values ?? []).entries()) {
+      const rowId = event.ids?.[at];
+      if (rowId !== undefined) this.#show(rowId, value);
+    }
+    if (id === null || id === undefined) return;
+    if (type === 'put' || type === 'enter') this.#show(id, event.value);
+    if (type === 'delete' || type === 'leave' || type === 'invalidate') this.picture.delete(id);
+  }
+
+  #show(id: string | number, value: unknown): void {
+    const version = versionOf(value);
+    expect(version, `versions of ${id} never go back`).toBeGreaterThanOrEqual(
+      this.#newest.get(id) ?? 0,
+    );
+    this.#newest.set(id, version);
+    this.picture.set(id, value);
+  }
+}
