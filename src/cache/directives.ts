@@ -3,7 +3,7 @@
  * RFC 9111 §5.2 and §4.2.1 ask for it (quoted numbers, odd case, duplicates) and conservative
  * where they leave a choice: a number that cannot be read counts as 0, that is, stale.
  */
-import type { DeltaSeconds } from '../base/brands.ts';
+import { type DeltaSeconds, deltaSeconds } from '../base/brands.ts';
 
 /** [RFC9111 §5.2.1], [RFC5861 §4]; a directive that was absent is `undefined` or false. */
 export interface RequestDirectives {
@@ -51,3 +51,122 @@ export const NO_RESPONSE_DIRECTIVES: ResponseDirectives = Object.freeze({
   proxyRevalidate: false,
   immutable: false,
 });
+
+/** Directives looked at in one field; a reply with more is treated as `no-store`. */
+const DIRECTIVES_MAX = 64;
+
+/** The greatest delta-seconds kept: what is larger, or overflows, counts as this [RFC9111 §1.2.2]. */
+const DELTA_SECONDS_MAX = 2 ** 31;
+
+/** Name and, when there was one, argument with its quotes removed. */
+const DIRECTIVE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s,;"]*)))?/y;
+
+/**
+ * Directives of a request. `Pragma: no-cache` counts when there is no `Cache-Control` [RFC9111 §5.4].
+ * A number that cannot be read makes `max-age` 0, `min-fresh` the greatest and `max-stale` 0.
+ */
+export function parseRequestDirectives(
+  cacheControl?: string | undefined,
+  pragma?: string | undefined,
+): RequestDirectives {
+  if (cacheControl === undefined || cacheControl === '') {
+    if (pragma === undefined || !/(^|[\s,])no-cache($|[\s,])/i.test(pragma)) {
+      return NO_REQUEST_DIRECTIVES;
+    }
+    return { ...NO_REQUEST_DIRECTIVES, noCache: true };
+  }
+  const { values } = readDirectives(cacheControl);
+  return {
+    noCache: values.has('no-cache'),
+    noStore: values.has('no-store'),
+    onlyIfCached: values.has('only-if-cached'),
+    mustRevalidate: values.has('must-revalidate'),
+    maxAge: least(values.get('max-age')),
+    minFresh: greatest(values.get('min-fresh')),
+    maxStale: maxStaleOf(values.get('max-stale')),
+    staleIfError: least(values.get('stale-if-error')),
+  };
+}
+
+/** Directives of a response; a duplicate number counts with its least value [RFC9111 §4.2.1]. */
+export function parseResponseDirectives(cacheControl?: string | undefined): ResponseDirectives {
+  if (cacheControl === undefined || cacheControl === '') return NO_RESPONSE_DIRECTIVES;
+  const { values, complete } = readDirectives(cacheControl);
+  return {
+    // The qualified forms (`no-cache="set-cookie"`) are taken as the unqualified ones, as §5.2.2.4
+    // and §5.2.2.7 allow: a cache of records cannot leave out single fields.
+    noCache: values.has('no-cache'),
+    noStore: values.has('no-store') || !complete,
+    private: values.has('private'),
+    public: values.has('public'),
+    mustRevalidate: values.has('must-revalidate'),
+    proxyRevalidate: values.has('proxy-revalidate'),
+    immutable: values.has('immutable'),
+    maxAge: least(values.get('max-age')),
+    sMaxage: least(values.get('s-maxage')),
+    staleWhileRevalidate: least(values.get('stale-while-revalidate')),
+    staleIfError: least(values.get('stale-if-error')),
+  };
+}
+
+type Arguments = readonly (string | undefined)[];
+
+/** Every directive by its lower-case name; `complete` is false when the bound cut the list. */
+function readDirectives(field: string): {
+  readonly values: ReadonlyMap<string, Arguments>;
+  readonly complete: boolean;
+} {
+  const values = new Map<string, (string | undefined)[]>();
+  let at = 0;
+  let count = 0;
+  while (at < field.length && count < DIRECTIVES_MAX) {
+    DIRECTIVE.lastIndex = at;
+    const found = DIRECTIVE.exec(field);
+    if (found === null) {
+      at += 1;
+      continue;
+    }
+    const name = (found[1] ?? '').toLowerCase();
+    const argument = found[2]?.replace(/\\(.)/g, '$1') ?? found[3];
+    const others = values.get(name);
+    if (others === undefined) values.set(name, [argument]);
+    else others.push(argument);
+    at = afterComma(field, DIRECTIVE.lastIndex);
+    count += 1;
+  }
+  return { values, complete: at >= field.length };
+}
+
+/** Where the next directive may begin: garbage behind an argument belongs to that argument. */
+function afterComma(field: string, from: number): number {
+  const comma = field.indexOf(',', from);
+  return comma === -1 ? field.length : comma + 1;
+}
+
+/** A number that cannot be read is 0, that is, stale [RFC9111 §4.2.1]. */
+function seconds(argument: string | undefined): number {
+  if (argument === undefined || !/^[0-9]+$/.test(argument)) return 0;
+  return Math.min(Number(argument), DELTA_SECONDS_MAX);
+}
+
+function least(found: Arguments | undefined): DeltaSeconds | undefined {
+  return found === undefined ? undefined : deltaSeconds(Math.min(...found.map(seconds)));
+}
+
+/** The demanding end of `min-fresh`: one that cannot be read is met by nothing. */
+function greatest(found: Arguments | undefined): DeltaSeconds | undefined {
+  if (found === undefined) return undefined;
+  const readable = found.map((argument) =>
+    argument !== undefined && /^[0-9]+$/.test(argument) ? seconds(argument) : DELTA_SECONDS_MAX,
+  );
+  return deltaSeconds(Math.max(...readable));
+}
+
+/** Without an argument a stale response of any age will do [RFC9111 §5.2.1.2]. */
+function maxStaleOf(found: Arguments | undefined): DeltaSeconds | undefined {
+  if (found === undefined) return undefined;
+  const bounds = found.map((argument) =>
+    argument === undefined ? Number.POSITIVE_INFINITY : seconds(argument),
+  );
+  return deltaSeconds(Math.min(...bounds));
+}

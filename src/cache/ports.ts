@@ -3,7 +3,14 @@
  * leases. Adapters live elsewhere (`store/`, `origin/`) and run the contract suites of
  * `test/contract/`.
  */
-import type { DurationMs, EntityTag, EpochMs, RecordId, RecordVersion, Sequence } from '../base/brands.ts';
+import type {
+  DurationMs,
+  EntityTag,
+  EpochMs,
+  RecordId,
+  RecordVersion,
+  Sequence,
+} from '../base/brands.ts';
 import type { NodeError } from '../base/errors.ts';
 import type { ResponseDirectives } from './directives.ts';
 import type { Entry, EntryKind, EntryMeta } from './entry.ts';
@@ -97,6 +104,8 @@ export interface ReplyFacts {
   readonly contentType?: string | undefined;
   /** Set by code (`context.freshUntil`): beats every directive. */
   readonly freshUntil?: EpochMs | undefined;
+  /** Set by code (`context.noStore`): not even `origin: ignore` overrules it. */
+  readonly noStore?: boolean | undefined;
 }
 
 export type OriginReply =

@@ -1,0 +1,175 @@
+/**
+ * Flights: at most one shared fetch of a cache key is in flight, whatever the number of readers, and
+ * its success and its failure are shared (SPEC §3). Waiters are bounded and wait once; a flight stays
+ * joinable until its entry is readable; a failure is remembered for a back-off window, so that a sick
+ * origin sees at most two fetches of a key in any such window.
+ *
+ *   flying ─┬─ settle(reply) ─► settled (reply in memory) ─ end ─► ended
+ *           └─ settle(failure) ──────────────────────────────────► ended, remembered
+ */
+import { assert } from '../base/assert.ts';
+import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
+import { type DurationMs, type EpochMs, later, type Sequence } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { NodeError } from '../base/errors.ts';
+import type { FlightOutcome, Lease, Leases } from './ports.ts';
+
+/** Estimated heap bytes of one remembered failure: the error, its message and its stack. */
+const FAILURE_BYTES = 1024;
+
+type Reply = Extract<FlightOutcome, { kind: 'reply' }>;
+type Waiter = (outcome: FlightOutcome | undefined) => void;
+
+/** One fetch and everybody who waits for it. */
+export class Flight {
+  readonly key: string;
+  /** The newest invalidation that named the key when the flight began. */
+  readonly newest: Sequence;
+  /** The node's sequence when the flight began. */
+  readonly stamp: Sequence;
+  readonly #waiters = new Set<Waiter>();
+  #outcome: FlightOutcome | undefined;
+
+  constructor(key: string, newest: Sequence, stamp: Sequence) {
+    this.key = key;
+    this.newest = newest;
+    this.stamp = stamp;
+  }
+
+  get waiters(): number {
+    return this.#waiters.size;
+  }
+
+  /** What the flight ended with; `undefined` while it flies. */
+  get outcome(): FlightOutcome | undefined {
+    return this.#outcome;
+  }
+
+  /** Hands the outcome to all who wait; a flight settles once. */
+  settle(outcome: FlightOutcome): void {
+    assert(this.#outcome === undefined, 'a flight settles once');
+    this.#outcome = outcome;
+    for (const waiter of this.#waiters) waiter(outcome);
+    this.#waiters.clear();
+  }
+
+  /** Resolves with the outcome, or with `undefined` when `delay` is over or the client left. */
+  wait(
+    clock: Clock,
+    delay: DurationMs,
+    signal?: AbortSignal | undefined,
+  ): Promise<FlightOutcome | undefined> {
+    if (this.#outcome !== undefined) return Promise.resolve(this.#outcome);
+    return new Promise((resolve) => {
+      const stop = (outcome: FlightOutcome | undefined): void => {
+        this.#waiters.delete(stop);
+        cancel();
+        signal?.removeEventListener('abort', leave);
+        resolve(outcome);
+      };
+      const leave = (): void => stop(undefined);
+      const cancel = clock.after(delay, leave);
+      signal?.addEventListener('abort', leave, { once: true });
+      this.#waiters.add(stop);
+    });
+  }
+}
+
+/** What became of an attempt to join. */
+export type Joined =
+  | { readonly kind: 'lead'; readonly flight: Flight }
+  | { readonly kind: 'follow'; readonly flight: Flight }
+  /** The reply is in memory, its entry not readable yet. */
+  | { readonly kind: 'held'; readonly flight: Flight; readonly outcome: Reply }
+  /** The key is in its back-off window, or too many wait. */
+  | { readonly kind: 'turnedAway'; readonly error: NodeError };
+
+export interface JoinRequest {
+  readonly key: string;
+  /** The newest invalidation that names the key: older flights are not joined. */
+  readonly newest: Sequence;
+  readonly stamp: Sequence;
+  readonly now: EpochMs;
+  readonly waitersMax: number;
+  /** Whether this reader may take what the flight brings, as far as it can tell. */
+  readonly mayJoin: (flight: Flight) => boolean;
+}
+
+interface Failure {
+  readonly error: NodeError;
+  readonly until: EpochMs;
+}
+
+/** The flights of one table on one thread. */
+export class Flights {
+  readonly #flying = new Map<string, Flight>();
+  readonly #failures: BoundedCache<Failure>;
+
+  constructor(options: { readonly name: string; readonly failureMarkersBytes: number }) {
+    this.#failures = createBoundedCache(options.name, options.failureMarkersBytes);
+  }
+
+  get size(): number {
+    return this.#flying.size;
+  }
+
+  /** Joins the flight of the key, or begins one. */
+  join(request: JoinRequest): Joined {
+    const flight = this.#flying.get(request.key);
+    if (flight !== undefined && flight.newest >= request.newest && request.mayJoin(flight)) {
+      const { outcome } = flight;
+      if (outcome?.kind === 'reply') return { kind: 'held', flight, outcome };
+      if (flight.waiters < request.waitersMax) return { kind: 'follow', flight };
+      return { kind: 'turnedAway', error: tooManyWaiters(request) };
+    }
+    const failure = this.#failureAt(request.key, request.now);
+    if (failure !== undefined) return { kind: 'turnedAway', error: failure.error };
+    const begun = new Flight(request.key, request.newest, request.stamp);
+    this.#flying.set(request.key, begun);
+    return { kind: 'lead', flight: begun };
+  }
+
+  /** Whether a refresh of the key would neither join a flight nor fall into a back-off window. */
+  isIdle(key: string, newest: Sequence, now: EpochMs): boolean {
+    const flight = this.#flying.get(key);
+    if (flight !== undefined && flight.newest >= newest) return false;
+    return this.#failureAt(key, now) === undefined;
+  }
+
+  /** Shares a failure with all who wait, and with all who ask until `backOff` after `now` is over. */
+  fail(flight: Flight, error: NodeError, now: EpochMs, backOff: DurationMs): void {
+    flight.settle({ kind: 'failure', error });
+    this.end(flight);
+    if (backOff > 0) {
+      this.#failures.set(flight.key, { error, until: later(now, backOff) }, FAILURE_BYTES);
+    }
+  }
+
+  /** The entry is readable, or storing was given up: later reads begin with the store again. */
+  end(flight: Flight): void {
+    if (flight.outcome?.kind === 'reply') this.#failures.delete(flight.key);
+    // A read after an invalidation may have begun a newer flight of the key.
+    if (this.#flying.get(flight.key) === flight) this.#flying.delete(flight.key);
+  }
+
+  #failureAt(key: string, now: EpochMs): Failure | undefined {
+    const failure = this.#failures.get(key);
+    if (failure === undefined || now < failure.until) return failure;
+    this.#failures.delete(key);
+    return undefined;
+  }
+}
+
+/** Leases of a node with one thread: whoever asks leads, since its own flights collapse already. */
+export function localLeases(): Leases {
+  const lead: Lease = Object.freeze({ kind: 'lead', settle: () => {} });
+  return { acquire: () => lead };
+}
+
+function tooManyWaiters({ key, waitersMax }: JoinRequest): NodeError {
+  return new NodeError(
+    'TOO_MANY_WAITERS',
+    `${waitersMax} requests wait for one fetch of ${key.split('\u0000').join(' ')} already; retry`,
+    { blame: 'node', retry: 'later', details: { limit: 'waitersMax', value: waitersMax } },
+  );
+}

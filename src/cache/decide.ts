@@ -1,0 +1,226 @@
+/**
+ * The one decision of a read: request, selected entry, policy and instant → `Decision`. Pure, and
+ * without allocation: every outcome is a frozen value made once. The rules stand in order, each a
+ * named predicate with its clause; the first that applies decides (SPEC §4).
+ */
+import { type EpochMs, secondsToMs } from '../base/brands.ts';
+import type { EntryFacts } from './entry.ts';
+import { currentAge, isFresh, staleAllowance, staleFrom } from './freshness.ts';
+import type { CachePolicy } from './policy.ts';
+import type { InvalidationVerdict } from './ports.ts';
+import type { ForwardReason, ReadRequest } from './read-request.ts';
+
+/** The permission by whose name something stale is served [R8]. */
+export type Permission = 'max-stale' | 'stale-while-revalidate' | 'stale-if-error';
+
+export interface Forward {
+  readonly kind: 'forward';
+  readonly reason: ForwardReason;
+  /** Whether the entry may be validated instead of fetched anew. */
+  readonly conditional: boolean;
+  /** Whether the entry may answer when the origin fails. */
+  readonly fallback: boolean;
+  /** Whether the reply may be stored. */
+  readonly store: boolean;
+  /** Whether others may share the fetch. */
+  readonly shared: boolean;
+}
+
+export type Decision =
+  | {
+      readonly kind: 'reuse';
+      /** `undefined` for a fresh entry. */
+      readonly permission: Permission | undefined;
+      readonly refreshBehind: boolean;
+    }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'refuse' }
+  | Forward;
+
+/** The constants of a run. */
+export interface DecisionContext {
+  readonly request: ReadRequest;
+  readonly policy: CachePolicy;
+  readonly now: EpochMs;
+  /** The table is its own origin. */
+  readonly isOrigin: boolean;
+  /** Since when a live feed tells of every change; `undefined` without one, or while it is down. */
+  readonly fedSince: EpochMs | undefined;
+}
+
+/** What the store, or a flight, has for the request. */
+export interface Selection {
+  readonly entry: EntryFacts | undefined;
+  readonly verdict: InvalidationVerdict;
+  readonly missing: 'uri-miss' | 'vary-miss';
+  /** Handed over by the flight for which this read waited. */
+  readonly handed: boolean;
+}
+
+const FRESH: Decision = reuse(undefined, false);
+const WITHIN_MAX_STALE = reuse('max-stale', false);
+const WHILE_REVALIDATING = reuse('stale-while-revalidate', true);
+const ABSENT: Decision = Object.freeze({ kind: 'absent' });
+const REFUSE: Decision = Object.freeze({ kind: 'refuse' });
+const BYPASS = alone('bypass', false);
+const NO_STORE = alone('request', false);
+const PASS = alone('miss', true);
+const URI_MISS = shared('uri-miss', false, false);
+const VARY_MISS = shared('vary-miss', false, false);
+const MISS = shared('miss', false, false);
+const VALIDATE_ON_REQUEST = shared('request', true, false);
+const VALIDATE_ON_REQUEST_OR_REUSE = shared('request', true, true);
+const VALIDATE_STALE = shared('stale', true, false);
+const VALIDATE_STALE_OR_REUSE = shared('stale', true, true);
+
+/** What to do with the request. */
+export function decide(context: DecisionContext, selection: Selection): Decision {
+  if (context.isOrigin) return decideAsOrigin(context, selection);
+  if (selection.handed && selection.entry !== undefined) return FRESH;
+  const decision = decideAsCache(context, selection);
+  // [RFC9111 §5.2.1.7]
+  if (decision.kind === 'forward' && context.request.directives.onlyIfCached) return REFUSE;
+  return decision;
+}
+
+/** Rule 0: nobody else could be asked, so what has not expired is the answer, whatever was demanded. */
+function decideAsOrigin(context: DecisionContext, { entry, verdict }: Selection): Decision {
+  if (entry === undefined || entry.kind === 'tombstone' || entry.kind === 'pass') return ABSENT;
+  if (verdict.kind === 'hard' || context.now >= entry.freshUntil) return ABSENT;
+  return FRESH;
+}
+
+function decideAsCache(context: DecisionContext, selection: Selection): Decision {
+  const { entry } = selection;
+  if (!mayLookup(context)) return BYPASS;
+  if (demandsNoStore(context.request)) return NO_STORE;
+  if (entry === undefined) return selection.missing === 'uri-miss' ? URI_MISS : VARY_MISS;
+  if (entry.kind === 'tombstone') return URI_MISS;
+  if (entry.kind === 'pass') return isPassInForce(context, selection, entry) ? PASS : MISS;
+  if (selection.verdict.kind === 'hard') return MISS;
+  return decideOnEntry(context, selection.verdict, entry);
+}
+
+function decideOnEntry(
+  context: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): Decision {
+  const fresh = isReusableAsFresh(context, verdict, entry);
+  if (entry.mustValidate || demandsValidation(context, entry)) {
+    return validateOnDemand(context, verdict, entry, fresh);
+  }
+  if (fresh) return FRESH;
+  if (isStaleForbidden(context.request, entry)) return VALIDATE_STALE;
+  if (isWithinMaxStale(context, verdict, entry)) return WITHIN_MAX_STALE;
+  const windows = staleAllowance(entry, verdict, context.policy);
+  if (context.now < windows.whileRevalidateUntil) return WHILE_REVALIDATING;
+  return mayFallBack(context, verdict, entry) ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
+}
+
+/** Rule 6. The client's wish is advice [RFC9111 §5.2.1], so a failing origin may still be covered. */
+function validateOnDemand(
+  context: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+  fresh: boolean,
+): Decision {
+  const fallback =
+    !entry.mustValidate &&
+    (fresh || (!isStaleForbidden(context.request, entry) && mayFallBack(context, verdict, entry)));
+  if (fresh) return fallback ? VALIDATE_ON_REQUEST_OR_REUSE : VALIDATE_ON_REQUEST;
+  return fallback ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
+}
+
+// Rule 1.
+function mayLookup({ policy, request }: DecisionContext): boolean {
+  if (!policy.settings.store.enabled) return false;
+  const hook = policy.hooks.mayLookup;
+  return hook === undefined || hook(request.directives);
+}
+
+// Rule 2. [RFC9111 §5.2.1.5]
+const demandsNoStore = (request: ReadRequest): boolean =>
+  request.mayForce && request.directives.noStore;
+
+// Rule 4: a marker is kept for its time unless the key was invalidated meanwhile.
+const isPassInForce = (
+  context: DecisionContext,
+  selection: Selection,
+  entry: EntryFacts,
+): boolean => context.now < entry.freshUntil && selection.verdict.kind === 'valid';
+
+// Rule 6. [RFC9111 §5.2.1.1, §5.2.1.3, §5.2.1.4]
+function demandsValidation({ request, now }: DecisionContext, entry: EntryFacts): boolean {
+  if (!request.mayForce) return false;
+  const { noCache, maxAge, minFresh } = request.directives;
+  if (noCache) return true;
+  if (maxAge !== undefined && currentAge(entry, now) > secondsToMs(maxAge)) return true;
+  return minFresh !== undefined && entry.freshUntil - now < secondsToMs(minFresh);
+}
+
+// Rule 7. [RFC9111 §4.2] While a live feed tells of every change, time alone makes nothing stale.
+function isReusableAsFresh(
+  { now, fedSince }: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): boolean {
+  if (isFresh(entry, now, verdict)) return true;
+  return (
+    fedSince !== undefined &&
+    entry.kind === 'record' &&
+    verdict.kind === 'valid' &&
+    entry.storedAt >= fedSince
+  );
+}
+
+// Rule 8. [RFC9111 §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10]
+const isStaleForbidden = (request: ReadRequest, entry: EntryFacts): boolean =>
+  entry.staleForbidden || request.directives.mustRevalidate;
+
+// Rule 9. [RFC9111 §5.2.1.2]
+function isWithinMaxStale(
+  { request, now }: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): boolean {
+  const { maxStale } = request.directives;
+  return maxStale !== undefined && now - staleFrom(entry, verdict) <= maxStale * 1000;
+}
+
+// Rule 11. [RFC5861 §4] The origin's, the policy's or the client's own permission.
+function mayFallBack(
+  { request, now, policy }: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): boolean {
+  if (now < staleAllowance(entry, verdict, policy).ifErrorUntil) return true;
+  const { staleIfError } = request.directives;
+  return staleIfError !== undefined && now - staleFrom(entry, verdict) <= staleIfError * 1000;
+}
+
+function reuse(permission: Permission | undefined, refreshBehind: boolean): Decision {
+  return Object.freeze({ kind: 'reuse', permission, refreshBehind });
+}
+
+function alone(reason: ForwardReason, store: boolean): Forward {
+  return Object.freeze({
+    kind: 'forward',
+    reason,
+    conditional: false,
+    fallback: false,
+    store,
+    shared: false,
+  });
+}
+
+function shared(reason: ForwardReason, conditional: boolean, fallback: boolean): Forward {
+  return Object.freeze({
+    kind: 'forward',
+    reason,
+    conditional,
+    fallback,
+    store: true,
+    shared: true,
+  });
+}

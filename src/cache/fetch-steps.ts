@@ -1,0 +1,319 @@
+/**
+ * The states of a read from the origin's reply to the answer: fetching, freshening, storing and
+ * falling back. Whoever leads a flight goes through here for all who wait; the flight is settled as
+ * soon as the reply is judged and ends when its entry is readable.
+ *
+ * Invariants: a flight that began is settled on every way out; a store that fails or refuses never
+ * fails the read [R7]; a client which leaves hands its fetch to a run without a client [R9].
+ */
+import type { RecordVersion } from '../base/brands.ts';
+import { durationMs } from '../base/brands.ts';
+import { asNodeError, NodeError } from '../base/errors.ts';
+import type { Flight } from './collapse.ts';
+import { backOffAfter } from './default-policy.ts';
+import {
+  type DraftContext,
+  draftOfFreshening,
+  draftOfPass,
+  draftOfReply,
+  isUseful,
+} from './draft.ts';
+import { isFresh } from './freshness.ts';
+import { entryOfDraft, restamped } from './plain-entry.ts';
+import type { FillDraft, FlightOutcome, OriginReply, ReplyFacts } from './ports.ts';
+import { failedResult, fallbackResult, fetchedResult, statusOf } from './results.ts';
+import type {
+  FallingBack,
+  Fetch,
+  Fetched,
+  Fetching,
+  Final,
+  Freshening,
+  PendingFetch,
+  Run,
+  State,
+  Storing,
+} from './states.ts';
+import { isShareable, notStorable } from './storable.ts';
+
+/** Asks the origin, and goes on without a client when the client's time is up. */
+export async function fetching(run: Run, state: Fetching): Promise<State> {
+  const pending = state.pending ?? ask(run, state);
+  const fetched = await whileClientWaits(run, pending.fetched);
+  if (fetched === undefined) {
+    if (state.flight === undefined) pending.abort();
+    else run.startBehind(run, { ...state, pending });
+    return { kind: 'fallingBack', errand: state.errand, error: outOfTime(run), collapsed: false };
+  }
+  if (fetched.kind === 'failed') return failed(run, state, fetched.error);
+  const { reply } = fetched;
+  if (reply.kind !== 'notModified') return { ...fetchOf(state), kind: 'storing', reply };
+  return confirmed(run, state, reply.facts);
+}
+
+/** A 304: for what was asked about, unless that was invalidated meanwhile, or nothing was asked. */
+function confirmed(run: Run, state: Fetching, facts: ReplyFacts): State {
+  const { held } = state.errand;
+  if (held === undefined || !isConditional(state)) {
+    const message = `${run.deps.table}: the origin answered 304 to an unconditional request`;
+    return failed(run, state, new NodeError('ORIGIN_FAILED', message, { blame: 'origin' }));
+  }
+  const { invalidations } = run.deps;
+  if (invalidations.judge(restamped(held, state.stamp)).kind === 'valid') {
+    return { ...fetchOf(state), kind: 'freshening', entry: held, facts };
+  }
+  // The origin may have compared with what the invalidation was about. Once: it is unconditional now.
+  return { ...state, conditional: false, stamp: invalidations.stamp(), pending: undefined };
+}
+
+const fetchOf = ({ errand, flight, lease, stamp }: Fetch): Fetch => ({
+  errand,
+  flight,
+  lease,
+  stamp,
+});
+
+/** Only a record can be validated: a negative entry or a marker has nothing to compare. */
+const isConditional = ({ conditional, errand }: Fetching): boolean =>
+  conditional && errand.held?.kind === 'record';
+
+function ask(run: Run, state: Fetching): PendingFetch {
+  const { deps, request } = run;
+  const controller = new AbortController();
+  const alone = state.flight === undefined && request.signal !== undefined;
+  const signal = alone ? AbortSignal.any([controller.signal, request.signal]) : controller.signal;
+  const background = run.answer === undefined;
+  deps.events.originAsked?.(deps.table, background);
+  const conditional = isConditional(state);
+  const { held } = state.errand;
+  const replacing = held?.kind === 'record' ? held : undefined;
+  const reply = callOrigin(run, { id: request.id, replacing, conditional, background, signal });
+  return {
+    fetched: within(run, reply, () => controller.abort()),
+    abort: () => controller.abort(),
+  };
+}
+
+/** `async`, so that an origin which throws at once fails like one which rejects. */
+async function callOrigin(
+  { deps }: Run,
+  request: Parameters<NonNullable<Run['deps']['origin']>['fetch']>[0],
+): Promise<OriginReply> {
+  const { origin } = deps;
+  if (origin === undefined) throw new NodeError('INTERNAL', `${deps.table} has no origin`);
+  return origin.fetch(request);
+}
+
+/** The reply or the failure, at the latest after `fetchMsMax`, which an origin's own deadline precedes. */
+function within(run: Run, reply: Promise<OriginReply>, abort: () => void): Promise<Fetched> {
+  const { clock, limits, table, events } = run.deps;
+  return new Promise((resolve) => {
+    const cancel = clock.after(durationMs(limits.fetchMsMax), () => {
+      abort();
+      events.limitHit?.('fetchMsMax');
+      const message = `${table}: the origin did not settle within ${limits.fetchMsMax} ms`;
+      resolve({
+        kind: 'failed',
+        error: new NodeError('ORIGIN_TIMED_OUT', message, { blame: 'origin', retry: 'later' }),
+      });
+    });
+    reply.then(
+      (value) => {
+        cancel();
+        resolve({ kind: 'replied', reply: value });
+      },
+      (error) => {
+        cancel();
+        resolve({ kind: 'failed', error: asNodeError(error) });
+      },
+    );
+  });
+}
+
+/** `undefined` when the client's deadline passed or the client left before the fetch was over. */
+function whileClientWaits(run: Run, fetched: Promise<Fetched>): Promise<Fetched | undefined> {
+  const { signal, deadline } = run.request;
+  if (run.answer === undefined || (signal === undefined && deadline === undefined)) return fetched;
+  return new Promise((resolve) => {
+    const stop = (value: Fetched | undefined): void => {
+      cancel?.();
+      signal?.removeEventListener('abort', leave);
+      resolve(value);
+    };
+    const leave = (): void => stop(undefined);
+    const cancel =
+      deadline === undefined
+        ? undefined
+        : run.deps.clock.after(durationMs(Math.max(0, deadline - run.now)), leave);
+    signal?.addEventListener('abort', leave, { once: true });
+    if (signal?.aborted === true) leave();
+    void fetched.then(stop);
+  });
+}
+
+function outOfTime({ deps, request }: Run): NodeError {
+  const message = `${deps.table} ${request.id}: the origin takes longer than the client would wait`;
+  return new NodeError('DEADLINE_EXCEEDED', message, { blame: 'origin', retry: 'later' });
+}
+
+function failed(run: Run, state: Fetching, error: NodeError): State {
+  run.deps.events.originFailed?.(run.deps.table, error);
+  if (state.flight !== undefined) {
+    failFlight(run, { flight: state.flight, lease: state.lease }, error);
+  }
+  return { kind: 'fallingBack', errand: state.errand, error, collapsed: false };
+}
+
+/** Refusals of this node, which say nothing of the origin's health: the next read may try again. */
+const NOT_REMEMBERED: ReadonlySet<string> = new Set([
+  'ORIGIN_BUSY',
+  'BREAKER_OPEN',
+  'SHUTTING_DOWN',
+]);
+
+/** Shares a failure with all who wait, on every thread, and remembers it for its back-off window. */
+export function failFlight(
+  run: Run,
+  { flight, lease }: { readonly flight: Flight; readonly lease: Fetch['lease'] },
+  error: NodeError,
+): void {
+  if (flight.outcome === undefined) {
+    const backOff = NOT_REMEMBERED.has(error.code)
+      ? durationMs(0)
+      : backOffAfter(statusOf(error), run.policy.settings);
+    run.flights.fail(flight, error, run.deps.clock.now(), backOff);
+  } else {
+    run.flights.end(flight);
+  }
+  lease?.settle({ kind: 'failure', error });
+}
+
+/** Another thread fetches: its outcome is this thread's flight's, whoever still waits here. */
+export function takenOver(run: Run, flight: Flight, outcome: Promise<FlightOutcome>): void {
+  outcome.then(
+    (settled) => {
+      if (settled.kind === 'failure') {
+        failFlight(run, { flight, lease: undefined }, settled.error);
+        return;
+      }
+      flight.settle(settled);
+      run.flights.end(flight);
+    },
+    (error) => failFlight(run, { flight, lease: undefined }, asNodeError(error)),
+  );
+}
+
+/** Updates the entry from a 304 [RFC9111 §4.3.4]; the store sees that the bytes are the same. */
+export function freshening(run: Run, state: Freshening): Promise<Final> {
+  const draft = draftOfFreshening(state.facts, state.entry, contextOf(run, state));
+  return keep(run, state, state.facts, draft, 'validated');
+}
+
+/** Stores the reply if it may be, shares it if it may be, and answers in any case [R7]. */
+export function storing(run: Run, state: Storing): Promise<Final> {
+  const draft = draftOfReply(state.reply, contextOf(run, state));
+  return keep(run, state, state.reply.facts, draft, 'fetched');
+}
+
+function contextOf(run: Run, state: Fetch): DraftContext {
+  return {
+    request: run.request,
+    policy: run.policy,
+    stamp: state.stamp,
+    replaces: state.errand.held?.version,
+    random: run.deps.random(),
+  };
+}
+
+async function keep(
+  run: Run,
+  state: Fetch,
+  facts: ReplyFacts,
+  draft: FillDraft,
+  served: 'validated' | 'fetched',
+): Promise<Final> {
+  const { flight, lease, errand } = state;
+  const originStatus = served === 'validated' ? 304 : facts.status;
+  const shareable = isShareable(facts, run.policy);
+  const entry = entryOfDraft(draft, run.deps.tagOf);
+  const outcome = { kind: 'reply', entry, stored: false, shareable, originStatus } as const;
+  flight?.settle(outcome);
+  const chosen = draftToKeep(run, state, facts, draft);
+  const version = chosen === undefined ? undefined : await fill(run, chosen);
+  const stored = version !== undefined && chosen === draft;
+  if (flight !== undefined) run.flights.end(flight);
+  const kept = stored ? entryOfDraft(draft, () => entry.entityTag, version) : entry;
+  lease?.settle({ ...outcome, entry: kept, stored });
+  const result = fetchedResult(kept, errand, { served, originStatus, stored, collapsed: false });
+  return { kind: 'answered', result, refresh: undefined };
+}
+
+/** The draft itself, a pass marker in its place, or nothing. */
+function draftToKeep(
+  run: Run,
+  state: Fetch,
+  facts: ReplyFacts,
+  draft: FillDraft,
+): FillDraft | undefined {
+  if (!state.errand.forward.store) return undefined;
+  const obstacle = notStorable(facts, draft.body.length, run.policy);
+  if (obstacle === undefined) {
+    // What is of no use by itself still has to take the place of what it proves wrong.
+    return isUseful(draft) || state.errand.held !== undefined ? draft : undefined;
+  }
+  if (state.flight === undefined || isShareable(facts, run.policy)) return undefined;
+  return draftOfPass(facts.receivedAt, contextOf(run, state));
+}
+
+/** The version under which the store keeps the draft; `undefined` when it does not [R7]. */
+async function fill(run: Run, draft: FillDraft): Promise<RecordVersion | undefined> {
+  const { entries, events, table } = run.deps;
+  try {
+    const outcome = await entries.fill(draft);
+    if (outcome.kind === 'stored') return outcome.version;
+    if (outcome.kind === 'shed') events.fillLost?.(table, 'shed');
+    return undefined;
+  } catch (error) {
+    events.fillLost?.(table, 'failed', error);
+    return undefined;
+  }
+}
+
+/** What the origin's failure is answered with: the held entry if it may be, else the failure. */
+export function fallingBack(run: Run, state: FallingBack): Final {
+  const { errand, error, collapsed } = state;
+  const { held } = errand;
+  if (held !== undefined && errand.forward.fallback && permitsStale(error)) {
+    const verdict = run.deps.invalidations.judge(held);
+    if (verdict.kind !== 'hard') {
+      const fresh = isFresh(held, run.now, verdict);
+      const failure = { errand, error, collapsed, fresh };
+      const result = fallbackResult(held, run.now, verdict, failure);
+      return { kind: 'answered', result, refresh: undefined };
+    }
+  }
+  return { kind: 'failed', result: failedResult(errand, error, collapsed), refresh: undefined };
+}
+
+const STALE_PERMITTED: ReadonlySet<string> = new Set([
+  'ADDRESS_REFUSED',
+  'BREAKER_OPEN',
+  'DEADLINE_EXCEEDED',
+  'ORIGIN_BODY_INVALID',
+  'ORIGIN_BODY_TOO_LARGE',
+  'ORIGIN_BUSY',
+  'ORIGIN_FAILED',
+  'ORIGIN_TIMED_OUT',
+  'ORIGIN_UNREACHABLE',
+  'TOO_MANY_WAITERS',
+]);
+
+/**
+ * Whether the error is one that stale-if-error is about [RFC5861 §4]: no answer, or a status which
+ * blames the server. 501 and 505 say that the request is wrong, now and later.
+ */
+export function permitsStale(error: NodeError): boolean {
+  if (error.code !== 'ORIGIN_STATUS') return STALE_PERMITTED.has(error.code);
+  const status = statusOf(error);
+  return status !== undefined && status >= 500 && status !== 501 && status !== 505;
+}

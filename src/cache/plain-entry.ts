@@ -1,0 +1,96 @@
+/**
+ * An `Entry` over plain fields which owns its bytes: what a flight hands to those who wait before
+ * the store has it, what crosses threads, what tests make. Its fields survive structured cloning.
+ */
+import {
+  type EntityTag,
+  type EpochMs,
+  type NodeId,
+  nodeId,
+  type RecordId,
+  type RecordVersion,
+  recordVersion,
+  type Sequence,
+} from '../base/brands.ts';
+import type { Entry, EntryFacts, EntryMeta } from './entry.ts';
+import type { FillDraft } from './ports.ts';
+
+/** An entry without behaviour: may be posted to another thread. */
+export interface PlainEntryFields extends EntryFacts {
+  readonly id: RecordId;
+  readonly entityTag: EntityTag;
+  readonly lastModified: EpochMs;
+  readonly meta: EntryMeta;
+  readonly body: Uint8Array;
+}
+
+/** The version of an entry which the store has not numbered. */
+export const UNNUMBERED: RecordVersion = recordVersion(0);
+const NOBODY: NodeId = nodeId(0);
+
+/** An entry over fields; `body` must be owned by the caller and never change. */
+export function plainEntry(fields: PlainEntryFields): Entry {
+  const contentType = fields.meta.contentType ?? 'application/json';
+  const entry: Entry = { ...fields, contentType, retain: () => entry };
+  return entry;
+}
+
+/** The fields of an entry, to be posted. `entry` must own its bytes (`retain` it first). */
+export function entryFields(entry: Entry): PlainEntryFields {
+  return {
+    id: entry.id,
+    kind: entry.kind,
+    status: entry.status,
+    version: entry.version,
+    author: entry.author,
+    stamp: entry.stamp,
+    storedAt: entry.storedAt,
+    initialAge: entry.initialAge,
+    freshUntil: entry.freshUntil,
+    staleWhileRevalidateUntil: entry.staleWhileRevalidateUntil,
+    staleIfErrorUntil: entry.staleIfErrorUntil,
+    evictAt: entry.evictAt,
+    mustValidate: entry.mustValidate,
+    staleForbidden: entry.staleForbidden,
+    entityTag: entry.entityTag,
+    lastModified: entry.lastModified,
+    meta: entry.meta,
+    body: entry.body,
+  };
+}
+
+/** The strong tag of a body: the store's own definition, given by whoever assembles the node. */
+export type TagOf = (body: Uint8Array) => EntityTag;
+
+/** The entry which a draft will become; `version` is 0 until the store has numbered it. */
+export function entryOfDraft(
+  draft: FillDraft,
+  tagOf: TagOf,
+  version: RecordVersion = UNNUMBERED,
+): Entry {
+  return plainEntry({
+    id: draft.id,
+    kind: draft.kind,
+    status: draft.status,
+    version,
+    author: NOBODY,
+    stamp: draft.stamp,
+    storedAt: draft.storedAt,
+    initialAge: draft.initialAge,
+    freshUntil: draft.freshUntil,
+    staleWhileRevalidateUntil: draft.staleWhileRevalidateUntil,
+    staleIfErrorUntil: draft.staleIfErrorUntil,
+    evictAt: draft.evictAt,
+    mustValidate: draft.mustValidate,
+    staleForbidden: draft.staleForbidden,
+    entityTag: draft.entityTag ?? tagOf(draft.body),
+    lastModified: draft.meta.lastModified ?? draft.storedAt,
+    meta: draft.meta,
+    body: draft.body,
+  });
+}
+
+/** The same entry as if its fetch had begun at `stamp`: for asking what was invalidated since. */
+export function restamped(entry: Entry, stamp: Sequence): Entry {
+  return plainEntry({ ...entryFields(entry), stamp });
+}
