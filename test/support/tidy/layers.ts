@@ -5,8 +5,9 @@
  * implements: a port lives with its user.
  *
  * Additions to STYLE §1.1, argued once: `config` may name types of `cache` and `schema`, since it
- * reads policies and limits into their shapes; `config/limits.ts` holds constants only, so every
- * folder from layer 2 on may read it; protocols may use the pure rules of `cache` and `schema`,
+ * reads policies and limits into their shapes; `schema` may name those of `cache`, whose entries
+ * carry the index values that it computes; `config/limits.ts` holds constants only, so every folder
+ * from layer 2 on may read it; protocols may use the pure rules of `cache` and `schema`,
  * which lie far below them and never touch a store.
  */
 
@@ -30,7 +31,7 @@ const protocol = (name: string): Layer => ({
 export const LAYERS: readonly Layer[] = [
   { folder: 'base', layer: 0, values: [], types: [] },
   { folder: 'config', layer: 1, values: ['base'], types: ['cache', 'schema'] },
-  { folder: 'schema', layer: 1, values: ['base'], types: [] },
+  { folder: 'schema', layer: 1, values: ['base'], types: ['cache'] },
   { folder: 'cache', layer: 1, values: ['base'], types: ['schema'] },
   {
     folder: 'store',

@@ -1,0 +1,76 @@
+/**
+ * The floor: a uWebSockets.js handler that sends one body from memory, and nothing else. With
+ * headers given it writes those too, to tell what the engine costs from what we add; a request
+ * with `If-None-Match` gets a bare 304. Prints `listening <url>`.
+ *
+ * Usage: bare-uws.ts '{"body":"…","headers":["name","value"]}'
+ */
+import { createRequire } from 'node:module';
+
+interface Reply {
+  writeStatus(status: string): Reply;
+  writeHeader(name: string, value: string): Reply;
+  end(body?: string | Uint8Array): Reply;
+  endWithoutBody(): Reply;
+  onAborted(fn: () => void): Reply;
+  cork(fn: () => void): Reply;
+}
+
+interface Request {
+  getHeader(name: string): string;
+}
+
+interface Application {
+  any(pattern: string, handler: (reply: Reply, request: Request) => void): Application;
+  listen(host: string, port: number, listening: (socket: object | false) => void): Application;
+}
+
+interface Uws {
+  App(): Application;
+  us_socket_local_port(socket: object): number;
+}
+
+/** The build that fits this Node and C library: the newer package, or else the binary of the older. */
+function loadUws(): Uws {
+  const require = createRequire(import.meta.url);
+  try {
+    return require('uWebSockets.js') as Uws;
+  } catch {
+    const name = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
+    return require(`uws-compat/binaries/${name}`) as Uws;
+  }
+}
+
+const options = JSON.parse(process.argv[2] ?? '{}') as { body?: string; headers?: string[] };
+const body = Buffer.from(options.body ?? 'x'.repeat(1024));
+const headers = options.headers ?? [];
+const uws = loadUws();
+
+function writeHeaders(reply: Reply): void {
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    reply.writeHeader(headers[index] ?? '', headers[index + 1] ?? '');
+  }
+}
+
+uws
+  .App()
+  .any('/*', (reply, request) => {
+    if (request.getHeader('if-none-match') !== '') {
+      reply.cork(() => {
+        reply.writeStatus('304 Not Modified');
+        writeHeaders(reply);
+        reply.end();
+      });
+    } else if (headers.length === 0) {
+      reply.end(body);
+    } else {
+      reply.cork(() => {
+        writeHeaders(reply);
+        reply.end(body);
+      });
+    }
+  })
+  .listen('127.0.0.1', 0, (socket) => {
+    if (socket === false) throw new Error('cannot listen');
+    process.stdout.write(`listening http://127.0.0.1:${uws.us_socket_local_port(socket)}\n`);
+  });

@@ -1,0 +1,87 @@
+/**
+ * The node under test: an application written to a temporary folder, `dist/main.js start` on it
+ * with one thread, its ready line read. The schema has a table cached over the scripted origin,
+ * one whose entries are stale at once, and one of its own that clients write.
+ */
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Server, startServer } from '../harness/server.ts';
+
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+const schema = `
+type items @table @export(public: [read])
+  @sourcedFrom(origin: "items", path: "/items/{id}") @cache(policy: "kept") {
+  id: ID! @primaryKey
+}
+type stale @table @export(public: [read])
+  @sourcedFrom(origin: "items", path: "/items/{id}") @cache(policy: "stale-at-once") {
+  id: ID! @primaryKey
+}
+type failing @table @export(public: [read])
+  @sourcedFrom(origin: "items", path: "/items/{id}") @cache(policy: "no-stale") {
+  id: ID! @primaryKey
+}
+type Note @table @export(public: [read, insert, update, subscribe]) {
+  id: ID! @primaryKey
+  kind: String @indexed
+  text: String
+}
+`;
+
+const policies: Readonly<Record<string, string>> = {
+  kept: 'freshness: { default: 1h, origin: ignore, jitter: 0% }\n',
+  'stale-at-once': `freshness: { default: 1s, origin: ignore, jitter: 0% }
+stale: { whileRevalidate: 1h, ifError: 1h }
+`,
+  'no-stale': `freshness: { default: 1s, origin: ignore, jitter: 0% }
+stale: { whileRevalidate: 0s, ifError: 0s }
+negative: { 5xx: 1s }
+`,
+};
+
+export interface AppFolder {
+  readonly app: string;
+  readonly data: string;
+}
+
+/** Writes the application; its data folder is beside it. */
+export function writeApplication(originUrl: string): AppFolder {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-load-'));
+  const app = join(folder, 'app');
+  mkdirSync(join(app, 'origins'), { recursive: true });
+  mkdirSync(join(app, 'cache-policies'));
+  writeFileSync(join(app, 'schema.graphql'), schema);
+  for (const [name, text] of Object.entries(policies)) {
+    writeFileSync(join(app, 'cache-policies', `${name}.yaml`), text);
+  }
+  const origin = `kind: http\nurl: ${originUrl}\nallowPrivate: true\nconcurrency: 64\nretries: 0\n`;
+  writeFileSync(join(app, 'origins', 'items.yaml'), origin);
+  return { app, data: join(folder, 'data') };
+}
+
+const readyUrl = (output: string): string | undefined =>
+  /\{"msg":"ready","http":"([^"]*)"/.exec(output)?.[1];
+
+export interface NodeOptions {
+  readonly threads?: number | undefined;
+  readonly nodeArgs?: readonly string[] | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Starts the node; its application's folder stays until the run ends. */
+export function startMillrace(folder: AppFolder, options: NodeOptions = {}): Promise<Server> {
+  const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
+  const threads = ['--threads', String(options.threads ?? 1), '--log-level', 'warn'];
+  const args = ['start', folder.app, '--data', folder.data, ...ports, ...threads];
+  return startServer({
+    name: 'Millrace',
+    command: process.execPath,
+    args: [...(options.nodeArgs ?? []), main, ...args],
+    env: { NODE_ENV: 'production', ...options.env },
+    readyUrl,
+    seconds: 120,
+  });
+}
