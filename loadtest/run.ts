@@ -12,10 +12,23 @@ import { openBench, type Scenario, type Settings } from './harness/context.ts';
 import { GENERATOR_CORE, pinMyself, SERVER_CORE } from './harness/cores.ts';
 import { mergeReport, type Section, sectionText } from './harness/report.ts';
 import { killServers } from './harness/server.ts';
+import { coldStart } from './scenarios/cold-start.ts';
+import { durablePut } from './scenarios/durable-put.ts';
+import { herd } from './scenarios/herd.ts';
+import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
 import { recordHit } from './scenarios/record-hit.ts';
+import { staleHit } from './scenarios/stale-hit.ts';
 
-const scenarios: readonly Scenario[] = [recordHit, notModified];
+const scenarios: readonly Scenario[] = [
+  recordHit,
+  notModified,
+  staleHit,
+  herd,
+  miss,
+  durablePut,
+  coldStart,
+];
 const reportFile = fileURLToPath(new URL('./report.md', import.meta.url));
 
 const { values, positionals } = parseArgs({
