@@ -11,6 +11,8 @@ export interface Substitutes {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Content of a file, its path relative to the application; `undefined` when it cannot be read. */
   readFile(path: string): string | undefined;
+  /** Variables which somebody else fills in later. */
+  readonly keep?: ((variable: string) => boolean) | undefined;
 }
 
 const VARIABLE = /\$\$\{|\$\{([^{}]*)\}/g;
@@ -25,7 +27,7 @@ export function substitute(
   if (!text.includes('${')) return text;
   return text.replace(VARIABLE, (whole, variable: string | undefined) => {
     if (variable === undefined) return '${';
-    if (variable === LEFT_ALONE) return whole;
+    if (variable === LEFT_ALONE || substitutes.keep?.(variable) === true) return whole;
     const value = variableValue(variable.trim(), substitutes, place, problems);
     return value ?? '';
   });

@@ -1,0 +1,258 @@
+/**
+ * An application's folder → what it declares, or everything that is wrong with it. Reads files and
+ * judges them together: origins and policies that the schema names must exist. Code (`.ts`, `.js`)
+ * is listed, not loaded; `millrace.yaml` is read by `loadConfig`, which also knows flags.
+ *
+ * Every file but code is optional: an empty folder is an application without tables.
+ */
+import { join, resolve } from 'node:path';
+import type { TableName } from '../base/brands.ts';
+import { DEFAULT_SETTINGS } from '../cache/default-policy.ts';
+import type { PolicySettings } from '../cache/policy.ts';
+import type { Schema, SourcePlace, TableDefinition } from '../schema/definition.ts';
+import { nearest, suggest } from '../schema/nearest.ts';
+import { EMPTY_SCHEMA, parseSchema } from '../schema/parse-schema.ts';
+import { type Problem, ProblemList } from '../schema/problem.ts';
+import { isFolder, listFiles, type NamedFile, readText, wholeFile } from './application-files.ts';
+import { type Environment, readOptional } from './config.ts';
+import { type OriginSettings, parseOrigin } from './origin-file.ts';
+import { applyOverrides, parsePolicy } from './policy-file.ts';
+import { parseRoles, type Roles } from './roles-file.ts';
+import type { Substitutes } from './substitute.ts';
+
+export type OriginSource =
+  | { readonly kind: 'settings'; readonly settings: OriginSettings }
+  | { readonly kind: 'code'; readonly file: string };
+
+export type PolicySource =
+  | { readonly kind: 'settings'; readonly settings: PolicySettings }
+  | { readonly kind: 'code'; readonly file: string };
+
+/** The policy of one table. Settings already contain the overrides of `@cache`. */
+export type TablePolicy =
+  | { readonly kind: 'settings'; readonly settings: PolicySettings }
+  | {
+      readonly kind: 'code';
+      readonly name: string;
+      readonly file: string;
+      /** To be put on top with `applyOverrides` once the code has been loaded. */
+      readonly overrides: Readonly<Record<string, unknown>>;
+      readonly place: SourcePlace;
+    };
+
+export interface Application {
+  /** Absolute, as are all paths of files below. */
+  readonly folder: string;
+  readonly schema: Schema;
+  readonly origins: ReadonlyMap<string, OriginSource>;
+  /** The application's own policies. */
+  readonly policies: ReadonlyMap<string, PolicySource>;
+  /** One for every table of the schema. */
+  readonly tablePolicies: ReadonlyMap<TableName, TablePolicy>;
+  readonly resources: readonly string[];
+  readonly roles: Roles;
+  readonly publicFolder: string | undefined;
+}
+
+export interface ApplicationOptions {
+  readonly env?: Environment | undefined;
+  /** Where the policies that come with Millrace are. */
+  readonly shippedPolicies?: string | undefined;
+}
+
+export type ReadApplication =
+  | { readonly application: Application; readonly problems?: undefined }
+  | { readonly problems: readonly Problem[]; readonly application?: undefined };
+
+export const SCHEMA_FILE = 'schema.graphql';
+const DEFAULT_POLICY_NAME = 'default';
+
+interface Reading {
+  readonly folder: string;
+  readonly substitutes: Substitutes;
+  readonly problems: ProblemList;
+}
+
+export function readApplication(folder: string, options: ApplicationOptions = {}): ReadApplication {
+  const problems = new ProblemList();
+  const root = resolve(folder);
+  if (!isFolder(root)) {
+    problems.add(wholeFile(folder), 'is no folder', { cure: 'name the folder of an application' });
+    return { problems: problems.sorted() };
+  }
+  const substitutes: Substitutes = {
+    env: options.env ?? process.env,
+    readFile: (path) => readOptional(resolve(root, path)),
+  };
+  const reading: Reading = { folder: root, substitutes, problems };
+  const schema = readSchema(reading);
+  const origins = readOrigins(reading);
+  const policies = readPolicies(reading);
+  const roles = readRoles(reading, schema);
+  const resources = listFiles(root, 'resources', problems).filter((each) => each.kind === 'code');
+  const tables = schema?.tables ?? [];
+  for (const table of tables) checkOrigin(table, origins, problems);
+  const catalogue = new PolicyCatalogue(policies, options.shippedPolicies, reading);
+  const tablePolicies = new Map<TableName, TablePolicy>();
+  for (const table of tables) {
+    const policy = catalogue.policyOf(table);
+    if (policy !== undefined) tablePolicies.set(table.name, policy);
+  }
+  if (!problems.isEmpty || schema === undefined) return { problems: problems.sorted() };
+  const publicFolder = join(root, 'public');
+  return {
+    application: {
+      folder: root,
+      schema,
+      origins: origins.usable,
+      policies: policies.usable,
+      tablePolicies,
+      resources: resources.map((each) => each.path),
+      roles,
+      publicFolder: isFolder(publicFolder) ? publicFolder : undefined,
+    },
+  };
+}
+
+function readSchema({ folder, problems }: Reading): Schema | undefined {
+  const text = readText(join(folder, SCHEMA_FILE), SCHEMA_FILE, problems);
+  if (text === undefined) return EMPTY_SCHEMA;
+  const parsed = parseSchema(text, SCHEMA_FILE);
+  if (parsed.problems !== undefined) problems.addAll(parsed.problems);
+  return parsed.schema;
+}
+
+/** `names` has broken ones too: a name that exists but cannot be read is not also unknown. */
+interface Declared<T> {
+  readonly names: ReadonlySet<string>;
+  readonly usable: ReadonlyMap<string, T>;
+}
+
+function readOrigins({ folder, substitutes, problems }: Reading): Declared<OriginSource> {
+  const files = listFiles(folder, 'origins', problems);
+  const usable = new Map<string, OriginSource>();
+  for (const { name, kind, path, file } of files) {
+    if (kind === 'code') {
+      usable.set(name, { kind, file: path });
+      continue;
+    }
+    const text = readText(path, file, problems) ?? '';
+    const settings = parseOrigin({ name, text, file }, substitutes, problems);
+    if (settings !== undefined) usable.set(name, { kind: 'settings', settings });
+  }
+  return { names: new Set(files.map((each) => each.name)), usable };
+}
+
+function readPolicies(reading: Reading): Declared<PolicySource> {
+  const files = listFiles(reading.folder, 'cache-policies', reading.problems);
+  const usable = new Map<string, PolicySource>();
+  const own = files.find((each) => each.name === DEFAULT_POLICY_NAME && each.kind === 'yaml');
+  // The application's own default is read first: its other policies inherit from it.
+  const base = own === undefined ? DEFAULT_SETTINGS : readPolicy(own, DEFAULT_SETTINGS, reading);
+  for (const each of files) {
+    if (each.kind === 'code') usable.set(each.name, { kind: 'code', file: each.path });
+    else {
+      const settings = each === own ? base : readPolicy(each, base, reading);
+      usable.set(each.name, { kind: 'settings', settings });
+    }
+  }
+  return { names: new Set(files.map((each) => each.name)), usable };
+}
+
+function readPolicy(source: NamedFile, base: PolicySettings, reading: Reading): PolicySettings {
+  const text = readText(source.path, source.file, reading.problems) ?? '';
+  return parsePolicy({ ...source, text }, base, reading.substitutes, reading.problems);
+}
+
+function readRoles(reading: Reading, schema: Schema | undefined): Roles {
+  const file = 'roles.yaml';
+  const text = readText(join(reading.folder, file), file, reading.problems);
+  if (text === undefined) return new Map();
+  return parseRoles({ text, file }, schema, reading.substitutes, reading.problems);
+}
+
+function checkOrigin(
+  table: TableDefinition,
+  origins: Declared<OriginSource>,
+  problems: ProblemList,
+): void {
+  for (const use of [table.sourcedFrom, table.pages]) {
+    if (use === undefined) continue;
+    const place = use.place ?? table.place;
+    if (!origins.names.has(use.origin)) {
+      const near = nearest(use.origin, origins.names);
+      problems.add(place, `${table.typeName} uses the unknown origin ${use.origin}`, {
+        cause: origins.names.size === 0 ? 'the application has no origins' : undefined,
+        cure: near === undefined ? `write origins/${use.origin}.yaml` : `did you mean ${near}?`,
+      });
+    }
+    const source = origins.usable.get(use.origin);
+    if (use !== table.pages || source?.kind !== 'settings') continue;
+    if (source.settings.kind !== 'http') {
+      problems.add(place, `pages cannot come from an origin of kind ${source.settings.kind}`, {
+        cure: `make ${use.origin} an origin of kind http`,
+      });
+    }
+  }
+}
+
+/** The application's policies before those that come with Millrace; the latter are read when named. */
+class PolicyCatalogue {
+  readonly #own: Declared<PolicySource>;
+  readonly #shipped: ReadonlyMap<string, NamedFile>;
+  readonly #reading: Reading;
+  readonly #read = new Map<string, PolicySource>();
+
+  constructor(own: Declared<PolicySource>, shippedFolder: string | undefined, reading: Reading) {
+    this.#own = own;
+    this.#reading = reading;
+    const shipped =
+      shippedFolder === undefined ? [] : listFiles(shippedFolder, '.', reading.problems);
+    this.#shipped = new Map(shipped.map((each) => [each.name, each]));
+  }
+
+  /** The policy that a table names, or `default`; `undefined` when it is unknown (reported). */
+  policyOf(table: TableDefinition): TablePolicy | undefined {
+    const named = table.pages?.policy ?? table.cache?.policy;
+    const name = named ?? DEFAULT_POLICY_NAME;
+    const place = (table.cache?.policy === undefined ? table.pages : table.cache)?.place;
+    const source = this.#find(name);
+    if (source === undefined) {
+      if (!this.#own.names.has(name)) this.#reportUnknown(table, name, place ?? table.place);
+      return undefined;
+    }
+    const overrides = table.cache?.overrides ?? {};
+    const at = table.cache?.place ?? table.place;
+    if (source.kind === 'code') {
+      // Without the code the result is not known, but what is written can be judged.
+      applyOverrides(DEFAULT_SETTINGS, overrides, at, this.#reading.problems);
+      return { kind: 'code', name, file: source.file, overrides, place: at };
+    }
+    if (Object.keys(overrides).length === 0) return source;
+    const { problems } = this.#reading;
+    return { kind: 'settings', settings: applyOverrides(source.settings, overrides, at, problems) };
+  }
+
+  #find(name: string): PolicySource | undefined {
+    const own = this.#own.usable.get(name) ?? this.#read.get(name);
+    if (own !== undefined) return own;
+    const file = this.#shipped.get(name);
+    const source: PolicySource | undefined =
+      name === DEFAULT_POLICY_NAME
+        ? { kind: 'settings', settings: DEFAULT_SETTINGS }
+        : file === undefined
+          ? undefined
+          : file.kind === 'code'
+            ? { kind: 'code', file: file.path }
+            : { kind: 'settings', settings: readPolicy(file, DEFAULT_SETTINGS, this.#reading) };
+    if (source !== undefined) this.#read.set(name, source);
+    return source;
+  }
+
+  #reportUnknown(table: TableDefinition, name: string, place: SourcePlace): void {
+    const names = [...this.#own.names, DEFAULT_POLICY_NAME, ...this.#shipped.keys()];
+    this.#reading.problems.add(place, `${table.typeName} uses the unknown cache policy ${name}`, {
+      cure: suggest(name, new Set(names)) ?? `write cache-policies/${name}.yaml`,
+    });
+  }
+}

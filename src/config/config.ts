@@ -1,0 +1,261 @@
+/**
+ * Flags, environment and `millrace.yaml` → one frozen `Config`, or everything that is wrong with
+ * them. A flag beats the environment, which beats the file, which beats the default.
+ *
+ * The only reader of `process.env`. Nothing is created or opened here.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Problem } from '../schema/problem.ts';
+import { ProblemList } from '../schema/problem.ts';
+import { readConfigFile } from './config-file.ts';
+import { FLAGS, type FlagValues } from './flags.ts';
+import { LIMITS, type LimitName } from './limits.ts';
+import { nodeOf } from './setting-node.ts';
+import {
+  type LOG_LEVELS,
+  SETTINGS,
+  type Setting,
+  type SettingKey,
+  type SettingValues,
+} from './settings.ts';
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface Config {
+  /** Absolute. */
+  readonly appFolder: string;
+  /** Absolute; `.millrace/data` in the application's folder unless configured. */
+  readonly dataFolder: string;
+  readonly host: string;
+  /** Threads that serve the app port; `auto` is resolved. */
+  readonly threads: number;
+  readonly http: {
+    readonly port: number;
+    readonly engine: 'auto' | 'uws' | 'node';
+    /** An operator's own build of uWebSockets.js. */
+    readonly uwsPath: string | undefined;
+    /** Web origins which may open sockets and read answers; `*` for all. */
+    readonly allowedOrigins: readonly string[];
+    /** Values of `Host` that are answered; all when empty. */
+    readonly allowedHosts: readonly string[];
+  };
+  readonly admin: {
+    readonly host: string;
+    readonly port: number;
+    readonly username: string | undefined;
+    readonly password: string | undefined;
+  };
+  readonly mqtt: { readonly port: number; readonly requireAuthentication: boolean };
+  readonly replication: { readonly port: number };
+  readonly log: { readonly level: LogLevel };
+  readonly store: { readonly durability: 'flushed' | 'process' };
+  /** Absolute paths of PEM files, for all ports. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly cluster: {
+    /** The name of this node. */
+    readonly name: string;
+    readonly token: string | undefined;
+    readonly peers: readonly string[];
+    readonly nats: { readonly url: string | undefined; readonly embedded: boolean };
+    readonly shield: boolean;
+  };
+  readonly limits: Limits;
+}
+
+export type Limits = Readonly<Record<LimitName, number>>;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ConfigSources {
+  readonly appFolder: string;
+  readonly flags?: FlagValues | undefined;
+  readonly env?: Environment | undefined;
+  /** Cores of the machine, by which `threads: auto` is decided. */
+  readonly cores?: number | undefined;
+}
+
+export type LoadedConfig =
+  | { readonly config: Config; readonly problems?: undefined }
+  | { readonly problems: readonly Problem[]; readonly config?: undefined };
+
+export const CONFIG_FILE = 'millrace.yaml';
+
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const problems = new ProblemList();
+  const appFolder = resolve(sources.appFolder);
+  const env = sources.env ?? process.env;
+  const file = readConfigFile(readOptional(join(appFolder, CONFIG_FILE)), {
+    file: CONFIG_FILE,
+    substitutes: { env, readFile: (path) => readOptional(resolve(appFolder, path)) },
+    problems,
+  });
+  const values: SettingValues = {
+    ...file.values,
+    ...readEnvironment(env, problems),
+    ...readFlags(sources.flags ?? {}, problems),
+  };
+  checkTogether(values, problems);
+  if (!problems.isEmpty) return { problems: problems.sorted() };
+  const limits = { ...LIMITS, ...file.limits };
+  const cores = sources.cores ?? availableParallelism();
+  return { config: deepFreeze(assemble(appFolder, values, limits, cores)) };
+}
+
+/** A file's text; `undefined` when there is none or it cannot be read. */
+export function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function readEnvironment(env: Environment, problems: ProblemList): SettingValues {
+  const found: Record<string, unknown> = {};
+  for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    const written = setting.env === undefined ? undefined : env[setting.env];
+    if (setting.env === undefined || written === undefined || written === '') continue;
+    const place = { file: setting.env, line: 0, column: 0 };
+    const own = new ProblemList();
+    const many = key === 'cluster.peers' ? written.split(/[\s,]+/).filter(Boolean) : written;
+    const value = setting.read(nodeOf(many, place), setting.env, own);
+    if (value !== undefined) found[key] = fromHere(key, value);
+    for (const problem of own.sorted()) problems.add(place, problem.message, explained(problem));
+  }
+  return found;
+}
+
+/** Kubernetes describes every service of a namespace in variables of this form. */
+function explained(problem: Problem): Problem {
+  if (!/"tcp:\/\//.test(problem.message)) return problem;
+  const cause = 'Kubernetes sets this variable for a Service of that name';
+  return { ...problem, cause, cure: 'set enableServiceLinks: false in the pod' };
+}
+
+function readFlags(flags: FlagValues, problems: ProblemList): SettingValues {
+  const found: Record<string, unknown> = {};
+  for (const flag of FLAGS) {
+    const written = flags[flag.property] ?? flags[flag.name];
+    if (written === undefined) continue;
+    const last = Array.isArray(written) && flag.repeatable !== true ? written.at(-1) : written;
+    const name = `--${flag.name}`;
+    const value = SETTINGS[flag.key].read(nodeOf(last, FLAG_PLACE), name, problems);
+    if (value !== undefined) found[flag.key] = fromHere(flag.key, value);
+  }
+  return found;
+}
+
+const PATHS: readonly string[] = ['data', 'http.uwsPath', 'tls.cert', 'tls.key'];
+
+/** A relative path in a flag or variable is meant from where the command runs; in the file, from there. */
+function fromHere(key: string, value: unknown): unknown {
+  return PATHS.includes(key) && typeof value === 'string' ? resolve(value) : value;
+}
+
+const FLAG_PLACE = { file: 'command line', line: 0, column: 0 };
+
+function checkTogether(values: SettingValues, problems: ProblemList): void {
+  const place = { file: CONFIG_FILE, line: 0, column: 0 };
+  const pairs: readonly (readonly [SettingKey, SettingKey])[] = [
+    ['tls.cert', 'tls.key'],
+    ['admin.username', 'admin.password'],
+  ];
+  for (const [one, other] of pairs) {
+    if ((values[one] === undefined) === (values[other] === undefined)) continue;
+    const [given, missing] = values[one] === undefined ? [other, one] : [one, other];
+    const variable = (SETTINGS[missing] as Setting<unknown>).env;
+    problems.add(place, `${given} is set without ${missing}`, {
+      cure: `set ${missing} too, in ${CONFIG_FILE} or as ${variable}`,
+    });
+  }
+  checkPorts(values, place, problems);
+}
+
+function checkPorts(values: SettingValues, place: typeof FLAG_PLACE, problems: ProblemList): void {
+  const keys = ['http.port', 'admin.port', 'mqtt.port', 'replication.port'] as const;
+  const seen = new Map<number, string>();
+  for (const key of keys) {
+    const port = values[key] ?? DEFAULT_PORTS[key];
+    const first = seen.get(port);
+    if (port !== 0 && first !== undefined) {
+      problems.add(place, `${first} and ${key} are both ${port}`, {
+        cure: 'give each its own port',
+      });
+    }
+    seen.set(port, key);
+  }
+}
+
+const DEFAULT_PORTS = {
+  'http.port': 9926,
+  'admin.port': 9925,
+  'mqtt.port': 1883,
+  'replication.port': 9933,
+} as const;
+
+const LOOPBACK = '127.0.0.1';
+
+function assemble(appFolder: string, values: SettingValues, limits: Limits, cores: number): Config {
+  const host = values.host ?? LOOPBACK;
+  const hasAdmin = values['admin.username'] !== undefined;
+  const cert = resolved(appFolder, values['tls.cert']);
+  const key = resolved(appFolder, values['tls.key']);
+  return {
+    appFolder,
+    dataFolder: resolve(appFolder, values.data ?? join('.millrace', 'data')),
+    host,
+    threads: threadCount(values.threads ?? 'auto', cores),
+    http: {
+      port: values['http.port'] ?? DEFAULT_PORTS['http.port'],
+      engine: values['http.engine'] ?? 'auto',
+      uwsPath: resolved(appFolder, values['http.uwsPath']),
+      allowedOrigins: values['http.allowedOrigins'] ?? [],
+      allowedHosts: values['http.allowedHosts'] ?? [],
+    },
+    admin: {
+      // Operations without a configured admin never leave the machine.
+      host: values['admin.host'] ?? (hasAdmin ? host : LOOPBACK),
+      port: values['admin.port'] ?? DEFAULT_PORTS['admin.port'],
+      username: values['admin.username'],
+      password: values['admin.password'],
+    },
+    mqtt: {
+      port: values['mqtt.port'] ?? DEFAULT_PORTS['mqtt.port'],
+      requireAuthentication: values['mqtt.requireAuthentication'] ?? true,
+    },
+    replication: { port: values['replication.port'] ?? DEFAULT_PORTS['replication.port'] },
+    log: { level: values['log.level'] ?? 'info' },
+    store: { durability: values['store.durability'] ?? 'flushed' },
+    tls: cert === undefined || key === undefined ? undefined : { cert, key },
+    cluster: {
+      name: values['cluster.name'] ?? (hostname().replace(/[^\w.-]/g, '-') || 'node'),
+      token: values['cluster.token'],
+      peers: values['cluster.peers'] ?? [],
+      nats: {
+        url: values['cluster.nats.url'],
+        embedded: values['cluster.nats.embedded'] ?? false,
+      },
+      shield: values['cluster.shield'] ?? false,
+    },
+    limits,
+  };
+}
+
+function resolved(folder: string, path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(folder, path);
+}
+
+/** `auto`: one thread on up to two cores, else one less than there are. */
+function threadCount(written: number | 'auto', cores: number): number {
+  if (written !== 'auto') return written;
+  return cores <= 2 ? 1 : cores - 1;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const each of Object.values(value)) {
+    if (typeof each === 'object' && each !== null) deepFreeze(each);
+  }
+  return Object.freeze(value);
+}

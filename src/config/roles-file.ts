@@ -1,0 +1,131 @@
+/**
+ * `roles.yaml` → who may do what, by table. Shape and names are checked here; what a grant means is
+ * decided in `access/`.
+ */
+import { type Schema, VERBS, type Verb } from '../schema/definition.ts';
+import { suggest } from '../schema/nearest.ts';
+import type { ProblemList } from '../schema/problem.ts';
+import { flag, listOf, nonEmpty, type Partly, reject, shape, text } from './readers.ts';
+import type { SettingNode } from './setting-node.ts';
+import type { Substitutes } from './substitute.ts';
+import { readYaml } from './yaml-file.ts';
+
+export interface TableGrant extends Readonly<Partial<Record<Verb, boolean>>> {
+  /** Keys that are excepted, by verb, as topic filters. */
+  readonly deny?: Readonly<Partial<Record<Verb, readonly string[]>>>;
+  /** Keys to which the grant is limited, as topic filters. */
+  readonly keys?: readonly string[];
+  /** Condition that a record must meet; may name `${user.…}`. */
+  readonly filter?: string;
+  readonly attributes?: Readonly<Record<string, AttributeGrant>>;
+}
+
+export interface AttributeGrant {
+  readonly read?: boolean;
+  readonly insert?: boolean;
+  readonly update?: boolean;
+}
+
+export interface RoleDefinition {
+  readonly description?: string;
+  /** May do everything, operations included. */
+  readonly admin?: boolean;
+  readonly tables: Readonly<Record<string, TableGrant>>;
+}
+
+export type Roles = ReadonlyMap<string, RoleDefinition>;
+
+const verbs = <T>(value: T): Record<Verb, T> =>
+  Object.fromEntries(VERBS.map((verb) => [verb, value])) as Record<Verb, T>;
+
+const grantShape = shape({
+  ...verbs(flag),
+  deny: shape(verbs(listOf(nonEmpty))),
+  keys: listOf(nonEmpty),
+  filter: text,
+  attributes: (node, path, problems) =>
+    readNamed(node, path, problems, (each, at) => attributeShape(each, at, problems)),
+});
+const attributeShape = shape({ read: flag, insert: flag, update: flag });
+const roleShape = shape({ description: text, admin: flag, tables: (node) => node });
+
+/** Reads the file; roles which are broken are reported and left out. */
+export function parseRoles(
+  source: { readonly text: string; readonly file: string },
+  schema: Schema | undefined,
+  substitutes: Substitutes,
+  problems: ProblemList,
+): Roles {
+  const roles = new Map<string, RoleDefinition>();
+  const node = readYaml(source.text, source.file, keepUser(substitutes), problems);
+  if (node === undefined) return roles;
+  const known = schema === undefined ? undefined : tableNames(schema);
+  const read = readNamed(node, '', problems, (each, path) => {
+    const role = roleShape(each, path, problems);
+    return role === undefined ? undefined : readRole(role, path, known, problems);
+  });
+  for (const [name, role] of Object.entries(read ?? {})) roles.set(name, role);
+  return roles;
+}
+
+function readRole(
+  role: Partly<{
+    description: typeof text;
+    admin: typeof flag;
+    tables: (node: SettingNode) => SettingNode;
+  }>,
+  path: string,
+  known: ReadonlySet<string> | undefined,
+  problems: ProblemList,
+): RoleDefinition {
+  const { tables: node, ...rest } = role;
+  if (node === undefined) return { ...rest, tables: {} };
+  if (node.kind === 'map' && known !== undefined) checkTableNames(node, known, problems);
+  const tables = readNamed(node, `${path}.tables`, problems, (each, at) =>
+    grantShape(each, at, problems),
+  );
+  return { ...rest, tables: tables ?? {} };
+}
+
+function checkTableNames(
+  node: Extract<SettingNode, { kind: 'map' }>,
+  known: ReadonlySet<string>,
+  problems: ProblemList,
+): void {
+  for (const [name, entry] of node.entries) {
+    if (known.has(name)) continue;
+    problems.add(entry.key, `unknown table ${name}`, { cure: suggest(name, known) });
+  }
+}
+
+/** A table may be called by its type, its own name or its path; `*` means every table. */
+function tableNames(schema: Schema): ReadonlySet<string> {
+  const names = new Set(['*']);
+  for (const table of schema.tables) {
+    names.add(table.typeName).add(table.name);
+    if (table.export !== undefined) names.add(table.export.name);
+  }
+  return names;
+}
+
+function readNamed<T>(
+  node: SettingNode,
+  path: string,
+  problems: ProblemList,
+  read: (node: SettingNode, path: string) => T | undefined,
+): Readonly<Record<string, T>> | undefined {
+  if (node.kind !== 'map') {
+    return reject(node, path === '' ? 'roles' : path, 'a map of names', problems);
+  }
+  const found: Record<string, T> = Object.create(null);
+  for (const [name, entry] of node.entries) {
+    const value = read(entry.value, path === '' ? name : `${path}.${name}`);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+/** `${user.desk}` in a filter is filled in for each request, not here. */
+function keepUser(substitutes: Substitutes): Substitutes {
+  return { ...substitutes, keep: (variable) => variable.startsWith('user.') };
+}

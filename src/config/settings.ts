@@ -1,0 +1,195 @@
+/**
+ * Every setting of the node, as data: its key in `millrace.yaml`, its reader, and the flag and
+ * environment variable that stand above the file. `loadConfig` and the command line are both made
+ * from this table, so a setting cannot exist in one of them only.
+ */
+import { LIMITS, type LimitName } from './limits.ts';
+import {
+  count,
+  flag,
+  listOf,
+  nonEmpty,
+  oneOf,
+  port,
+  type ReadBy,
+  type Reader,
+  scalar,
+  text,
+} from './readers.ts';
+import { parseCount, parseDuration, parseSize } from './units.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+export interface Setting<T> {
+  readonly read: Reader<T>;
+  readonly env?: string | undefined;
+  readonly flag?: FlagDefinition | undefined;
+}
+
+export interface FlagDefinition {
+  /** Without the dashes. */
+  readonly name: string;
+  /** What stands for the value in a help text. */
+  readonly argument: string;
+  readonly description: string;
+  /** May be given several times, all of which count; of any other flag the last counts. */
+  readonly repeatable?: boolean | undefined;
+}
+
+const THREADS_MAX = 64;
+
+const threads: Reader<number | 'auto'> = scalar('auto, or a number from 1', (value) => {
+  if (value === 'auto') return 'auto';
+  const number = parseCount(value);
+  return number !== undefined && number >= 1 && number <= THREADS_MAX ? number : undefined;
+});
+
+const host: Reader<string> = scalar('an address such as 127.0.0.1, :: or 0.0.0.0', (value) =>
+  typeof value === 'string' && /^[\w.:%-]+$/.test(value) ? value : undefined,
+);
+
+/** Becomes part of metrics and of the protocol between nodes. */
+const nodeName: Reader<string> = scalar('letters, digits, . _ -, at most 63', (value) => {
+  const name = typeof value === 'number' ? String(value) : value;
+  return typeof name === 'string' && /^[A-Za-z0-9][\w.-]{0,62}$/.test(name) ? name : undefined;
+});
+
+const peer: Reader<string> = scalar('a URL such as ws://10.0.0.2:9933', (value) =>
+  typeof value === 'string' && /^wss?:\/\//.test(value) && URL.canParse(value) ? value : undefined,
+);
+
+const nats: Reader<string> = scalar('a URL such as nats://10.0.0.2:4222', (value) =>
+  typeof value === 'string' && /^(nats|tls|wss?):\/\//.test(value) && URL.canParse(value)
+    ? value
+    : undefined,
+);
+
+const webOrigin: Reader<string> = scalar(
+  '* or an origin such as https://app.example.com',
+  (value) => {
+    if (value === '*') return '*';
+    if (typeof value !== 'string' || !URL.canParse(value)) return undefined;
+    const { origin } = new URL(value);
+    return origin === value.replace(/\/$/, '') ? origin : undefined;
+  },
+);
+
+export const SETTINGS = {
+  data: {
+    read: nonEmpty,
+    env: 'MILLRACE_DATA',
+    flag: { name: 'data', argument: 'DIR', description: 'folder of the store' },
+  },
+  host: {
+    read: host,
+    env: 'MILLRACE_HOST',
+    flag: { name: 'host', argument: 'H', description: 'address on which every port listens' },
+  },
+  threads: {
+    read: threads,
+    env: 'MILLRACE_THREADS',
+    flag: {
+      name: 'threads',
+      argument: 'N',
+      description: 'threads that serve the app port, or auto',
+    },
+  },
+  'http.port': {
+    read: port,
+    env: 'MILLRACE_HTTP_PORT',
+    flag: { name: 'http-port', argument: 'N', description: 'app port; 0 takes any free one' },
+  },
+  'http.engine': { read: oneOf(['auto', 'uws', 'node']), env: 'MILLRACE_HTTP_ENGINE' },
+  'http.uwsPath': { read: nonEmpty, env: 'MILLRACE_UWS_PATH' },
+  'http.allowedOrigins': { read: listOf(webOrigin) },
+  'http.allowedHosts': { read: listOf(nonEmpty) },
+  'admin.port': {
+    read: port,
+    env: 'MILLRACE_ADMIN_PORT',
+    flag: {
+      name: 'admin-port',
+      argument: 'N',
+      description: 'port of operations, metrics and health',
+    },
+  },
+  'admin.host': { read: host, env: 'MILLRACE_ADMIN_HOST' },
+  'admin.username': { read: nonEmpty, env: 'MILLRACE_ADMIN_USERNAME' },
+  'admin.password': { read: nonEmpty, env: 'MILLRACE_ADMIN_PASSWORD' },
+  'mqtt.port': {
+    read: port,
+    env: 'MILLRACE_MQTT_PORT',
+    flag: { name: 'mqtt-port', argument: 'N', description: 'MQTT port' },
+  },
+  'mqtt.requireAuthentication': { read: flag },
+  'replication.port': {
+    read: port,
+    env: 'MILLRACE_REPLICATION_PORT',
+    flag: { name: 'replication-port', argument: 'N', description: 'port for other nodes' },
+  },
+  'log.level': {
+    read: oneOf(LOG_LEVELS),
+    env: 'MILLRACE_LOG_LEVEL',
+    flag: { name: 'log-level', argument: 'L', description: LOG_LEVELS.join(', ') },
+  },
+  'store.durability': { read: oneOf(['flushed', 'process']), env: 'MILLRACE_STORE_DURABILITY' },
+  'tls.cert': { read: nonEmpty, env: 'MILLRACE_TLS_CERT' },
+  'tls.key': { read: nonEmpty, env: 'MILLRACE_TLS_KEY' },
+  'cluster.name': {
+    read: nodeName,
+    env: 'MILLRACE_NODE_NAME',
+    flag: { name: 'node-name', argument: 'N', description: 'name of this node in its cluster' },
+  },
+  'cluster.token': {
+    read: text,
+    env: 'MILLRACE_CLUSTER_TOKEN',
+    flag: { name: 'cluster-token', argument: 'T', description: 'secret shared by the nodes' },
+  },
+  'cluster.peers': {
+    read: listOf(peer),
+    env: 'MILLRACE_PEER',
+    flag: {
+      name: 'peer',
+      argument: 'URL',
+      description: 'another node, ws://host:9933 (repeatable)',
+      repeatable: true,
+    },
+  },
+  'cluster.nats.url': {
+    read: nats,
+    env: 'MILLRACE_NATS',
+    flag: { name: 'nats', argument: 'URL', description: 'NATS server that carries the changes' },
+  },
+  'cluster.nats.embedded': { read: flag },
+  'cluster.shield': { read: flag },
+} as const satisfies Readonly<Record<string, Setting<unknown>>>;
+
+export type SettingKey = keyof typeof SETTINGS;
+export type SettingValues = {
+  readonly [K in SettingKey]?: ReadBy<(typeof SETTINGS)[K]['read']> | undefined;
+};
+
+const MS_PER: readonly (readonly [RegExp, number, string])[] = [
+  [/Ms(Max)?$|Ms$/, 1, 'milliseconds'],
+  [/Seconds(Max)?$/, 1_000, 'seconds'],
+  [/Days(Max)?$/, 86_400_000, 'days'],
+];
+
+/**
+ * The reader of a limit, in the unit that its name ends in: sizes may be written `8MiB`, spans `10s`,
+ * and a plain number counts in the unit of the name.
+ */
+export function limitReader(name: LimitName): Reader<number> {
+  const unit = MS_PER.find(([pattern]) => pattern.test(name));
+  if (unit !== undefined) {
+    const [, milliseconds, word] = unit;
+    return scalar(`a number of ${word}, or a span such as 10s`, (value) => {
+      const plain = parseCount(value);
+      if (plain !== undefined) return plain;
+      const span = parseDuration(value);
+      return span === undefined ? undefined : Math.round(span / milliseconds);
+    });
+  }
+  return /Bytes/.test(name) ? scalar('a size such as 64KiB or 8MiB', parseSize) : count;
+}
+
+export const LIMIT_NAMES = Object.keys(LIMITS) as readonly LimitName[];
