@@ -75,7 +75,7 @@ function refusal(from: Layer, to: string, typeOnly: boolean): string | undefined
   if (to === SHARED_CONSTANTS && from.layer >= 2) return undefined;
   if (from.values.includes(layer.folder)) return undefined;
   if (typeOnly && from.types.includes(layer.folder)) return undefined;
-  if (typeOnly && from.ports?.includes(to)) return undefined;
+  if (from.ports?.includes(to)) return undefined;
   const kind = from.types.includes(layer.folder) ? 'only types of ' : '';
   return kind === ''
     ? `src/${from.folder} may not import src/${layer.folder}`

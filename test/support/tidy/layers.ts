@@ -1,14 +1,14 @@
 /**
  * The layer table of STYLE §1.1 and the import directions of §1.2, as data. `values` are the
  * folders whose code a folder may use; `types` those of which it may only name types (ports and
- * definitions). `ports` are single files of a *higher* layer which declare what an adapter
- * implements: a port lives with its user.
+ * definitions). `ports` are single files of another layer which declare what an adapter implements
+ * or hands over: a port lives with its user, and may carry the pure functions of its own shapes.
  *
- * Additions to STYLE §1.1, argued once: `config` may name types of `cache` and `schema`, since it
- * reads policies and limits into their shapes; `schema` may name those of `cache`, whose entries
- * carry the index values that it computes; `config/limits.ts` holds constants only, so every folder
- * from layer 2 on may read it; protocols may use the pure rules of `cache` and `schema`,
- * which lie far below them and never touch a store.
+ * Additions to STYLE §1.1, argued once: `config` reads an application's files, so it uses the parsers
+ * of `schema` and the defaults of `cache`, which never look back; `schema` may name types of `cache`,
+ * whose entries carry the index values that it computes; `config/limits.ts` holds constants only, so
+ * every folder from layer 2 on may read it; protocols may use the pure rules of `cache` and
+ * `schema`, which lie far below them and never touch a store.
  */
 
 export interface Layer {
@@ -30,7 +30,7 @@ const protocol = (name: string): Layer => ({
 
 export const LAYERS: readonly Layer[] = [
   { folder: 'base', layer: 0, values: [], types: [] },
-  { folder: 'config', layer: 1, values: ['base'], types: ['cache', 'schema'] },
+  { folder: 'config', layer: 1, values: ['base', 'schema', 'cache'], types: [] },
   { folder: 'schema', layer: 1, values: ['base'], types: ['cache'] },
   { folder: 'cache', layer: 1, values: ['base'], types: ['schema'] },
   {
@@ -42,7 +42,13 @@ export const LAYERS: readonly Layer[] = [
   },
   { folder: 'origin', layer: 2, values: ['base', 'config', 'cache'], types: ['schema'] },
   { folder: 'table', layer: 3, values: ['base', 'schema', 'cache'], types: [] },
-  { folder: 'feed', layer: 4, values: ['base'], types: ['table', 'cache', 'schema'] },
+  {
+    folder: 'feed',
+    layer: 4,
+    values: ['base'],
+    types: ['table', 'cache', 'schema'],
+    ports: ['table/store-port.ts'],
+  },
   {
     folder: 'replication',
     layer: 4,
