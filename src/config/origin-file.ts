@@ -5,7 +5,16 @@
 import { type DurationMs, durationMs } from '../base/brands.ts';
 import type { SourcePlace } from '../schema/definition.ts';
 import type { ProblemList } from '../schema/problem.ts';
-import { type JsonPath, parseJsonPath } from './json-path.ts';
+import {
+  anyMap,
+  anything,
+  type FeedSettings,
+  feedSettings,
+  feedShape,
+  isRowEvent,
+  ORIGIN_KINDS,
+  type OriginKindName,
+} from './origin-feed.ts';
 import {
   count,
   duration,
@@ -26,45 +35,7 @@ import { plainOf, type SettingNode } from './setting-node.ts';
 import type { Substitutes } from './substitute.ts';
 import { readYaml } from './yaml-file.ts';
 
-export const ORIGIN_KINDS = [
-  'http',
-  'sse',
-  'websocket',
-  'mqtt',
-  'nats',
-  'postgres',
-  'module',
-] as const;
-export type OriginKindName = (typeof ORIGIN_KINDS)[number];
-
-export const FEED_EVENTS = ['put', 'patch', 'delete', 'invalidate', 'message', 'ignore'] as const;
-export type FeedEventName = (typeof FEED_EVENTS)[number];
-
-/**
- * What a feed's event means: always the same, or read from the event (`$.type`, or `name` for the
- * event's own name in an event stream) and translated by `map`; what `map` lacks stands for itself.
- */
-export type FeedEventRule =
-  | { readonly kind: 'fixed'; readonly event: FeedEventName }
-  | {
-      readonly kind: 'read';
-      readonly from: 'name' | JsonPath;
-      readonly map: Readonly<Record<string, FeedEventName>>;
-    };
-
-export interface FeedSettings {
-  readonly kind: OriginKindName;
-  /** Appended to the origin's `url`, unless it is a whole URL itself. */
-  readonly path?: string | undefined;
-  readonly id: JsonPath;
-  /** The record inside the event; empty for the whole event. */
-  readonly value: JsonPath;
-  readonly event: FeedEventRule;
-  /** Groups that an `invalidate` without id concerns. */
-  readonly group?: JsonPath | undefined;
-  /** Settings that only this kind of feed understands. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
+export type { FeedEventName, FeedEventRule, FeedSettings, OriginKindName } from './origin-feed.ts';
 
 export interface OriginSettings {
   readonly name: string;
@@ -107,11 +78,6 @@ export const ORIGIN_DEFAULTS = Object.freeze({
 
 const RETRIES_MAX = 10;
 
-const jsonPath: Reader<JsonPath> = scalar(
-  'a place in the event, such as $.flight.id or /flight/id',
-  (value) => (typeof value === 'string' ? parseJsonPath(value) : undefined),
-);
-
 const headers: Reader<Readonly<Record<string, string>>> = (node, path, problems) => {
   const read = mapOf(text, (name) =>
     /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) ? undefined : 'is no name of a header field',
@@ -142,52 +108,6 @@ const allowPrivate: Reader<boolean | readonly string[]> = (node, path, problems)
     ),
   )(node, path, problems);
 };
-
-const anything: Reader<unknown> = (node) => plainOf(node);
-const anyMap: Reader<Readonly<Record<string, unknown>>> = mapOf(anything);
-
-const eventRule: Reader<FeedEventRule> = (node, path, problems) => {
-  if (node.kind === 'map') return mappedRule(node, path, problems);
-  const written = node.kind === 'scalar' ? node.value : undefined;
-  if (written === 'name') return { kind: 'read', from: 'name', map: {} };
-  if (typeof written === 'string' && /^[$/]/.test(written)) {
-    const from = jsonPath(node, path, problems);
-    return from === undefined ? undefined : { kind: 'read', from, map: {} };
-  }
-  const event = oneOf(FEED_EVENTS)(node, path, problems);
-  return event === undefined ? undefined : { kind: 'fixed', event };
-};
-
-const eventSource: Reader<'name' | JsonPath> = (node, path, problems) =>
-  node.kind === 'scalar' && node.value === 'name' ? 'name' : jsonPath(node, path, problems);
-
-function mappedRule(
-  node: SettingNode,
-  path: string,
-  problems: ProblemList,
-): FeedEventRule | undefined {
-  const read = shape({ from: eventSource, map: mapOf(oneOf(FEED_EVENTS)) })(node, path, problems);
-  if (read?.from !== undefined) return { kind: 'read', from: read.from, map: read.map ?? {} };
-  if (read !== undefined) {
-    problems.add(node.place, `${path} does not say where the event stands`, {
-      cure: 'add from: name, or a place such as from: $.type',
-    });
-  }
-  return undefined;
-}
-
-const feedOptions = { topic: nonEmpty, topics: listOf(nonEmpty), subject: nonEmpty, qos: count };
-const FEED = {
-  kind: oneOf(ORIGIN_KINDS),
-  path: nonEmpty,
-  id: jsonPath,
-  value: jsonPath,
-  event: eventRule,
-  group: jsonPath,
-  options: anyMap,
-  ...feedOptions,
-} as const;
-const feedShape = shape(FEED);
 
 /** Keys that stand beside the common ones and mean something to some kinds only. */
 const KIND_KEYS: Readonly<Record<string, readonly OriginKindName[]>> = {
@@ -291,9 +211,6 @@ function checkNeeds(
   }
 }
 
-const isRowEvent = (rule: FeedEventRule | undefined): boolean =>
-  rule === undefined || rule.kind === 'read' || !['invalidate', 'ignore'].includes(rule.event);
-
 const SCHEMES: Readonly<Record<Exclude<OriginKindName, 'module'>, readonly string[]>> = {
   http: ['http', 'https'],
   sse: ['http', 'https'],
@@ -371,22 +288,4 @@ function assemble(
     options,
     place,
   });
-}
-
-function feedSettings(kind: OriginKindName, read: Partly<typeof FEED>): FeedSettings {
-  const { topic, topics, subject, qos } = read;
-  const named = Object.entries({ topic, topics, subject, qos });
-  return {
-    // An origin of kind http most often streams by Server-Sent Events.
-    kind: read.kind ?? (kind === 'http' ? 'sse' : kind),
-    path: read.path,
-    id: read.id ?? [],
-    value: read.value ?? [],
-    event: read.event ?? { kind: 'fixed', event: 'put' },
-    group: read.group,
-    options: {
-      ...read.options,
-      ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
-    },
-  };
 }
