@@ -19,9 +19,12 @@ const command = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const colour = process.stdout.isTTY && process.env.NO_COLOR === undefined;
 const paint = (code, text) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text);
 
+/** Given to every airline, so that one which comes back flies on where the other was. */
+const startedAt = String(Date.now());
 let stopping = false;
 let origin;
 let node;
+let welcomed = false;
 
 if (!existsSync(command)) {
   console.error('The node is not built yet: run `npm run build` first, or use `npm start`.');
@@ -32,7 +35,10 @@ process.on('SIGTERM', () => stop(0));
 startOrigin(process.env.ORIGIN_PORT ?? '0');
 
 function startOrigin(port) {
-  origin = fork(`${here}origin/main.js`, { env: { ...process.env, PORT: port }, silent: true });
+  origin = fork(`${here}origin/main.js`, {
+    env: { ...process.env, PORT: port, STARTED_AT: startedAt },
+    silent: true,
+  });
   let address;
   eachLine(origin.stdout, (line) => {
     address = /^origin ready (\S+)$/.exec(line)?.[1] ?? address;
@@ -57,13 +63,13 @@ function startNode(address) {
   eachLine(node.stdout, (line) => {
     const ready = readyLine(line);
     if (ready === undefined) say(36, 'node', line);
-    else welcome(ready, address);
+    else if (!welcomed) welcome(ready, address);
   });
   const complaints = [];
   eachLine(node.stderr, (line) => {
     complaints.push(line);
     complaints.splice(0, complaints.length - 50);
-    say(31, 'node', line);
+    say(36, 'node', line);
   });
   node.on('exit', (code, signal) => {
     if (stopping) return;
@@ -84,6 +90,7 @@ function readyLine(line) {
 }
 
 function welcome({ http, admin }, airline) {
+  welcomed = true;
   const strong = (text) => paint('1;33', text);
   console.log(`
   The flight board is up. Open  ${strong(`${http}/`)}

@@ -4,7 +4,8 @@
  *
  *   node origin/main.js        then   curl http://127.0.0.1:<port>/airports/SFO
  *
- * Environment: `PORT` (0: any free one), `SEED`, `FLIGHTS`, `PACE` (how much faster than the clock).
+ * Environment: `PORT` (0: any free one), `SEED`, `FLIGHTS`, `PACE` (how much faster than the clock),
+ * `STARTED_AT` (when the flights began, milliseconds since 1970), `LOG=requests`.
  * Prints `origin ready <address>` once it listens.
  */
 import { createServer } from 'node:http';
@@ -14,17 +15,18 @@ import { Simulation } from './simulation.js';
 import { ChangeStream } from './stream.js';
 
 const STEP_MS = 100;
-const { PORT = '0', SEED = 'millrace', FLIGHTS = '120', PACE = '60', LOG } = process.env;
+const { PORT = '0', SEED = 'millrace', FLIGHTS = '120', PACE = '60' } = process.env;
+const { STARTED_AT, LOG } = process.env;
 
-const startedAt = Date.now();
+const startedAt = Number(STARTED_AT ?? Date.now());
 const airports = loadAirports();
 const simulation = new Simulation(airports, {
   seed: SEED,
   flights: Number(FLIGHTS),
   pace: Number(PACE),
-  now: startedAt,
+  startedAt,
 });
-const stream = new ChangeStream(() => simulation.flights, startedAt.toString(36));
+const stream = new ChangeStream(() => simulation.flights, Date.now().toString(36));
 const log = LOG === 'requests' ? (line) => console.log(line) : () => {};
 
 const server = createServer(restInterface({ airports, simulation, stream, startedAt, log }));

@@ -3,7 +3,7 @@
  * and 304 for those who ask with `If-None-Match` or `If-Modified-Since`. Airports are answered only
  * after `LATENCY_MS`, as from a slow back-office system far away; that is what there is to be won.
  *
- *   GET /airports  /airports/SFO  /flights  /flights/HY412  /flights/stream  /shapes/land  /healthz
+ *   GET /airports  /airports/SFO  /flights  /flights/HY100  /flights/stream  /shapes/land-110m
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,7 +1,7 @@
 /**
- * Map layers, each one record: `land`, the outline of the continents as rings of points (Natural
- * Earth by way of `world-atlas`), and `airports`, every airport as a short row for drawing. They
- * never change, so their cache policy is `immutable`.
+ * Map layers, each one record: `land-110m`, the outline of the continents as rings of points (Natural
+ * Earth by way of `world-atlas`), and `airports-v1`, every airport as a short row for drawing. They
+ * never change under the same id, so their cache policy is `immutable`.
  */
 import { createRequire } from 'node:module';
 
@@ -18,7 +18,7 @@ export function landShape() {
     .map((indexes) => joinArcs(indexes, arcs))
     .filter((ring) => ring.some(([, latitude]) => latitude > SOUTH_END))
     .flatMap((ring) => withoutJumps(ring));
-  return { id: 'land', source: 'Natural Earth, public domain', rings };
+  return { id: 'land-110m', source: 'Natural Earth, public domain', rings };
 }
 
 /** `{ id, places: [[code, longitude, latitude, hub, city, name], …] }`. */
@@ -31,7 +31,7 @@ export function airportsShape(airports) {
     airport.city,
     airport.name,
   ]);
-  return { id: 'airports', source: 'OpenFlights, ODbL', places };
+  return { id: 'airports-v1', source: 'OpenFlights, ODbL', places };
 }
 
 /** TopoJSON keeps an arc as differences of whole numbers. */

@@ -7,7 +7,8 @@
  *
  * `step(now)` moves everything to `now` and returns the flights which are worth telling about: those
  * whose status changed, and every airborne one about every `REPORT_MS`. Positions are a function of
- * the leg's own times, so nothing drifts, and with the same seed the same flights are flown.
+ * the leg's own times, so nothing drifts, and with the same seed and start the same flights are flown, even by an
+ * origin that died and came back.
  */
 import { bearing, distanceKm, placeAlong } from './great-circle.js';
 import { pick, randomFrom } from './random.js';
@@ -34,16 +35,16 @@ export class Simulation {
   #pace;
   #startedAt;
 
-  /** `now` is the outside clock at the start, milliseconds since 1970. */
-  constructor(airports, { seed, flights, pace, now }) {
+  /** `startedAt` is the outside clock when the simulation began, milliseconds since 1970. */
+  constructor(airports, { seed, flights, pace, startedAt }) {
     this.#airports = airports;
     this.#pace = pace;
-    this.#startedAt = now;
+    this.#startedAt = startedAt;
     const hubs = [...airports.values()].filter((airport) => airport.hub);
     for (let index = 0; index < flights; index++) {
       this.#aircraft.push(this.#commission(seed, index, hubs[index % hubs.length]));
     }
-    this.step(now);
+    this.step(Date.now());
   }
 
   get flights() {
@@ -70,7 +71,7 @@ export class Simulation {
       if (!changed && !due) continue;
       aircraft.state = this.#describe(aircraft, status, at);
       aircraft.toldLeg = aircraft.leg;
-      aircraft.reportAt = now + REPORT_MS * (0.8 + aircraft.random() * 0.4);
+      aircraft.reportAt = now + REPORT_MS * (0.8 + Math.random() * 0.4);
       told.push(aircraft.state);
     }
     return told;

@@ -35,7 +35,11 @@ let changes = 0;
 // The live feed ------------------------------------------------------------------------------
 
 const feed = new Feed('/Flight/', {
-  snapshot: (values) => values.forEach(put),
+  snapshot(values) {
+    const now = performance.now();
+    flights.setClock(values, now);
+    for (const value of values) flights.put(value, now);
+  },
   put,
   patch: (id, part) => flights.get(id) && put({ ...flights.get(id).state, ...part }),
   remove: (id) => flights.remove(id),
@@ -44,8 +48,10 @@ const feed = new Feed('/Flight/', {
 });
 
 function put(value) {
+  const now = performance.now();
   changes += 1;
-  flights.put(value, performance.now());
+  flights.correctClock(value, now);
+  flights.put(value, now);
 }
 
 function showConnection(name, { wait, position }) {
@@ -168,7 +174,7 @@ function frame(now) {
 
 async function loadMap() {
   const shape = async (id) => (await fetch(`/Shape/${id}`)).json();
-  const [land, airports] = await Promise.all([shape('land'), shape('airports')]);
+  const [land, airports] = await Promise.all([shape('land-110m'), shape('airports-v1')]);
   map.land = land.rings;
   map.places = airports.places;
   panel.airports = airports.places.filter((row) => row[3] === 0).map((row) => row[0]);

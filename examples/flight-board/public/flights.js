@@ -5,6 +5,8 @@
 const STEPS = 72;
 const RADIANS = Math.PI / 180;
 const GLIDE_MS = 700;
+/** Simulated time; half a minute outside. */
+const CLOCK_ERROR_MAX_MS = 1_800_000;
 
 export class Flights {
   #byId = new Map();
@@ -23,11 +25,24 @@ export class Flights {
     return this.#byId.get(id);
   }
 
+  /** The newest of a snapshot's rows tells the time; the others may have been told long ago. */
+  setClock(states, now) {
+    const shown = Math.max(...states.map((state) => Date.parse(state.observedAt)));
+    if (states.length > 0) this.#clock = { shown, at: now, pace: states[0].pace };
+  }
+
+  /** A change is told as it happens. Far behind the clock, it says that the clock is wrong. */
+  correctClock(state, now) {
+    const shown = Date.parse(state.observedAt);
+    const ahead = shown - this.simulatedNow(now);
+    if (ahead > 0 || ahead < -CLOCK_ERROR_MAX_MS) {
+      this.#clock = { shown, at: now, pace: state.pace };
+    }
+  }
+
   put(state, now) {
     const known = this.#byId.get(state.id);
     const observed = Date.parse(state.observedAt);
-    if (observed > this.simulatedNow(now))
-      this.#clock = { shown: observed, at: now, pace: state.pace };
     const sameLeg = known !== undefined && known.state.departure === state.departure;
     const flight = sameLeg ? known : { shown: state.progress, arc: greatCircle(state.route) };
     flight.state = state;

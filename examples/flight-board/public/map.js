@@ -43,7 +43,7 @@ export class WorldMap {
     this.#groundVersion = '';
   }
 
-  /** Rows of the record `/Shape/airports`. */
+  /** Rows of the record `/Shape/airports-v1`. */
   set places(rows) {
     this.#places = rows.map(([id, longitude, latitude, hub, city]) => {
       return { id, hub: hub === 1, city, plane: project(longitude, latitude) };
