@@ -3,7 +3,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-const READY = /\{"msg":"ready".*\}/;
+/** The ready line's facts, as soon as it is there. */
+function readyLine(output) {
+  const line = /^\{.*"msg":"ready".*\}$/m.exec(output)?.[0];
+  return line === undefined ? undefined : JSON.parse(line);
+}
 
 /** Resolves when `condition` gives a value; fails loudly after `seconds`. */
 export async function until(what, seconds, condition) {
@@ -17,8 +21,8 @@ export async function until(what, seconds, condition) {
 }
 
 /**
- * Starts `command` in a process group of its own and waits for `{"msg":"ready",…}` on its stdout.
- * Gives the addresses of the ready line, all output so far, and how to stop it.
+ * Starts `command` in a process group of its own and waits until `options.ready`, by default the
+ * node's own line, finds addresses in what it wrote. Gives these, the output, and how to stop it.
  */
 export async function startNode(command, args, options = {}) {
   const child = spawn(command, args, {
@@ -34,8 +38,8 @@ export async function startNode(command, args, options = {}) {
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   const ended = once(child, 'exit');
-  node.stop = async (signal = 'SIGTERM', seconds = 15) => {
-    if (child.exitCode === null && child.signalCode === null) process.kill(child.pid, signal);
+  node.stop = async (signal = 'SIGTERM', seconds = 15, pid = child.pid) => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(pid, signal);
     const late = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), seconds * 1000);
     const [code, by] = await ended;
     clearTimeout(late);
@@ -49,11 +53,10 @@ export async function startNode(command, args, options = {}) {
     }
   };
   try {
-    const line = await until('the ready line', options.seconds ?? 120, () => {
+    node.ready = await until('ready', options.seconds ?? 120, () => {
       if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ready`);
-      return READY.exec(node.output)?.[0];
+      return (options.ready ?? readyLine)(node.output);
     });
-    node.ready = JSON.parse(line);
   } catch (error) {
     node.kill();
     throw new Error(`${command} ${args.join(' ')}: ${error.message}\n${node.output.slice(-4000)}`);

@@ -1,11 +1,36 @@
 // The front door as a newcomer meets it: `npm start` in a clone brings up the flight board with its
 // origin; the page, an airport and a moving flight arrive; SIGTERM ends it cleanly.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { check, finish, startNode } from './node-process.mjs';
 
 const clone = process.argv[2] ?? process.cwd();
 const LISTENING = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
 let node;
+
+/** The addresses that the welcome shows to a person. */
+function welcomed(output) {
+  const http = /Open\s+(http:\/\/\S+?)\/?\s/.exec(output)?.[1];
+  const admin = /(http:\/\/\S+)\/metrics/.exec(output)?.[1];
+  return http === undefined || admin === undefined ? undefined : { http, admin };
+}
+
+/** The process which npm's shell started: a signal to npm alone would end the shell before it. */
+function startScript(group) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const own = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
+        return own && /node$/.test(words[0]) && /start\.js$/.test(words[1] ?? '');
+      } catch {
+        return false;
+      }
+    });
+}
 
 /** The first event of a stream whose data satisfies `accept`. */
 async function firstEvent(url, accept, seconds) {
@@ -28,8 +53,12 @@ async function firstEvent(url, accept, seconds) {
   throw new Error('the stream ended');
 }
 
-const started = await check('npm start reaches its ready line', async () => {
-  node = await startNode('npm', ['start', '--', ...LISTENING], { cwd: clone, seconds: 180 });
+const started = await check('npm start shows where the board is', async () => {
+  node = await startNode('npm', ['start', '--', ...LISTENING], {
+    cwd: clone,
+    seconds: 180,
+    ready: welcomed,
+  });
   assert.match(node.ready.http, /^http:\/\//);
 });
 
@@ -61,7 +90,9 @@ if (started) {
     assert.equal(live.status, 200);
   });
   await check('SIGTERM ends it with exit code 0', async () => {
-    assert.equal(await node.stop('SIGTERM', 20), 0, node.output.slice(-3000));
+    const pid = startScript(node.child.pid);
+    assert.ok(pid !== undefined, 'the start script runs');
+    assert.equal(await node.stop('SIGTERM', 20, pid), 0, node.output.slice(-3000));
   });
   node.kill();
 }
