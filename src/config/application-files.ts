@@ -24,7 +24,7 @@ const FILES_MAX = 1_000;
 
 export const wholeFile = (file: string): SourcePlace => ({ file, line: 0, column: 0 });
 
-/** The YAML and code files directly inside `folder/part`, by name; none when there is no such folder. */
+/** The YAML and code files directly inside `folder/part`, by name; none without such a folder. */
 export function listFiles(folder: string, part: string, problems: ProblemList): NamedFile[] {
   const files: NamedFile[] = [];
   for (const entry of entriesOf(join(folder, part)).sort()) {

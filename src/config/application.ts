@@ -196,7 +196,7 @@ function checkOrigin(
   }
 }
 
-/** The application's policies before those that come with Millrace; the latter are read when named. */
+/** The application's policies, then those that come with Millrace, which are read when named. */
 class PolicyCatalogue {
   readonly #own: Declared<PolicySource>;
   readonly #shipped: ReadonlyMap<string, NamedFile>;

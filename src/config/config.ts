@@ -149,7 +149,7 @@ function readFlags(flags: FlagValues, problems: ProblemList): SettingValues {
 
 const PATHS: readonly string[] = ['data', 'http.uwsPath', 'tls.cert', 'tls.key'];
 
-/** A relative path in a flag or variable is meant from where the command runs; in the file, from there. */
+/** A relative path in a flag or variable is meant from where the command runs. */
 function fromHere(key: string, value: unknown): unknown {
   return PATHS.includes(key) && typeof value === 'string' ? resolve(value) : value;
 }

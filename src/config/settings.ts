@@ -175,8 +175,8 @@ const MS_PER: readonly (readonly [RegExp, number, string])[] = [
 ];
 
 /**
- * The reader of a limit, in the unit that its name ends in: sizes may be written `8MiB`, spans `10s`,
- * and a plain number counts in the unit of the name.
+ * The reader of a limit, in the unit that its name ends in: sizes may be written `8MiB`, spans
+ * `10s`, and a plain number counts in the unit of the name.
  */
 export function limitReader(name: LimitName): Reader<number> {
   const unit = MS_PER.find(([pattern]) => pattern.test(name));

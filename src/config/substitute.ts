@@ -9,7 +9,7 @@ import type { ProblemList } from '../schema/problem.ts';
 
 export interface Substitutes {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Content of a file, its path relative to the application; `undefined` when it cannot be read. */
+  /** Content of a file relative to the application; `undefined` when it cannot be read. */
   readFile(path: string): string | undefined;
   /** Variables which somebody else fills in later. */
   readonly keep?: ((variable: string) => boolean) | undefined;

@@ -16,8 +16,8 @@ const ALIASES_MAX = 100;
 const DEPTH_MAX = 32;
 
 /**
- * Reads `text`; `undefined` when it is no YAML (reported) or when it is empty. `file` is the name by
- * which problems speak of it.
+ * Reads `text`; `undefined` when it is no YAML (reported) or when it is empty. `file` is the name
+ * by which problems speak of it.
  */
 export function readYaml(
   text: string,

@@ -6,9 +6,9 @@
  *     Int   31 bits: 2,047 ranges of 1,048,576      Long   53 bits: 2,097,151 ranges of 2^32
  *
  * A node outside a cluster takes range 0 and counts 1, 2, 3. Any other takes the range to which its
- * identity hashes; `isTaken` (fed by what replication has seen) makes it step to the next one. Since
- * two nodes may still pick one range before they have met, a generated key is inserted under the
- * condition that no record has it.
+ * identity hashes; `isTaken` (fed by what replication has seen) makes it step to the next one.
+ * Since two nodes may still pick one range before they have met, a generated key is inserted under
+ * the condition that no record has it.
  *
  * A restart never repeats a number: what is handed out has been reserved before, a block at a time,
  * and the rest of a block is lost when the process ends.

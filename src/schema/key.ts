@@ -1,6 +1,6 @@
 /**
  * Record keys: from a URL to a key, and back. A key is text, or a safe integer where the primary
- * key is `Int` or `Long`; slashes are part of it, so that a topic such as `news/sport` is a key too.
+ * key is `Int` or `Long`; slashes are part of it, so that a topic such as `news/sport` is a key.
  * `parseRecordId(d, formatRecordId(id))` is `id` for every key that can be stored.
  */
 import type { RecordId } from '../base/brands.ts';
@@ -25,8 +25,8 @@ type KeyOwner = Pick<TableDefinition, 'primaryKeyType' | 'primaryKey' | 'attribu
 export const isKeyProblem = (key: ParsedKey): key is KeyProblem => typeof key === 'object';
 
 /**
- * The key that stands in a URL after `/<table>/`, still percent-encoded. A problem when it is empty,
- * badly encoded, too long, holds control characters, or is no number where one is wanted.
+ * The key that stands in a URL after `/<table>/`, still percent-encoded. A problem when it is
+ * empty, badly encoded, too long, holds control characters, or is no number where one is wanted.
  */
 export function parseRecordId(definition: KeyOwner, encoded: string): ParsedKey {
   if (!encoded.includes('%')) return checkRecordId(definition, encoded);

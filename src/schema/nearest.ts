@@ -3,7 +3,7 @@
  * distance (Levenshtein, without regard to case), if that is close enough to be a slip.
  */
 
-/** The name among `known` which `written` is most likely a slip of; `undefined` when none is near. */
+/** The name among `known` which `written` is most likely a slip of, if any is near. */
 export function nearest(written: string, known: Iterable<string>): string | undefined {
   const word = written.slice(0, 64).toLowerCase();
   let best: string | undefined;

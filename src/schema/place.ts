@@ -1,4 +1,7 @@
-/** Where a node of the GraphQL document stands. */
+/**
+ * Where a node of the GraphQL document stands: the bridge between the parser's tokens and the
+ * places by which problems are reported.
+ */
 import type { Location } from 'graphql';
 import type { SourcePlace } from './definition.ts';
 

@@ -19,7 +19,7 @@ export interface Explanation {
   readonly cure?: string | undefined;
 }
 
-/** Collects problems in the order in which they are found; `max` bounds what a broken file yields. */
+/** Collects problems as they are found; `max` bounds what a broken file yields. */
 export class ProblemList {
   readonly #found: Problem[] = [];
   readonly #max: number;

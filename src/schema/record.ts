@@ -11,7 +11,7 @@ import { nearest } from './nearest.ts';
 import { describeType } from './read-attribute.ts';
 import { SCALAR_CHECKS } from './scalars.ts';
 
-/** `put`: a whole record. `patch`: the attributes to be changed, possibly as `__op__` increments. */
+/** `put`: a whole record. `patch`: attributes to be changed, numbers possibly by `__op__`. */
 export type RecordMode = 'put' | 'patch';
 
 export interface RecordProblem {
@@ -31,7 +31,7 @@ type Compiled = Map<string, RecordCheck>;
 
 /**
  * Compiles the check of a table or nested type. A type without attributes that is not sealed
- * accepts any value, records or not. Returns the first problem found, `undefined` when there is none.
+ * accepts any value, records or not. The check returns the first problem found, or `undefined`.
  */
 export function compileRecordCheck(
   definition: RecordShape,

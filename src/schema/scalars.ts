@@ -8,7 +8,7 @@ const INT_MAX = 2_147_483_647;
 const INT_MIN = -2_147_483_648;
 /** About 1,000 bits [SCH-18]. */
 const BIG_INT = /^-?[0-9]{1,302}$/;
-/** A calendar date, or a date and time with an optional offset: what every ISO 8601 writer makes. */
+/** A calendar date, or a date and time with an optional offset, as ISO 8601 writers make them. */
 const ISO_DATE =
   /^[+-]?\d{4,6}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
 
@@ -35,8 +35,8 @@ export const SCALAR_CHECKS: Readonly<Record<ScalarType, (value: unknown) => bool
 };
 
 /**
- * The instant that a value of a `Date` attribute stands for, in milliseconds since 1970: a number is
- * that already, a string is ISO 8601. `undefined` when it is neither.
+ * The instant that a value of a `Date` attribute stands for, in milliseconds since 1970: a number
+ * is that already, a string is ISO 8601. `undefined` when it is neither.
  */
 export function instantOf(value: unknown): number | undefined {
   if (typeof value === 'number') return Math.abs(value) <= 8.64e15 ? value : undefined;
