@@ -3,8 +3,13 @@
  * may import as `millrace`. An explicit list, kept small: what is named here is kept working.
  */
 export type { RecordId } from './base/brands.ts';
-export type { Clock } from './base/clock.ts';
 export { NodeError } from './base/errors.ts';
+export {
+  definePolicy,
+  type SettingsOverride as PolicyOverride,
+} from './cache/default-policy.ts';
+export type { CachePolicy, PolicyHooks, PolicySettings } from './cache/policy.ts';
+export type { ReplyFacts } from './cache/ports.ts';
 export {
   type DefinedOrigin,
   defineOrigin,
@@ -20,12 +25,14 @@ export {
   type OpenResponse,
   type OriginDefinition,
   type OriginKind,
+  type OriginLimits,
   type ReplacedEntry,
   type SendOptions,
   type TableBinding,
   type WriteContext,
   type WriteResult,
 } from './origin/definition.ts';
+export { EventStreamParser, type StreamEvent } from './origin/event-stream.ts';
 export type {
   FeedContext,
   FeedEvent,
@@ -33,5 +40,6 @@ export type {
   FeedValue,
   FeedWrite,
 } from './origin/feed-events.ts';
+export { type FeedMapping, feedEventOf, type StreamMessage } from './origin/feed-mapping.ts';
 export { originPath } from './origin/origin-path.ts';
 export type { OriginResponse } from './origin/response.ts';

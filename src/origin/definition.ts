@@ -7,7 +7,7 @@
  */
 
 import type { RecordId } from '../base/brands.ts';
-import type { Clock } from '../base/clock.ts';
+import type { OriginSettings } from '../config/origin-file.ts';
 import type { FeedContext, FeedEvent } from './feed-events.ts';
 import type { OriginResponse } from './response.ts';
 
@@ -74,8 +74,18 @@ export interface WriteContext extends TableBinding {
 /** What `get` may return; `undefined` and `null` say that there is no such record. */
 export type GetResult = JsonRecord | Response | OriginResponse | NotModified | undefined | null;
 
+/** What surrounds an origin in code; each has the default of `origins/*.yaml`. */
+export type OriginLimits = Partial<
+  Pick<OriginSettings, 'retries' | 'concurrency' | 'queueMax' | 'bodyMax'>
+> & {
+  /** Deadline of one attempt. */
+  readonly timeoutMs?: number | undefined;
+  readonly breaker?: { readonly failures: number; readonly cooldownMs: number } | undefined;
+};
+
 /** An origin as code: `get` is all that is needed. */
 export interface OriginDefinition {
+  readonly limits?: OriginLimits | undefined;
   get(id: RecordId, context: GetContext): Promise<GetResult> | GetResult;
   list?(context: WriteContext): AsyncIterable<JsonRecord> | Promise<readonly JsonRecord[]>;
   /** Write-through: resolves when the origin holds the record; may return it enriched. */
@@ -129,7 +139,8 @@ export interface OpenResponse {
 export interface KindServices {
   /** The origin's name, for messages. */
   readonly name: string;
-  readonly clock: Clock;
+  /** Calls `fn` once, after so many milliseconds; returns what stops it. */
+  after(ms: number, fn: () => void): () => void;
   /**
    * Sends a request and reads the whole reply: pooled, decompressed, bounded by `bodyMax`, and
    * refused when it would reach a private address that `allowPrivate` does not list.
@@ -140,14 +151,10 @@ export interface KindServices {
 }
 
 /** What a kind may read of `origins/NAME.yaml`; checked before it comes here. */
-export interface KindSettings {
-  readonly name: string;
-  readonly url?: string | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly health?: { readonly path: string } | undefined;
-  /** Everything that only this kind knows. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
+export type KindSettings = Pick<
+  OriginSettings,
+  'name' | 'url' | 'headers' | 'health' | 'feed' | 'options'
+>;
 
 export interface OriginKindDefinition {
   readonly name: string;

@@ -23,7 +23,9 @@ export interface HttpClientOptions {
   readonly name: string;
   readonly guard: AddressGuard;
   readonly connections: number;
-  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
   readonly bodyMax: number;
   readonly redirectsMax: number;
   readonly headBytesMax: number;
@@ -72,8 +74,8 @@ async function loadAgent(options: HttpClientOptions): Promise<Agent> {
     connect: guardedConnector(undici.buildConnector, options),
     connections: options.connections,
     pipelining: 1,
-    headersTimeout: options.timeoutMs,
-    bodyTimeout: options.timeoutMs,
+    headersTimeout: options.headersTimeoutMs,
+    bodyTimeout: options.bodyTimeoutMs,
     maxHeaderSize: options.headBytesMax,
   });
 }
@@ -88,7 +90,7 @@ function guardedConnector(
   const connectorOf = (port: number) => {
     const known = byPort.get(port);
     if (known !== undefined) return known;
-    const made = build({ timeout: options.timeoutMs, lookup: guardedLookup(guard, port) });
+    const made = build({ timeout: options.connectTimeoutMs, lookup: guardedLookup(guard, port) });
     byPort.set(port, made);
     return made;
   };

@@ -2,17 +2,22 @@
  * Makes a running origin from its checked settings: loads the kind (or takes the application's
  * code), gives it a guarded way out, and joins a separate feed to it when the settings name one.
  */
+import { durationMs } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import { LIMITS } from '../config/limits.ts';
+import {
+  ORIGIN_DEFAULTS,
+  type OriginKindName,
+  type OriginSettings,
+} from '../config/origin-file.ts';
 import { createAddressGuard } from './address-guard.ts';
 import type { Surroundings } from './attempts.ts';
-import type { KindServices, KindSettings, OriginDefinition } from './definition.ts';
+import type { KindServices, OriginDefinition, OriginLimits } from './definition.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadKind } from './kinds.ts';
 import { OriginRuntime, type RuntimeSettings } from './runtime.ts';
-import type { OriginSettings } from './settings.ts';
 
-/** Opens an origin described by `origins/NAME.yaml`. Throws `CONFIG_INVALID`. */
+/** Opens an origin described by `origins/NAME.yaml`, not of kind `module`. Throws `CONFIG_INVALID`. */
 export async function openOrigin(
   settings: OriginSettings,
   around: Surroundings,
@@ -22,11 +27,11 @@ export async function openOrigin(
   const client = clientOf(settings, (bytes) => runtime?.countBytes(bytes));
   const services: KindServices = {
     name: settings.name,
-    clock: around.clock,
+    after: (ms, fn) => around.clock.after(durationMs(ms), fn),
     request: client.request,
     open: client.open,
   };
-  const definition = await openKind(settings.kind, kindSettings(settings), services);
+  const definition = await openKind(settings.kind, settings, services);
   const feed = await openFeed(settings, services);
   const joined = feed === undefined ? definition : { ...definition, subscribe: feed };
   runtime = new OriginRuntime({
@@ -38,18 +43,23 @@ export async function openOrigin(
   return runtime;
 }
 
-/** Opens an origin written in code; `settings` carry its limits and may have only a name. */
+/** What a code origin takes from its YAML file, when it has one (`kind: module`). */
+export type CodeOriginSettings = Omit<OriginSettings, 'kind' | 'place' | 'options' | 'headers'>;
+
+/** Opens an origin written in code: `defineOrigin({ … })` of the application. */
 export function openCodeOrigin(
+  name: string,
   definition: OriginDefinition,
-  settings: OriginSettings,
   around: Surroundings,
+  settings?: CodeOriginSettings | undefined,
 ): OriginRuntime {
-  return new OriginRuntime({ settings: runtimeSettings(settings), definition, around });
+  const limits = { ...ORIGIN_DEFAULTS, ...settings, ...given(definition.limits), name };
+  return new OriginRuntime({ settings: runtimeSettings(limits), definition, around });
 }
 
 async function openKind(
-  kindName: string,
-  settings: KindSettings,
+  kindName: OriginKindName,
+  settings: OriginSettings,
   services: KindServices,
 ): Promise<OriginDefinition> {
   const kind = await loadKind(kindName);
@@ -62,37 +72,29 @@ async function openKind(
   }
 }
 
-/** The `subscribe` of the kind that `feed:` names, at the origin's own address. */
+/** The `subscribe` of another kind that `feed:` names; `undefined` when the kind has its own. */
 async function openFeed(
   settings: OriginSettings,
   services: KindServices,
 ): Promise<OriginDefinition['subscribe']> {
-  const { feed } = settings;
-  if (feed === undefined) return undefined;
-  const { kind, ...options } = feed;
-  const definition = await openKind(kind, { ...kindSettings(settings), options }, services);
+  const { feed, kind } = settings;
+  if (feed === undefined || feed.kind === kind) return undefined;
+  const definition = await openKind(feed.kind, settings, services);
   if (definition.subscribe !== undefined) return definition.subscribe.bind(definition);
-  const message = `origin ${settings.name}: kind "${kind}" has no live feed; use kind: sse`;
+  const message = `origin ${settings.name}: kind "${feed.kind}" has no live feed; use kind: sse`;
   throw new NodeError('CONFIG_INVALID', message);
 }
 
-const kindSettings = (settings: OriginSettings): KindSettings => ({
-  name: settings.name,
-  url: settings.url,
-  headers: settings.headers,
-  health: settings.health,
-  options: settings.options ?? {},
-});
+/** The limits that are given: an `undefined` must not hide a default. */
+function given(limits: OriginLimits = {}): Partial<CodeOriginSettings> {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+}
 
-const runtimeSettings = (settings: OriginSettings): RuntimeSettings => ({
-  name: settings.name,
-  timeoutMs: settings.timeout,
-  retries: settings.retries,
-  concurrency: settings.concurrency,
-  queueMax: settings.queue,
-  breaker: { failures: settings.breaker.failures, cooldownMs: settings.breaker.cooldown },
-  bodyMax: settings.bodyMax,
-  probeEveryMs: settings.health?.every,
+type Limits = Omit<RuntimeSettings, 'probeEveryMs'> & Pick<CodeOriginSettings, 'health'>;
+
+const runtimeSettings = (settings: Limits): RuntimeSettings => ({
+  ...settings,
+  probeEveryMs: settings.health?.everyMs,
 });
 
 const clientOf = (settings: OriginSettings, onBytes: (bytes: number) => void): HttpClient =>
@@ -101,7 +103,9 @@ const clientOf = (settings: OriginSettings, onBytes: (bytes: number) => void): H
     guard: createAddressGuard(settings.name, settings.allowPrivate),
     // The feed and a health probe hold connections of their own.
     connections: settings.concurrency + 2,
-    timeoutMs: settings.timeout,
+    connectTimeoutMs: settings.connectTimeoutMs ?? settings.timeoutMs,
+    headersTimeoutMs: settings.headersTimeoutMs ?? settings.timeoutMs,
+    bodyTimeoutMs: settings.timeoutMs,
     bodyMax: settings.bodyMax,
     redirectsMax: LIMITS.originRedirectsMax,
     headBytesMax: LIMITS.originHeadBytesMax,

@@ -1,18 +1,22 @@
 /** Opens origins for tests: quick settings, a system clock, and requests in the read path's words. */
+import { durationMs } from '../../src/base/brands.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { asNodeError, type NodeError } from '../../src/base/errors.ts';
 import type { OriginReply, OriginRequest } from '../../src/cache/ports.ts';
+import { ORIGIN_DEFAULTS, type OriginSettings } from '../../src/config/origin-file.ts';
 import { openOrigin } from '../../src/origin/open-origin.ts';
 import type { OriginRuntime } from '../../src/origin/runtime.ts';
-import { ORIGIN_DEFAULTS, type OriginSettings } from '../../src/origin/settings.ts';
 
 export const quickSettings = (over: Partial<OriginSettings>): OriginSettings => ({
   ...ORIGIN_DEFAULTS,
   name: 'test',
   kind: 'http',
-  timeout: 400,
+  headers: {},
+  timeoutMs: durationMs(400),
   retries: 0,
   allowPrivate: true,
+  options: {},
+  place: { file: 'test.yaml', line: 1, column: 1 },
   ...over,
 });
 

@@ -1,10 +1,10 @@
 /** Origin kind `http` through the runtime, against a real server. */
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { entityTag, epochMs } from '../../../src/base/brands.ts';
+import { durationMs, entityTag, epochMs } from '../../../src/base/brands.ts';
 import type { Entry } from '../../../src/cache/entry.ts';
 import { NEVER } from '../../../src/cache/entry.ts';
-import type { OriginSettings } from '../../../src/origin/settings.ts';
+import type { OriginSettings } from '../../../src/config/origin-file.ts';
 import { behave, HttpOrigin, type Script } from '../../support/http-origin.ts';
 import { ask, binding, failureOf, openTestOrigin, recordOf } from '../../support/origins.ts';
 
@@ -178,7 +178,7 @@ describe('origin kind http', () => {
   it('retries what the network broke, and not what the origin decided', async () => {
     const { http, table } = await open(
       (_, count) => (count < 3 ? behave.reset() : behave.json({ id: 'a' })),
-      { retries: 2, timeout: 3_000 },
+      { retries: 2, timeoutMs: durationMs(3_000) },
     );
     expect((await table.fetch(ask('a'))).kind).toBe('found');
     expect(http.requests).toHaveLength(3);
