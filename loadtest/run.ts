@@ -17,6 +17,7 @@ import { durablePut } from './scenarios/durable-put.ts';
 import { herd } from './scenarios/herd.ts';
 import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
+import { push } from './scenarios/push.ts';
 import { recordHit } from './scenarios/record-hit.ts';
 import { staleHit } from './scenarios/stale-hit.ts';
 
@@ -27,6 +28,7 @@ const scenarios: readonly Scenario[] = [
   herd,
   miss,
   durablePut,
+  push,
   coldStart,
 ];
 const reportFile = fileURLToPath(new URL('./report.md', import.meta.url));

@@ -5,7 +5,7 @@
  *
  * Usage: bare-uws.ts '{"body":"…","headers":["name","value"]}'
  */
-import { createRequire } from 'node:module';
+import { loadUws } from '../../src/protocols/http/uws/load.ts';
 
 interface Reply {
   writeStatus(status: string): Reply;
@@ -13,7 +13,12 @@ interface Reply {
   end(body?: string | Uint8Array): Reply;
   endWithoutBody(): Reply;
   onAborted(fn: () => void): Reply;
+  onData(fn: (chunk: ArrayBuffer, isLast: boolean) => void): Reply;
   cork(fn: () => void): Reply;
+}
+
+interface Socket {
+  subscribe(topic: string): boolean;
 }
 
 interface Request {
@@ -22,6 +27,9 @@ interface Request {
 
 interface Application {
   any(pattern: string, handler: (reply: Reply, request: Request) => void): Application;
+  put(pattern: string, handler: (reply: Reply, request: Request) => void): Application;
+  ws(pattern: string, behavior: { open: (socket: Socket) => void }): Application;
+  publish(topic: string, message: string | Uint8Array, binary: boolean): boolean;
   listen(host: string, port: number, listening: (socket: object | false) => void): Application;
 }
 
@@ -30,21 +38,18 @@ interface Uws {
   us_socket_local_port(socket: object): number;
 }
 
-/** The build that fits this Node and C library: the newer package, or else the binary of the older. */
-function loadUws(): Uws {
-  const require = createRequire(import.meta.url);
-  try {
-    return require('uWebSockets.js') as Uws;
-  } catch {
-    const name = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
-    return require(`uws-compat/binaries/${name}`) as Uws;
-  }
+/** The engine's own calls, of which the node's declarations name only those it uses. */
+function engine(): Uws {
+  const loaded = loadUws();
+  if (loaded.kind === 'unusable') throw new Error(loaded.reason);
+  return loaded.uws as unknown as Uws;
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as { body?: string; headers?: string[] };
 const body = Buffer.from(options.body ?? 'x'.repeat(1024));
 const headers = options.headers ?? [];
-const uws = loadUws();
+const uws = engine();
+const app = uws.App();
 
 function writeHeaders(reply: Reply): void {
   for (let index = 0; index + 1 < headers.length; index += 2) {
@@ -52,8 +57,19 @@ function writeHeaders(reply: Reply): void {
   }
 }
 
-uws
-  .App()
+app
+  .ws('/*', { open: (socket) => void socket.subscribe('record') })
+  .put('/*', (reply) => {
+    reply.onAborted(() => undefined);
+    reply.onData((chunk, isLast) => {
+      if (!isLast) return;
+      app.publish('record', Buffer.from(Buffer.from(chunk)), false);
+      reply.cork(() => {
+        reply.writeStatus('204 No Content');
+        reply.endWithoutBody();
+      });
+    });
+  })
   .any('/*', (reply, request) => {
     if (request.getHeader('if-none-match') !== '') {
       reply.cork(() => {
