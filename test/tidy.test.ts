@@ -118,7 +118,7 @@ describe('a rule sees what breaks it', () => {
     [fileNames, 'src/base/boundedCache.ts', ''],
     [scenarioNames, 'test/scenario/first.test.ts', ''],
     [openingComments, 'src/a.ts', 'export const x = 1;'],
-    [openingComments, 'src/a.ts', '// too short'],
+    [openingComments, 'src/a.ts', `// too short${'\n'.repeat(80)}`],
     [unfinished, 'src/a.ts', `// ${'TO'}DO later`],
     [foreignWords, 'README.md', `see /${'wo'}rk/main/src`],
     [foreignWords, 'package-lock.json', '"resolved": "https://example.com/a.tgz"'],

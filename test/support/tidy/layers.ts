@@ -60,6 +60,7 @@ export const LAYERS: readonly Layer[] = [
     layer: 4,
     values: ['base', 'config', 'schema', 'cache', 'table', 'feed'],
     types: ['origin'],
+    ports: ['origin/definition.ts'],
   },
   { folder: 'access', layer: 4, values: ['base', 'schema'], types: ['config'] },
   { folder: 'protocols/http', layer: 5, values: below, types: [] },

@@ -56,6 +56,9 @@ export function scenarioNames(file: SourceText): Finding[] {
   return [at(file, 1, 'scenario-names', name, cure)];
 }
 
+/** A file that fits a screen may say what it is in one line. */
+const SHORT_LINES_MAX = 80;
+
 /** The comment a file opens with, its delimiters included; '' when there is none. */
 function openingComment(text: string): string {
   const body = text.replace(/^#!.*\n/, '');
@@ -66,7 +69,8 @@ function openingComment(text: string): string {
 export function openingComments(file: SourceText): Finding[] {
   if (!CODE.test(file.path) || file.path.includes('/fixtures/')) return [];
   const lines = openingComment(file.text).split('\n').filter(Boolean).length;
-  const least = /^(src|origins)\//.test(file.path) ? 3 : 1;
+  const isShort = file.lines.length <= SHORT_LINES_MAX;
+  const least = /^(src|origins)\//.test(file.path) && !isShort ? 3 : 1;
   if (lines >= least) return [];
   const message = lines === 0 ? 'no opening comment' : `an opening comment of ${lines} lines`;
   const cure = 'say in 3 to 15 lines what the file answers for, what not, and its invariants';
