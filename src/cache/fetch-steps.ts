@@ -205,8 +205,10 @@ export function takenOver(run: Run, flight: Flight, outcome: Promise<FlightOutco
 
 /** Updates the entry from a 304 [RFC9111 §4.3.4]; the store sees that the bytes are the same. */
 export function freshening(run: Run, state: Freshening): Promise<Final> {
-  const draft = draftOfFreshening(state.facts, state.entry, contextOf(run, state));
-  return keep(run, state, state.facts, draft, 'validated');
+  // What is judged and stored is the stored response under its own status.
+  const facts = { ...state.facts, status: state.entry.status };
+  const draft = draftOfFreshening(facts, state.entry, contextOf(run, state));
+  return keep(run, state, facts, draft, 'validated');
 }
 
 /** Stores the reply if it may be, shares it if it may be, and answers in any case [R7]. */
