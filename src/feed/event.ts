@@ -1,7 +1,7 @@
 /**
  * The event contract: one JSON object `{ type, table, id, value, position, at }`, made once per
  * change and shared by every subscriber of every protocol. Row bodies are JSON already and are
- * spliced in, never parsed. A protocol asks for the form it sends (`json`, `prefixed`, `sse`);
+ * spliced in, never parsed. A protocol asks for the form it sends (`bytes`, `sse`);
  * each form is made on first use and kept with the event.
  */
 import type { EpochMs, Position, RecordId } from '../base/brands.ts';
@@ -26,8 +26,9 @@ export class EncodedEvent {
    * from `reset`, nor from a snapshot of which more was to come.
    */
   readonly resumable: boolean;
+  #bytes: Buffer | undefined;
   #prefix = '';
-  #prefixed = '';
+  #prefixed: Buffer | undefined;
   #sse: Buffer | undefined;
 
   constructor(type: EventType, position: Position, json: string, resumable = true) {
@@ -37,12 +38,15 @@ export class EncodedEvent {
     this.resumable = resumable;
   }
 
-  /** The object with `prefix` (such as `{"sub":1,`) in place of its opening brace. */
-  prefixed(prefix: string): string {
-    if (prefix === '') return this.json;
-    if (prefix !== this.#prefix) {
+  /** The object as UTF-8, with `prefix` (such as `{"sub":1,`), if any, for its opening brace. */
+  bytes(prefix = ''): Uint8Array {
+    if (prefix === '') {
+      this.#bytes ??= Buffer.from(this.json);
+      return this.#bytes;
+    }
+    if (this.#prefixed === undefined || prefix !== this.#prefix) {
       this.#prefix = prefix;
-      this.#prefixed = prefix + this.json.slice(1);
+      this.#prefixed = Buffer.from(prefix + this.json.slice(1));
     }
     return this.#prefixed;
   }

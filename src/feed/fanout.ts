@@ -137,20 +137,28 @@ export class Fanout {
     const { from, omitCurrent } = subscriber.request;
     if (from !== undefined) {
       const offset = resumeOffset(from, this.#source);
-      if (offset === undefined) return this.#reset(subscriber);
-      subscriber.cursor = offset;
-      return this.#follow(subscriber);
+      if (offset === undefined) {
+        this.#reset(subscriber);
+      } else {
+        subscriber.cursor = offset;
+        this.#follow(subscriber);
+      }
+    } else if (omitCurrent === true) {
+      this.#follow(subscriber);
+    } else {
+      this.#sendPresent(subscriber);
     }
-    if (omitCurrent === true) return this.#follow(subscriber);
-    this.#sendPresent(subscriber);
   }
 
   /** Goes on from the cursor: live when the head has not passed it, otherwise by catching up. */
   #follow(subscriber: Subscriber): void {
     subscriber.snapshot = undefined;
-    if (subscriber.cursor >= this.#head) return this.#goLive(subscriber);
-    subscriber.stage = 'behind';
-    this.#run(subscriber);
+    if (subscriber.cursor >= this.#head) {
+      this.#goLive(subscriber);
+    } else {
+      subscriber.stage = 'behind';
+      this.#run(subscriber);
+    }
   }
 
   #goLive(subscriber: Subscriber): void {
@@ -164,7 +172,8 @@ export class Fanout {
       subscriber.stage = 'snapshot';
       this.counters.snapshots[subscriber.protocol] += 1;
       this.#snapshots.begin(subscriber);
-      return this.#run(subscriber);
+      this.#run(subscriber);
+      return;
     }
     subscriber.stage = 'reading';
     const { table } = subscriber.request;
@@ -186,7 +195,8 @@ export class Fanout {
   #reset(subscriber: Subscriber): void {
     if (subscriber.restarts > this.#limits.snapshotRestartsMax) {
       this.#close(subscriber);
-      return subscriber.sink.close('POSITION_UNKNOWN');
+      subscriber.sink.close('POSITION_UNKNOWN');
+      return;
     }
     subscriber.restarts += 1;
     subscriber.pending = undefined;

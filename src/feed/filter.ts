@@ -46,9 +46,14 @@ export function equalityFilter(
 function holds({ attribute, value }: Equality, row: unknown): boolean {
   if (typeof row !== 'object' || row === null) return false;
   const found: unknown = (row as Record<string, unknown>)[attribute.name];
-  if (Array.isArray(found)) return found.includes(value);
-  return (found ?? null) === value;
+  if (Array.isArray(found))
+    return found.some((element) => comparable(attribute, element) === value);
+  return comparable(attribute, found) === value;
 }
+
+/** Dates stand in rows as numbers or texts, and are compared as instants. */
+const comparable = (attribute: AttributeDefinition, found: unknown): unknown =>
+  attribute.type === 'Date' && typeof found === 'string' ? Date.parse(found) : (found ?? null);
 
 function parseEquality(table: TableDefinition, [name, text]: Condition): Equality {
   const attribute = table.attributes.find((candidate) => candidate.name === name);
@@ -73,6 +78,11 @@ function parseValue(attribute: AttributeDefinition, text: string): IndexValue {
         `${attribute.name} is a number; ${JSON.stringify(text)} is none`,
         attribute.name,
       );
+    }
+    case 'Date': {
+      const value = /^-?\d+$/.test(text) ? Number(text) : Date.parse(text);
+      if (!Number.isNaN(value)) return value;
+      throw invalid(`${attribute.name} is a date; ${JSON.stringify(text)} is none`, attribute.name);
     }
     case 'Boolean':
       if (text === 'true' || text === 'false') return text === 'true';

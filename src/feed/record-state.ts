@@ -35,7 +35,7 @@ export function stateOfEntry(entry: Entry | undefined, invalidations: Invalidati
   if (entry.kind === 'tombstone') return { kind: 'absent', version: entry.version };
   if (invalidations.judge(entry).kind === 'hard') return UNKNOWN;
   if (entry.kind === 'negative') return { kind: 'absent', version: entry.version };
-  return { kind: 'found', value: valueOf(entry), version: entry.version };
+  return { kind: 'found', value: jsonOf(entry), version: entry.version };
 }
 
 /** Whether rows of the table may go without a change in the log. */
@@ -60,14 +60,14 @@ export function storedState(
 /** The state which a read of the read path found; call it inside the `Answer`. */
 export function stateOfRead(result: ReadResult): RecordState {
   if (result.kind === 'found') {
-    return { kind: 'found', value: valueOf(result.entry), version: result.entry.version };
+    return { kind: 'found', value: jsonOf(result.entry), version: result.entry.version };
   }
   return result.kind === 'absent' ? { kind: 'absent', version: undefined } : UNKNOWN;
 }
 
 /** The JSON text of an entry's body; `undefined` when its media type is another. */
-export function valueOf(entry: Entry): string | undefined {
-  const type = entry.meta.contentType;
+export function jsonOf(entry: Entry): string | undefined {
+  const type = entry.contentType;
   const isJson = type === undefined || /^application\/(?:[\w.+-]*\+)?json\b/i.test(type);
   return isJson ? textOf(entry.body) : undefined;
 }

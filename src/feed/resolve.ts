@@ -1,0 +1,129 @@
+/**
+ * From a URL to what is subscribed to: `/<name>/<id>` a record, `/<name>/` (or `/<name>`) the
+ * collection, with equality conditions in the query. The same for every protocol that names its
+ * subscriptions by path. `lastEventId` in the query is a position to resume from, for clients which
+ * cannot send a header. Judges the grant; knows no wire.
+ */
+import { asNodeError, NodeError } from '../base/errors.ts';
+import type { TableDefinition } from '../schema/definition.ts';
+import { recordIdFromUrl } from '../table/record-key.ts';
+import { type Condition, equalityFilter } from './filter.ts';
+import type { FeedProtocol } from './sink.ts';
+import type { SubscriptionRequest } from './subscriber.ts';
+
+export type Resolution =
+  | { readonly kind: 'resolved'; readonly request: SubscriptionRequest }
+  | { readonly kind: 'refused'; readonly error: NodeError };
+
+export interface Target {
+  /** Raw, percent-encoded, beginning with '/'. */
+  readonly path: string;
+  /** Raw, without '?'. */
+  readonly query: string;
+}
+
+/** Finds what `target` names and whether `principal` may subscribe to it; never throws. */
+export type Resolve<Principal> = (
+  target: Target,
+  principal: Principal,
+  protocol: FeedProtocol,
+) => Resolution;
+
+export interface ResolveParts<Principal> {
+  readonly tables: Iterable<TableDefinition>;
+  readonly authorise: (
+    principal: Principal,
+    table: TableDefinition,
+    verb: 'subscribe',
+  ) => 'allowed' | 'unauthenticated' | 'denied';
+}
+
+export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolve<Principal> {
+  const byName = new Map<string, TableDefinition>();
+  for (const table of parts.tables) {
+    if (table.export !== undefined) byName.set(table.export.name, table);
+  }
+  return (target, principal, protocol) => {
+    try {
+      const found = findTable(byName, target.path);
+      if (found === undefined || found.table.export?.protocols.has(protocol) !== true) {
+        throw new NodeError('NOT_FOUND', `nothing to subscribe to at ${target.path}`, CLIENT);
+      }
+      check(parts.authorise(principal, found.table, 'subscribe'), found.table);
+      return { kind: 'resolved', request: requestFor(found, target.query, protocol) };
+    } catch (error) {
+      return { kind: 'refused', error: asNodeError(error) };
+    }
+  };
+}
+
+const CLIENT = { blame: 'client' } as const;
+
+interface Found {
+  readonly table: TableDefinition;
+  /** Raw path after the name: '', '/' or '/id'. */
+  readonly rest: string;
+}
+
+/** The table with the longest name that the path begins with. */
+function findTable(byName: ReadonlyMap<string, TableDefinition>, path: string): Found | undefined {
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const table = byName.get(path.slice(1, end));
+    if (table !== undefined) return { table, rest: path.slice(end) };
+  }
+  const catchAll = byName.get('*');
+  return catchAll && { table: catchAll, rest: path };
+}
+
+function check(verdict: 'allowed' | 'unauthenticated' | 'denied', table: TableDefinition): void {
+  if (verdict === 'allowed') return;
+  const code = verdict === 'denied' ? 'ACCESS_DENIED' : 'AUTHENTICATION_REQUIRED';
+  throw new NodeError(code, `you may not subscribe to ${table.typeName}`, CLIENT);
+}
+
+function requestFor(
+  { table, rest }: Found,
+  query: string,
+  protocol: FeedProtocol,
+): SubscriptionRequest {
+  const { conditions, from } = parseQuery(query);
+  if (rest === '' || rest === '/') {
+    return { kind: 'collection', table, protocol, from, filter: equalityFilter(table, conditions) };
+  }
+  if (rest.endsWith('/')) {
+    throw new NodeError('QUERY_INVALID', 'a part of a collection cannot be subscribed to', CLIENT);
+  }
+  if (conditions.length > 0) {
+    throw new NodeError('QUERY_INVALID', 'a subscription to one record takes no query', CLIENT);
+  }
+  return { kind: 'record', table, protocol, from, id: recordIdFromUrl(table, rest.slice(1)) };
+}
+
+function parseQuery(query: string): { conditions: Condition[]; from: string | undefined } {
+  const conditions: Condition[] = [];
+  let from: string | undefined;
+  for (const term of query === '' ? [] : query.split('&')) {
+    const equals = term.indexOf('=');
+    if (equals <= 0) {
+      throw new NodeError(
+        'QUERY_INVALID',
+        `${JSON.stringify(term)} is not attribute=value`,
+        CLIENT,
+      );
+    }
+    const name = decode(term.slice(0, equals));
+    const text = decode(term.slice(equals + 1));
+    if (name === 'lastEventId') from = text === '' ? undefined : text;
+    else conditions.push([name, text]);
+  }
+  return { conditions, from };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch (cause) {
+    const message = `${JSON.stringify(text)} is not valid percent-encoding`;
+    throw new NodeError('QUERY_INVALID', message, { ...CLIENT, cause });
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * The first value of a record subscription, read as a client's `GET` would read it: from the store
+ * when that may be reused, otherwise from the origin. A read that fails leaves the record unknown;
+ * the subscription stands and hears of it when it changes.
+ */
+import type { TableName } from '../base/brands.ts';
+import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
+import type { ReadRequest } from '../cache/read-request.ts';
+import type { Table } from '../table/table.ts';
+import { type ReadRecord, stateOfRead } from './record-state.ts';
+
+export function readThrough(
+  tableNamed: (name: TableName) => Pick<Table, 'read'> | undefined,
+): ReadRecord {
+  return (definition, id, answer) => {
+    const table = tableNamed(definition.name);
+    if (table === undefined) {
+      answer({ kind: 'unknown' });
+      return;
+    }
+    const directives = NO_REQUEST_DIRECTIVES;
+    const request: ReadRequest = { id, variant: '', directives, mayForce: false };
+    const reading = table.read(request, (result) => answer(stateOfRead(result)));
+    reading?.catch(() => answer({ kind: 'unknown' }));
+  };
+}

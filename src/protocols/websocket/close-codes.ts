@@ -1,0 +1,59 @@
+/**
+ * What an error means to a WebSocket client as a close code: 4000 to 4499, come back (with
+ * growing, jittered waits); 4500 to 4999, coming back will not help until something is changed.
+ * Total: a new code does not compile until it has been said here.
+ */
+import type { ErrorCode } from '../../base/errors.ts';
+
+export const CLOSE_CODES: Record<ErrorCode, number> = {
+  ACCESS_DENIED: 4503,
+  ADDRESS_REFUSED: 4530,
+  APPLICATION_INVALID: 4531,
+  AUTHENTICATION_REQUIRED: 4501,
+  BODY_MALFORMED: 4510,
+  BODY_TOO_LARGE: 4511,
+  BREAKER_OPEN: 4020,
+  CONFIG_INVALID: 4531,
+  CONTENT_TYPE_UNSUPPORTED: 4512,
+  DATA_FOLDER_LOCKED: 4001,
+  DATA_FOLDER_TOO_NEW: 4531,
+  DEADLINE_EXCEEDED: 4021,
+  ENTRY_UNDECODABLE: 4002,
+  HEADERS_TOO_LARGE: 4511,
+  INTERNAL: 4002,
+  KEY_INVALID: 4513,
+  KEY_TOO_LONG: 4513,
+  LENGTH_REQUIRED: 4510,
+  METHOD_NOT_ALLOWED: 4514,
+  NOT_ACCEPTABLE: 4512,
+  NOT_CACHED: 4022,
+  NOT_FOUND: 4504,
+  OPERATION_UNKNOWN: 4514,
+  ORIGIN_BODY_INVALID: 4020,
+  ORIGIN_BODY_TOO_LARGE: 4530,
+  ORIGIN_BUSY: 4020,
+  ORIGIN_FAILED: 4020,
+  ORIGIN_STATUS: 4020,
+  ORIGIN_TIMED_OUT: 4021,
+  ORIGIN_UNREACHABLE: 4020,
+  PORT_IN_USE: 4001,
+  POSITION_UNKNOWN: 4010,
+  PRECONDITION_FAILED: 4515,
+  QUERY_INVALID: 4513,
+  RECORD_EXISTS: 4515,
+  RECORD_INVALID: 4510,
+  REQUEST_MALFORMED: 4510,
+  SCHEMA_INVALID: 4531,
+  SHUTTING_DOWN: 4001,
+  STORE_FAILED: 4002,
+  STORE_FULL: 4011,
+  SUBSCRIPTION_LIMIT: 4520,
+  TABLE_UNKNOWN: 4504,
+  TOO_MANY_WAITERS: 4020,
+  URL_TOO_LONG: 4511,
+  USAGE: 4514,
+  WRITE_QUEUE_FULL: 4011,
+};
+
+/** Whether a client that is closed with `code` should come back by itself. */
+export const meansReconnect = (closeCode: number): boolean => closeCode >= 4000 && closeCode < 4500;

@@ -1,0 +1,151 @@
+/**
+ * One WebSocket with its subscriptions. Events of a turn of the event loop are gathered and sent
+ * together; a socket whose buffer fills up counts as having no room, and the feed conflates for it
+ * until the engine says `drain`. Bytes waiting here are bounded by `socketConflateBytesMax` and one
+ * event; the engine's own buffer is emptied before more is asked for.
+ */
+import type { ErrorCode } from '../../base/errors.ts';
+import type { EncodedEvent } from '../../feed/event.ts';
+import type { Sink } from '../../feed/sink.ts';
+import type { Subscription } from '../../feed/subscriber.ts';
+import type { Socket } from '../http/port.ts';
+import { CLOSE_CODES } from './close-codes.ts';
+
+/** What a client calls a subscription on `/live`. */
+export type SubscriptionName = string | number;
+
+interface Held {
+  readonly subscription: Subscription;
+  readonly stop: (() => void) | undefined;
+}
+
+export interface ConnectionParts {
+  readonly conflateBytesMax: number;
+  /** Asks for `flush` at the end of the turn. */
+  readonly flushLater: (connection: Connection) => void;
+}
+
+export class Connection {
+  readonly #parts: ConnectionParts;
+  readonly #held = new Map<SubscriptionName, Held>();
+  readonly #outbox: Uint8Array[] = [];
+  #socket: Socket<unknown> | undefined;
+  #outboxBytes = 0;
+  #room = true;
+  /** Somebody was turned away and waits for word of room. */
+  #refused = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+  }
+
+  opened(socket: Socket<unknown>): void {
+    this.#socket = socket;
+  }
+
+  get subscriptionCount(): number {
+    return this.#held.size;
+  }
+
+  has(name: SubscriptionName): boolean {
+    return this.#held.has(name);
+  }
+
+  hold(name: SubscriptionName, subscription: Subscription, stop?: (() => void) | undefined): void {
+    this.#held.set(name, { subscription, stop });
+  }
+
+  /** Ends one subscription; false when there is none of that name. */
+  release(name: SubscriptionName): boolean {
+    const held = this.#held.get(name);
+    if (held === undefined) return false;
+    this.#held.delete(name);
+    held.stop?.();
+    held.subscription.close();
+    return true;
+  }
+
+  /** A sink whose events carry `prefix`; `closed` is told when the feed ends it. */
+  sink(prefix: string, closed: (code: ErrorCode) => void): Sink {
+    return {
+      ready: () => this.#ready(),
+      write: (event: EncodedEvent) => this.#push(event.bytes(prefix)),
+      close: closed,
+    };
+  }
+
+  /** An answer which is no event of a subscription. */
+  say(json: string): void {
+    this.#push(Buffer.from(json));
+  }
+
+  flush(): void {
+    const socket = this.#socket;
+    const frames = this.#outbox;
+    if (socket !== undefined && frames.length > 0) {
+      if (frames.length === 1 || socket.cork === undefined) this.#send(socket);
+      else socket.cork(() => this.#send(socket));
+    }
+    frames.length = 0;
+    this.#outboxBytes = 0;
+    this.#tellOfRoom();
+  }
+
+  drained(): void {
+    this.#room = true;
+    this.#tellOfRoom();
+  }
+
+  /** Closes the socket with the code's meaning; the subscriptions end when the engine says so. */
+  close(code: ErrorCode): void {
+    this.flush();
+    this.#socket?.close(CLOSE_CODES[code], code);
+    this.closed();
+  }
+
+  /** The socket is gone. */
+  closed(): void {
+    this.#socket = undefined;
+    this.#room = false;
+    for (const name of [...this.#held.keys()]) this.release(name);
+    this.#outbox.length = 0;
+    this.#outboxBytes = 0;
+  }
+
+  #ready(): boolean {
+    if (this.#room && this.#outboxBytes < this.#parts.conflateBytesMax) return true;
+    this.#refused = true;
+    return false;
+  }
+
+  #push(frame: Uint8Array): void {
+    if (this.#socket === undefined) return;
+    if (this.#outbox.length === 0) this.#parts.flushLater(this);
+    this.#outbox.push(frame);
+    this.#outboxBytes += frame.byteLength;
+  }
+
+  #send(socket: Socket<unknown>): void {
+    for (const frame of this.#outbox) {
+      const result = socket.send(frame, false);
+      if (result === 'sent') continue;
+      this.#room = false;
+      // Never silently: a client that lost an event must come back and resume.
+      if (result === 'dropped') {
+        this.#lost(socket);
+        break;
+      }
+    }
+  }
+
+  #lost(socket: Socket<unknown>): void {
+    if (!socket.closed) socket.close(CLOSE_CODES.POSITION_UNKNOWN, 'POSITION_UNKNOWN');
+    this.closed();
+  }
+
+  #tellOfRoom(): void {
+    if (!this.#room || !this.#refused) return;
+    this.#refused = false;
+    for (const { subscription } of this.#held.values()) subscription.drained();
+  }
+}
