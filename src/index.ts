@@ -43,3 +43,5 @@ export type {
 export { type FeedMapping, feedEventOf, type StreamMessage } from './origin/feed-mapping.ts';
 export { originPath } from './origin/origin-path.ts';
 export type { OriginResponse } from './origin/response.ts';
+export { Resource, tables } from './resource/application-scope.ts';
+export type { ApplicationTable } from './resource/application-table.ts';

@@ -48,8 +48,8 @@ export type CodeOriginSettings = Omit<OriginSettings, 'kind' | 'place' | 'option
 
 /** Opens an origin written in code: `defineOrigin({ … })` of the application. */
 export function openCodeOrigin(
-  name: string,
   definition: OriginDefinition,
+  name: string,
   around: Surroundings,
   settings?: CodeOriginSettings | undefined,
 ): OriginRuntime {

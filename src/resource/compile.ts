@@ -1,0 +1,159 @@
+/**
+ * Loads an application's own code (`origins/*.ts`, `cache-policies/*.ts`, `resources/*.ts`, or
+ * `.js`) without a build step of its own: bundles the file with its relative imports, writes the
+ * result where only this user can, imports it, and removes the file again.
+ *
+ * `millrace` becomes this installation, so an application needs no node_modules for it; other bare
+ * names are resolved from the importing file and stay outside the bundle. Mistakes come back as
+ * problems with file, line and column. esbuild is loaded with the first file, and its helper process
+ * is stopped by `stopCompiler`.
+ */
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, relative, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Loader, Message, OnLoadArgs, OnResolveArgs, Plugin, PluginBuild } from 'esbuild';
+import type { Problem } from '../schema/problem.ts';
+
+export type LoadedCode =
+  | { readonly exports: Readonly<Record<string, unknown>>; readonly problems?: undefined }
+  | { readonly problems: readonly Problem[]; readonly exports?: undefined };
+
+/** Loads the module at `path` (absolute) of the application in `folder` (absolute). */
+export async function loadCode(path: string, folder: string): Promise<LoadedCode> {
+  const compiled = await compile(path, folder);
+  if (typeof compiled !== 'string') return { problems: compiled };
+  // An unguessable folder of mode 0700: nobody else may slip in code that this process would run.
+  const place = await mkdtemp(join(tmpdir(), 'millrace-code-'));
+  const hash = createHash('sha256').update(compiled).digest('hex').slice(0, 16);
+  const file = join(place, `${hash}.mjs`);
+  // Stack traces, ours below and those in logs, then name the lines that were written.
+  process.setSourceMapsEnabled(true);
+  try {
+    await writeFile(file, compiled);
+    return { exports: await import(pathToFileURL(file).href) };
+  } catch (error) {
+    return { problems: [importProblem(error, path, folder)] };
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
+}
+
+/** Ends the compiler's helper process, if it was started. */
+export async function stopCompiler(): Promise<void> {
+  const { stop } = await import('esbuild');
+  await stop();
+}
+
+async function compile(path: string, folder: string): Promise<string | readonly Problem[]> {
+  const { build } = await import('esbuild');
+  try {
+    const result = await build({
+      entryPoints: [path],
+      absWorkingDir: folder,
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      sourcemap: 'inline',
+      // Sources are named relative to the output, which is written somewhere else than it says.
+      outfile: join(folder, 'compiled.mjs'),
+      sourceRoot: `${pathToFileURL(folder).href}/`,
+      logLevel: 'silent',
+      define: { 'import.meta.url': MODULE_URL },
+      plugins: [outsidePlugin],
+    });
+    return result.outputFiles[0]?.text ?? '';
+  } catch (error) {
+    return buildMessages(error).map((message) => buildProblem(message, path, folder));
+  }
+}
+
+const MODULE_URL = '__millraceModuleUrl';
+const LOADERS: Readonly<Record<string, Loader>> = {
+  '.cts': 'ts',
+  '.js': 'js',
+  '.mjs': 'js',
+  '.mts': 'ts',
+  '.ts': 'ts',
+};
+
+const outsidePlugin: Plugin = {
+  name: 'millrace',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, (args) => outside(build, args));
+    build.onLoad({ filter: /\.[cm]?[jt]s$/ }, (args) => withModuleUrl(args));
+  },
+};
+
+/** Bare names: this installation, Node's own modules, or packages near the importing file. */
+async function outside(build: PluginBuild, args: OnResolveArgs) {
+  if (args.kind === 'entry-point' || args.pluginData === outsidePlugin) return undefined;
+  if (args.path === 'millrace') return { path: publicSurface(), external: true };
+  if (isBuiltin(args.path)) return { path: args.path, external: true };
+  const { kind, resolveDir, importer } = args;
+  const found = await build.resolve(args.path, {
+    kind,
+    resolveDir,
+    importer,
+    pluginData: outsidePlugin,
+  });
+  if (found.errors.length > 0) return { errors: found.errors };
+  return { path: pathToFileURL(found.path).href, external: true };
+}
+
+/** The built `index.js`, also when this file runs from source: application code is plain modules. */
+function publicSurface(): string {
+  const fromSource = import.meta.url.endsWith('.ts');
+  return new URL(fromSource ? '../../dist/index.js' : '../index.js', import.meta.url).href;
+}
+
+/** `import.meta.url` means the file that was written, not the bundle it ended up in. */
+async function withModuleUrl(args: OnLoadArgs) {
+  const source = await readFile(args.path, 'utf8');
+  if (!source.includes('import.meta')) return undefined;
+  const url = JSON.stringify(pathToFileURL(args.path).href);
+  const loader = LOADERS[extname(args.path)] ?? 'js';
+  // On the first line, so that the numbers of the lines stay right.
+  return {
+    contents: `const ${MODULE_URL} = ${url}; ${source}`,
+    loader,
+    resolveDir: dirname(args.path),
+  };
+}
+
+function buildMessages(error: unknown): readonly Pick<Message, 'text' | 'location'>[] {
+  if (typeof error === 'object' && error !== null && 'errors' in error) {
+    if (Array.isArray(error.errors) && error.errors.length > 0) return error.errors;
+  }
+  return [{ text: error instanceof Error ? error.message : String(error), location: null }];
+}
+
+function buildProblem(
+  message: Pick<Message, 'text' | 'location'>,
+  path: string,
+  folder: string,
+): Problem {
+  const { location, text } = message;
+  if (location === null) return { file: shown(path, folder), line: 0, column: 0, message: text };
+  const file = location.file === '' ? shown(path, folder) : location.file;
+  return { file, line: location.line, column: location.column + 1, message: text };
+}
+
+/** What the module threw while it was being loaded, at the place where it did. */
+function importProblem(error: unknown, path: string, folder: string): Problem {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  for (const match of stack.matchAll(/\(?((?:file:\/\/)?\/[^\s()]+):(\d+):(\d+)\)?/g)) {
+    const [, at = '', line, column] = match;
+    const file = at.startsWith('file://') ? fileURLToPath(at) : at;
+    if (!file.startsWith(folder + sep) || file.includes('node_modules')) continue;
+    return { file: shown(file, folder), line: Number(line), column: Number(column), message };
+  }
+  return { file: shown(path, folder), line: 0, column: 0, message };
+}
+
+const shown = (path: string, folder: string): string => relative(folder, path).split(sep).join('/');

@@ -1,0 +1,44 @@
+/**
+ * Finds in an application's code what its folder promises: an origin in `origins/*.ts`, a policy in
+ * `cache-policies/*.ts`. The name of the export does not matter; there must be just one.
+ */
+import { dirname } from 'node:path';
+import { NodeError } from '../base/errors.ts';
+import type { CachePolicy } from '../cache/policy.ts';
+import { type DefinedOrigin, isDefinedOrigin } from '../origin/definition.ts';
+import { formatProblem, type Problem } from '../schema/problem.ts';
+import { loadCode } from './compile.ts';
+
+/**
+ * The `defineOrigin({ … })` which the file (absolute) exports. `folder` is the application's, by
+ * default the one above the file's. Throws `APPLICATION_INVALID` with `details.problems`.
+ */
+export const loadOriginCode = (file: string, folder?: string | undefined): Promise<DefinedOrigin> =>
+  loadOnly(file, folder, isDefinedOrigin, 'export const origin = defineOrigin({ get })');
+
+/** The `definePolicy({ … })` which the file exports; otherwise as `loadOriginCode`. */
+export const loadPolicyCode = (file: string, folder?: string | undefined): Promise<CachePolicy> =>
+  loadOnly(file, folder, isPolicy, 'export const policy = definePolicy({ … })');
+
+const isPolicy = (value: unknown): value is CachePolicy =>
+  typeof value === 'object' && value !== null && 'settings' in value && 'hooks' in value;
+
+async function loadOnly<T>(
+  file: string,
+  folder: string | undefined,
+  isWanted: (value: unknown) => value is T,
+  example: string,
+): Promise<T> {
+  const loaded = await loadCode(file, folder ?? dirname(dirname(file)));
+  if (loaded.exports === undefined) throw invalid(loaded.problems);
+  // The same value under two names (`export default origin`) is one.
+  const [first, ...others] = new Set(Object.values(loaded.exports).filter(isWanted));
+  if (first !== undefined && others.length === 0) return first;
+  const message = first === undefined ? 'exports nothing that belongs here' : 'exports too much';
+  throw invalid([{ file, line: 0, column: 0, message, cure: `write ${example}` }]);
+}
+
+const invalid = (problems: readonly Problem[]): NodeError =>
+  new NodeError('APPLICATION_INVALID', problems.map(formatProblem).join('\n'), {
+    details: { problems },
+  });
