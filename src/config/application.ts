@@ -16,7 +16,7 @@ import { type Problem, ProblemList } from '../schema/problem.ts';
 import { isFolder, listFiles, type NamedFile, readText, wholeFile } from './application-files.ts';
 import { type Environment, readOptional } from './config.ts';
 import { type OriginSettings, parseOrigin } from './origin-file.ts';
-import { applyOverrides, parsePolicy } from './policy-file.ts';
+import { applyOverrides, type Overrides, parsePolicy } from './policy-file.ts';
 import { parseRoles, type Roles } from './roles-file.ts';
 import type { Substitutes } from './substitute.ts';
 
@@ -36,8 +36,7 @@ export type TablePolicy =
       readonly name: string;
       readonly file: string;
       /** To be put on top with `applyOverrides` once the code has been loaded. */
-      readonly overrides: Readonly<Record<string, unknown>>;
-      readonly place: SourcePlace;
+      readonly overrides: Overrides;
     };
 
 export interface Application {
@@ -196,6 +195,10 @@ function checkOrigin(
   }
 }
 
+function overridesOf({ cache, place }: TableDefinition): Overrides {
+  return { overrides: cache?.overrides ?? {}, place: cache?.place ?? place, places: cache?.places };
+}
+
 /** The application's policies, then those that come with Millrace, which are read when named. */
 class PolicyCatalogue {
   readonly #own: Declared<PolicySource>;
@@ -221,16 +224,15 @@ class PolicyCatalogue {
       if (!this.#own.names.has(name)) this.#reportUnknown(table, name, place ?? table.place);
       return undefined;
     }
-    const overrides = table.cache?.overrides ?? {};
-    const at = table.cache?.place ?? table.place;
+    const overrides: Overrides = overridesOf(table);
     if (source.kind === 'code') {
       // Without the code the result is not known, but what is written can be judged.
-      applyOverrides(DEFAULT_SETTINGS, overrides, at, this.#reading.problems);
-      return { kind: 'code', name, file: source.file, overrides, place: at };
+      applyOverrides(DEFAULT_SETTINGS, overrides, this.#reading.problems);
+      return { kind: 'code', name, file: source.file, overrides };
     }
-    if (Object.keys(overrides).length === 0) return source;
-    const { problems } = this.#reading;
-    return { kind: 'settings', settings: applyOverrides(source.settings, overrides, at, problems) };
+    if (Object.keys(overrides.overrides).length === 0) return source;
+    const settings = applyOverrides(source.settings, overrides, this.#reading.problems);
+    return { kind: 'settings', settings };
   }
 
   #find(name: string): PolicySource | undefined {

@@ -126,14 +126,24 @@ export function parsePolicy(
   return merge(base, written, source.name);
 }
 
-/** `base` under the inline overrides of a directive, all of which stand at `place`. */
+/** What `@cache(…)` says besides the policy's name, and where. */
+export interface Overrides {
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly place: SourcePlace;
+  readonly places?: Readonly<Record<string, SourcePlace>> | undefined;
+}
+
+/** `base` under the inline overrides of a directive. */
 export function applyOverrides(
   base: PolicySettings,
-  overrides: Readonly<Record<string, unknown>>,
-  place: SourcePlace,
+  { overrides, place, places }: Overrides,
   problems: ProblemList,
 ): PolicySettings {
-  const node: SettingNode = nodeOf(overrides, place);
+  const entries = Object.entries(overrides).map(([name, value]) => {
+    const at = places?.[name] ?? place;
+    return [name, { key: at, value: nodeOf(value, at) }] as const;
+  });
+  const node: SettingNode = { kind: 'map', entries: new Map(entries), place };
   return merge(base, readOverrides(node, '', problems) ?? {}, base.name);
 }
 

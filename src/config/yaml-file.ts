@@ -34,7 +34,7 @@ export function readYaml(
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
-    stringKeys: false,
+    uniqueKeys: false, // Reported below, by name.
     version: '1.2',
   });
   const placeAt = (offset: number | undefined): SourcePlace => {

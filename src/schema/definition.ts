@@ -96,6 +96,8 @@ export interface TableDefinition {
         readonly policy?: string | undefined;
         readonly overrides: Readonly<Record<string, unknown>>;
         readonly place?: SourcePlace | undefined;
+        /** Where each override stands. */
+        readonly places?: Readonly<Record<string, SourcePlace>> | undefined;
       }
     | undefined;
   readonly pages?:

@@ -231,6 +231,9 @@ function readCache(directive: ReadDirective | undefined): TableDefinition['cache
     policy: typeof policy === 'string' ? policy : undefined,
     overrides,
     place: directive.place,
+    places: Object.fromEntries(
+      Object.keys(overrides).map((name) => [name, directive.placeOf(name)]),
+    ),
   };
 }
 
