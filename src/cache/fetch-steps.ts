@@ -1,40 +1,28 @@
 /**
- * The states of a read from the origin's reply to the answer: fetching, freshening, storing and
- * falling back. Whoever leads a flight goes through here for all who wait; the flight is settled as
- * soon as the reply is judged and ends when its entry is readable.
+ * The states of a read at the origin: fetching, and falling back when that failed. Whoever leads a
+ * flight goes through here for all who wait.
  *
- * Invariants: a flight that began is settled on every way out; a store that fails or refuses never
- * fails the read [R7]; a client which leaves hands its fetch to a run without a client [R9].
+ * Invariants: a flight that began is settled on every way out; a client which leaves hands its fetch
+ * to a run without a client [R9]; a failure is shared and remembered for its back-off window.
  */
-import type { RecordVersion } from '../base/brands.ts';
 import { durationMs } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { Flight } from './collapse.ts';
 import { backOffAfter } from './default-policy.ts';
-import {
-  type DraftContext,
-  draftOfFreshening,
-  draftOfPass,
-  draftOfReply,
-  isUseful,
-} from './draft.ts';
 import { isFresh } from './freshness.ts';
-import { entryOfDraft, restamped } from './plain-entry.ts';
-import type { FillDraft, FlightOutcome, OriginReply, ReplyFacts } from './ports.ts';
-import { failedResult, fallbackResult, fetchedResult, statusOf } from './results.ts';
+import { restamped } from './plain-entry.ts';
+import type { FlightOutcome, OriginReply, ReplyFacts } from './ports.ts';
+import { failedResult, fallbackResult, statusOf } from './results.ts';
 import type {
   FallingBack,
   Fetch,
   Fetched,
   Fetching,
   Final,
-  Freshening,
   PendingFetch,
   Run,
   State,
-  Storing,
 } from './states.ts';
-import { isShareable, notStorable } from './storable.ts';
 
 /** Asks the origin, and goes on without a client when the client's time is up. */
 export async function fetching(run: Run, state: Fetching): Promise<State> {
@@ -201,84 +189,6 @@ export function takenOver(run: Run, flight: Flight, outcome: Promise<FlightOutco
     },
     (error) => failFlight(run, { flight, lease: undefined }, asNodeError(error)),
   );
-}
-
-/** Updates the entry from a 304 [RFC9111 §4.3.4]; the store sees that the bytes are the same. */
-export function freshening(run: Run, state: Freshening): Promise<Final> {
-  // What is judged and stored is the stored response under its own status.
-  const facts = { ...state.facts, status: state.entry.status };
-  const draft = draftOfFreshening(facts, state.entry, contextOf(run, state));
-  return keep(run, state, facts, draft, 'validated');
-}
-
-/** Stores the reply if it may be, shares it if it may be, and answers in any case [R7]. */
-export function storing(run: Run, state: Storing): Promise<Final> {
-  const draft = draftOfReply(state.reply, contextOf(run, state));
-  return keep(run, state, state.reply.facts, draft, 'fetched');
-}
-
-function contextOf(run: Run, state: Fetch): DraftContext {
-  return {
-    request: run.request,
-    policy: run.policy,
-    stamp: state.stamp,
-    replaces: state.errand.held?.version,
-    random: run.deps.random(),
-  };
-}
-
-async function keep(
-  run: Run,
-  state: Fetch,
-  facts: ReplyFacts,
-  draft: FillDraft,
-  served: 'validated' | 'fetched',
-): Promise<Final> {
-  const { flight, lease, errand } = state;
-  const originStatus = served === 'validated' ? 304 : facts.status;
-  const shareable = isShareable(facts, run.policy);
-  const entry = entryOfDraft(draft, run.deps.tagOf);
-  const outcome = { kind: 'reply', entry, stored: false, shareable, originStatus } as const;
-  flight?.settle(outcome);
-  const chosen = draftToKeep(run, state, facts, draft);
-  const version = chosen === undefined ? undefined : await fill(run, chosen);
-  const stored = version !== undefined && chosen === draft;
-  if (flight !== undefined) run.flights.end(flight);
-  const kept = stored ? entryOfDraft(draft, () => entry.entityTag, version) : entry;
-  lease?.settle({ ...outcome, entry: kept, stored });
-  const result = fetchedResult(kept, errand, { served, originStatus, stored, collapsed: false });
-  return { kind: 'answered', result, refresh: undefined };
-}
-
-/** The draft itself, a pass marker in its place, or nothing. */
-function draftToKeep(
-  run: Run,
-  state: Fetch,
-  facts: ReplyFacts,
-  draft: FillDraft,
-): FillDraft | undefined {
-  if (!state.errand.forward.store) return undefined;
-  const obstacle = notStorable(facts, draft.body.length, run.policy);
-  if (obstacle === undefined) {
-    // What is of no use by itself still has to take the place of what it proves wrong.
-    return isUseful(draft) || state.errand.held !== undefined ? draft : undefined;
-  }
-  if (state.flight === undefined || isShareable(facts, run.policy)) return undefined;
-  return draftOfPass(facts.receivedAt, contextOf(run, state));
-}
-
-/** The version under which the store keeps the draft; `undefined` when it does not [R7]. */
-async function fill(run: Run, draft: FillDraft): Promise<RecordVersion | undefined> {
-  const { entries, events, table } = run.deps;
-  try {
-    const outcome = await entries.fill(draft);
-    if (outcome.kind === 'stored') return outcome.version;
-    if (outcome.kind === 'shed') events.fillLost?.(table, 'shed');
-    return undefined;
-  } catch (error) {
-    events.fillLost?.(table, 'failed', error);
-    return undefined;
-  }
 }
 
 /** What the origin's failure is answered with: the held entry if it may be, else the failure. */
