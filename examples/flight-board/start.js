@@ -100,7 +100,8 @@ function welcome({ http, admin }, airline) {
     curl -N -H 'accept: text/event-stream'  ${http}/Flight/        the changes as they come
     curl  ${admin}/metrics        what the node counts
 
-  The airline itself, 150 ms slow, is at ${airline}/airports/SFO.  Ctrl+C stops both.
+  The airline behind it, 150 ms slow: ${airline}/airports/SFO (process ${origin.pid}).
+  Kill it and see what the node does without; it comes back. Ctrl+C stops both.
 `);
 }
 

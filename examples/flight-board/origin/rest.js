@@ -16,14 +16,14 @@ const AIRPORT_CACHING = 'max-age=8, stale-while-revalidate=6, stale-if-error=864
 /** Returns a listener for `http.createServer`. */
 export function restInterface({ airports, simulation, stream, startedAt, log }) {
   const shapes = new Map([landShape(), airportsShape(airports)].map((shape) => [shape.id, shape]));
-  const routes = { airports: oneAirport, flights: oneFlight, shapes: oneShape };
+  const healthy = () => ({ body: { ok: true } });
+  const routes = { airports: oneAirport, flights: oneFlight, shapes: oneShape, healthz: healthy };
 
   return async (request, response) => {
-    const [, collection, id] = decodeURI(request.url.split('?')[0]).split('/');
+    const [, collection, id] = request.url.split('?')[0].split('/');
     if (collection === 'flights' && id === 'stream') return stream.attach(request, response);
-    if (collection === 'healthz') return reply(request, response, { body: { ok: true } });
-    const answer = Object.hasOwn(routes, collection) ? await routes[collection](id) : undefined;
-    const status = reply(request, response, answer);
+    const found = Object.hasOwn(routes, collection) ? await routes[collection](id) : undefined;
+    const status = reply(request, response, found);
     log(`${request.method} ${request.url} ${status}`);
   };
 
