@@ -107,7 +107,10 @@ class DevSession {
 
   /** An application that never started has nothing to wait for; one that did is given another chance. */
   #explainEnd(code: number | null): void {
-    if (code === EXIT.fault && this.#ports === undefined) return this.#finish(EXIT.fault);
+    if (code === EXIT.fault && this.#ports === undefined) {
+      this.#finish(EXIT.fault);
+      return;
+    }
     this.#terminal.err(
       code === EXIT.usage
         ? 'waiting for a change that mends it'

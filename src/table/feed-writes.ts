@@ -13,19 +13,24 @@ import type { Table } from './table.ts';
 /** One live change as an origin tells it; the origin layer's events have this shape. */
 export interface LiveWrite {
   readonly type: 'put' | 'patch' | 'invalidate' | 'delete' | 'message';
-  readonly id: RecordId;
+  /** Only an `invalidate` may leave it out: then it concerns the group, or else the whole table. */
+  readonly id?: RecordId | undefined;
+  readonly group?: string | undefined;
   readonly table?: string | undefined;
   readonly value?: unknown;
 }
 
-export type LiveEvent =
-  | LiveWrite
-  | { readonly type: 'transaction'; readonly writes: readonly LiveWrite[] };
+export interface LiveTransaction {
+  readonly type: 'transaction';
+  readonly writes: readonly LiveWrite[];
+}
+
+export type LiveEvent = LiveWrite | LiveTransaction;
 
 export interface FeedTarget {
   /** The table an event names, or the feed's own. */
   table(name: string | undefined): Table | undefined;
-  readonly onRefused: (id: RecordId, error: NodeError) => void;
+  readonly onRefused: (id: RecordId | undefined, error: NodeError) => void;
 }
 
 const encoder = new TextEncoder();
@@ -56,6 +61,7 @@ function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
       },
     );
   }
+  if (write.type === 'invalidate') return invalidateOp(table, write);
   const context = table.draftContext();
   const id = liveId(context, write.id);
   const place = { table: table.name, id };
@@ -72,15 +78,17 @@ function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
         ...place,
         body: encoder.encode(JSON.stringify(write.value ?? null)),
       };
-    case 'invalidate':
-      return {
-        kind: 'invalidate',
-        table: table.name,
-        scope: { kind: 'key', id },
-        soft: false,
-        reason: 'invalidate',
-      };
   }
+}
+
+function invalidateOp(table: Table, { id, group }: LiveWrite): WriteOp {
+  const scope =
+    id !== undefined
+      ? ({ kind: 'key', id: liveId(table.draftContext(), id) } as const)
+      : group !== undefined
+        ? ({ kind: 'group', group } as const)
+        : ({ kind: 'table' } as const);
+  return { kind: 'invalidate', table: table.name, scope, soft: false, reason: 'invalidate' };
 }
 
 /** A feed may spell a numeric key as text. */

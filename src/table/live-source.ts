@@ -1,28 +1,28 @@
 /**
- * Whether a table's feed is connected, and since when without a gap: while it is, what the feed or a
- * fetch stored counts as fresh whatever its age; when it goes down, entries fall back to their
- * freshness lifetime, counted from that moment.
+ * Whether a table's feed is connected, and since when without a gap. While it is, what was stored since
+ * counts as fresh whatever its age; when it goes down, for one more freshness lifetime, counted from
+ * the moment up to which the feed vouched for it.
  *
  * Kept in shared memory: the feed runs on the store thread, the reads on every worker.
  */
-import { type DurationMs, type EpochMs, epochMs } from '../base/brands.ts';
-import type { Entry } from '../cache/entry.ts';
-import { FOREVER } from '../cache/entry.ts';
+import type { DurationMs, EpochMs } from '../base/brands.ts';
 
 const LIVE = 0;
 const SINCE = 1;
 const DOWN_AT = 2;
 const SLOTS = 3;
 
-export const LIVE_SOURCE_BYTES = SLOTS * Float64Array.BYTES_PER_ELEMENT;
+/** Bytes of shared memory for so many tables. */
+export const liveSourceBytes = (tables: number): number =>
+  Math.max(1, tables) * SLOTS * Float64Array.BYTES_PER_ELEMENT;
 
 export class LiveSource {
   readonly #slots: Float64Array;
   readonly #lifetime: DurationMs;
 
-  /** `memory` is shared by all threads; one offset a table. */
+  /** `memory` is shared by all threads; every table has its own index in it. */
   constructor(memory: SharedArrayBuffer, index: number, lifetime: DurationMs) {
-    this.#slots = new Float64Array(memory, index * LIVE_SOURCE_BYTES, SLOTS);
+    this.#slots = new Float64Array(memory, liveSourceBytes(1) * index, SLOTS);
     this.#lifetime = lifetime;
   }
 
@@ -30,9 +30,9 @@ export class LiveSource {
     return this.#slots[LIVE] === 1;
   }
 
-  /** The feed is connected. Without `resumed`, changes may have been missed before `at`. */
-  connected(at: EpochMs, resumed: boolean): void {
-    if (!resumed || this.#slots[SINCE] === 0) this.#slots[SINCE] = at;
+  /** The feed is connected and has told of every change since `since`. */
+  connected(since: EpochMs): void {
+    this.#slots[SINCE] = since;
     this.#slots[LIVE] = 1;
   }
 
@@ -41,11 +41,11 @@ export class LiveSource {
     this.#slots[LIVE] = 0;
   }
 
-  /** Until when the feed vouches for the entry, beyond its own freshness; 0 when it does not. */
-  vouchedUntil(entry: Entry): EpochMs {
-    if (entry.storedAt < (this.#slots[SINCE] as number) || this.#slots[SINCE] === 0)
-      return epochMs(0);
-    if (this.live) return FOREVER;
-    return epochMs((this.#slots[DOWN_AT] as number) + this.#lifetime);
+  /** Since when the feed vouches for what was stored; `undefined` when it does not (any more). */
+  fedSince(now: EpochMs): EpochMs | undefined {
+    const since = this.#slots[SINCE] as EpochMs;
+    if (since === 0) return undefined;
+    const vouched = this.live || now < (this.#slots[DOWN_AT] as number) + this.#lifetime;
+    return vouched ? since : undefined;
   }
 }

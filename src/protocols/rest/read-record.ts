@@ -76,7 +76,7 @@ function answer(call: RestCall, result: ReadResult, startedAt: number): void {
       replyProblem(exchange, notCached(), problemHeaders(cacheStatus, undefined));
       break;
     case 'failed':
-      status = problemStatus(result.error);
+      status = problemStatus(result.error.code);
       replyProblem(exchange, result.error, problemHeaders(cacheStatus, undefined));
       break;
   }

@@ -21,11 +21,15 @@ import { createRecord, deleteRecord, patchRecord, putRecord } from './write-reco
 
 export interface RestLimits extends BodyLimits, QueryLimits {}
 
-export interface RestParts {
+/** Finds out who asks. */
+export interface Identification {
   readonly authenticate: Authenticate;
-  readonly limits: RestLimits;
   /** Told of credentials that were rejected. */
   readonly onRejected: (method: string) => void;
+}
+
+export interface RestParts extends Identification {
+  readonly limits: RestLimits;
 }
 
 /** One request for a table. `rest` is the raw path after `/<name>`: '', '/', '/id' or '/id/'. */
@@ -55,7 +59,7 @@ export function createRest(parts: RestParts): Rest {
 }
 
 /** The principal of a request, or `undefined` after a 401 was sent. */
-export function identify(exchange: Exchange, parts: RestParts): Principal | undefined {
+export function identify(exchange: Exchange, parts: Identification): Principal | undefined {
   const authentication = parts.authenticate(exchange.request.header('authorization'));
   if (authentication.kind === 'principal') return authentication.principal;
   parts.onRejected(authentication.method);

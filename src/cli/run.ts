@@ -1,0 +1,123 @@
+/**
+ * The command line: which command with which flags. Commands are loaded when they are called, so
+ * `version` does not pay for the store.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { FLAGS, type FlagValues } from '../config/flags.ts';
+import { EXIT, type Terminal } from './terminal.ts';
+
+export interface CommandLine {
+  /** Arguments after the command's own name. */
+  readonly args: readonly string[];
+  /** File of the command, to start it again as a child. */
+  readonly entry: string;
+}
+
+/** Runs one command and resolves with its exit code. */
+export async function runCommandLine(line: CommandLine, terminal: Terminal): Promise<number> {
+  let code: number = EXIT.clean;
+  const program = createProgram(line, terminal, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync([...line.args], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT.clean : EXIT.usage;
+  }
+}
+
+function createProgram(
+  line: CommandLine,
+  terminal: Terminal,
+  finish: (code: number) => void,
+): Command {
+  const program = new Command('millrace');
+  program
+    .description('Caching-first edge data delivery node')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+    })
+    .showSuggestionAfterError();
+  nodeCommand(program, 'dev', 'run an application, and again when it changes').action(
+    async (folder: string, flags: FlagValues) => {
+      const { dev } = await import('./dev.ts');
+      const appFolder = resolved(folder, terminal);
+      finish(await dev({ entry: line.entry, appFolder, flags: flagArguments(flags) }, terminal));
+    },
+  );
+  nodeCommand(program, 'start', 'run an application')
+    .option('--supervise', 'restart the node when it crashes')
+    .addOption(new Option('--dev').hideHelp())
+    .action(async (folder: string, flags: FlagValues) =>
+      finish(await startCommand(folder, flags, line, terminal)),
+    );
+  program
+    .command('check')
+    .description('say what is wrong with an application, without starting it')
+    .argument('[app]', 'folder of the application', '.')
+    .action(async (folder: string) => {
+      const { check } = await import('./check.ts');
+      finish(await check(resolved(folder, terminal), terminal));
+    });
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => terminal.out(version()));
+  return program;
+}
+
+function nodeCommand(program: Command, name: string, description: string): Command {
+  const command = program
+    .command(name)
+    .description(description)
+    .argument('[app]', 'folder of the application', '.');
+  for (const flag of FLAGS) {
+    const option = new Option(`--${flag.name} <${flag.argument}>`, describe(flag));
+    if (flag.repeatable === true) {
+      option.argParser((value: string, before: readonly string[] = []) => [...before, value]);
+    }
+    command.addOption(option);
+  }
+  return command;
+}
+
+const describe = (flag: (typeof FLAGS)[number]): string =>
+  flag.env === undefined ? flag.description : `${flag.description} (${flag.env})`;
+
+async function startCommand(
+  folder: string,
+  flags: FlagValues,
+  line: CommandLine,
+  terminal: Terminal,
+): Promise<number> {
+  const appFolder = resolved(folder, terminal);
+  const { supervise: supervised, dev } = flags as { supervise?: boolean; dev?: boolean };
+  if (supervised === true) {
+    const { supervise } = await import('./supervise.ts');
+    return supervise(line.entry, ['start', appFolder, ...flagArguments(flags)], terminal);
+  }
+  const { start } = await import('./start.ts');
+  return start({ appFolder, flags, dev: dev === true }, terminal);
+}
+
+const resolved = (folder: string, terminal: Terminal): string => path.resolve(terminal.cwd, folder);
+
+/** The flags as they would be typed, for a child. */
+function flagArguments(flags: FlagValues): string[] {
+  return FLAGS.flatMap((flag) => {
+    const value = flags[flag.property];
+    const values = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    return values.flatMap((one) => [`--${flag.name}`, String(one)]);
+  });
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

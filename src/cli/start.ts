@@ -1,0 +1,126 @@
+/**
+ * `millrace start`: checks the application, starts the node, prints the ready line, and stops
+ * cleanly on SIGTERM, SIGINT, or the loss of the parent that supervises it.
+ */
+import { randomBytes } from 'node:crypto';
+import { asNodeError, NodeError } from '../base/errors.ts';
+import { type Config, loadConfig } from '../config/config.ts';
+import type { FlagValues } from '../config/flags.ts';
+import { type RunningNode, startNode } from '../node.ts';
+import { createLog } from '../observe/log.ts';
+import { formatProblem, type Problem } from '../schema/problem.ts';
+import { loadApplication } from '../worker-application.ts';
+import type { ReadyMessage } from './child.ts';
+import { devBanner, verdictLine } from './dev-output.ts';
+import { EXIT, type Terminal } from './terminal.ts';
+
+export interface StartOptions {
+  readonly appFolder: string;
+  readonly flags: FlagValues;
+  /** Run by `millrace dev`: readable output, a generated administrator. */
+  readonly dev: boolean;
+}
+
+export async function start(options: StartOptions, terminal: Terminal): Promise<number> {
+  const env = options.dev ? withDevAdmin(terminal) : terminal.env;
+  const loaded = loadConfig({ appFolder: options.appFolder, flags: options.flags, env });
+  const read = loadApplication(options.appFolder, env);
+  const problems = [...(loaded.problems ?? []), ...(read.problems ?? [])];
+  if (loaded.config === undefined || read.application === undefined) {
+    return sayProblems(problems, terminal);
+  }
+  const { config } = loaded;
+  const log = createLog(
+    options.dev && config.log.level === 'info' ? 'warn' : config.log.level,
+    config.cluster.name,
+  );
+  let end: (code: number) => void = () => undefined;
+  const ended = new Promise<number>((resolve) => {
+    end = resolve;
+  });
+  const fatal = (error: unknown) => {
+    log.error({ error: String(error) }, 'the node cannot go on');
+    end(EXIT.fault);
+  };
+  try {
+    const { application } = read;
+    const onVerdict = options.dev
+      ? (line: VerdictArgument) => terminal.out(verdictLine(line))
+      : undefined;
+    const node = await startNode({ application, config, log, onVerdict, onFatal: fatal });
+    announce(config, node, terminal);
+    if (options.dev) terminal.err(devBanner(config, node, application, env));
+    obeySignals(node, config, end);
+    return await ended;
+  } catch (error) {
+    return sayFailure(error, terminal);
+  }
+}
+
+type VerdictArgument = Parameters<typeof verdictLine>[0];
+
+/** What is wrong, all of it, each with its place and cure. */
+export function sayProblems(problems: readonly Problem[], terminal: Terminal): number {
+  for (const problem of problems) terminal.err(formatProblem(problem));
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  terminal.err(`${count}; nothing was started`);
+  return EXIT.usage;
+}
+
+function sayFailure(error: unknown, terminal: Terminal): number {
+  const failure = asNodeError(error);
+  terminal.err(`millrace: ${failure.message}`);
+  if (!(error instanceof NodeError)) terminal.err(String((error as Error).stack));
+  const invalid: readonly string[] = ['APPLICATION_INVALID', 'CONFIG_INVALID', 'SCHEMA_INVALID'];
+  return invalid.includes(failure.code) ? EXIT.usage : EXIT.fault;
+}
+
+/** The ready line is a contract: scripts wait for it and read what was bound. */
+function announce(config: Config, node: RunningNode, terminal: Terminal): void {
+  const scheme = config.tls === undefined ? 'http' : 'https';
+  const ready = {
+    msg: 'ready',
+    http: `${scheme}://${urlHost(config.host)}:${node.httpPort}`,
+    admin: `http://${urlHost(config.admin.host)}:${node.adminPort}`,
+  };
+  terminal.out(JSON.stringify(ready));
+  const message: ReadyMessage = {
+    kind: 'ready',
+    ports: { http: node.httpPort, admin: node.adminPort },
+  };
+  process.send?.(message);
+}
+
+/** A node that listens everywhere is reached from here by loopback. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function obeySignals(node: RunningNode, config: Config, end: (code: number) => void): void {
+  let stopping = false;
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    const late = setTimeout(() => end(EXIT.fault), config.limits.drainMsMax);
+    node.stop().then(
+      () => {
+        clearTimeout(late);
+        end(EXIT.clean);
+      },
+      () => end(EXIT.fault),
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // A child outlives its supervisor for no reason.
+  process.on('disconnect', stop);
+}
+
+/** `dev` without a configured administrator gets one for this run; its password is printed. */
+function withDevAdmin(terminal: Terminal): Terminal['env'] {
+  if (terminal.env.MILLRACE_ADMIN_USERNAME !== undefined) return terminal.env;
+  const password = terminal.env.MILLRACE_DEV_PASSWORD ?? randomBytes(9).toString('base64url');
+  return { ...terminal.env, MILLRACE_ADMIN_USERNAME: 'dev', MILLRACE_ADMIN_PASSWORD: password };
+}

@@ -1,0 +1,118 @@
+/** Starts the admin port: health, metrics and operations over what the node runs. */
+import type { Authenticate } from './access/authenticate.ts';
+import type { Config } from './config/config.ts';
+import type { RunningFeeds } from './node-feeds.ts';
+import type { OpenStore } from './node-store.ts';
+import type { AskWorker, Observation } from './observe/scrape.ts';
+import { createScrape } from './observe/scrape.ts';
+import { registerStoreMetrics } from './observe/store-metrics.ts';
+import { runOperation } from './operations/api.ts';
+import type { OperationContext } from './operations/operation.ts';
+import { createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
+import type { ChosenEngine } from './protocols/http/engine.ts';
+import type { Tables } from './table/tables.ts';
+import { httpLimits } from './worker-app.ts';
+
+export interface AdminAssembly {
+  readonly config: Config;
+  readonly engine: ChosenEngine;
+  readonly authenticate: Authenticate;
+  readonly observation: Observation;
+  readonly store: OpenStore;
+  readonly tables: Tables;
+  readonly feeds: RunningFeeds;
+  readonly scrapeWorkers: () => readonly AskWorker[];
+}
+
+export interface RunningAdmin {
+  readonly port: number;
+  /** From now on the node says that it is not ready. */
+  draining(): void;
+  stop(): Promise<void>;
+}
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
+  const { config, engine } = parts;
+  const purges = new Map<string, { table: string; kind: string; value: number }>();
+  connectStoreMetrics(parts, purges);
+  const scrape = createScrape(parts.observation, parts.scrapeWorkers);
+  let status: 'ready' | 'stopping' = 'ready';
+  const context: OperationContext = {
+    tables: parts.tables,
+    onPurged(table, kind, count) {
+      const key = `${table} ${kind}`;
+      const known = purges.get(key) ?? { table, kind, value: 0 };
+      purges.set(key, { ...known, value: known.value + count });
+    },
+  };
+  const listener = await engine.listen({
+    host: config.admin.host,
+    port: config.admin.port,
+    shared: false,
+    limits: httpLimits(config),
+    handler: createAdminHandler({
+      authenticate: parts.authenticate,
+      runOperation: (document) => runOperation(document, context),
+      metrics: async () => ({ contentType: scrape.contentType, text: await scrape.text() }),
+      health: () => health(status, parts.feeds),
+      openMetrics: LOOPBACK.has(config.admin.host),
+      bodyBytesMax: config.limits.requestBodyBytesMax,
+      onRejected: () => undefined,
+    }),
+    allowedOrigins: [],
+  });
+  return {
+    port: listener.port,
+    draining() {
+      status = 'stopping';
+    },
+    stop: () => listener.close(),
+  };
+}
+
+/** A feed that is down leaves the node ready: its table goes by freshness lifetimes meanwhile. */
+function health(status: 'ready' | 'stopping', feeds: RunningFeeds): HealthReport {
+  const states = [...feeds.states()];
+  const report = Object.fromEntries(
+    states.map(([origin, state]) => [
+      origin,
+      state.kind === 'down'
+        ? { connected: false, since: state.since, error: state.error?.message }
+        : { connected: state.kind === 'connected' },
+    ]),
+  );
+  const degraded = status === 'ready' && states.some(([, state]) => state.kind !== 'connected');
+  return { status: degraded ? 'degraded' : status, feeds: report };
+}
+
+function connectStoreMetrics(
+  parts: AdminAssembly,
+  purges: ReadonlyMap<string, { table: string; kind: string; value: number }>,
+): void {
+  const { store } = parts.store;
+  const perTable = (read: (size: { entries: number; bytes: number }) => number) =>
+    parts.tables.all().map((table) => ({
+      labels: { table: table.definition.typeName },
+      value: read(table.size()),
+    }));
+  registerStoreMetrics(parts.observation.metrics, {
+    entries: () => perTable((size) => size.entries),
+    bytes: () => perTable((size) => size.bytes),
+    evictions: () => parts.store.evictions(),
+    purges: () =>
+      [...purges.values()].map(({ table, kind, value }) => ({ labels: { table, kind }, value })),
+    logEntries: () => store.stats().logEntries,
+    logBytes: () => store.stats().logBytes,
+    storeBytes: () => store.stats().storeBytes,
+    writeQueueDepth: () => store.stats().queueDepth,
+    commitDurations: () => [{ labels: {}, counts: parts.store.commitDurations }],
+    *feedsConnected() {
+      for (const [origin, state] of parts.feeds.states()) {
+        yield { labels: { origin }, value: state.kind === 'connected' ? 1 : 0 };
+      }
+    },
+    engine: () => ({ labels: { engine: parts.engine.engine }, value: 1 }),
+  });
+}

@@ -1,0 +1,65 @@
+/** Opens the store of a node and counts what it reports. */
+
+import { must } from './base/assert.ts';
+import type { RecordId, TableName } from './base/brands.ts';
+import type { Clock } from './base/clock.ts';
+import type { Application } from './config/application.ts';
+import type { Config } from './config/config.ts';
+import type { Counted } from './observe/app-metrics.ts';
+import type { Log } from './observe/log.ts';
+import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
+import { openLmdbStore } from './store/lmdb/open.ts';
+import type { Store } from './store/store-options.ts';
+import { recordRules } from './worker-tables.ts';
+
+const NO_VALUES = Object.freeze({});
+
+export interface StoreParts {
+  readonly application: Application;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface OpenStore {
+  readonly store: Store;
+  readonly commitDurations: DurationCounts;
+  evictions(): Iterable<Counted>;
+}
+
+export async function openStore(parts: StoreParts): Promise<OpenStore> {
+  const { application, config, clock, log } = parts;
+  const { tables } = application.schema;
+  const rules = new Map(tables.map((table) => [table.name, recordRules(table, application)]));
+  const rulesOf = (table: TableName) => must(rules.get(table), `table ${table}`);
+  const commitDurations = durationCounts();
+  const evicted = new Map<string, { table: string; reason: string; value: number }>();
+  const store = await openLmdbStore({
+    path: config.dataFolder,
+    definitions: tables,
+    clock,
+    limits: config.limits,
+    checkRecord: (table, record) => rulesOf(table).check(record, 'put'),
+    indexedValues: (table, record) => rulesOf(table).indexed(record) ?? NO_VALUES,
+    events: {
+      committed: (seconds) => countDuration(commitDurations, seconds),
+      undecodable: (table: TableName, key: RecordId) =>
+        log.error({ table, key }, 'an entry cannot be decoded; it is not served'),
+      evicted(table, reason, count) {
+        const key = `${table} ${reason}`;
+        const known = evicted.get(key) ?? { table, reason, value: 0 };
+        evicted.set(key, { ...known, value: known.value + count });
+      },
+      indexBuildFailed: (error) => log.error({ error: String(error) }, 'building an index failed'),
+    },
+  });
+  return {
+    store,
+    commitDurations,
+    *evictions() {
+      for (const { table, reason, value } of evicted.values()) {
+        yield { labels: { table, reason }, value };
+      }
+    },
+  };
+}

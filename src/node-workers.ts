@@ -1,0 +1,165 @@
+/**
+ * The app threads of a node with more than one: starts each, serves its writes and leases, asks it
+ * for metrics, and stops all of them. A worker that ends by itself ends the node: its state is in
+ * doubt, and the supervisor starts a new one within a second.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { NodeError } from './base/errors.ts';
+import type { LeaseTable } from './cache/lease-table.ts';
+import type { Config } from './config/config.ts';
+import type { OpenStore } from './node-store.ts';
+import type { Log } from './observe/log.ts';
+import type { AskWorker, MetricsJson } from './observe/scrape.ts';
+import type { ChosenEngine } from './protocols/http/engine.ts';
+import { probePort } from './protocols/http/port-probe.ts';
+import type { VerdictLine } from './protocols/rest/resource.ts';
+import { serveWriters } from './store/threads/serve-writers.ts';
+import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
+import { serveLeases } from './worker-leases.ts';
+
+export interface WorkersParts {
+  readonly config: Config;
+  readonly engine: ChosenEngine;
+  readonly store: OpenStore;
+  readonly leaseTable: LeaseTable;
+  readonly liveMemory: SharedArrayBuffer;
+  readonly log: Log;
+  readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface RunningWorkers {
+  readonly port: number;
+  scrapeWorkers(): readonly AskWorker[];
+  stop(): Promise<void>;
+}
+
+/** A thread that does not answer in this time is left out of a scrape. */
+const SCRAPE_MS = 1_000;
+
+export async function startWorkers(parts: WorkersParts): Promise<RunningWorkers> {
+  const { config, engine, log } = parts;
+  const count = engine.sharesPorts ? config.threads : 1;
+  if (count < config.threads) {
+    log.warn({ engine: engine.engine }, 'this engine cannot share a port: one app thread serves');
+  }
+  // Asked exclusively first: with SO_REUSEPORT another process could join silently.
+  await probePort(config.host, config.http.port);
+  const first = await WorkerThread.start(parts, 1, config.http.port, count > 1);
+  const others = await Promise.all(
+    Array.from({ length: count - 1 }, (_, index) =>
+      WorkerThread.start(parts, index + 2, first.port, true),
+    ),
+  );
+  const workers = [first, ...others];
+  return {
+    port: first.port,
+    scrapeWorkers: () => workers.map((worker) => () => worker.metrics()),
+    async stop() {
+      await Promise.all(workers.map((worker) => worker.stop()));
+    },
+  };
+}
+
+class WorkerThread {
+  readonly port: number;
+  readonly #worker: Worker;
+  readonly #control: MessagePort;
+  readonly #ended: Promise<void>;
+  readonly #waiting = new Map<number, (metrics: MetricsJson) => void>();
+  #asked = 0;
+  #stopping = false;
+
+  private constructor(worker: Worker, control: MessagePort, port: number, ended: Promise<void>) {
+    this.#worker = worker;
+    this.#control = control;
+    this.port = port;
+    this.#ended = ended;
+  }
+
+  static async start(
+    parts: WorkersParts,
+    id: number,
+    port: number,
+    shared: boolean,
+  ): Promise<WorkerThread> {
+    const store = new MessageChannel();
+    const leases = new MessageChannel();
+    const control = new MessageChannel();
+    const workerData: WorkerData = {
+      id,
+      appFolder: parts.config.appFolder,
+      config: parts.config,
+      sharedStore: parts.store.store.shared,
+      liveMemory: parts.liveMemory,
+      port,
+      shared,
+      verdicts: parts.onVerdict !== undefined,
+      storePort: store.port2,
+      leasePort: leases.port2,
+      controlPort: control.port2,
+    };
+    serveWriters(parts.store.store, store.port1);
+    serveLeases(parts.leaseTable, leases.port1, id);
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData,
+      transferList: [store.port2, leases.port2, control.port2],
+    });
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const bound = await listening(worker, control.port1);
+    const thread = new WorkerThread(worker, control.port1, bound, ended);
+    thread.#follow(parts);
+    return thread;
+  }
+
+  metrics(): Promise<MetricsJson | undefined> {
+    this.#asked += 1;
+    const call = this.#asked;
+    return new Promise((resolve) => {
+      const late = setTimeout(() => {
+        this.#waiting.delete(call);
+        resolve(undefined);
+      }, SCRAPE_MS);
+      this.#waiting.set(call, (metrics) => {
+        clearTimeout(late);
+        resolve(metrics);
+      });
+      this.#control.postMessage({ kind: 'metrics', call } satisfies ToWorker);
+    });
+  }
+
+  /** The worker closes its listener and then ends by itself: ending it from outside would abort the process. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#control.postMessage({ kind: 'stop' } satisfies ToWorker);
+    await this.#ended;
+  }
+
+  #follow(parts: WorkersParts): void {
+    this.#control.on('message', (message: FromWorker) => {
+      if (message.kind === 'metrics') {
+        this.#waiting.get(message.call)?.(message.metrics);
+        this.#waiting.delete(message.call);
+      } else if (message.kind === 'verdict') parts.onVerdict?.(message.line);
+    });
+    this.#worker.on('error', (error) => parts.onFatal(error));
+    void this.#ended.then(() => {
+      this.#control.close();
+      if (!this.#stopping) parts.onFatal(new NodeError('INTERNAL', 'an app thread ended'));
+    });
+  }
+}
+
+/** The port a worker listens on, or the error that kept it from it. */
+function listening(worker: Worker, control: MessagePort): Promise<number> {
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new NodeError('INTERNAL', 'an app thread ended at start')));
+    control.once('message', (message: FromWorker) => {
+      if (message.kind === 'listening') resolve(message.port);
+      else if (message.kind === 'failed') {
+        reject(new NodeError(message.code, message.message));
+      }
+    });
+  });
+}

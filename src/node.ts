@@ -1,0 +1,191 @@
+/**
+ * The composition root: the only file which constructs the adapters and gives them to the core. It
+ * makes the store thread, and with one thread also the app that serves from it; with more, the
+ * workers that do (`node-workers.ts`).
+ *
+ *   store ─► tables ─┬─ threads: 1 ─► app on this thread
+ *                    └─ threads: N ─► N workers, each: reader + link to this thread's writer
+ *         ─► feeds, admin port, sweeping of what has expired
+ */
+import { type Authenticate, createAuthenticate } from './access/authenticate.ts';
+import { durationMs } from './base/brands.ts';
+import { type Clock, systemClock } from './base/clock.ts';
+import { localLeases } from './cache/collapse.ts';
+import { LeaseTable } from './cache/lease-table.ts';
+import type { Application } from './config/application.ts';
+import type { Config } from './config/config.ts';
+import { startAdmin } from './node-admin.ts';
+import { startFeeds } from './node-feeds.ts';
+import { type OpenStore, openStore } from './node-store.ts';
+import { startWorkers } from './node-workers.ts';
+import { createCacheCounts } from './observe/cache-counts.ts';
+import type { Log } from './observe/log.ts';
+import { createOriginTimes } from './observe/origin-times.ts';
+import { createObservation } from './observe/scrape.ts';
+import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
+import type { VerdictLine } from './protocols/rest/resource.ts';
+import { liveSourceBytes } from './table/live-source.ts';
+import { startApp } from './worker-app.ts';
+import { connectAppMetrics } from './worker-metrics.ts';
+import { buildTables, type ThreadTables } from './worker-tables.ts';
+
+export interface NodeOptions {
+  readonly application: Application;
+  readonly config: Config;
+  readonly log: Log;
+  readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
+  /** Called when the node cannot go on (a worker died): the process should end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface RunningNode {
+  readonly engine: ChosenEngine;
+  readonly httpPort: number;
+  readonly adminPort: number;
+  stop(): Promise<void>;
+}
+
+/** What serves the app port: this thread, or workers. */
+export interface ServingApp {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const SWEEP_EVERY = durationMs(1_000);
+/** Rounds of one sweep, each within the store's own budget. */
+const SWEEP_ROUNDS_MAX = 50;
+
+/** Starts a node; resolves once it answers. Throws `NodeError`s that name the cause and the cure. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { application, config, log } = options;
+  const clock = systemClock;
+  const engine = selectEngine(config.http.engine, {
+    uwsPath: config.http.uwsPath,
+    tls: config.tls !== undefined,
+  });
+  log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
+  const liveMemory = new SharedArrayBuffer(liveSourceBytes(application.schema.tables.length));
+  const store = await openStore({ application, config, clock, log });
+  const started: (() => Promise<void>)[] = [() => store.store.close()];
+  try {
+    return await assemble({ ...options, clock, engine, liveMemory, store }, started);
+  } catch (error) {
+    for (const undo of started.reverse()) await undo();
+    throw error;
+  }
+}
+
+interface Assembly extends NodeOptions {
+  readonly clock: Clock;
+  readonly engine: ChosenEngine;
+  readonly liveMemory: SharedArrayBuffer;
+  readonly store: OpenStore;
+}
+
+async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Promise<RunningNode> {
+  const { config, clock, log, store, engine } = parts;
+  const observation = createObservation();
+  const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
+  const originTimes = createOriginTimes();
+  const threadTables = await buildTables({
+    application: parts.application,
+    config,
+    reader: store.store,
+    writer: store.store,
+    leases: localLeases(),
+    clock,
+    events: cacheCounts.events,
+    originObserver: originTimes.observer,
+    liveMemory: parts.liveMemory,
+  });
+  const authenticate = createAuthenticate(adminOf(config));
+  const origins = startOrigins(threadTables, started);
+  const serving = await serve(parts, threadTables, authenticate, (app) =>
+    connectAppMetrics(observation.metrics, { app, origins, cacheCounts, originTimes }),
+  );
+  started.push(() => serving.stop());
+  const feeds = startFeeds({ ...threadTables, writer: store.store, clock, log });
+  started.push(() => feeds.stop());
+  const admin = await startAdmin({
+    ...parts,
+    authenticate,
+    observation,
+    tables: threadTables.tables,
+    feeds,
+    scrapeWorkers: serving.scrapeWorkers,
+  });
+  started.push(() => admin.stop());
+  const stopSweeping = sweepRegularly(store, clock, log);
+  return {
+    engine,
+    httpPort: serving.port,
+    adminPort: admin.port,
+    async stop() {
+      admin.draining();
+      stopSweeping();
+      for (const undo of started.splice(0).reverse()) await undo();
+    },
+  };
+}
+
+function adminOf({ admin }: Config) {
+  const { username, password } = admin;
+  return username === undefined || password === undefined ? undefined : { username, password };
+}
+
+function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[]) {
+  for (const origin of origins.values()) {
+    origin.start();
+    started.push(() => origin.stop());
+  }
+  return origins;
+}
+
+type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
+
+/** The app on this thread, or on workers. */
+async function serve(
+  parts: Assembly,
+  threadTables: ThreadTables,
+  authenticate: Authenticate,
+  connect: ConnectApp,
+) {
+  const { config, engine, store } = parts;
+  if (config.threads > 1) {
+    return startWorkers({ ...parts, leaseTable: new LeaseTable() });
+  }
+  const app = await startApp({
+    ...parts,
+    reader: store.store,
+    threadTables,
+    authenticate,
+    port: config.http.port,
+    shared: false,
+    engine,
+    onVerdict: parts.onVerdict,
+  });
+  connect(app);
+  return { port: app.listener.port, scrapeWorkers: () => [], stop: () => app.stop() };
+}
+
+/** Removes what has expired, a little at a time, for as long as the node runs. */
+function sweepRegularly({ store }: OpenStore, clock: Clock, log: Log): () => void {
+  let cancel = () => {};
+  let stopped = false;
+  const sweep = async () => {
+    try {
+      let { more } = await store.sweep();
+      for (let round = 1; more && round < SWEEP_ROUNDS_MAX; round += 1) {
+        ({ more } = await store.sweep());
+      }
+    } catch (error) {
+      log.error({ error: String(error) }, 'sweeping failed');
+    }
+    if (!stopped) cancel = clock.after(SWEEP_EVERY, () => void sweep());
+  };
+  cancel = clock.after(SWEEP_EVERY, () => void sweep());
+  return () => {
+    stopped = true;
+    cancel();
+  };
+}

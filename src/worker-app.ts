@@ -1,0 +1,189 @@
+/**
+ * Assembles what one thread serves on the app port: tables over REST, their changes over WebSocket
+ * and event streams, static files; and the counters of all that. Runs in the only thread of a small
+ * node, or in each worker of a larger one.
+ */
+import type { Authenticate } from './access/authenticate.ts';
+import { authorise } from './access/authorise.ts';
+import type { Principal } from './access/principal.ts';
+import type { Clock } from './base/clock.ts';
+import type { Application } from './config/application.ts';
+import type { Config } from './config/config.ts';
+import { Fanout } from './feed/fanout.ts';
+import { createResolve } from './feed/resolve.ts';
+import type { Log } from './observe/log.ts';
+import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
+import type { ChosenEngine } from './protocols/http/engine.ts';
+import type { HttpLimits, Listener } from './protocols/http/port.ts';
+import { createStaticFiles } from './protocols/http/static-files.ts';
+import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
+import { createRest, identify } from './protocols/rest/rest.ts';
+import { SseEndpoint } from './protocols/sse/endpoint.ts';
+import { WebSocketGateway } from './protocols/websocket/gateway.ts';
+import type { StoreReader } from './table/store-port.ts';
+import { createAppHandler } from './worker-routes.ts';
+import type { ThreadTables } from './worker-tables.ts';
+
+export interface AppParts {
+  readonly application: Application;
+  readonly config: Config;
+  readonly engine: ChosenEngine;
+  readonly reader: StoreReader;
+  readonly threadTables: ThreadTables;
+  readonly authenticate: Authenticate;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where to listen; `shared` when other workers listen there too. */
+  readonly port: number;
+  readonly shared: boolean;
+  readonly onVerdict: ((line: VerdictLine) => void) | undefined;
+}
+
+/** What a thread counts besides its caches and origins. */
+export interface AppCounts {
+  readonly requests: readonly RequestCounts[];
+  readonly authFailures: ReadonlyMap<string, number>;
+  readonly refusals: ReadonlyMap<string, number>;
+  readonly lag: ReadonlyMap<string, ReturnType<typeof durationCounts>>;
+}
+
+export interface RunningApp {
+  readonly listener: Listener;
+  readonly fanout: Fanout;
+  readonly gateway: WebSocketGateway<Principal>;
+  readonly counts: AppCounts;
+  /** Tells subscribers to come back elsewhere and lets open requests finish. */
+  stop(): Promise<void>;
+}
+
+export async function startApp(parts: AppParts): Promise<RunningApp> {
+  const { clock, config, reader, engine } = parts;
+  const counts = createCounts();
+  const onRejected = (method: string) => increment(counts.authFailures, method);
+  const resources = restResources(parts, counts.requests);
+  const fanout = new Fanout({
+    source: reader,
+    clock,
+    observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
+  });
+  const tables = [...resources.values()].map(({ table }) => table.definition);
+  const resolve = createResolve<Principal>({ tables, authorise });
+  const { authenticate } = parts;
+  const gateway = new WebSocketGateway<Principal>({
+    fanout,
+    clock,
+    resolve,
+    authenticate,
+    onRejected,
+    subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
+  });
+  const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
+  const { publicFolder } = parts.application;
+  const handler = createAppHandler({
+    resources,
+    rest: createRest({ authenticate, onRejected, limits: restLimits(config) }),
+    events(exchange) {
+      const principal = identify(exchange, { authenticate, onRejected });
+      if (principal !== undefined) streams.serve(exchange, principal);
+    },
+    files: publicFolder === undefined ? undefined : createStaticFiles(publicFolder),
+  });
+  const listener = await engine.listen({
+    host: config.host,
+    port: parts.port,
+    shared: parts.shared,
+    limits: httpLimits(config),
+    handler,
+    webSocket: gateway,
+    allowedOrigins: config.http.allowedOrigins,
+    onRefused: (reason) => increment(counts.refusals, reason),
+    onFault: (error, request) => logFault(parts.log, error, request),
+    ...(config.tls === undefined
+      ? {}
+      : { tls: { certFile: config.tls.cert, keyFile: config.tls.key } }),
+  });
+  fanout.start();
+  return {
+    listener,
+    fanout,
+    gateway,
+    counts,
+    async stop() {
+      listener.stopAccepting();
+      gateway.stop();
+      streams.stop();
+      fanout.stop();
+      await listener.close();
+    },
+  };
+}
+
+function createCounts() {
+  return {
+    requests: [] as RequestCounts[],
+    authFailures: new Map<string, number>(),
+    refusals: new Map<string, number>(),
+    lag: new Map<string, ReturnType<typeof durationCounts>>(),
+  };
+}
+
+function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, RestResource> {
+  const resources = new Map<string, RestResource>();
+  const monotonic = () => parts.clock.monotonic();
+  for (const table of parts.threadTables.tables.all()) {
+    const exported = table.definition.export;
+    if (exported === undefined) continue;
+    const meter = new RequestCounts(exported.name, monotonic);
+    counted.push(meter);
+    resources.set(exported.name, {
+      table,
+      meter,
+      monotonic,
+      onVerdict: parts.onVerdict,
+      headers: resourceHeaders(table.policy),
+    });
+  }
+  return resources;
+}
+
+function restLimits({ limits }: Config) {
+  return {
+    bytesMax: limits.requestBodyBytesMax,
+    depthMax: limits.jsonDepthMax,
+    rowsDefault: limits.collectionRowsDefault,
+    rowsMax: limits.collectionRowsMax,
+  };
+}
+
+export function httpLimits({ limits }: Config): HttpLimits {
+  return {
+    headBytesMax: limits.headBytesMax,
+    urlBytesMax: limits.urlBytesMax,
+    idleTimeoutSeconds: limits.idleTimeoutSeconds,
+    messageBytesMax: limits.messageBytesMax,
+    socketBufferBytesMax: limits.socketBufferBytesMax,
+    connectionsMax: limits.connectionsMax,
+  };
+}
+
+function increment(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}
+
+function observeLag(
+  lags: Map<string, ReturnType<typeof durationCounts>>,
+  protocol: string,
+  lagMs: number,
+): void {
+  let counts = lags.get(protocol);
+  if (counts === undefined) {
+    counts = durationCounts();
+    lags.set(protocol, counts);
+  }
+  countDuration(counts, Math.max(0, lagMs) / 1000);
+}
+
+function logFault(log: Log, error: unknown, request: { method: string; path: string }): void {
+  const stack = error instanceof Error ? error.stack : String(error);
+  log.error({ ...request, stack }, 'a request broke one of our own assumptions');
+}

@@ -1,0 +1,9 @@
+/** Reads an application with the policies that come with this installation. */
+import { fileURLToPath } from 'node:url';
+import { type ReadApplication, readApplication } from './config/application.ts';
+import type { Environment } from './config/config.ts';
+
+const SHIPPED_POLICIES = fileURLToPath(new URL('../cache-policies', import.meta.url));
+
+export const loadApplication = (folder: string, env: Environment): ReadApplication =>
+  readApplication(folder, { env, shippedPolicies: SHIPPED_POLICIES });

@@ -1,0 +1,77 @@
+/** Joins the counters of an app thread to its metrics. */
+import { type Counted, registerAppMetrics } from './observe/app-metrics.ts';
+import type { ArrayMetrics } from './observe/array-metrics.ts';
+import type { CacheCounts } from './observe/cache-counts.ts';
+import type { OriginTimes } from './observe/origin-times.ts';
+import type { OriginRuntime } from './origin/runtime.ts';
+import type { RunningApp } from './worker-app.ts';
+
+export interface AppMetricParts {
+  readonly app: RunningApp;
+  readonly origins: ReadonlyMap<string, OriginRuntime>;
+  readonly cacheCounts: CacheCounts;
+  readonly originTimes: OriginTimes;
+}
+
+export function connectAppMetrics(metrics: ArrayMetrics, parts: AppMetricParts): void {
+  const { app, origins, cacheCounts } = parts;
+  const { counters } = app.fanout;
+  registerAppMetrics(metrics, {
+    requests: () => app.counts.requests,
+    cacheRequests: () => cacheCounts.requests(),
+    collapsed: () => cacheCounts.collapsed(),
+    originRequests: () => originRequests(origins),
+    originDurations: () => parts.originTimes.durations(),
+    originInFlight: () => perOrigin(origins, ({ inFlight }) => inFlight),
+    originBreakers: () => perOrigin(origins, ({ breakerOpen }) => (breakerOpen ? 1 : 0)),
+    originBytes: () => perOrigin(origins, ({ bytes }) => bytes),
+    connections: () => connections(app),
+    subscriptions: () => byProtocol(counters.subscriptions),
+    messagesSent: () => byProtocol(counters.messagesSent),
+    messagesReceived: () => byProtocol({ websocket: app.gateway.messagesReceived }),
+    subscriberResets: () => byProtocol(counters.resets),
+    *deliveryLag() {
+      for (const [protocol, counts] of app.counts.lag) yield { labels: { protocol }, counts };
+    },
+    authFailures: () => labelled(app.counts.authFailures, 'method'),
+    *limitsHit() {
+      yield* cacheCounts.limitsHit();
+      yield* labelled(app.counts.refusals, 'limit');
+    },
+    memoryCacheBytes: () => [],
+    memoryCacheRequests: () => [],
+  });
+}
+
+function connections({ listener, gateway, fanout }: RunningApp): Counted[] {
+  return [
+    { labels: { protocol: 'http' }, value: listener.connections },
+    { labels: { protocol: 'websocket' }, value: gateway.connectionCount },
+    { labels: { protocol: 'sse' }, value: fanout.counters.subscriptions.sse },
+  ];
+}
+
+function* originRequests(origins: ReadonlyMap<string, OriginRuntime>): Generator<Counted> {
+  for (const [origin, { counters }] of origins) {
+    for (const [outcome, value] of counters.outcomes) {
+      yield { labels: { origin, outcome: outcome.toLowerCase() }, value };
+    }
+  }
+}
+
+function* perOrigin(
+  origins: ReadonlyMap<string, OriginRuntime>,
+  read: (counters: OriginRuntime['counters']) => number,
+): Generator<Counted> {
+  for (const [origin, { counters }] of origins) {
+    yield { labels: { origin }, value: read(counters) };
+  }
+}
+
+function* byProtocol(counts: Readonly<Record<string, number>>): Generator<Counted> {
+  for (const [protocol, value] of Object.entries(counts)) yield { labels: { protocol }, value };
+}
+
+function* labelled(counts: ReadonlyMap<string, number>, label: string): Generator<Counted> {
+  for (const [name, value] of counts) yield { labels: { [label]: name }, value };
+}

@@ -1,0 +1,76 @@
+/**
+ * What is served where on the app port: tables by the first segment of the path, in the protocol
+ * that the request asks for; then the application's static files. One look-up in a map decides for
+ * a hit.
+ */
+import { NodeError } from './base/errors.ts';
+import type { Exchange, HttpHandler } from './protocols/http/port.ts';
+import { replyProblem } from './protocols/http/problem.ts';
+import type { StaticFiles } from './protocols/http/static-files.ts';
+import type { RestResource } from './protocols/rest/resource.ts';
+import type { Rest } from './protocols/rest/rest.ts';
+import { wantsEventStream } from './protocols/sse/endpoint.ts';
+
+export interface AppRoutes {
+  readonly resources: ReadonlyMap<string, RestResource>;
+  readonly rest: Rest;
+  /** Serves an event stream for a resource path. */
+  readonly events: (exchange: Exchange) => void;
+  readonly files: StaticFiles | undefined;
+}
+
+/** A resource and what stands after its name in the path. */
+export interface RoutedPath {
+  readonly resource: RestResource;
+  readonly rest: string;
+}
+
+/** Finds the exported table of a path; names of several segments are tried longest first. */
+export function routePath(
+  resources: ReadonlyMap<string, RestResource>,
+  path: string,
+): RoutedPath | undefined {
+  const slash = path.indexOf('/', 1);
+  const name = slash === -1 ? path.slice(1) : path.slice(1, slash);
+  const resource = resources.get(name);
+  if (resource !== undefined) return { resource, rest: slash === -1 ? '' : path.slice(slash) };
+  return nestedRoute(resources, path);
+}
+
+function nestedRoute(
+  resources: ReadonlyMap<string, RestResource>,
+  path: string,
+): RoutedPath | undefined {
+  let end = path.length;
+  while (end > 1) {
+    const resource = resources.get(path.slice(1, end));
+    if (resource !== undefined) return { resource, rest: path.slice(end) };
+    end = path.lastIndexOf('/', end - 1);
+  }
+  return undefined;
+}
+
+export function createAppHandler(routes: AppRoutes): HttpHandler {
+  return (exchange) => {
+    const { request } = exchange;
+    const routed = routePath(routes.resources, request.path);
+    if (routed === undefined) return serveFile(exchange, routes);
+    const { resource, rest } = routed;
+    if (request.method === 'GET' && wantsEventStream(request.header('accept'))) {
+      return routes.events(exchange);
+    }
+    return routes.rest(exchange, resource, rest);
+  };
+}
+
+async function serveFile(exchange: Exchange, { files, resources }: AppRoutes): Promise<void> {
+  const { method, path } = exchange.request;
+  if (files !== undefined && (await files.serve(exchange))) return;
+  if (exchange.aborted) return;
+  const known = [...resources.keys()].map((name) => `/${name}/`).join(' ');
+  const nothing = `nothing is served at ${path}`;
+  const message =
+    known === '' ? `${nothing}; no table is exported` : `${nothing}; tables: ${known}`;
+  const code = method === 'GET' || method === 'HEAD' ? 'NOT_FOUND' : 'TABLE_UNKNOWN';
+  replyProblem(exchange, new NodeError(code, message, { blame: 'client' }));
+}

@@ -1,0 +1,215 @@
+/**
+ * Builds the tables of one thread from an application: policies with their hooks, origins, read
+ * paths, record rules. Used by the store thread (operations, feeds) and by every app thread.
+ */
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { must } from './base/assert.ts';
+import type { RecordId, TableName } from './base/brands.ts';
+import type { Clock } from './base/clock.ts';
+import { NodeError } from './base/errors.ts';
+import { DEFAULT_POLICY, withTableTimes } from './cache/default-policy.ts';
+import type { CacheEvents } from './cache/events.ts';
+import type { CachePolicy } from './cache/policy.ts';
+import type { Leases } from './cache/ports.ts';
+import { createReadPath } from './cache/read-path.ts';
+import type { Application, OriginSource, TablePolicy } from './config/application.ts';
+import type { Config } from './config/config.ts';
+import { applyOverrides } from './config/policy-file.ts';
+import type { Surroundings } from './origin/attempts.ts';
+import type { OriginObserver } from './origin/counters.ts';
+import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
+import type { OriginRuntime } from './origin/runtime.ts';
+import { bindTables } from './resource/application-scope.ts';
+import { applicationTable } from './resource/application-table.ts';
+import { loadOriginCode, loadPolicyCode } from './resource/load-code.ts';
+import type { TableDefinition } from './schema/definition.ts';
+import { compileIndexedValues, indexedAttributes } from './schema/indexed-values.ts';
+import { ProblemList } from './schema/problem.ts';
+import { compileRecordCheck, formatRecordProblem } from './schema/record.ts';
+import { entityTagOf } from './store/entity-tag.ts';
+import { tableEntries } from './table/entries.ts';
+import { LiveSource } from './table/live-source.ts';
+import type { RecordRules } from './table/record-draft.ts';
+import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import { Table } from './table/table.ts';
+import { Tables } from './table/tables.ts';
+
+export interface TableSurroundings {
+  readonly application: Application;
+  readonly config: Config;
+  readonly reader: StoreReader;
+  readonly writer: StoreWriter;
+  readonly leases: Leases;
+  readonly clock: Clock;
+  readonly events: CacheEvents;
+  readonly originObserver: OriginObserver;
+  /** Shared by all threads: the state of the live feeds. */
+  readonly liveMemory: SharedArrayBuffer;
+}
+
+export interface ThreadTables {
+  readonly tables: Tables;
+  readonly origins: ReadonlyMap<string, OriginRuntime>;
+  readonly live: ReadonlyMap<TableName, LiveSource>;
+}
+
+const decoder = new TextDecoder();
+
+/** Throws the errors of origins and application code (`CONFIG_INVALID`, `APPLICATION_INVALID`). */
+export async function buildTables(around: TableSurroundings): Promise<ThreadTables> {
+  const { application } = around;
+  const origins = await openOrigins(around);
+  const tables = new Tables();
+  const live = new Map<TableName, LiveSource>();
+  for (const [index, definition] of application.schema.tables.entries()) {
+    const policy = await tablePolicy(definition, application);
+    const source = new LiveSource(around.liveMemory, index, policy.settings.freshness.default);
+    live.set(definition.name, source);
+    tables.add(buildTable(definition, policy, origins, source, around));
+  }
+  bindTables((name) => {
+    const table = tables.get(name);
+    return table === undefined ? undefined : applicationTable(table);
+  });
+  return { tables, origins, live };
+}
+
+function buildTable(
+  definition: TableDefinition,
+  policy: CachePolicy,
+  origins: ReadonlyMap<string, OriginRuntime>,
+  source: LiveSource,
+  around: TableSurroundings,
+): Table {
+  const { reader, writer, clock, config } = around;
+  const rules = recordRules(definition, around.application);
+  const entries = tableEntries(definition.name, reader, writer, (body) =>
+    rules.indexed(JSON.parse(decoder.decode(body))),
+  );
+  const reads = createReadPath({
+    table: definition.name,
+    entries,
+    invalidations: reader.invalidations(definition.name),
+    origin: tableOrigin(definition, policy, origins),
+    policy,
+    leases: around.leases,
+    clock,
+    random: Math.random,
+    tagOf: entityTagOf,
+    events: around.events,
+    ...(definition.sourcedFrom === undefined
+      ? {}
+      : { fedSince: () => source.fedSince(clock.now()) }),
+    limits: {
+      fetchMsMax: config.limits.fetchMsMax,
+      failureMarkersBytes: config.limits.failureMarkersBytes,
+    },
+  });
+  return new Table({
+    definition,
+    policy,
+    reads,
+    reader,
+    writer,
+    rules,
+    clock,
+    durability: config.store.durability,
+    newId: idMaker(definition),
+  });
+}
+
+function tableOrigin(
+  definition: TableDefinition,
+  policy: CachePolicy,
+  origins: ReadonlyMap<string, OriginRuntime>,
+) {
+  const { sourcedFrom } = definition;
+  if (sourcedFrom === undefined) return undefined;
+  const runtime = must(origins.get(sourcedFrom.origin), `origin ${sourcedFrom.origin}`);
+  const binding = {
+    table: definition.typeName,
+    primaryKey: definition.primaryKey,
+    path: sourcedFrom.path,
+  };
+  return runtime.table(binding, policy.settings.groups.from);
+}
+
+/** What the store and the tables ask about records of a table. */
+export function recordRules(definition: TableDefinition, application: Application): RecordRules {
+  const check = compileRecordCheck(definition, application.schema.objects);
+  const values = compileIndexedValues(definition);
+  const hasIndexes = indexedAttributes(definition).length > 0;
+  return {
+    check(record, mode) {
+      const problem = check(record, mode);
+      return problem === undefined ? undefined : formatRecordProblem(problem);
+    },
+    indexed: (record) => (hasIndexes ? values(record) : undefined),
+  };
+}
+
+function idMaker(definition: TableDefinition): () => RecordId {
+  if (definition.primaryKeyType === 'string') return randomUUID;
+  return () => {
+    throw new NodeError(
+      'RECORD_INVALID',
+      `${definition.typeName}: ${definition.primaryKey} is a number and must be given`,
+      { blame: 'client' },
+    );
+  };
+}
+
+async function openOrigins(around: TableSurroundings): Promise<Map<string, OriginRuntime>> {
+  const opened = new Map<string, OriginRuntime>();
+  const surroundings = {
+    clock: around.clock,
+    random: Math.random,
+    observer: around.originObserver,
+  };
+  const { application } = around;
+  for (const [name, source] of application.origins) {
+    opened.set(name, await openSource(name, source, application.folder, surroundings));
+  }
+  return opened;
+}
+
+/** An origin of settings, of code, or of code with settings (`kind: module`). */
+async function openSource(
+  name: string,
+  source: OriginSource,
+  folder: string,
+  surroundings: Surroundings,
+): Promise<OriginRuntime> {
+  if (source.kind === 'code') {
+    return openCodeOrigin(await loadOriginCode(source.file), name, surroundings);
+  }
+  const { settings } = source;
+  if (settings.kind !== 'module' || settings.module === undefined) {
+    return openOrigin(settings, surroundings);
+  }
+  const code = await loadOriginCode(path.resolve(folder, settings.module), folder);
+  return openCodeOrigin(code, name, surroundings, settings);
+}
+
+async function tablePolicy(
+  definition: TableDefinition,
+  application: Application,
+): Promise<CachePolicy> {
+  const source = application.tablePolicies.get(definition.name);
+  const policy =
+    source === undefined
+      ? DEFAULT_POLICY
+      : source.kind === 'settings'
+        ? { settings: source.settings, hooks: {} }
+        : await codePolicy(source);
+  // `@table(expiration)` is also the lifetime of a cache table; on a plain table it is its own rule.
+  return definition.sourcedFrom === undefined ? policy : withTableTimes(policy, definition);
+}
+
+async function codePolicy(source: Extract<TablePolicy, { kind: 'code' }>): Promise<CachePolicy> {
+  const policy = await loadPolicyCode(source.file);
+  const problems = new ProblemList();
+  const settings = applyOverrides(policy.settings, source.overrides, problems);
+  return { settings, hooks: policy.hooks };
+}

@@ -1,0 +1,131 @@
+/**
+ * Entry of an app thread: reads the application itself (hooks and code cannot be sent), connects to
+ * the store thread for writes and leases, and serves the app port until it is told to stop.
+ */
+import { type MessagePort, workerData } from 'node:worker_threads';
+import { createAuthenticate } from './access/authenticate.ts';
+import { systemClock } from './base/clock.ts';
+import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
+import type { Config } from './config/config.ts';
+import { createCacheCounts } from './observe/cache-counts.ts';
+import { createLog } from './observe/log.ts';
+import { createOriginTimes } from './observe/origin-times.ts';
+import { createObservation, type MetricsJson, type Observation } from './observe/scrape.ts';
+import { selectEngine } from './protocols/http/engine.ts';
+import type { VerdictLine } from './protocols/rest/resource.ts';
+import type { SharedMemory } from './store/shared-state.ts';
+import { connectStore } from './store/threads/connect-store.ts';
+import { type RunningApp, startApp } from './worker-app.ts';
+import { loadApplication } from './worker-application.ts';
+import { connectLeases } from './worker-leases.ts';
+import { connectAppMetrics } from './worker-metrics.ts';
+import { buildTables } from './worker-tables.ts';
+
+export interface WorkerData {
+  readonly id: number;
+  readonly appFolder: string;
+  readonly config: Config;
+  readonly sharedStore: SharedMemory;
+  readonly liveMemory: SharedArrayBuffer;
+  readonly port: number;
+  readonly shared: boolean;
+  /** Whether somebody wants to read the verdict of every request. */
+  readonly verdicts: boolean;
+  readonly storePort: MessagePort;
+  readonly leasePort: MessagePort;
+  readonly controlPort: MessagePort;
+}
+
+export type ToWorker =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'metrics'; readonly call: number };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: 'metrics'; readonly call: number; readonly metrics: MetricsJson }
+  | { readonly kind: 'verdict'; readonly line: VerdictLine };
+
+const thread = workerData as WorkerData;
+const say = (message: FromWorker) => thread.controlPort.postMessage(message);
+
+async function run(): Promise<void> {
+  const observation = createObservation();
+  const app = await start(observation);
+  thread.controlPort.on('message', (message: ToWorker) => {
+    if (message.kind === 'stop') void stop(app);
+    else {
+      const { call } = message;
+      void observation.toJson().then((metrics) => say({ kind: 'metrics', call, metrics }));
+    }
+  });
+  say({ kind: 'listening', port: app.listener.port });
+}
+
+async function start(observation: Observation): Promise<RunningApp> {
+  const { config } = thread;
+  const log = createLog(config.log.level, `${config.cluster.name}/${thread.id}`);
+  const loaded = loadApplication(thread.appFolder, process.env);
+  if (loaded.application === undefined) {
+    throw new NodeError('APPLICATION_INVALID', 'the application changed while the node started');
+  }
+  const { application } = loaded;
+  const { reader, writer } = connectStore({
+    port: thread.storePort,
+    shared: thread.sharedStore,
+    path: config.dataFolder,
+    definitions: application.schema.tables,
+    clock: systemClock,
+  });
+  const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
+  const originTimes = createOriginTimes();
+  const threadTables = await buildTables({
+    application,
+    config,
+    reader,
+    writer,
+    leases: connectLeases(thread.leasePort),
+    clock: systemClock,
+    events: cacheCounts.events,
+    originObserver: originTimes.observer,
+    liveMemory: thread.liveMemory,
+  });
+  for (const origin of threadTables.origins.values()) origin.start();
+  const { username, password } = config.admin;
+  const app = await startApp({
+    application,
+    config,
+    engine: selectEngine(config.http.engine, {
+      uwsPath: config.http.uwsPath,
+      tls: config.tls !== undefined,
+    }),
+    reader,
+    threadTables,
+    authenticate: createAuthenticate(
+      username === undefined || password === undefined ? undefined : { username, password },
+    ),
+    clock: systemClock,
+    log,
+    port: thread.port,
+    shared: thread.shared,
+    onVerdict: thread.verdicts ? (line) => say({ kind: 'verdict', line }) : undefined,
+  });
+  connectAppMetrics(observation.metrics, {
+    app,
+    origins: threadTables.origins,
+    cacheCounts,
+    originTimes,
+  });
+  return app;
+}
+
+/** The app is closed before the thread ends: an open listener would abort the whole process. */
+async function stop(app: RunningApp): Promise<void> {
+  await app.stop();
+  process.exit(0);
+}
+
+run().catch((error: unknown) => {
+  const { code, message } = asNodeError(error);
+  say({ kind: 'failed', code, message });
+});
