@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { isBuiltin, SourceMap, type SourceMapPayload } from 'node:module';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -26,7 +26,7 @@ export async function loadCode(path: string, folder: string): Promise<LoadedCode
   const compiled = await compile(path, folder);
   if (typeof compiled !== 'string') return { problems: compiled };
   // An unguessable folder of mode 0700: nobody else may slip in code that this process would run.
-  const place = await mkdtemp(join(tmpdir(), PLACE_PREFIX));
+  const place = await mkdtemp(join(tmpdir(), 'millrace-code-'));
   const hash = createHash('sha256').update(compiled).digest('hex').slice(0, 16);
   const file = join(place, `${hash}.mjs`);
   // Stack traces, ours below and those in logs, then name the lines that were written.
@@ -35,7 +35,7 @@ export async function loadCode(path: string, folder: string): Promise<LoadedCode
     await writeFile(file, compiled);
     return { exports: await import(pathToFileURL(file).href) };
   } catch (error) {
-    return { problems: [importProblem(error, compiled, path, folder)] };
+    return { problems: [importProblem(error, path, folder)] };
   } finally {
     await rm(place, { recursive: true, force: true });
   }
@@ -72,7 +72,6 @@ async function compile(path: string, folder: string): Promise<string | readonly 
   }
 }
 
-const PLACE_PREFIX = 'millrace-code-';
 const MODULE_URL = '__millraceModuleUrl';
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.cts': 'ts',
@@ -145,41 +144,16 @@ function buildProblem(
 }
 
 /** What the module threw while it was being loaded, at the place where it did. */
-function importProblem(error: unknown, compiled: string, path: string, folder: string): Problem {
+function importProblem(error: unknown, path: string, folder: string): Problem {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   for (const match of stack.matchAll(/\(?((?:file:\/\/)?\/[^\s()]+):(\d+):(\d+)\)?/g)) {
     const [, at = '', line, column] = match;
-    const place = written({ at, line: Number(line), column: Number(column) }, compiled, folder);
-    if (!place.at.startsWith(folder + sep) || place.at.includes('node_modules')) continue;
-    return { file: shown(place.at, folder), line: place.line, column: place.column, message };
+    const file = at.startsWith('file://') ? fileURLToPath(at) : at;
+    if (!file.startsWith(folder + sep) || file.includes('node_modules')) continue;
+    return { file: shown(file, folder), line: Number(line), column: Number(column), message };
   }
   return { file: shown(path, folder), line: 0, column: 0, message };
-}
-
-interface Frame {
-  readonly at: string;
-  readonly line: number;
-  readonly column: number;
-}
-
-/** Where a frame of the stack was written; Node has often translated it already. */
-function written(frame: Frame, compiled: string, folder: string): Frame {
-  const at = frame.at.startsWith('file://') ? fileURLToPath(frame.at) : frame.at;
-  if (!at.includes(PLACE_PREFIX)) return { ...frame, at };
-  const [, map = ''] = compiled.split('sourceMappingURL=data:application/json;base64,');
-  const payload: unknown = JSON.parse(Buffer.from(map, 'base64').toString());
-  const entry = new SourceMap(payload as SourceMapPayload).findEntry(
-    frame.line - 1,
-    frame.column - 1,
-  );
-  if (!('originalSource' in entry)) return { ...frame, at };
-  return {
-    // Node gives the source with or without its root.
-    at: fileURLToPath(new URL(entry.originalSource, pathToFileURL(folder + sep))),
-    line: entry.originalLine + 1,
-    column: entry.originalColumn + 1,
-  };
 }
 
 const shown = (path: string, folder: string): string => relative(folder, path).split(sep).join('/');

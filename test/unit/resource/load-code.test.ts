@@ -1,4 +1,5 @@
 /** Application code as people write it, compiled and imported for real. Needs the built `dist/`. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -115,7 +116,6 @@ describe('application code', () => {
     ['a mistake of syntax', 'export const a = ;', ['origins/a.ts:1:18']],
     ['a missing file', "\nimport { x } from './nope.ts';\nx();", ['origins/a.ts:2:19']],
     ['a missing package', "import x from 'no-such';\nx();", ['origins/a.ts:1:15']],
-    ['an error while loading', 'type T = string;\n\nmissing();', ['origins/a.ts:3:1']],
   ] as const) {
     it(`reports ${title} by file, line and column`, async () => {
       const error = await failureOf(loadOriginCode(write('origins/a.ts', text)));
@@ -123,6 +123,17 @@ describe('application code', () => {
       expect(problemsOf(error)).toEqual(places);
     });
   }
+
+  it('reports what the code throws while loading where it was written', () => {
+    const file = write('origins/a.ts', 'type T = string;\n\nmissing();\n');
+    const built = new URL('../../../dist/resource/load-code.js', import.meta.url).href;
+    // In a process of its own: the test runner rewrites the stack traces of this one.
+    const script = `import(${JSON.stringify(built)})
+      .then((code) => code.loadOriginCode(${JSON.stringify(file)}))
+      .catch((error) => { console.log(error.message); process.exit(); })`;
+    const said = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    expect(said).toContain('origins/a.ts:3:1 ReferenceError');
+  });
 
   it('says so when nothing, or too much, is exported', async () => {
     const none = await failureOf(loadOriginCode(write('origins/a.ts', 'export const a = 1;')));
