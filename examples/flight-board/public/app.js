@@ -78,7 +78,8 @@ function watch(id) {
   for (const button of $('hubs').children) {
     button.ariaPressed = String(button.dataset.id === id);
   }
-  if (place !== undefined && map.view.width < 900) map.view.lookAt(place.plane);
+  const partly = map.view.width < 900 || map.view.zoom > 1;
+  if (place !== undefined && partly) map.view.lookAt(place.plane);
   void panel.watch(id);
   refreshBoard();
 }
@@ -210,7 +211,9 @@ $('airport').addEventListener('change', (event) => {
 document.querySelectorAll('[data-direction]').forEach((button) => {
   button.addEventListener('click', () => {
     state.direction = button.dataset.direction;
-    $('place-title').textContent = state.direction === 'from' ? 'To' : 'From';
+    const departing = state.direction === 'from';
+    $('place-title').textContent = departing ? 'To' : 'From';
+    $('gate-title').textContent = departing ? 'Gate' : 'Code';
     document.querySelectorAll('[data-direction]').forEach((other) => {
       other.ariaPressed = String(other === button);
     });

@@ -39,7 +39,7 @@ function row(state, direction, time) {
     time,
     flight: state.id,
     place,
-    gate: direction === 'from' ? state.gate : '',
+    gate: direction === 'from' ? state.gate : state.from,
     status,
     tone,
     label: label.filter(Boolean).join(', '),

@@ -7,7 +7,7 @@ import { project } from './projection.js';
 const RADIANS = Math.PI / 180;
 const DAY_MS = 86_400_000;
 /** How many steps the twilight is drawn in, and how many degrees each is deep. */
-const TWILIGHT = [0, 4, 8, 12];
+const TWILIGHT = [0, 2, 4, 6, 9, 12];
 
 /** The outline of the whole earth on the canvas, for clipping. */
 export function earthOutline(view) {
