@@ -1,0 +1,35 @@
+/**
+ * One write operation inside a commit, whatever its kind. An outcome is a value; what throws here
+ * is a mistake of our own and takes the whole transaction with it.
+ */
+import { unreachable } from '../../base/assert.ts';
+import type { TableName } from '../../base/brands.ts';
+import type { WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import type { TableInvalidations } from '../invalidations.ts';
+import type { Batch } from './batch.ts';
+import { applyDelete, applyEvict, applyInvalidate, applyMessage } from './others.ts';
+import { applyPatch } from './patch.ts';
+import { applyPut } from './put.ts';
+
+export function applyOp(
+  batch: Batch,
+  op: WriteOp,
+  invalidations: (table: TableName) => TableInvalidations,
+): WriteOutcome {
+  switch (op.kind) {
+    case 'put':
+      return applyPut(batch, op, invalidations);
+    case 'patch':
+      return applyPatch(batch, op);
+    case 'delete':
+      return applyDelete(batch, op);
+    case 'invalidate':
+      return applyInvalidate(batch, op);
+    case 'message':
+      return applyMessage(batch, op);
+    case 'evict':
+      return applyEvict(batch, op);
+    default:
+      return unreachable(op);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * One transaction in the making: the instant, the sequences and versions it gives out, the changes
+ * it will publish, and the sizes of the tables it touches. It works on copies: when the transaction
+ * fails, the batch is thrown away and nothing of the store's own state has moved.
+ */
+
+import type { NodeId, TableName } from '../../base/brands.ts';
+import { type EpochMs, type RecordVersion, type Sequence, sequence } from '../../base/brands.ts';
+import type { HybridClock } from '../../base/hlc.ts';
+import type { IndexedValues } from '../../cache/entry.ts';
+import type { Change } from '../../table/store-port.ts';
+import { loadBody } from '../bodies.ts';
+import { encodeChange } from '../change-format.ts';
+import { EntryView } from '../entry-view.ts';
+import {
+  type LogState,
+  readTableSize,
+  type TableSize,
+  writeLogState,
+  writeTableSize,
+} from '../meta.ts';
+import type { ScopeRegistry } from '../scopes.ts';
+import { type TableTrees, type Trees, tableOf } from '../tables.ts';
+
+/** Why entries were removed other than by clients. */
+export type EvictionReason = 'expired' | 'tombstone' | 'pressure' | 'scope' | 'asked';
+
+/** What the store asks of the layer above, inside a commit. */
+export interface RecordRules {
+  /** The index values of a merged record. */
+  indexedValues(table: TableName, record: Readonly<Record<string, unknown>>): IndexedValues;
+  /** What is wrong with a merged record; `undefined` when nothing is. */
+  checkRecord(table: TableName, record: Readonly<Record<string, unknown>>): string | undefined;
+}
+
+export interface BatchParts {
+  readonly trees: Trees;
+  readonly scopes: ScopeRegistry;
+  readonly rules: RecordRules;
+  readonly author: NodeId;
+  readonly clock: HybridClock;
+  readonly inlineBodyBytesMax: number;
+  readonly onUndecodable: (table: TableName, id: string | number) => void;
+}
+
+/** Bytes that a log entry costs beside its value: key and page overhead. */
+const LOG_ENTRY_BYTES = 24;
+
+export class Batch {
+  readonly parts: BatchParts;
+  readonly trees: Trees;
+  readonly now: EpochMs;
+  readonly state: LogState;
+  readonly changes: Change[] = [];
+  readonly evicted = new Map<string, { table: TableName; reason: EvictionReason; count: number }>();
+  readonly #sizes = new Map<TableName, TableSize>();
+
+  constructor(parts: BatchParts, state: LogState, now: EpochMs) {
+    this.parts = parts;
+    this.trees = parts.trees;
+    this.state = { ...state };
+    this.now = now;
+  }
+
+  table(name: TableName): TableTrees {
+    return tableOf(this.trees, name);
+  }
+
+  nextVersion(): RecordVersion {
+    const version = this.parts.clock.next(this.now);
+    this.state.version = version;
+    return version;
+  }
+
+  /** The sequence which the next change will have. */
+  upcoming(): Sequence {
+    return sequence(this.state.sequence + 1);
+  }
+
+  /** Appends to the log; subscribers hear of it once the batch has committed. */
+  append(change: Omit<Change, 'sequence' | 'author' | 'at'>): Sequence {
+    const next = this.upcoming();
+    const whole = { ...change, sequence: next, author: this.parts.author, at: this.now };
+    const keepBody = change.op === 'message' || this.table(change.table).definition.history;
+    const bytes = encodeChange(whole, keepBody);
+    this.trees.log.put(next, bytes);
+    this.state.sequence = next;
+    this.state.logEntries += 1;
+    this.state.logBytes += bytes.length + LOG_ENTRY_BYTES;
+    this.changes.push(whole);
+    return next;
+  }
+
+  /** Notes that the oldest log entry, with a value of so many bytes, was removed. */
+  trimmed(at: Sequence, valueBytes: number): void {
+    this.state.first = sequence(at + 1);
+    this.state.logEntries -= 1;
+    this.state.logBytes -= valueBytes + LOG_ENTRY_BYTES;
+  }
+
+  /** The table's size as of now, inside the transaction. */
+  sizeOf(table: TableName): TableSize {
+    let size = this.#sizes.get(table);
+    if (size === undefined) {
+      size = readTableSize(this.trees.meta, table);
+      this.#sizes.set(table, size);
+    }
+    return size;
+  }
+
+  resize(table: TableName, entries: number, bytes: number): void {
+    const size = this.sizeOf(table);
+    size.entries = Math.max(0, size.entries + entries);
+    size.bytes = Math.max(0, size.bytes + bytes);
+  }
+
+  newView(): EntryView {
+    return new EntryView((id, length) => loadBody(this.trees.bodies, id, length));
+  }
+
+  noteEviction(table: TableName, reason: EvictionReason): void {
+    const key = `${reason}/${table}`;
+    const found = this.evicted.get(key);
+    if (found === undefined) this.evicted.set(key, { table, reason, count: 1 });
+    else found.count += 1;
+  }
+
+  /** Writes what belongs to the commit as a whole; the last thing in the transaction. */
+  finish(): void {
+    for (const [table, size] of this.#sizes) writeTableSize(this.trees.meta, table, size);
+    writeLogState(this.trees.meta, this.state);
+  }
+}

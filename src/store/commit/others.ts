@@ -1,0 +1,116 @@
+/**
+ * The smaller writes: a client's delete, an invalidation, a message, an eviction asked for.
+ */
+import { durationMs, epochMs, type RecordId } from '../../base/brands.ts';
+import { FOREVER, NEVER } from '../../cache/entry.ts';
+import type { WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import { conditionHolds } from '../conditions.ts';
+import { HIGH, type Key } from '../engine.ts';
+import { entityTagOf } from '../entity-tag.ts';
+import { elementsOf, entryKey } from '../keys.ts';
+import type { TableTrees } from '../tables.ts';
+import type { Batch, EvictionReason } from './batch.ts';
+import { readRow, recordOf, removeRow, rowAt, writeRow } from './rows.ts';
+
+type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
+
+/** A node absent longer than this may bring a deleted record back; see DESIGN §8. */
+export const TOMBSTONE_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
+const HTTP_GONE = 410;
+const NO_BYTES = new Uint8Array(0);
+
+export function applyDelete(batch: Batch, op: OpOf<'delete'>): WriteOutcome {
+  const table = batch.table(op.table);
+  const row = readRow(batch, table, op.id, '');
+  const current = recordOf(row);
+  if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
+    return { kind: 'preconditionFailed', current: current?.entityTag };
+  }
+  evictVariants(batch, table, op.id, 'asked');
+  if (current === undefined) return { kind: 'absent' };
+  const version = batch.nextVersion();
+  const before = current.body;
+  const { id } = op;
+  const sequence = batch.append({ version, table: op.table, op: 'delete', id, before });
+  writeRow(batch, row, {
+    kind: 'tombstone',
+    status: HTTP_GONE,
+    version,
+    author: batch.parts.author,
+    stamp: sequence,
+    storedAt: batch.now,
+    initialAge: durationMs(0),
+    freshUntil: FOREVER,
+    staleWhileRevalidateUntil: NEVER,
+    staleIfErrorUntil: NEVER,
+    evictAt: epochMs(batch.now + TOMBSTONE_RETENTION_MS),
+    mustValidate: false,
+    staleForbidden: false,
+    entityTag: undefined,
+    meta: {},
+    body: NO_BYTES,
+  });
+  return { kind: 'deleted', sequence };
+}
+
+export function applyInvalidate(batch: Batch, op: OpOf<'invalidate'>): WriteOutcome {
+  const table = batch.table(op.table);
+  const { scopes } = batch.parts;
+  for (const { table: held, id } of scopes.fold(batch.now)) {
+    evictRecord(batch, held, id, 'scope');
+  }
+  const version = batch.nextVersion();
+  const id = op.scope.kind === 'key' ? op.scope.id : undefined;
+  const sequence = batch.append({ version, table: op.table, op: 'invalidate', id });
+  scopes.bump(table, op.scope, op.soft, sequence, batch.now);
+  return { kind: 'invalidated', sequence };
+}
+
+export function applyMessage(batch: Batch, op: OpOf<'message'>): WriteOutcome {
+  const version = batch.nextVersion();
+  const { table, id, body } = op;
+  const sequence = batch.append({ version, table, op: 'message', id, after: body });
+  const entityTag = entityTagOf(body);
+  return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: false };
+}
+
+export function applyEvict(batch: Batch, op: OpOf<'evict'>): WriteOutcome {
+  const row = readRow(batch, batch.table(op.table), op.id, op.variant);
+  if (row.entry === undefined && row.ruinBytes === 0) return { kind: 'absent' };
+  removeRow(batch, row);
+  batch.noteEviction(op.table, 'asked');
+  return { kind: 'evicted' };
+}
+
+/** Removes the entry of an id with all its variants; tombstones stay. */
+export function evictRecord(
+  batch: Batch,
+  table: TableTrees,
+  id: RecordId,
+  reason: EvictionReason,
+): void {
+  const row = readRow(batch, table, id, '');
+  if (row.entry !== undefined && row.entry.kind !== 'tombstone') {
+    removeRow(batch, row);
+    batch.noteEviction(table.name, reason);
+  }
+  evictVariants(batch, table, id, reason);
+}
+
+function evictVariants(
+  batch: Batch,
+  table: TableTrees,
+  id: RecordId,
+  reason: EvictionReason,
+): void {
+  const base = elementsOf(entryKey(id, ''));
+  const found: [Key, Uint8Array][] = [];
+  table.entries.range({ start: [...base, ''], end: [...base, HIGH] }, (key, value) => {
+    found.push([key, value]);
+    return true;
+  });
+  for (const [key, value] of found) {
+    removeRow(batch, rowAt(batch, table, key, id, value));
+    batch.noteEviction(table.name, reason);
+  }
+}

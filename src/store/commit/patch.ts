@@ -1,0 +1,164 @@
+/**
+ * Changing a part of a record. The merged record is checked by the schema's rules here, inside the
+ * commit, since only here is it known what it is merged into. What was touched is remembered by
+ * attribute, so that replicas which were patched apart can be merged.
+ */
+import type { RecordId, RecordVersion } from '../../base/brands.ts';
+import { durationMs } from '../../base/brands.ts';
+import { type EntryMeta, FOREVER, NEVER } from '../../cache/entry.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import type { EntryTimes, WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import { conditionHolds } from '../conditions.ts';
+import { entityTagOf } from '../entity-tag.ts';
+import type { EntryView } from '../entry-view.ts';
+import { isDeeperThan, type Merged, mergePatch, mergeTopLevel, parseObject } from '../patch.ts';
+import type { Batch } from './batch.ts';
+import { instantFor } from './put.ts';
+import { type Row, readRow, recordOf, writeRow } from './rows.ts';
+
+type PatchOp = Extract<WriteOp, { kind: 'patch' }>;
+
+const NO_META: EntryMeta = {};
+const HTTP_OK = 200;
+/** A record made here never goes stale. */
+const UNBOUNDED: EntryTimes = {
+  freshUntil: FOREVER,
+  staleWhileRevalidateUntil: NEVER,
+  staleIfErrorUntil: NEVER,
+  evictAt: FOREVER,
+};
+
+export function applyPatch(batch: Batch, op: PatchOp): WriteOutcome {
+  const row = readRow(batch, batch.table(op.table), op.id, '');
+  const current = recordOf(row);
+  if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
+    return { kind: 'preconditionFailed', current: current?.entityTag };
+  }
+  if (current === undefined && !op.create) return { kind: 'absent' };
+  const merged = merge(op, current);
+  if (typeof merged === 'string') return { kind: 'invalid', problem: merged };
+  const record = stamped(merged.record, row.table.definition, op, batch.now);
+  const problem = wrongWith(batch, op, row.table.definition, record);
+  if (problem !== undefined) return { kind: 'invalid', problem };
+  if (current !== undefined && isSame(current, merged)) return unchanged(batch, current);
+  return store(batch, row, op, { ...merged, record });
+}
+
+/** The merged record, or what is wrong with one of the two parts. */
+function merge(op: PatchOp, current: EntryView | undefined): Merged | string {
+  const patch = parseObject(op.patch);
+  if (patch === undefined) return 'the patch is no JSON object';
+  const record = current === undefined ? {} : parseObject(current.body);
+  if (record === undefined) return 'the stored record is no JSON object';
+  if (op.format === 'merge') return mergeTopLevel(record, patch);
+  if (isDeeperThan(patch, LIMITS.jsonDepthMax)) return 'the patch is nested too deeply';
+  return mergePatch(record, patch);
+}
+
+function stamped(
+  record: Merged['record'],
+  definition: TableDefinition,
+  op: PatchOp,
+  now: number,
+): Merged['record'] {
+  const { created, updated } = op.stampAttributes ?? {};
+  const whole = { ...record };
+  const { primaryKey } = definition;
+  const isDeclared = definition.attributes.some((attribute) => attribute.name === primaryKey);
+  if (isDeclared && whole[primaryKey] === undefined) whole[primaryKey] = op.id;
+  if (created !== undefined) whole[created] ??= instantFor(definition, created, now);
+  if (updated !== undefined) whole[updated] = instantFor(definition, updated, now);
+  return whole;
+}
+
+function wrongWith(
+  batch: Batch,
+  op: PatchOp,
+  definition: TableDefinition,
+  record: Merged['record'],
+): string | undefined {
+  const key = record[definition.primaryKey];
+  const isOther = (id: RecordId) => key !== undefined && String(key) !== String(id);
+  const isDeclared = definition.attributes.some((attribute) => attribute.primaryKey);
+  if (isDeclared && isOther(op.id)) {
+    return `${definition.primaryKey} is the record's key and cannot be changed`;
+  }
+  return batch.parts.rules.checkRecord(op.table, record);
+}
+
+function isSame(current: EntryView, merged: Merged): boolean {
+  return Buffer.compare(current.body, Buffer.from(JSON.stringify(merged.record))) === 0;
+}
+
+function unchanged(batch: Batch, current: EntryView): WriteOutcome {
+  const { sequence } = batch.state;
+  const { version, entityTag } = current;
+  return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
+}
+
+function store(batch: Batch, row: Row, op: PatchOp, merged: Merged): WriteOutcome {
+  const { table, id } = op;
+  const current = recordOf(row);
+  const version = batch.nextVersion();
+  const body = Buffer.from(JSON.stringify(merged.record));
+  const entityTag = entityTagOf(body);
+  const before = current?.body ?? null;
+  const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
+  writeRow(batch, row, {
+    kind: 'record',
+    status: current?.status ?? HTTP_OK,
+    version,
+    author: batch.parts.author,
+    stamp: sequence,
+    storedAt: batch.now,
+    initialAge: durationMs(0),
+    ...(op.times ?? timesOf(current)),
+    mustValidate: current?.mustValidate ?? false,
+    staleForbidden: current?.staleForbidden ?? false,
+    entityTag,
+    meta: patchedMeta(batch, op, current?.meta ?? NO_META, merged, version),
+    body,
+  });
+  const created = current === undefined;
+  return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
+}
+
+function timesOf(current: EntryView | undefined): EntryTimes {
+  if (current === undefined) return UNBOUNDED;
+  const { freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = current;
+  return { freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt };
+}
+
+function patchedMeta(
+  batch: Batch,
+  op: PatchOp,
+  old: EntryMeta,
+  merged: Merged,
+  version: RecordVersion,
+): EntryMeta {
+  const fields: Record<string, RecordVersion> = { ...old.fields };
+  for (const name of merged.touched) fields[name] = version;
+  const counters: Record<string, Record<string, number>> = {};
+  for (const [name, sums] of Object.entries(old.counters ?? {})) counters[name] = { ...sums };
+  const author = String(batch.parts.author);
+  for (const name of merged.touched) {
+    const amount = merged.added[name];
+    // A plain value set over a counter ends its sums: they were added to something else.
+    if (amount === undefined) delete counters[name];
+    else counters[name] = { ...counters[name], [author]: (counters[name]?.[author] ?? 0) + amount };
+  }
+  const indexed = batch.parts.rules.indexedValues(op.table, merged.record);
+  // The origin's validators described other bytes.
+  const { contentType, groups, headers, variant } = old;
+  const hasCounters = Object.keys(counters).length > 0;
+  return {
+    contentType,
+    groups,
+    headers,
+    variant,
+    fields,
+    indexed,
+    ...(hasCounters && { counters }),
+  };
+}

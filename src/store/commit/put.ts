@@ -1,0 +1,174 @@
+/**
+ * Storing a whole entry: what a client wrote, what a fetch brought, what a feed said. A write of
+ * the same bytes only freshens the entry: neither the log nor a subscriber hears of it.
+ */
+import type { Sequence } from '../../base/brands.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import type { Change, WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import { conditionHolds } from '../conditions.ts';
+import { entityTagOf } from '../entity-tag.ts';
+import type { EntryView } from '../entry-view.ts';
+import type { TableInvalidations } from '../invalidations.ts';
+import { parseObject } from '../patch.ts';
+import type { Batch } from './batch.ts';
+import { type Row, readRow, recordOf, storedBodyOf, writeRow } from './rows.ts';
+
+export type PutOp = Extract<WriteOp, { kind: 'put' }>;
+export type StampAttributes = PutOp['stampAttributes'];
+
+export function applyPut(
+  batch: Batch,
+  op: PutOp,
+  invalidations: (table: PutOp['table']) => TableInvalidations,
+): WriteOutcome {
+  const table = batch.table(op.table);
+  const row = readRow(batch, table, op.id, op.variant);
+  const current = recordOf(row);
+  if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
+    return { kind: 'preconditionFailed', current: current?.entityTag };
+  }
+  if (isSuperseded(row, op, invalidations)) return { kind: 'superseded' };
+  const old = current === undefined ? undefined : stampsOf(current, op.stampAttributes);
+  const body = withStamps(op.body, table.definition, op.stampAttributes, old, batch.now);
+  const unchanged = current !== undefined && isSame(current, op, body.asBefore);
+  if (unchanged) return freshen(batch, row, current, op);
+  return replace(batch, row, op, body.bytes);
+}
+
+/** A fill loses against an invalidation, or another row, newer than its fetch. */
+function isSuperseded(
+  row: Row,
+  op: PutOp,
+  invalidations: (table: PutOp['table']) => TableInvalidations,
+): boolean {
+  const { stamp, replaces } = op;
+  if (stamp !== undefined) {
+    if (invalidations(op.table).supersedes(op.id, stamp, op.meta.groups)) return true;
+  }
+  if (replaces === undefined || row.entry === undefined) return false;
+  if (row.entry.version === replaces) return false;
+  // A reader which found nothing to replace may have seen a tombstone or a marker.
+  const stoodThere = stamp !== undefined && row.entry.stamp <= stamp;
+  return !(replaces === 0 && row.entry.kind !== 'record' && stoodThere);
+}
+
+function isSame(current: EntryView, op: PutOp, body: Uint8Array): boolean {
+  if (op.entryKind !== 'record' || current.status !== op.status) return false;
+  if (current.meta.contentType !== op.meta.contentType) return false;
+  if (current.bodyLength !== body.length) return false;
+  return Buffer.compare(current.body, body) === 0;
+}
+
+/** Writes new times and validators around the bytes that stand there. */
+function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOutcome {
+  const { version, author } = current;
+  const { fields, counters, indexed } = current.meta;
+  const entityTag = op.entityTag ?? entityTagOf(current.body);
+  // A patched record stays one: the versions of its attributes say what a replica must merge.
+  const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, fields, counters };
+  const stamp = op.stamp ?? batch.state.sequence;
+  const body = storedBodyOf(current);
+  writeRow(batch, row, { ...plainFacts(op), version, author, stamp, meta, entityTag, body });
+  const { sequence } = batch.state;
+  return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
+}
+
+function replace(batch: Batch, row: Row, op: PutOp, body: Uint8Array): WriteOutcome {
+  const before = recordOf(row);
+  const version = batch.nextVersion();
+  const wasGiven = body === op.body ? op.entityTag : undefined;
+  const entityTag = wasGiven ?? entityTagOf(body);
+  const sequence = logPut(batch, op, version, before?.body ?? null, body);
+  const stamp = op.stamp ?? sequence;
+  const meta = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
+  const { author } = batch.parts;
+  writeRow(batch, row, { ...plainFacts(op), version, author, stamp, meta, entityTag, body });
+  const created = before === undefined;
+  return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
+}
+
+/** Records go to the log; that the origin has no such record is a delete to who saw one here. */
+function logPut(
+  batch: Batch,
+  op: PutOp,
+  version: Change['version'],
+  before: Uint8Array | null,
+  after: Uint8Array,
+): Sequence {
+  const { table, id } = op;
+  if (op.entryKind === 'record') {
+    return batch.append({ version, table, op: 'put', id, before, after });
+  }
+  if (op.entryKind === 'negative' && before !== null) {
+    return batch.append({ version, table, op: 'delete', id, before });
+  }
+  return batch.state.sequence;
+}
+
+function plainFacts(op: PutOp) {
+  return {
+    kind: op.entryKind,
+    status: op.status,
+    storedAt: op.storedAt,
+    initialAge: op.initialAge,
+    ...op.times,
+    mustValidate: op.mustValidate,
+    staleForbidden: op.staleForbidden,
+  };
+}
+
+function indexedAnew(batch: Batch, op: PutOp, body: Uint8Array) {
+  const record = parseObject(body);
+  return record === undefined ? undefined : batch.parts.rules.indexedValues(op.table, record);
+}
+
+interface Stamps {
+  readonly created: unknown;
+  readonly updated: unknown;
+}
+
+function stampsOf(current: EntryView, names: StampAttributes): Stamps | undefined {
+  if (names === undefined) return undefined;
+  const record = parseObject(current.body);
+  if (record === undefined) return undefined;
+  return {
+    created: names.created === undefined ? undefined : record[names.created],
+    updated: names.updated === undefined ? undefined : record[names.updated],
+  };
+}
+
+/**
+ * The body with the time of creation and of this update in it; `asBefore` is the body as it would
+ * be with the old times, by which an unchanged record is known.
+ */
+function withStamps(
+  body: Uint8Array,
+  definition: TableDefinition,
+  names: StampAttributes,
+  old: Stamps | undefined,
+  now: number,
+): { readonly bytes: Uint8Array; readonly asBefore: Uint8Array } {
+  const record = names === undefined ? undefined : parseObject(body);
+  if (names === undefined || record === undefined) return { bytes: body, asBefore: body };
+  const encode = (created: unknown, updated: unknown) => {
+    const stamped = { ...record };
+    if (names.created !== undefined) stamped[names.created] = created;
+    if (names.updated !== undefined) stamped[names.updated] = updated;
+    return Buffer.from(JSON.stringify(stamped));
+  };
+  const created = old?.created ?? instantFor(definition, names.created, now);
+  return {
+    bytes: encode(created, instantFor(definition, names.updated, now)),
+    asBefore: encode(created, old?.updated),
+  };
+}
+
+/** An instant as the attribute's type writes it: a text for dates, else milliseconds. */
+export function instantFor(
+  definition: TableDefinition,
+  attribute: string | undefined,
+  now: number,
+): string | number {
+  const type = definition.attributes.find((known) => known.name === attribute)?.type;
+  return type === 'Date' || type === 'String' ? new Date(now).toISOString() : now;
+}

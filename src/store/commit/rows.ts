@@ -1,0 +1,170 @@
+/**
+ * One row inside a commit: reading it, writing it, removing it, together with everything that must
+ * agree with it: indexes, expiry index, the table's size, a body kept apart.
+ */
+import type { RecordId } from '../../base/brands.ts';
+import { type EntryMeta, FOREVER, type IndexedValues } from '../../cache/entry.ts';
+import { putBody, releaseBody } from '../bodies.ts';
+import type { Key, Tree } from '../engine.ts';
+import { type EntryDraft, encodeEntry, type StoredBody } from '../entry-format.ts';
+import type { EntryView } from '../entry-view.ts';
+import { elementsOf, entryKey, indexElement, isHashedKey } from '../keys.ts';
+import type { TableTrees } from '../tables.ts';
+import type { Batch } from './batch.ts';
+
+export interface Row {
+  readonly table: TableTrees;
+  readonly id: RecordId;
+  readonly key: Key;
+  /** The entry which stands there, owning its bytes; `undefined` when there is none. */
+  readonly entry: EntryView | undefined;
+  /** Bytes of a value that stands there but cannot be decoded; it will be overwritten. */
+  readonly ruinBytes: number;
+  /** Where the entry stands in the indexes, when its meta does not say it rightly. */
+  readonly standsUnder?: IndexedValues | undefined;
+}
+
+/** The parts of a draft that the row itself decides. */
+export type RowDraft = Omit<EntryDraft, 'body' | 'keyHashed' | 'lastModified'> & {
+  readonly body: Uint8Array | StoredBody;
+};
+
+const NOTHING = new Uint8Array(0);
+const EXPIRY_UNIT_MS = 1000;
+const NO_VALUES: IndexedValues = {};
+
+export function readRow(batch: Batch, table: TableTrees, id: RecordId, variant: string): Row {
+  const key = entryKey(id, variant);
+  return rowAt(batch, table, key, id, table.entries.get(key));
+}
+
+/** The row of a key that was found in the tree; the id of a hashed key is in its meta. */
+export function rowAt(
+  batch: Batch,
+  table: TableTrees,
+  key: Key,
+  id: RecordId,
+  bytes: Uint8Array | undefined,
+): Row {
+  if (bytes === undefined) return { table, id, key, entry: undefined, ruinBytes: 0 };
+  const entry = batch.newView();
+  if (entry.attach(id, bytes)) return { table, id, key, entry, ruinBytes: 0 };
+  batch.parts.onUndecodable(table.name, id);
+  return { table, id, key, entry: undefined, ruinBytes: bytes.length };
+}
+
+/** The row's entry when it is a record: what clients and conditions see. */
+export const recordOf = (row: Row): EntryView | undefined =>
+  row.entry?.kind === 'record' ? row.entry : undefined;
+
+export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
+  const { table, key, entry: old } = row;
+  const keyHashed = isHashedKey(key);
+  const meta = metaFor(row, draft, keyHashed);
+  const body = placeBody(batch, draft.body);
+  const bytes = encodeEntry({ ...draft, keyHashed, lastModified: meta.lastModified, meta, body });
+  table.entries.put(key, bytes);
+  if (old?.bodyId !== undefined && !(body.kind === 'referenced' && body.bodyId === old.bodyId)) {
+    releaseBody(batch.trees.bodies, old.bodyId, batch.now);
+  }
+  const stands = row.standsUnder ?? old?.meta.indexed ?? NO_VALUES;
+  moveIndexes(table, key, row.id, stands, meta.indexed ?? NO_VALUES);
+  moveExpiry(batch, row, draft.evictAt);
+  const stored = bytes.length + (body.kind === 'referenced' ? body.length : 0);
+  const counts = draft.kind === 'tombstone' ? 0 : 1;
+  batch.resize(table.name, counts - countOf(row), stored - bytesOf(row));
+}
+
+export function removeRow(batch: Batch, row: Row): void {
+  const { table, key, entry } = row;
+  table.entries.remove(key);
+  if (entry?.bodyId !== undefined) releaseBody(batch.trees.bodies, entry.bodyId, batch.now);
+  moveIndexes(table, key, row.id, entry?.meta.indexed ?? NO_VALUES, NO_VALUES);
+  moveExpiry(batch, row, undefined);
+  batch.resize(table.name, -countOf(row), -bytesOf(row));
+}
+
+const countOf = (row: Row): number => {
+  if (row.entry === undefined) return row.ruinBytes > 0 ? 1 : 0;
+  return row.entry.kind === 'tombstone' ? 0 : 1;
+};
+const bytesOf = (row: Row): number => row.entry?.storedBytes ?? row.ruinBytes;
+
+function metaFor(row: Row, draft: RowDraft, keyHashed: boolean): EntryMeta {
+  const { meta } = draft;
+  const indexed = draft.kind === 'record' ? meta.indexed : undefined;
+  const fullKey = keyHashed ? String(row.id) : undefined;
+  if (indexed === meta.indexed && fullKey === meta.fullKey) return meta;
+  return { ...meta, indexed, fullKey };
+}
+
+function placeBody(batch: Batch, body: Uint8Array | StoredBody): StoredBody {
+  if (!(body instanceof Uint8Array)) return body;
+  if (body.length <= batch.parts.inlineBodyBytesMax) return { kind: 'inline', bytes: body };
+  batch.state.bodies += 1;
+  const bodyId = batch.state.bodies;
+  putBody(batch.trees.bodies, bodyId, body);
+  return { kind: 'referenced', bodyId, length: body.length };
+}
+
+/** The body of an entry as it is stored, so that it need not be written again. */
+export const storedBodyOf = (entry: EntryView): StoredBody =>
+  entry.bodyId === undefined
+    ? { kind: 'inline', bytes: entry.body }
+    : { kind: 'referenced', bodyId: entry.bodyId, length: entry.bodyLength };
+
+/** Makes the indexes of the table hold the entry under `next` instead of `last`. */
+export function moveIndexes(
+  table: TableTrees,
+  key: Key,
+  id: RecordId,
+  last: IndexedValues,
+  next: IndexedValues,
+): void {
+  if (last === next) return;
+  for (const [attribute, tree] of table.indexes) {
+    moveIndex(tree, key, id, last[attribute] ?? [], next[attribute] ?? []);
+  }
+}
+
+function moveIndex(
+  tree: Tree,
+  key: Key,
+  id: RecordId,
+  last: IndexedValues[string],
+  next: IndexedValues[string],
+): void {
+  for (const value of last) {
+    if (!next.includes(value)) tree.remove([indexElement(value), ...elementsOf(key)]);
+  }
+  for (const value of next) {
+    if (last.includes(value)) continue;
+    // The index gives back ids: of a hashed key only the row would know it.
+    const named = isHashedKey(key) ? Buffer.from(String(id)) : NOTHING;
+    tree.put([indexElement(value), ...elementsOf(key)], named);
+  }
+}
+
+const expiryKey = (row: Row, evictAt: number): Key => [
+  row.table.name,
+  Math.ceil(evictAt / EXPIRY_UNIT_MS),
+  ...elementsOf(row.key),
+];
+
+/** Only what can be evicted is in the expiry index; for room, that is every entry of a cache. */
+const isListed = (row: Row, evictAt: number): boolean => evictAt < FOREVER || row.table.sourced;
+
+function moveExpiry(batch: Batch, row: Row, evictAt: number | undefined): void {
+  const { expiry } = batch.trees;
+  const last = row.entry?.evictAt;
+  const unit = (at: number) => Math.ceil(at / EXPIRY_UNIT_MS);
+  if (last !== undefined && evictAt !== undefined && unit(last) === unit(evictAt)) return;
+  if (last !== undefined && isListed(row, last)) expiry.remove(expiryKey(row, last));
+  if (evictAt !== undefined && isListed(row, evictAt)) expiry.put(expiryKey(row, evictAt), NOTHING);
+}
+
+/** First key of the expiry index that is not due at `now`, for one table. */
+export const expiryEnd = (table: TableTrees, now: number): Key => [
+  table.name,
+  Math.floor(now / EXPIRY_UNIT_MS) + 1,
+];

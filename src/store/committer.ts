@@ -1,0 +1,187 @@
+/**
+ * The one place where the store is written. Writes of all clients and threads that gather while a
+ * commit is under way go into the next one together; each operation has its own outcome, decided
+ * in order inside the transaction, so of two compare-and-set writes one loses even when they meet
+ * in one commit.
+ *
+ *   queue ──take──► transaction ──committed──► ring ─► publish ──► acknowledge (or wait for the disk)
+ *
+ * Nothing is acknowledged before it is published: who hears of a write can read it, on every
+ * thread. A commit that fails leaves nothing behind and rejects everything that was in it.
+ */
+
+import type { TableName } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { NodeError } from '../base/errors.ts';
+import type { Durability, WriteOp, WriteOutcome } from '../table/store-port.ts';
+import type { ChangeRing } from './change-ring.ts';
+import { applyOp } from './commit/apply.ts';
+import { Batch, type BatchParts } from './commit/batch.ts';
+import type { Engine } from './engine.ts';
+import type { TableInvalidations } from './invalidations.ts';
+import type { LogState } from './meta.ts';
+import { publishCommit, type SharedState } from './shared-state.ts';
+import { tableOf } from './tables.ts';
+import type { PendingWrite, WriteQueue } from './write-queue.ts';
+
+export interface CommitterParts {
+  readonly engine: Engine;
+  readonly shared: SharedState;
+  readonly ring: ChangeRing;
+  readonly queue: WriteQueue;
+  readonly clock: Clock;
+  readonly batch: BatchParts;
+  readonly state: LogState;
+  readonly invalidations: (table: TableName) => TableInvalidations;
+  /** Trims the log in small steps, inside every commit. */
+  readonly trim: (batch: Batch) => void;
+  readonly onCommitted: (batch: Batch, seconds: number, operations: number) => void;
+}
+
+/** Work of the store itself which goes into a commit: expiry, index builds. */
+interface Chore {
+  run(batch: Batch): void;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class Committer {
+  readonly #parts: CommitterParts;
+  #state: LogState;
+  #chores: Chore[] = [];
+  #inFlight: Promise<void> | undefined;
+  #isClosing = false;
+
+  constructor(parts: CommitterParts) {
+    this.#parts = parts;
+    this.#state = parts.state;
+  }
+
+  get state(): Readonly<LogState> {
+    return this.#state;
+  }
+
+  /** Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, or `STORE_FAILED` when the commit failed. */
+  async commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+    this.#assertOpen();
+    for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
+    // A purge must survive a power loss before anybody believes in it.
+    const isPurge = ops.some((op) => op.kind === 'invalidate');
+    const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability);
+    this.#start();
+    return outcomes;
+  }
+
+  /** Runs `work` in the next commit, after the writes that are already waiting. */
+  async chore(work: (batch: Batch) => void): Promise<void> {
+    this.#assertOpen();
+    return new Promise((resolve, reject) => {
+      this.#chores.push({ run: work, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** Refuses new writes and resolves when those that were taken are done. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    while (this.#inFlight !== undefined) await this.#inFlight;
+  }
+
+  #assertOpen(): void {
+    if (!this.#isClosing) return;
+    throw new NodeError('SHUTTING_DOWN', 'the store is closing and takes no more writes', {
+      retry: 'later',
+    });
+  }
+
+  #start(): void {
+    this.#inFlight ??= this.#run().finally(() => {
+      this.#inFlight = undefined;
+      if (this.#hasWork()) this.#start();
+    });
+  }
+
+  #hasWork(): boolean {
+    return !this.#parts.queue.isEmpty || this.#chores.length > 0;
+  }
+
+  async #run(): Promise<void> {
+    // What the caller still writes in this turn goes into the same commit.
+    await Promise.resolve();
+    while (this.#hasWork()) await this.#commitOnce();
+  }
+
+  async #commitOnce(): Promise<void> {
+    const begun = this.#parts.clock.monotonic();
+    const taken = { writes: [] as PendingWrite[], chores: [] as Chore[] };
+    try {
+      const { result, flushed } = await this.#parts.engine.transact(() => {
+        // Taken here and not before: more has gathered while the engine made ready.
+        taken.writes = this.#parts.queue.take();
+        taken.chores = this.#chores.splice(0);
+        return this.#apply(taken.writes, taken.chores);
+      });
+      this.#publish(result.batch);
+      const seconds = (this.#parts.clock.monotonic() - begun) / 1000;
+      this.#parts.onCommitted(result.batch, seconds, result.outcomes.flat().length);
+      for (const chore of taken.chores) chore.resolve();
+      acknowledge(taken.writes, result.outcomes, flushed);
+    } catch (cause) {
+      const error = new NodeError(
+        'STORE_FAILED',
+        'the store could not commit; nothing was written',
+        {
+          cause,
+          retry: 'later',
+        },
+      );
+      for (const write of taken.writes) write.reject(error);
+      for (const chore of taken.chores) chore.reject(error);
+      // Nothing was taken when the transaction could not even begin: do not spin on it.
+      if (taken.writes.length === 0)
+        for (const write of this.#parts.queue.take()) write.reject(error);
+    }
+  }
+
+  #apply(writes: readonly PendingWrite[], chores: readonly Chore[]) {
+    const batch = new Batch(this.#parts.batch, this.#state, this.#parts.clock.now());
+    const outcomes = writes.map((write) =>
+      write.ops.map(
+        (op, at) => write.outcomes[at] ?? applyOp(batch, op, this.#parts.invalidations),
+      ),
+    );
+    for (const chore of chores) chore.run(batch);
+    this.#parts.trim(batch);
+    batch.finish();
+    return { batch, outcomes };
+  }
+
+  #publish(batch: Batch): void {
+    this.#state = batch.state;
+    for (const change of batch.changes) this.#parts.ring.append(change);
+    if (batch.changes.some((change) => change.op === 'invalidate')) {
+      this.#parts.batch.scopes.announcePrefixes();
+    }
+    publishCommit(this.#parts.shared, batch.state.sequence, batch.state.first);
+    this.#parts.engine.refresh();
+  }
+}
+
+function acknowledge(
+  writes: readonly PendingWrite[],
+  outcomes: readonly (readonly WriteOutcome[])[],
+  flushed: Promise<void>,
+): void {
+  writes.forEach((write, at) => {
+    const outcome = outcomes[at] ?? [];
+    if (write.durability === 'process') write.resolve(outcome);
+    else
+      flushed.then(
+        () => write.resolve(outcome),
+        (cause: unknown) =>
+          write.reject(
+            new NodeError('STORE_FAILED', 'the disk did not confirm the write', { cause }),
+          ),
+      );
+  });
+}

@@ -1,0 +1,120 @@
+/**
+ * Removing entries whose retention is over, and evicting for room. Both pop the expiry index,
+ * oldest first, a page at a time and within a budget of time; nothing is ever scanned for what is
+ * due. Tombstones go the same way when their retention ends.
+ */
+import type { Clock } from '../base/clock.ts';
+import { sweepBodies } from './bodies.ts';
+import type { Batch, EvictionReason } from './commit/batch.ts';
+import { expiryEnd, removeRow, rowAt } from './commit/rows.ts';
+import { HIGH, type Key } from './engine.ts';
+import { idOfKey, keyOfElements } from './keys.ts';
+import type { TableTrees } from './tables.ts';
+
+export interface SweepLimits {
+  readonly batchMax: number;
+  readonly budgetMs: number;
+  /** High-water mark of a table's bytes; `undefined` when it has none. */
+  readonly tableBytesMax: (table: TableTrees) => number | undefined;
+}
+
+export interface SweepResult {
+  removed: number;
+  /** The budget ended before the work did: sweep again soon. */
+  more: boolean;
+}
+
+/** Elements of an expiry key before those of the entry's key. */
+const EXPIRY_HEAD = 2;
+/** Evicting for room stops this far below the mark, so that it does not start with every fill. */
+const LOW_WATER = 0.9;
+
+export function sweepExpired(batch: Batch, clock: Clock, limits: SweepLimits): SweepResult {
+  const until = clock.monotonic() + limits.budgetMs;
+  const result = { removed: 0, more: false };
+  for (const table of batch.trees.tables.values()) {
+    const room = limits.batchMax - result.removed;
+    if (room <= 0 || clock.monotonic() > until) return { ...result, more: true };
+    const end = expiryEnd(table, batch.now);
+    const due = batch.trees.expiry.keys({ start: [table.name], end, limit: room });
+    for (const key of due) {
+      if (clock.monotonic() > until) return { ...result, more: true };
+      pop(batch, table, key, undefined);
+      result.removed += 1;
+    }
+  }
+  result.removed += sweepBodies(batch.trees.bodies, batch.now, limits.batchMax);
+  return result;
+}
+
+/** Evicts from tables above their mark, and from every cache while `isDiskShort`. */
+export function evictForRoom(
+  batch: Batch,
+  clock: Clock,
+  limits: SweepLimits,
+  isDiskShort: boolean,
+): SweepResult {
+  const until = clock.monotonic() + limits.budgetMs;
+  const result = { removed: 0, more: false };
+  for (const table of batch.trees.tables.values()) {
+    if (!table.sourced) continue;
+    const excess = isDiskShort ? Number.POSITIVE_INFINITY : excessOf(batch, table, limits);
+    if (excess <= 0) continue;
+    if (clock.monotonic() > until) return { ...result, more: true };
+    result.removed += evictOldest(batch, clock, table, excess, limits.batchMax, until);
+    if (!isDiskShort) result.more ||= excessOf(batch, table, limits) > 0;
+  }
+  return result;
+}
+
+/** Bytes to evict to get below the low-water mark; 0 when the table is within its bound. */
+function excessOf(batch: Batch, table: TableTrees, limits: SweepLimits): number {
+  const max = limits.tableBytesMax(table);
+  if (max === undefined) return 0;
+  const { bytes } = batch.sizeOf(table.name);
+  return bytes > max ? bytes - max * LOW_WATER : 0;
+}
+
+function evictOldest(
+  batch: Batch,
+  clock: Clock,
+  table: TableTrees,
+  excess: number,
+  max: number,
+  until: number,
+): number {
+  const before = batch.sizeOf(table.name).bytes;
+  const oldest = batch.trees.expiry.keys({
+    start: [table.name],
+    end: [table.name, HIGH],
+    limit: max,
+  });
+  let removed = 0;
+  for (const key of oldest) {
+    if (before - batch.sizeOf(table.name).bytes >= excess || clock.monotonic() > until) break;
+    pop(batch, table, key, 'pressure');
+    removed += 1;
+  }
+  return removed;
+}
+
+/** Removes the entry that an expiry key names; tombstones only when they are due. */
+function pop(
+  batch: Batch,
+  table: TableTrees,
+  expiryKey: Key,
+  reason: EvictionReason | undefined,
+): void {
+  const key = keyOfElements((expiryKey as readonly Key[]).slice(EXPIRY_HEAD));
+  const row = rowAt(batch, table, key, idOfKey(key) ?? '', table.entries.get(key));
+  if (row.entry?.kind === 'tombstone' && reason === 'pressure') return;
+  if (row.entry === undefined && row.ruinBytes === 0) {
+    // The index names an entry that is gone: only the name is left to remove.
+    batch.trees.expiry.remove(expiryKey);
+    return;
+  }
+  const why = reason ?? (row.entry?.kind === 'tombstone' ? 'tombstone' : 'expired');
+  removeRow(batch, row);
+  batch.trees.expiry.remove(expiryKey);
+  batch.noteEviction(table.name, why);
+}

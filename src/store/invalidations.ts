@@ -1,0 +1,156 @@
+/**
+ * The verdict on an entry: has anything that it belongs to been invalidated since its stamp? One
+ * comparison answers for a table in which nothing newer was invalidated; otherwise the table's own
+ * scope, its floors, the key, the prefixes and the groups are looked at, in that order.
+ *
+ * A hard invalidation beats a soft one. Of several soft ones the newest instant is known and
+ * counts.
+ */
+import type { RecordId, Sequence } from '../base/brands.ts';
+import { type EpochMs, epochMs } from '../base/brands.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { Invalidations, InvalidationVerdict } from '../cache/ports.ts';
+import { findScope, type ScopeTimes, scopeHash, scopesInForce } from './scope-table.ts';
+import { committedSequence, SCOPE, type SharedState, TABLE, WORD } from './shared-state.ts';
+
+/** A prefix that was invalidated. There are few: each is compared with the id. */
+export interface PrefixScope extends ScopeTimes {
+  readonly prefix: string;
+}
+
+const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
+const HARD: InvalidationVerdict = Object.freeze({ kind: 'hard' });
+
+export class TableInvalidations implements Invalidations {
+  readonly #state: SharedState;
+  readonly #table: number;
+  readonly #line: number;
+  readonly #loadPrefixes: () => readonly PrefixScope[];
+  #prefixes: readonly PrefixScope[] = [];
+  #prefixesSeen = -1;
+  #softAt = 0;
+
+  /** `loadPrefixes` reads the table's prefix scopes; called again only when some prefix changed. */
+  constructor(state: SharedState, table: number, loadPrefixes: () => readonly PrefixScope[]) {
+    this.#state = state;
+    this.#table = table;
+    this.#line = table * TABLE.stride;
+    this.#loadPrefixes = loadPrefixes;
+  }
+
+  stamp(): Sequence {
+    return committedSequence(this.#state);
+  }
+
+  judge(entry: Entry): InvalidationVerdict {
+    if (this.#field(TABLE.newest) <= entry.stamp) return VALID;
+    return this.#judgeScopes(entry.id, entry.stamp, () => entry.meta.groups);
+  }
+
+  /** `judge` for the one who writes: the groups are those of the entry to come. */
+  supersedes(id: RecordId, stamp: Sequence, groups: readonly string[] | undefined): boolean {
+    if (this.#field(TABLE.newest) <= stamp) return false;
+    if (this.#field(TABLE.floorFill) > stamp) return true;
+    return this.#judgeScopes(id, stamp, () => groups).kind !== 'valid';
+  }
+
+  newest(id: RecordId): Sequence {
+    if (this.#field(TABLE.newest) === 0) return 0 as Sequence;
+    let newest = Math.max(
+      this.#field(TABLE.hard),
+      this.#field(TABLE.soft),
+      this.#field(TABLE.floorFill),
+    );
+    if (this.#field(TABLE.hasKeys) !== 0) {
+      const scopes = scopesInForce(this.#state);
+      const at = findScope(scopes, scopeHash(this.#table, 'key', id));
+      if (at >= 0) {
+        newest = Math.max(newest, scopes[at + SCOPE.hard] ?? 0, scopes[at + SCOPE.soft] ?? 0);
+      }
+    }
+    for (const scope of this.#prefixScopes()) {
+      if (String(id).startsWith(scope.prefix)) newest = Math.max(newest, scope.hard, scope.soft);
+    }
+    return newest as Sequence;
+  }
+
+  #field(field: number): number {
+    return this.#state.tables[this.#line + field] ?? 0;
+  }
+
+  #judgeScopes(
+    id: RecordId,
+    stamp: Sequence,
+    groups: () => readonly string[] | undefined,
+  ): InvalidationVerdict {
+    this.#softAt = 0;
+    const hard =
+      this.#isHard(
+        this.#field(TABLE.hard),
+        this.#field(TABLE.soft),
+        this.#field(TABLE.softAt),
+        stamp,
+      ) ||
+      this.#isHard(
+        this.#field(TABLE.floorHard),
+        this.#field(TABLE.floorSoft),
+        this.#field(TABLE.floorSoftAt),
+        stamp,
+      ) ||
+      this.#isKeyHard(id, stamp) ||
+      this.#isPrefixHard(id, stamp) ||
+      this.#isGroupHard(stamp, groups);
+    if (hard) return HARD;
+    return this.#softAt === 0 ? VALID : { kind: 'soft', at: epochMs(this.#softAt) as EpochMs };
+  }
+
+  /** Whether the scope is hard since the stamp; a soft one is noted on the way. */
+  #isHard(hard: number, soft: number, softAt: number, stamp: Sequence): boolean {
+    if (hard > stamp) return true;
+    if (soft > stamp && softAt > this.#softAt) this.#softAt = softAt;
+    return false;
+  }
+
+  #isScopeHard(hash: number, stamp: Sequence): boolean {
+    const scopes = scopesInForce(this.#state);
+    const at = findScope(scopes, hash);
+    if (at < 0) return false;
+    return this.#isHard(
+      scopes[at + SCOPE.hard] ?? 0,
+      scopes[at + SCOPE.soft] ?? 0,
+      scopes[at + SCOPE.softAt] ?? 0,
+      stamp,
+    );
+  }
+
+  #isKeyHard(id: RecordId, stamp: Sequence): boolean {
+    if (this.#field(TABLE.hasKeys) === 0) return false;
+    return this.#isScopeHard(scopeHash(this.#table, 'key', id), stamp);
+  }
+
+  #isPrefixHard(id: RecordId, stamp: Sequence): boolean {
+    for (const scope of this.#prefixScopes()) {
+      if (!String(id).startsWith(scope.prefix)) continue;
+      if (this.#isHard(scope.hard, scope.soft, scope.softAt, stamp)) return true;
+    }
+    return false;
+  }
+
+  #isGroupHard(stamp: Sequence, groups: () => readonly string[] | undefined): boolean {
+    if (this.#field(TABLE.hasGroups) === 0) return false;
+    for (const group of groups() ?? []) {
+      if (this.#isScopeHard(scopeHash(this.#table, 'group', group), stamp)) return true;
+    }
+    return false;
+  }
+
+  #prefixScopes(): readonly PrefixScope[] {
+    if (this.#field(TABLE.hasPrefixes) === 0) return this.#prefixes;
+    const seen = Atomics.load(this.#state.words, WORD.prefixes);
+    if (seen !== this.#prefixesSeen) {
+      this.#prefixes = this.#loadPrefixes();
+      this.#prefixesSeen = seen;
+    }
+    return this.#prefixes;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The engine on lmdb. A transaction runs as an lmdb *child* transaction: when our code throws
+ * inside it, all of it is taken back, which lmdb-js does not do for an ordinary asynchronous one
+ * (it commits what was written before the throw). Reads inside it see its own writes.
+ *
+ * `flushed` must be asked for in the same turn as the transaction: later it speaks of a later one.
+ */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import type { Committed, Engine, Key, RangeOptions, Tree } from '../engine.ts';
+import { type LmdbTree, lmdbKey, ValueBuffer } from './with-bytes.ts';
+
+export interface LmdbEngineOptions {
+  readonly path: string;
+  /** Named trees that will be opened. */
+  readonly treesMax: number;
+  /** Address space to reserve; the map grows beyond it when it must. */
+  readonly mapBytes?: number | undefined;
+}
+
+const MAP_BYTES = 16 * 1024 ** 3;
+const READERS_MAX = 256;
+const TREES_SPARE = 8;
+
+export class LmdbEngine implements Engine {
+  readonly #path: string;
+  readonly #root: RootDatabase<Uint8Array, string>;
+  readonly #values = new ValueBuffer();
+
+  constructor(options: LmdbEngineOptions) {
+    this.#path = options.path;
+    this.#root = open<Uint8Array, string>({
+      path: options.path,
+      noSubdir: false,
+      encoding: 'binary',
+      mapSize: options.mapBytes ?? MAP_BYTES,
+      maxDbs: options.treesMax + TREES_SPARE,
+      maxReaders: READERS_MAX,
+      separateFlushed: true,
+    });
+    // Slots of readers that were killed would pin old pages for ever.
+    this.#root.readerCheck();
+  }
+
+  tree(name: string): Tree {
+    const tree = this.#root.openDB<Uint8Array, string>(name, { encoding: 'binary' });
+    return new LmdbEngineTree(tree, this.#values);
+  }
+
+  async transact<T>(work: () => T): Promise<Committed<T>> {
+    let outcome: { readonly result: T } | undefined;
+    const committing = this.#root.childTransaction(() => {
+      outcome = { result: work() };
+    });
+    const flushed = new Promise<void>((resolve, reject) => {
+      this.#root.flushed.then(() => resolve(), reject);
+    });
+    flushed.catch(() => undefined);
+    try {
+      await committing;
+    } catch (error) {
+      ignoreCommitError(error);
+      throw error;
+    }
+    if (outcome === undefined) throw new Error('lmdb committed a transaction that did not run');
+    return { result: outcome.result, flushed };
+  }
+
+  refresh(): void {
+    this.#root.resetReadTxn();
+  }
+
+  sizeBytes(): number {
+    return statSync(join(this.#path, 'data.mdb')).size;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+}
+
+/** A failed commit carries a second promise that rejects by itself and would end the process. */
+function ignoreCommitError(error: unknown): void {
+  if (typeof error !== 'object' || error === null || !('commitError' in error)) return;
+  Promise.resolve(error.commitError).catch(() => undefined);
+}
+
+class LmdbEngineTree implements Tree {
+  readonly #tree: LmdbTree;
+  readonly #values: ValueBuffer;
+
+  constructor(tree: LmdbTree, values: ValueBuffer) {
+    this.#tree = tree;
+    this.#values = values;
+  }
+
+  withBytes<T>(key: Key, fn: (bytes: Uint8Array | undefined) => T): T {
+    return this.#values.withBytes(this.#tree, key, fn);
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    return this.#values.protect(() => this.#tree.getBinary(lmdbKey(key)));
+  }
+
+  put(key: Key, bytes: Uint8Array): void {
+    this.#tree.putSync(lmdbKey(key), bytes);
+  }
+
+  remove(key: Key): boolean {
+    return this.#tree.removeSync(lmdbKey(key));
+  }
+
+  range(options: RangeOptions, visit: (key: Key, value: Uint8Array) => boolean | undefined): void {
+    const pairs = this.#tree.getRange(rangeOf(options));
+    if (!this.#values.isHeld) {
+      for (const { key, value } of pairs) if (visit(key, value) === false) return;
+      return;
+    }
+    // A value is handed out: the pairs are read first, in one go, and it is put back.
+    const all = this.#values.protect(() => [...pairs]);
+    for (const { key, value } of all) if (visit(key, value) === false) return;
+  }
+
+  keys(options: RangeOptions): Key[] {
+    return [...this.#tree.getKeys(rangeOf(options))];
+  }
+
+  count(options: RangeOptions): number {
+    if (options.limit === undefined) return this.#tree.getKeysCount(rangeOf(options));
+    let count = 0;
+    for (const _key of this.#tree.getKeys(rangeOf(options))) count += 1;
+    return count;
+  }
+}
+
+const rangeOf = (options: RangeOptions) => ({
+  start: lmdbKey(options.start),
+  end: lmdbKey(options.end),
+  ...(options.exclusiveStart === true && { exclusiveStart: true }),
+  ...(options.limit !== undefined && { limit: options.limit }),
+  ...(options.offset !== undefined && { offset: options.offset }),
+});

@@ -1,0 +1,80 @@
+/**
+ * Opens the store on disk: lock, format, environment, identity, in that order, and closes what was
+ * opened when a later step fails. A start costs the same whatever is stored: sizes and positions
+ * are kept by the commits, nothing is counted or scanned.
+ */
+import { statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Identity, identityAtStart, readIdentity, writeIdentity } from '../meta.ts';
+import { createStore } from '../store.ts';
+import type { Store, StoreOptions } from '../store-options.ts';
+import { openTrees, type Trees, treeCount } from '../tables.ts';
+import { LmdbEngine } from './engine.ts';
+import { checkFormat, type FolderLock, lockFolder, readBootId } from './folder.ts';
+
+export interface LmdbStoreOptions extends StoreOptions {
+  /** The data folder; made when it is missing. */
+  readonly path: string;
+  readonly mapBytes?: number | undefined;
+  /** How long to wait for another process to leave the folder. */
+  readonly lockWaitMs?: number | undefined;
+  /** The machine's boot, for tests; read from the system when absent. */
+  readonly bootId?: string | undefined;
+}
+
+/** A folder inside the data folder, which also holds the lock and the format mark. */
+const environmentPath = (path: string): string => join(path, 'store');
+
+/** Rejects with `DATA_FOLDER_LOCKED`, `DATA_FOLDER_TOO_NEW`, or what the file system says. */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
+  const { path, clock } = options;
+  const lock = await lockFolder(path, { clock, waitMs: options.lockWaitMs });
+  try {
+    await checkFormat(path);
+    return await openLocked(options, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(options: LmdbStoreOptions, lock: FolderLock): Promise<Store> {
+  const { path, definitions } = options;
+  const engine = new LmdbEngine({
+    path: environmentPath(path),
+    treesMax: treeCount(definitions),
+    mapBytes: options.mapBytes,
+  });
+  try {
+    const trees = openTrees(engine, definitions);
+    const identity = await begin(engine, trees, options.bootId ?? (await readBootId()));
+    const freeBytes = options.freeBytes ?? (() => freeBytesOf(path));
+    const store = createStore(engine, trees, identity, { ...options, freeBytes });
+    store.onClosed(() => lock.release());
+    return store;
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+/** Marks the folder as open, durably, before anything can be written under this identity. */
+async function begin(engine: LmdbEngine, trees: Trees, bootId: string): Promise<Identity> {
+  const identity = identityAtStart(readIdentity(trees.meta), bootId);
+  const { flushed } = await engine.transact(() => writeIdentity(trees.meta, identity));
+  await flushed;
+  return identity;
+}
+
+function freeBytesOf(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
+/** A worker's engine on the same environment; the data folder is locked by the store thread. */
+export const openSharedEngine = (
+  path: string,
+  definitions: LmdbStoreOptions['definitions'],
+  mapBytes?: number,
+): LmdbEngine =>
+  new LmdbEngine({ path: environmentPath(path), treesMax: treeCount(definitions), mapBytes });

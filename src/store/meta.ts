@@ -1,0 +1,118 @@
+/**
+ * What the store remembers of itself: the node's identity as an author, the epoch, whether it was
+ * closed cleanly, the newest sequence and clock reading, sizes of tables, indexes that are built.
+ *
+ * A start that cannot prove that no commit was lost begins a new epoch. Lost commits would be
+ * sequences that were already seen outside and are given out again; that needs a power loss, so
+ * the proof is a clean mark, or the same boot of the machine (a killed process loses nothing).
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  type Epoch,
+  epoch,
+  type NodeId,
+  nodeId,
+  type RecordVersion,
+  recordVersion,
+  type Sequence,
+  sequence,
+  type TableName,
+} from '../base/brands.ts';
+import type { Key, Tree } from './engine.ts';
+import { packPlain, unpackPlain } from './entry-format.ts';
+
+/** What every commit moves on. */
+export interface LogState {
+  sequence: Sequence;
+  first: Sequence;
+  version: RecordVersion;
+  logEntries: number;
+  logBytes: number;
+  bodies: number;
+}
+
+export interface Identity {
+  readonly author: NodeId;
+  readonly epoch: Epoch;
+  /** The boot of the machine in which the folder was last open; '' when that is not known. */
+  readonly bootId: string;
+  readonly isClean: boolean;
+}
+
+export interface TableSize {
+  entries: number;
+  bytes: number;
+}
+
+const read = (meta: Tree, key: Key): unknown => {
+  const bytes = meta.get(key);
+  return bytes === undefined ? undefined : unpackPlain(bytes);
+};
+
+export function readLogState(meta: Tree): LogState {
+  const [newest = 0, first = 1, version = 0, logEntries = 0, logBytes = 0, bodies = 0] = (read(
+    meta,
+    'state',
+  ) ?? []) as number[];
+  return {
+    sequence: sequence(newest),
+    first: sequence(first),
+    version: recordVersion(version),
+    logEntries,
+    logBytes,
+    bodies,
+  };
+}
+
+export function writeLogState(meta: Tree, state: LogState): void {
+  const { first, version, logEntries, logBytes, bodies } = state;
+  meta.put('state', packPlain([state.sequence, first, version, logEntries, logBytes, bodies]));
+}
+
+export const readTableSize = (meta: Tree, table: TableName): TableSize => {
+  const [entries = 0, bytes = 0] = (read(meta, ['size', table]) ?? []) as number[];
+  return { entries, bytes };
+};
+
+export function writeTableSize(meta: Tree, table: TableName, size: TableSize): void {
+  meta.put(['size', table], packPlain([size.entries, size.bytes]));
+}
+
+export const readIdentity = (meta: Tree): Identity | undefined =>
+  read(meta, 'identity') as Identity | undefined;
+
+export function writeIdentity(meta: Tree, identity: Identity): void {
+  meta.put('identity', packPlain(identity));
+}
+
+const randomAuthor = (): NodeId => nodeId(randomBytes(6).readUIntLE(0, 6) || 1);
+const randomEpoch = (): Epoch => epoch(randomBytes(6).toString('base64url').replaceAll('-', '0'));
+
+/** Who this start is, given what the last one left behind. */
+export function identityAtStart(last: Identity | undefined, bootId: string): Identity {
+  const lostNothing = last?.isClean === true || (bootId !== '' && last?.bootId === bootId);
+  return {
+    author: last?.author ?? randomAuthor(),
+    epoch: last !== undefined && lostNothing ? last.epoch : randomEpoch(),
+    bootId,
+    isClean: false,
+  };
+}
+
+const indexMark = (table: TableName, attribute: string): Key => ['index', table, attribute];
+
+export const isIndexBuilt = (meta: Tree, table: TableName, attribute: string): boolean =>
+  meta.get(indexMark(table, attribute)) !== undefined;
+
+export function markIndexBuilt(meta: Tree, table: TableName, attribute: string): void {
+  meta.put(indexMark(table, attribute), packPlain(true));
+}
+
+/** Marks of all built indexes, declared or not. */
+export function builtIndexes(meta: Tree): { readonly key: Key; readonly name: string }[] {
+  const keys = meta.keys({ start: ['index', ''], end: ['index', Uint8Array.of(0xff)] });
+  return keys.map((key) => {
+    const [, table, attribute] = key as readonly string[];
+    return { key, name: `index/${table}/${attribute}` };
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * What a store is made from and what it is to the node beyond reading and writing: limits, events,
+ * figures, sweeping, closing. The same for every engine.
+ */
+
+import type { RecordId, TableName } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import type { LIMITS } from '../config/limits.ts';
+import type { TableDefinition } from '../schema/definition.ts';
+import type { StoreReader, StoreWriter } from '../table/store-port.ts';
+import type { EvictionReason, RecordRules } from './commit/batch.ts';
+import type { SweepResult } from './expiry.ts';
+import type { SharedMemory } from './shared-state.ts';
+import type { QueueShed } from './write-queue.ts';
+
+/** The limits which the store obeys, by their names in `config/limits.ts`. */
+export type StoreLimits = {
+  readonly [Name in keyof Pick<
+    typeof LIMITS,
+    | 'changeRingBytes'
+    | 'logDaysMax'
+    | 'logBytesMax'
+    | 'logEntriesMax'
+    | 'scopesMax'
+    | 'writeQueueAgeMsMax'
+    | 'writeQueueBytesMax'
+    | 'commitOpsMax'
+    | 'inlineBodyBytesMax'
+    | 'diskSoftFreeBytes'
+    | 'diskHardFreeBytes'
+    | 'expiryBatchMax'
+    | 'expiryBudgetMs'
+  >]: number;
+};
+
+/** What the store tells the node; for metrics and the log. */
+export interface StoreEvents {
+  /** Bytes which are no entry; the read or write went on as if there were none. */
+  readonly undecodable?: ((table: TableName, id: RecordId) => void) | undefined;
+  readonly committed?: ((seconds: number, operations: number) => void) | undefined;
+  readonly evicted?:
+    | ((table: TableName, reason: EvictionReason, count: number) => void)
+    | undefined;
+  /** Building an index failed; the index stays incomplete until the next start. */
+  readonly indexBuildFailed?: ((error: unknown) => void) | undefined;
+}
+
+export interface StoreOptions extends RecordRules {
+  readonly definitions: readonly TableDefinition[];
+  readonly clock: Clock;
+  readonly events?: StoreEvents | undefined;
+  readonly limits?: Partial<StoreLimits> | undefined;
+  /** Free bytes of the disk; looked at now and then. */
+  readonly freeBytes?: (() => number) | undefined;
+  /** High-water mark of a table in bytes; only caches over an origin are evicted from. */
+  readonly tableBytesMax?: ((table: TableName) => number | undefined) | undefined;
+}
+
+export interface StoreStats {
+  readonly logEntries: number;
+  readonly logBytes: number;
+  readonly storeBytes: number;
+  readonly queueDepth: number;
+  readonly queueBytes: number;
+  readonly scopes: number;
+  /** Operations refused so far. */
+  readonly shed: Readonly<QueueShed>;
+  /** Entries removed other than by clients, by reason. */
+  readonly evictions: Readonly<Record<string, number>>;
+}
+
+export interface Store extends StoreReader, StoreWriter, AsyncDisposable {
+  /** For workers: see `connectStore`. */
+  readonly shared: SharedMemory;
+  /** Resolves when every declared index is complete; until then it holds a part of the rows. */
+  readonly indexesReady: Promise<void>;
+  /** Removes what is due and evicts for room, within the budget; call again soon on `more`. */
+  sweep(): Promise<SweepResult>;
+  stats(): StoreStats;
+  /** Finishes what was taken and marks the folder as cleanly closed. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,265 @@
+/**
+ * A store over an engine: puts the parts together that are the same for every engine. The thread
+ * that calls this owns every write of the node; other threads read with an `EngineReader` of their
+ * own over the same shared memory and send their writes here.
+ */
+
+import type { Epoch, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { createHybridClock } from '../base/hlc.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { Invalidations } from '../cache/ports.ts';
+import { LIMITS } from '../config/limits.ts';
+import type {
+  ChangeBatch,
+  Durability,
+  IndexRange,
+  ScanOptions,
+  ScanPage,
+  WriteOp,
+  WriteOutcome,
+} from '../table/store-port.ts';
+import { ChangeRing } from './change-ring.ts';
+import type { Batch } from './commit/batch.ts';
+import { Committer } from './committer.ts';
+import type { Engine } from './engine.ts';
+import { evictForRoom, type SweepLimits, type SweepResult, sweepExpired } from './expiry.ts';
+import { buildMissingIndexes } from './index-build.ts';
+import { trimLog } from './log-trim.ts';
+import { type Identity, readLogState, writeIdentity } from './meta.ts';
+import { EngineReader } from './reader.ts';
+import { ScopeRegistry } from './scopes.ts';
+import {
+  createSharedMemory,
+  publishCommit,
+  type SharedMemory,
+  type SharedState,
+  viewSharedMemory,
+} from './shared-state.ts';
+import { SpaceGuard } from './space-guard.ts';
+import type { Store, StoreEvents, StoreLimits, StoreOptions, StoreStats } from './store-options.ts';
+import type { Trees } from './tables.ts';
+import { WriteQueue } from './write-queue.ts';
+
+const RING_SLOTS = 131_072;
+
+export function createStore(
+  engine: Engine,
+  trees: Trees,
+  identity: Identity,
+  options: StoreOptions,
+): EngineStore {
+  const limits: StoreLimits = { ...LIMITS, ...options.limits };
+  const memory = createSharedMemory({
+    tables: options.definitions.length,
+    scopeSlots: 2 ** Math.ceil(Math.log2(limits.scopesMax * 2)),
+    ringBytes: limits.changeRingBytes,
+    ringSlots: RING_SLOTS,
+  });
+  return new EngineStore(engine, trees, identity, { ...options, limits }, viewSharedMemory(memory));
+}
+
+/** The store on the thread that owns it: an `EngineReader` and the `Committer`. */
+export class EngineStore implements Store {
+  readonly epoch: Epoch;
+  readonly author: NodeId;
+  readonly shared: SharedMemory;
+  readonly indexesReady: Promise<void>;
+  readonly #reader: EngineReader;
+  readonly #engine: Engine;
+  readonly #trees: Trees;
+  readonly #identity: Identity;
+  readonly #clock: Clock;
+  readonly #committer: Committer;
+  readonly #queue: WriteQueue;
+  readonly #guard: SpaceGuard;
+  readonly #scopes: ScopeRegistry;
+  readonly #sweepLimits: SweepLimits;
+  readonly #events: StoreEvents;
+  readonly #evictions: Record<string, number> = {};
+  readonly #onClosed: (() => Promise<void>)[] = [];
+  #announcing = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    engine: Engine,
+    trees: Trees,
+    identity: Identity,
+    options: StoreOptions & { readonly limits: StoreLimits },
+    shared: SharedState,
+  ) {
+    const { clock, limits, events = {} } = options;
+    const onUndecodable = (table: TableName, id: RecordId) => events.undecodable?.(table, id);
+    const { epoch, author } = identity;
+    this.epoch = epoch;
+    this.author = author;
+    this.#reader = new EngineReader({
+      ...{ engine, trees, shared, epoch, author, clock, onUndecodable },
+    });
+    const state = readLogState(trees.meta);
+    this.shared = { layout: shared.layout, buffer: shared.buffer };
+    this.#engine = engine;
+    this.#trees = trees;
+    this.#identity = identity;
+    this.#clock = clock;
+    this.#events = events;
+    this.#guard = new SpaceGuard(
+      clock,
+      options.freeBytes ?? (() => Number.POSITIVE_INFINITY),
+      limits.diskSoftFreeBytes,
+      limits.diskHardFreeBytes,
+    );
+    this.#queue = new WriteQueue(clock, this.#guard, {
+      bytesMax: limits.writeQueueBytesMax,
+      ageMsMax: limits.writeQueueAgeMsMax,
+      opsPerCommitMax: limits.commitOpsMax,
+    });
+    this.#scopes = new ScopeRegistry(shared, trees, limits.scopesMax);
+    this.#scopes.load();
+    this.#sweepLimits = {
+      batchMax: limits.expiryBatchMax,
+      budgetMs: limits.expiryBudgetMs,
+      tableBytesMax: (table) => options.tableBytesMax?.(table.name),
+    };
+    this.#committer = new Committer({
+      engine,
+      shared,
+      ring: new ChangeRing(shared),
+      queue: this.#queue,
+      clock,
+      state,
+      batch: {
+        trees,
+        scopes: this.#scopes,
+        rules: options,
+        author,
+        clock: createHybridClock(state.version),
+        inlineBodyBytesMax: limits.inlineBodyBytesMax,
+        onUndecodable,
+      },
+      invalidations: (table) => this.#reader.tableInvalidations(table),
+      trim: (batch) =>
+        trimLog(batch, {
+          daysMax: limits.logDaysMax,
+          bytesMax: limits.logBytesMax,
+          entriesMax: limits.logEntriesMax,
+        }),
+      onCommitted: (batch, seconds, operations) => this.#committed(batch, seconds, operations),
+    });
+    publishCommit(shared, state.sequence, state.first);
+    this.indexesReady = buildMissingIndexes(this.#committer, trees).catch((error: unknown) => {
+      events.indexBuildFailed?.(error);
+    });
+  }
+
+  lastSequence(): Sequence {
+    return this.#reader.lastSequence();
+  }
+  firstSequence(): Sequence {
+    return this.#reader.firstSequence();
+  }
+  withEntry<T>(
+    table: TableName,
+    id: RecordId,
+    variant: string,
+    fn: (entry: Entry | undefined) => T,
+  ): T {
+    return this.#reader.withEntry(table, id, variant, fn);
+  }
+  scan(
+    table: TableName,
+    options: ScanOptions,
+    visit: (entry: Entry) => boolean | undefined,
+  ): ScanPage {
+    return this.#reader.scan(table, options, visit);
+  }
+  idsByIndex(
+    table: TableName,
+    range: IndexRange,
+    page: { readonly limit: number; readonly offset: number },
+  ): readonly RecordId[] {
+    return this.#reader.idsByIndex(table, range, page);
+  }
+  countByIndex(table: TableName, range: IndexRange, max: number): number {
+    return this.#reader.countByIndex(table, range, max);
+  }
+  tableSize(table: TableName): { readonly entries: number; readonly bytes: number } {
+    return this.#reader.tableSize(table);
+  }
+  changesAfter(after: Sequence, max: number): ChangeBatch {
+    return this.#reader.changesAfter(after, max);
+  }
+  invalidations(table: TableName): Invalidations {
+    return this.#reader.invalidations(table);
+  }
+  onCommit(listener: () => void): () => void {
+    return this.#reader.onCommit(listener);
+  }
+
+  commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+    return this.#committer.commit(ops, durability);
+  }
+
+  async sweep(): Promise<SweepResult> {
+    const result: SweepResult = { removed: 0, more: false };
+    await this.#committer.chore((batch) => {
+      const due = sweepExpired(batch, this.#clock, this.#sweepLimits);
+      const isDiskShort = this.#guard.room() !== 'ample';
+      const room = evictForRoom(batch, this.#clock, this.#sweepLimits, isDiskShort);
+      result.removed = due.removed + room.removed;
+      result.more = due.more || room.more;
+    });
+    return result;
+  }
+
+  stats(): StoreStats {
+    const { logEntries, logBytes } = this.#committer.state;
+    return {
+      logEntries,
+      logBytes,
+      storeBytes: this.#engine.sizeBytes(),
+      queueDepth: this.#queue.depth,
+      queueBytes: this.#queue.bytes,
+      scopes: this.#scopes.count,
+      shed: { ...this.#queue.shed },
+      evictions: { ...this.#evictions },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#committer.close();
+    const mark = () => writeIdentity(this.#trees.meta, { ...this.#identity, isClean: true });
+    const { flushed } = await this.#engine.transact(mark);
+    await flushed;
+    await this.#engine.close();
+    for (const release of this.#onClosed) await release();
+  }
+
+  /** Runs `release` when the store has closed: for what was opened for it. */
+  onClosed(release: () => Promise<void>): void {
+    this.#onClosed.push(release);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #committed(batch: Batch, seconds: number, operations: number): void {
+    this.#events.committed?.(seconds, operations);
+    for (const { table, reason, count } of batch.evicted.values()) {
+      this.#evictions[reason] = (this.#evictions[reason] ?? 0) + count;
+      this.#events.evicted?.(table, reason, count);
+    }
+    if (this.#announcing) return;
+    this.#announcing = true;
+    setImmediate(() => {
+      this.#announcing = false;
+      this.#reader.announceCommit();
+    });
+  }
+}

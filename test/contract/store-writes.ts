@@ -1,0 +1,230 @@
+/** Writes: preconditions, merging, unchanged rewrites, fills that lose, deletes. */
+import { expect, it } from 'vitest';
+import { entityTag, epochMs, recordVersion, sequence } from '../../src/base/brands.ts';
+import type { WriteOutcome } from '../../src/table/store-port.ts';
+import type { Subject } from './store.ts';
+import { FLIGHT, FRESH, ITEM, invalidate, patch, put, remove, textOf } from './store-fixture.ts';
+
+const kindsOf = (outcomes: readonly WriteOutcome[]) => outcomes.map((outcome) => outcome.kind);
+
+export function writeContract(subject: Subject): void {
+  const tagOf = (id: string) =>
+    subject().store.withEntry(ITEM, id, '', (entry) => entry?.entityTag ?? entityTag(''));
+  const jsonOf = (id: string) => JSON.parse(textOf(subject().store, id) ?? 'null');
+
+  it('lets one of two writes win which expect the same tag [RFC9110 §13.1.1]', async () => {
+    const { store } = subject();
+    await store.commit([put('a', 'one')], 'process');
+    const condition = { ifMatch: [tagOf('a')] };
+    const outcomes = await Promise.all([
+      store.commit([put('a', 'two', { condition })], 'process'),
+      store.commit([put('a', 'three', { condition })], 'process'),
+    ]);
+    expect(kindsOf(outcomes.flat())).toEqual(['stored', 'preconditionFailed']);
+    expect(textOf(store, 'a')).toBe('two');
+  });
+
+  it('creates only what is not there for If-None-Match: * [RFC9110 §13.1.2]', async () => {
+    const { store } = subject();
+    const condition = { ifNoneMatch: '*' } as const;
+    const ops = [put('a', 'one', { condition }), put('a', 'two', { condition })];
+    const outcomes = await store.commit(ops, 'process');
+    expect(kindsOf(outcomes)).toEqual(['stored', 'preconditionFailed']);
+    expect(outcomes[1]).toMatchObject({ current: tagOf('a') });
+  });
+
+  it('counts a tombstone as no record in preconditions', async () => {
+    const { store } = subject();
+    await store.commit([put('a', 'one'), remove('a')], 'process');
+    const failed = await store.commit([put('a', 'x', { condition: { ifMatch: '*' } })], 'process');
+    const stored = await store.commit(
+      [put('a', 'two', { condition: { ifNoneMatch: '*' } })],
+      'process',
+    );
+    expect(kindsOf([...failed, ...stored])).toEqual(['preconditionFailed', 'stored']);
+  });
+
+  it('obeys If-Unmodified-Since by whole seconds [RFC9110 §13.1.4]', async () => {
+    const { store } = subject();
+    const meta = { lastModified: epochMs(10_400) };
+    await store.commit([put('a', 'one', { meta })], 'process');
+    const since = (at: number) => ({ condition: { ifUnmodifiedSince: epochMs(at) } });
+    const late = await store.commit([put('a', 'two', since(9_000))], 'process');
+    const ok = await store.commit([put('a', 'three', since(10_000))], 'process');
+    expect(kindsOf([...late, ...ok])).toEqual(['preconditionFailed', 'stored']);
+  });
+
+  it('never takes a weak tag for a match of If-Match [RFC9110 §8.8.3.2]', async () => {
+    const { store } = subject();
+    const weak = entityTag('W/"x"');
+    await store.commit([put('a', 'one', { entityTag: weak })], 'process');
+    const match = await store.commit(
+      [put('a', 'y', { condition: { ifMatch: [weak] } })],
+      'process',
+    );
+    const none = [entityTag('"x"')];
+    const other = await store.commit(
+      [put('a', 'y', { condition: { ifNoneMatch: none } })],
+      'process',
+    );
+    expect(kindsOf([...match, ...other])).toEqual(['preconditionFailed', 'preconditionFailed']);
+  });
+
+  it('merges a patch by top-level property and remembers what it touched', async () => {
+    const { store } = subject();
+    await store.commit([put('a', { id: 'a', name: 'x', price: 1 })], 'process');
+    const [outcome] = await store.commit([patch('a', { price: 2, extra: { deep: 1 } })], 'process');
+    const fields = store.withEntry(ITEM, 'a', '', (entry) => entry?.meta.fields);
+    expect(jsonOf('a')).toEqual({ id: 'a', name: 'x', price: 2, extra: { deep: 1 } });
+    expect(Object.keys(fields ?? {})).toEqual(['price', 'extra']);
+    expect(fields?.price).toBe(outcome?.kind === 'stored' ? outcome.version : undefined);
+  });
+
+  it('adds up increments that meet in one commit, by author', async () => {
+    const { store } = subject();
+    await store.commit([put('a', { id: 'a', price: 1 })], 'process');
+    const add = { price: { __op__: 'add', value: 5 } };
+    await Promise.all([1, 2, 3].map(() => store.commit([patch('a', add)], 'process')));
+    const counters = store.withEntry(ITEM, 'a', '', (entry) => entry?.meta.counters);
+    expect(jsonOf('a').price).toBe(16);
+    expect(counters).toEqual({ price: { [String(store.author)]: 15 } });
+  });
+
+  it('merges as RFC 7396 says [RFC7396 §2]', async () => {
+    const { store } = subject();
+    await store.commit([put('a', { id: 'a', gone: 1, deep: { keep: 1, drop: 2 } })], 'process');
+    const change = { gone: null, deep: { drop: null, add: [1] }, plain: 'x' };
+    await store.commit([patch('a', change, { format: 'merge-patch' })], 'process');
+    expect(jsonOf('a')).toEqual({ id: 'a', deep: { keep: 1, add: [1] }, plain: 'x' });
+  });
+
+  it('makes a record of a patch of nothing only when asked to', async () => {
+    const { store } = subject();
+    const outcomes = await store.commit(
+      [patch('a', { price: 1 }), patch('b', { price: 1 }, { create: true })],
+      'process',
+    );
+    expect(kindsOf(outcomes)).toEqual(['absent', 'stored']);
+    expect(jsonOf('b')).toEqual({ id: 'b', price: 1 });
+  });
+
+  it('refuses a patch whose result breaks the schema, or is none', async () => {
+    const { store } = subject();
+    await store.commit([put('a', { id: 'a', price: 1 }), put('page', '<p>')], 'process');
+    const outcomes = await store.commit(
+      [patch('a', { price: -1 }), patch('a', { id: 'b' }), patch('page', { x: 1 }), patch('a', [])],
+      'process',
+    );
+    expect(kindsOf(outcomes)).toEqual(['invalid', 'invalid', 'invalid', 'invalid']);
+    expect(jsonOf('a')).toEqual({ id: 'a', price: 1 });
+  });
+
+  it('resets what patches left behind with a full put', async () => {
+    const { store } = subject();
+    await store.commit([put('a', { id: 'a', price: 1 }), patch('a', { price: 2 })], 'process');
+    await store.commit([put('a', { id: 'a', price: 3 })], 'process');
+    const meta = store.withEntry(ITEM, 'a', '', (entry) => entry?.retain().meta);
+    expect([meta?.fields, meta?.counters]).toEqual([undefined, undefined]);
+  });
+
+  it('sets the time of creation once and the time of update always', async () => {
+    const { store, clock } = subject();
+    const stampAttributes = { created: 'created', updated: 'updated' };
+    const begun = clock.now();
+    await store.commit([put('a', { id: 'a', price: 1 }, { stampAttributes })], 'process');
+    clock.advance(10);
+    await store.commit([put('a', { id: 'a', price: 2 }, { stampAttributes })], 'process');
+    const second = jsonOf('a');
+    clock.advance(10);
+    await store.commit([patch('a', { price: 3 }, { stampAttributes })], 'process');
+    expect(second).toMatchObject({ created: begun, updated: begun + 10 });
+    expect(jsonOf('a')).toMatchObject({ price: 3, created: begun, updated: begun + 20 });
+  });
+
+  it('only freshens an entry whose bytes did not change', async () => {
+    const { store, clock } = subject();
+    const stampAttributes = { updated: 'updated' };
+    const [first] = await store.commit([put('a', { id: 'a' }, { stampAttributes })], 'process');
+    const last = store.lastSequence();
+    clock.advance(1_000);
+    const times = { ...FRESH, freshUntil: epochMs(77) };
+    const again = put('a', { id: 'a' }, { stampAttributes, times, storedAt: epochMs(5) });
+    const [second] = await store.commit([again], 'process');
+    const entry = store.withEntry(ITEM, 'a', '', (found) => found?.retain());
+    expect(second).toMatchObject({ kind: 'stored', unchanged: true, created: false });
+    expect(entry).toMatchObject({ freshUntil: 77, storedAt: 5 });
+    expect(store.lastSequence()).toBe(last);
+    expect(entry?.version).toBe(first?.kind === 'stored' ? first.version : undefined);
+  });
+
+  it('stores no fill over an invalidation that came after its fetch began', async () => {
+    const { store } = subject();
+    const fill = (stamp: number) =>
+      put('a', 'old', { reason: 'fill', stamp: sequence(stamp), replaces: recordVersion(0) });
+    const begun = store.lastSequence();
+    await store.commit([invalidate({ kind: 'key', id: 'a' })], 'process');
+    const late = await store.commit([fill(begun)], 'process');
+    const later = await store.commit([fill(store.lastSequence())], 'process');
+    expect(kindsOf([...late, ...later])).toEqual(['superseded', 'stored']);
+  });
+
+  it('lets a fill lose against an invalidation in the same commit', async () => {
+    const { store } = subject();
+    const fill = put('a', 'old', { reason: 'fill', stamp: store.lastSequence() });
+    const outcomes = await store.commit(
+      [invalidate({ kind: 'prefix', prefix: 'a' }), fill],
+      'process',
+    );
+    expect(kindsOf(outcomes)).toEqual(['invalidated', 'superseded']);
+  });
+
+  it('stores no fill over a row that was written since the fetch looked', async () => {
+    const { store } = subject();
+    const stamp = store.lastSequence();
+    await store.commit([put('a', 'client')], 'process');
+    const blind = put('a', 'origin', { reason: 'fill', stamp, replaces: recordVersion(0) });
+    const version = store.withEntry(ITEM, 'a', '', (entry) => entry?.version);
+    const seeing = { ...blind, replaces: version };
+    expect(kindsOf(await store.commit([blind], 'process'))).toEqual(['superseded']);
+    expect(textOf(store, 'a')).toBe('client');
+    expect(kindsOf(await store.commit([seeing], 'process'))).toEqual(['stored']);
+  });
+
+  it('stores a fill over a tombstone that stood there when the fetch began', async () => {
+    const { store } = subject();
+    await store.commit([put('a', 'x'), remove('a')], 'process');
+    const stamp = store.lastSequence();
+    const fill = put('a', 'again', { reason: 'fill', stamp, replaces: recordVersion(0) });
+    await store.commit([remove('a')], 'process');
+    expect(kindsOf(await store.commit([fill], 'process'))).toEqual(['stored']);
+  });
+
+  it('leaves a tombstone of a delete, and nothing of an eviction', async () => {
+    const { store } = subject();
+    await store.commit([put('a', 'x'), put('b', 'y')], 'process');
+    const outcomes = await store.commit(
+      [remove('a'), { kind: 'evict', table: ITEM, id: 'b', variant: '' }, remove('c')],
+      'process',
+    );
+    const kinds = ['a', 'b'].map((id) => store.withEntry(ITEM, id, '', (entry) => entry?.kind));
+    expect(kindsOf(outcomes)).toEqual(['deleted', 'evicted', 'absent']);
+    expect(kinds).toEqual(['tombstone', undefined]);
+  });
+
+  it('rejects a write to a table that was not declared, and nothing else', async () => {
+    const { store } = subject();
+    const wrong = store.commit([put('a', 'x', { table: 'Nope' as typeof ITEM })], 'process');
+    const right = store.commit([put('a', 'x', { table: FLIGHT })], 'flushed');
+    await expect(wrong).rejects.toMatchObject({ code: 'TABLE_UNKNOWN' });
+    expect(kindsOf(await right)).toEqual(['stored']);
+  });
+
+  it('gives versions that grow even when the clock goes back', async () => {
+    const { store, clock } = subject();
+    const [first] = await store.commit([put('a', 'x')], 'process');
+    clock.step(-5_000);
+    const [second] = await store.commit([put('a', 'y')], 'process');
+    const versions = [first, second].map((found) => (found?.kind === 'stored' ? found.version : 0));
+    expect(versions[1]).toBeGreaterThan(versions[0] ?? 0);
+  });
+}
