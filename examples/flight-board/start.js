@@ -57,7 +57,7 @@ function startOrigin(port) {
 function startNode(address) {
   const args = [command, 'dev', here, ...process.argv.slice(2)];
   node = spawn(process.execPath, args, {
-    env: { ...process.env, FLIGHT_ORIGIN: address },
+    env: { ...process.env, FLIGHT_ORIGIN: address, ...(colour && { FORCE_COLOR: '1' }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   eachLine(node.stdout, (line) => {
