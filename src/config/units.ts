@@ -53,10 +53,11 @@ export function parseSize(written: unknown): number | undefined {
 
 /** A share from 0 to 1: `10%` or `0.1`. */
 export function parseShare(written: unknown): number | undefined {
+  if (typeof written !== 'string' && typeof written !== 'number') return undefined;
   const match = typeof written === 'string' ? /^(\d+(?:\.\d+)?) ?%$/.exec(written.trim()) : null;
   const share =
     match === null ? Number(written === '' ? Number.NaN : written) : Number(match[1]) / 100;
-  return typeof written !== 'boolean' && share >= 0 && share <= 1 ? share : undefined;
+  return share >= 0 && share <= 1 ? share : undefined;
 }
 
 /** A whole number from 0, as a number or its digits. */
