@@ -15,7 +15,14 @@ import {
 import type { ResponseDirectives } from './directives.ts';
 import { NO_RESPONSE_DIRECTIVES } from './directives.ts';
 import { type Entry, type EntryMeta, NEVER } from './entry.ts';
-import { explicitLifetime, freshnessLifetime, initialAge, jitter, plus } from './freshness.ts';
+import {
+  explicitLifetime,
+  freshnessLifetime,
+  initialAge,
+  jitter,
+  plus,
+  WITHOUT_END,
+} from './freshness.ts';
 import type { CachePolicy } from './policy.ts';
 import type { FillDraft, OriginReply, ReplyFacts } from './ports.ts';
 import type { ReadRequest } from './read-request.ts';
@@ -141,7 +148,7 @@ function times(facts: ReplyFacts, lifetime: DurationMs, negative: boolean, polic
   const aged = initialAge(facts);
   const freshUntil = plus(facts.receivedAt, durationMs(lifetime - aged));
   const stale = negative ? NO_WINDOWS : staleWindows(facts, policy);
-  const keep = negative ? durationMs(0) : settings.retention.keepStale;
+  const keep = negative ? durationMs(0) : retention(settings.retention.keepStale, stale);
   const evictAt = plus(freshUntil, keep);
   return {
     storedAt: facts.receivedAt,
@@ -169,7 +176,12 @@ function staleWindows(facts: ReplyFacts, policy: CachePolicy) {
   };
 }
 
-/** An entry is kept at least as long as it may be served, so a window beyond retention is cut there. */
+/** An entry is kept for as long as it may be served; "until evicted" names no time of its own. */
+function retention(keepStale: DurationMs, stale: typeof NO_WINDOWS): DurationMs {
+  const windows = [stale.whileRevalidate, stale.ifError].filter((span) => span < WITHOUT_END);
+  return durationMs(Math.max(keepStale, ...windows));
+}
+
 function windowEnd(from: EpochMs, span: DurationMs, evictAt: EpochMs): EpochMs {
   return span <= 0 ? NEVER : (Math.min(plus(from, span), evictAt) as EpochMs);
 }
