@@ -73,9 +73,14 @@ export type SendResult = 'sent' | 'buffered' | 'dropped';
 export interface Socket<State> {
   readonly state: State;
   readonly remoteAddress: string;
-  /** Strings are sent as text, bytes as binary. A view is consumed before the call returns. */
-  send(message: string | Uint8Array): SendResult;
+  /**
+   * Strings are sent as text, bytes as binary unless `binary` says that they are UTF-8 text (a fan-out
+   * encodes once). A view is consumed before the call returns.
+   */
+  send(message: string | Uint8Array, binary?: boolean): SendResult;
   readonly bufferedBytes: number;
+  /** Sends what `fn` sends in as few system calls as the engine can; calls it at once. */
+  cork?(fn: () => void): void;
   /** Closing handshake with code and reason (at most 123 bytes). */
   close(code: number, reason: string): void;
   terminate(): void;
@@ -125,6 +130,10 @@ export interface ListenOptions {
   readonly allowedOrigins: readonly string[];
   /** Told of requests the engine refused before a handler saw them, for metrics. */
   readonly onRefused?: ((reason: string) => void) | undefined;
+  /** Told of handlers that threw (not of the client's mistakes), for the log. */
+  readonly onFault?:
+    | ((error: unknown, request: { readonly method: string; readonly path: string }) => void)
+    | undefined;
   readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 

@@ -1,0 +1,74 @@
+/**
+ * What an adapter does with a handler that fails: answer a problem document if nothing was sent yet,
+ * tell the listener's owner, never let the exception reach the engine (a uWS process would abort).
+ */
+import { asNodeError, NodeError } from '../../base/errors.ts';
+import type { Refusal } from './framing.ts';
+import type { Exchange, HttpHandler, ListenOptions } from './port.ts';
+import { problemDocument, problemStatus, replyProblem } from './problem.ts';
+
+/** Fields of every answer made by an adapter itself. */
+export const problemFields: readonly string[] = [
+  'content-type',
+  'application/problem+json',
+  'cache-control',
+  'no-store',
+];
+
+export type FaultListener = NonNullable<ListenOptions['onFault']>;
+
+/** Runs `handler`; its exception, rejection or silence becomes an answer. */
+export function runHandler(
+  exchange: Exchange,
+  handler: HttpHandler,
+  onFault: FaultListener | undefined,
+): void {
+  try {
+    const result = handler(exchange);
+    if (result === undefined) return;
+    result.then(
+      () => failSilence(exchange, onFault),
+      (error) => failExchange(exchange, error, onFault),
+    );
+  } catch (error) {
+    failExchange(exchange, error, onFault);
+  }
+}
+
+function failSilence(exchange: Exchange, onFault: FaultListener | undefined): void {
+  if (exchange.replied || exchange.aborted) return;
+  failExchange(exchange, new Error('the handler ended without a reply'), onFault);
+}
+
+function failExchange(
+  exchange: Exchange,
+  error: unknown,
+  onFault: FaultListener | undefined,
+): void {
+  const known = asNodeError(error);
+  // A client's mistake is an answer, not a fault of the node.
+  if (known.blame !== 'client') onFault?.(error, exchange.request);
+  if (exchange.aborted) return;
+  if (exchange.replied) return;
+  try {
+    replyProblem(exchange, known);
+  } catch (second) {
+    onFault?.(second, exchange.request);
+  }
+}
+
+/** The error of a refused request, for `replyProblem`. */
+export function refusalError(refusal: Refusal): NodeError {
+  return new NodeError(refusal.code, refusal.detail, { blame: 'client' });
+}
+
+/** Status of a refused request. */
+export function refusalStatus(refusal: Refusal): number {
+  return refusal.status ?? problemStatus(refusal.code);
+}
+
+/** The problem document of a refused request, as text. */
+export function refusalBody(refusal: Refusal): string {
+  const problem = problemDocument(refusalError(refusal), refusalStatus(refusal));
+  return `${JSON.stringify(problem)}\n`;
+}

@@ -1,0 +1,140 @@
+/**
+ * One request and its reply on node:http. Node keeps references to chunks that wait in its buffers, so
+ * every view is copied on its way out: what a caller hands over may be the store's own memory.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { assert } from '../../../base/assert.ts';
+import { CHUNKED } from '../framing.ts';
+import { checkHeaders } from '../header-safety.ts';
+import type { BodyWriter, Exchange, HeaderList } from '../port.ts';
+import { bodyTooLarge, RequestBody } from '../request-body.ts';
+import type { RequestCopy } from '../request-copy.ts';
+import { isBodiless } from '../status-text.ts';
+import { discardingWriter } from '../stream-writer.ts';
+import { NodeBodyWriter } from './body-writer.ts';
+
+const nothing = new Uint8Array(0);
+
+export class NodeExchange implements Exchange {
+  readonly request: RequestCopy;
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #stallMs: number;
+  #replied = false;
+  #gone = false;
+  #closes = false;
+  #body: RequestBody | undefined;
+  #onGone: (() => void)[] = [];
+  #abort: AbortController | undefined;
+
+  constructor(
+    message: IncomingMessage,
+    response: ServerResponse,
+    request: RequestCopy,
+    stallMs: number,
+  ) {
+    this.#message = message;
+    this.#response = response;
+    this.request = request;
+    this.#stallMs = stallMs;
+    response.once('close', () => this.#leave());
+    response.on('error', () => this.#leave());
+    message.on('error', () => this.#leave());
+  }
+
+  get aborted(): boolean {
+    return this.#gone;
+  }
+
+  get replied(): boolean {
+    return this.#replied;
+  }
+
+  onAborted(fn: () => void): void {
+    if (this.#gone) fn();
+    else this.#onGone.push(fn);
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#gone) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  body(maxBytes: number): Promise<Uint8Array> {
+    const declared = this.request.bodyFraming;
+    if (declared === 0) return Promise.resolve(nothing);
+    if (declared !== CHUNKED && declared > maxBytes) {
+      const refused = Promise.reject(bodyTooLarge(maxBytes));
+      refused.catch(() => undefined);
+      this.#closes = true;
+      return refused;
+    }
+    return this.#requestBody(maxBytes).whole(maxBytes);
+  }
+
+  reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
+    if (this.#gone) return;
+    assert(!this.#replied, 'an exchange is answered once');
+    checkHeaders(headers);
+    this.#replied = true;
+    const bytes = body === undefined ? nothing : Buffer.from(body);
+    this.#writeHead(status, headers, isBodiless(status) ? undefined : bytes.length);
+    const silent = this.request.method === 'HEAD' || isBodiless(status);
+    this.#response.end(silent ? undefined : bytes);
+  }
+
+  stream(status: number, headers: HeaderList, length?: number): BodyWriter {
+    if (this.#gone) return discardingWriter(true);
+    assert(!this.#replied, 'an exchange is answered once');
+    checkHeaders(headers);
+    this.#replied = true;
+    this.#writeHead(status, headers, isBodiless(status) ? undefined : length);
+    if (this.request.method === 'HEAD' || isBodiless(status) || length === 0) {
+      this.#response.end();
+      return discardingWriter(false);
+    }
+    this.#response.flushHeaders();
+    const writer = new NodeBodyWriter(this.#response, length, this.#stallMs);
+    this.onAborted(() => writer.abort());
+    return writer;
+  }
+
+  /** The reply ends the connection. */
+  closeAfterReply(): void {
+    this.#closes = true;
+  }
+
+  #writeHead(status: number, headers: HeaderList, length: number | undefined): void {
+    const fields: string[] = [...headers];
+    if (length !== undefined) fields.push('content-length', String(length));
+    if (this.#closes) fields.push('connection', 'close');
+    this.#response.writeHead(status, fields);
+  }
+
+  #requestBody(maxBytes: number): RequestBody {
+    if (this.#body !== undefined) return this.#body;
+    const message = this.#message;
+    const body = new RequestBody({
+      pause: () => void message.pause(),
+      resume: () => void message.resume(),
+    });
+    this.#body = body;
+    message.on('data', (chunk: Buffer) => {
+      body.push(chunk);
+      // Only the last chunk would tell the length: stop swallowing it.
+      if (body.receivedBytes > maxBytes) this.#closes = true;
+    });
+    message.on('end', () => body.end());
+    return body;
+  }
+
+  #leave(): void {
+    if (this.#gone || this.#response.writableFinished) return;
+    this.#gone = true;
+    this.#body?.abort();
+    this.#abort?.abort();
+    for (const fn of this.#onGone) fn();
+    this.#onGone = [];
+  }
+}

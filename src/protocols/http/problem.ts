@@ -1,0 +1,123 @@
+/**
+ * Errors as HTTP says them: the total table from error code to status, and problem documents
+ * (RFC 9457). The document carries `code`, stable for ever, and the message of an error whose text
+ * was written for clients; what went wrong inside the node stays in the log.
+ */
+import type { ErrorCode, NodeError } from '../../base/errors.ts';
+import type { Exchange, HeaderList } from './port.ts';
+
+interface Problem {
+  readonly status: number;
+  readonly title: string;
+}
+
+const problems: Record<ErrorCode, Problem> = {
+  ACCESS_DENIED: { status: 403, title: 'Access denied' },
+  ADDRESS_REFUSED: { status: 502, title: 'Origin address refused' },
+  APPLICATION_INVALID: { status: 500, title: 'Application invalid' },
+  AUTHENTICATION_REQUIRED: { status: 401, title: 'Authentication required' },
+  BODY_MALFORMED: { status: 400, title: 'Body malformed' },
+  BODY_TOO_LARGE: { status: 413, title: 'Body too large' },
+  BREAKER_OPEN: { status: 503, title: 'Origin suspended after failures' },
+  CONFIG_INVALID: { status: 500, title: 'Configuration invalid' },
+  CONTENT_TYPE_UNSUPPORTED: { status: 415, title: 'Content type unsupported' },
+  DATA_FOLDER_LOCKED: { status: 500, title: 'Data folder locked' },
+  DATA_FOLDER_TOO_NEW: { status: 500, title: 'Data folder of a newer format' },
+  DEADLINE_EXCEEDED: { status: 504, title: 'Deadline exceeded' },
+  ENTRY_UNDECODABLE: { status: 500, title: 'Stored entry undecodable' },
+  HEADERS_TOO_LARGE: { status: 431, title: 'Request headers too large' },
+  INTERNAL: { status: 500, title: 'Internal error' },
+  KEY_INVALID: { status: 400, title: 'Key invalid' },
+  KEY_TOO_LONG: { status: 414, title: 'Key too long' },
+  LENGTH_REQUIRED: { status: 411, title: 'Length required' },
+  METHOD_NOT_ALLOWED: { status: 405, title: 'Method not allowed' },
+  NOT_ACCEPTABLE: { status: 406, title: 'Not acceptable' },
+  NOT_CACHED: { status: 504, title: 'Not in the cache' }, // [RFC9111 §5.2.1.7]
+  NOT_FOUND: { status: 404, title: 'Not found' },
+  OPERATION_UNKNOWN: { status: 400, title: 'Operation unknown' },
+  ORIGIN_BODY_INVALID: { status: 502, title: 'Origin answered no valid body' },
+  ORIGIN_BODY_TOO_LARGE: { status: 502, title: 'Origin answered too large a body' },
+  ORIGIN_BUSY: { status: 503, title: 'Origin busy' },
+  ORIGIN_FAILED: { status: 502, title: 'Origin failed' },
+  ORIGIN_STATUS: { status: 502, title: 'Origin answered an error' },
+  ORIGIN_TIMED_OUT: { status: 504, title: 'Origin timed out' },
+  ORIGIN_UNREACHABLE: { status: 502, title: 'Origin unreachable' },
+  PORT_IN_USE: { status: 500, title: 'Port in use' },
+  POSITION_UNKNOWN: { status: 410, title: 'Position unknown' },
+  PRECONDITION_FAILED: { status: 412, title: 'Precondition failed' },
+  QUERY_INVALID: { status: 400, title: 'Query invalid' },
+  RECORD_EXISTS: { status: 409, title: 'Record exists' },
+  RECORD_INVALID: { status: 422, title: 'Record invalid' },
+  REQUEST_MALFORMED: { status: 400, title: 'Request malformed' },
+  SCHEMA_INVALID: { status: 500, title: 'Schema invalid' },
+  SHUTTING_DOWN: { status: 503, title: 'Shutting down' },
+  STORE_FAILED: { status: 500, title: 'Store failed' },
+  STORE_FULL: { status: 507, title: 'Store full' },
+  SUBSCRIPTION_LIMIT: { status: 429, title: 'Too many subscriptions' },
+  TABLE_UNKNOWN: { status: 404, title: 'Table unknown' },
+  TOO_MANY_WAITERS: { status: 503, title: 'Too many waiters' },
+  URL_TOO_LONG: { status: 414, title: 'URL too long' },
+  USAGE: { status: 400, title: 'Wrong usage' },
+  WRITE_QUEUE_FULL: { status: 503, title: 'Write queue full' },
+};
+
+/** Codes whose message may name files, addresses or code of the node; its title is enough outside. */
+const unspoken: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'APPLICATION_INVALID',
+  'CONFIG_INVALID',
+  'DATA_FOLDER_LOCKED',
+  'DATA_FOLDER_TOO_NEW',
+  'INTERNAL',
+  'PORT_IN_USE',
+  'SCHEMA_INVALID',
+  'STORE_FAILED',
+]);
+
+const RETRY_AFTER_SECONDS_DEFAULT = '1';
+
+/** The status which `code` has in HTTP. */
+export function problemStatus(code: ErrorCode): number {
+  return problems[code].status;
+}
+
+export interface ProblemDocument {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly detail?: string | undefined;
+}
+
+/** The document for `error`; `status` replaces the table's. */
+export function problemDocument(error: NodeError, status?: number): ProblemDocument {
+  const problem = problems[error.code];
+  return {
+    type: `urn:millrace:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
+    title: problem.title,
+    status: status ?? problem.status,
+    code: error.code,
+    ...(unspoken.has(error.code) ? {} : { detail: error.message }),
+  };
+}
+
+/** Answers with the problem document of `error`, and `Retry-After` when waiting may help. */
+export function replyProblem(
+  exchange: Exchange,
+  error: NodeError,
+  headers: HeaderList = [],
+  status?: number,
+): void {
+  const problem = problemDocument(error, status);
+  const own = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
+  if (error.retry !== 'never') own.push('retry-after', retryAfter(error));
+  // A caller's own field of the same name wins: two Cache-Control lines would contradict.
+  const kept = own.filter((_, i) => !headers.includes(own[i - (i % 2)] as string));
+  exchange.reply(problem.status, [...kept, ...headers], `${JSON.stringify(problem)}\n`);
+}
+
+/** `details.retryAfterSeconds` when the thrower knows better than a second. */
+function retryAfter(error: NodeError): string {
+  const seconds = error.details.retryAfterSeconds;
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds)) return RETRY_AFTER_SECONDS_DEFAULT;
+  return String(Math.max(0, Math.ceil(seconds)));
+}

@@ -1,0 +1,149 @@
+/**
+ * Back-pressure for streamed answers over an engine that says only "room" or "no room". Chunks that
+ * must wait are copied into a queue of our own and fed piece by piece as the kernel takes them, so
+ * that `bufferedBytes` is known and a view of the store never outlives its call.
+ *
+ * Invariant: while the queue is not empty the engine is not offered anything but its head.
+ */
+import { AssertionFailure } from '../../base/assert.ts';
+import type { BodyWriter } from './port.ts';
+
+/** Largest piece offered to the engine at once. */
+const PIECE_BYTES = 64 * 1024;
+
+export interface StreamOutlet {
+  /** Declared length of the body, when it was declared. */
+  readonly length: number | undefined;
+  /** Offers a piece; `accepted` bytes are the engine's now; no `room` asks to wait for `writable`. */
+  push(piece: Uint8Array): { readonly accepted: number; readonly room: boolean };
+  /** Makes the engine send on what it buffered itself. */
+  flush(): void;
+  end(): void;
+  destroy(): void;
+}
+
+export class StreamWriter implements BodyWriter {
+  readonly #outlet: StreamOutlet;
+  readonly #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  /** Bytes of the piece which the engine had to buffer. */
+  #heldBytes = 0;
+  #room = true;
+  #writtenBytes = 0;
+  #ended = false;
+  #aborted = false;
+  #waiters: (() => void)[] = [];
+
+  constructor(outlet: StreamOutlet) {
+    this.#outlet = outlet;
+  }
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  get bufferedBytes(): number {
+    return this.#queuedBytes + this.#heldBytes;
+  }
+
+  write(chunk: Uint8Array | string): boolean {
+    if (this.#aborted || this.#ended) return false;
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    this.#writtenBytes += bytes.length;
+    const { length } = this.#outlet;
+    if (length !== undefined && this.#writtenBytes > length) {
+      throw new AssertionFailure(`a body of ${length} bytes must not exceed its length`);
+    }
+    if (!this.#room) this.#enqueue(bytes);
+    else this.#enqueue(bytes.subarray(this.#feed(bytes)));
+    return this.#room;
+  }
+
+  drained(): Promise<void> {
+    if (this.#room || this.#aborted) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  end(chunk?: Uint8Array | string): void {
+    if (this.#aborted || this.#ended) return;
+    if (chunk !== undefined) this.write(chunk);
+    this.#ended = true;
+    const { length } = this.#outlet;
+    // Too short a body cannot be ended well: the client must see that it is incomplete.
+    if (length !== undefined && this.#writtenBytes < length) this.#outlet.destroy();
+    else if (this.#queue.length === 0) this.#outlet.end();
+  }
+
+  destroy(): void {
+    if (this.#aborted) return;
+    this.#outlet.destroy();
+    this.abort();
+  }
+
+  /** The client has gone. */
+  abort(): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
+    this.#heldBytes = 0;
+    this.#wake();
+  }
+
+  /** The engine has room again. Returns whether it still has. */
+  writable(): boolean {
+    if (this.#aborted) return true;
+    this.#room = true;
+    this.#heldBytes = 0;
+    if (this.#queue.length === 0) this.#outlet.flush();
+    while (this.#room && this.#queue.length > 0) this.#feedHead();
+    if (this.#queue.length === 0 && this.#ended) this.#outlet.end();
+    if (this.#room) this.#wake();
+    return this.#room;
+  }
+
+  #feedHead(): void {
+    const head = this.#queue[0] as Uint8Array;
+    const accepted = this.#feed(head);
+    this.#queuedBytes -= accepted;
+    if (accepted === head.length) this.#queue.shift();
+    else this.#queue[0] = head.subarray(accepted);
+  }
+
+  /** Returns how many bytes the engine took. */
+  #feed(bytes: Uint8Array): number {
+    let offset = 0;
+    while (offset < bytes.length && this.#room) {
+      const piece = bytes.subarray(offset, offset + PIECE_BYTES);
+      const { accepted, room } = this.#outlet.push(piece);
+      offset += accepted;
+      this.#room = room;
+      if (!room) this.#heldBytes = accepted;
+    }
+    return offset;
+  }
+
+  #enqueue(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#queue.push(Buffer.from(bytes));
+    this.#queuedBytes += bytes.length;
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+}
+
+/** Where the body of an answer goes that has none (HEAD, 304), or whose client has gone. */
+export function discardingWriter(aborted: boolean): BodyWriter {
+  return {
+    write: () => !aborted,
+    drained: () => Promise.resolve(),
+    end: () => undefined,
+    destroy: () => undefined,
+    bufferedBytes: 0,
+    aborted,
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * The HTTP port on uWebSockets.js. Routes everything through the framing guard into the handler;
+ * replies are the business of `exchange.ts`, sockets that of `sockets.ts`.
+ *
+ * Engine limits that callers should know: no chunked uploads; a request pipelined behind one that is
+ * answered later closes the connection; request heads beyond what the build takes are cut off by it.
+ */
+import { problemFields, refusalBody, refusalStatus, runHandler } from '../faults.ts';
+import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
+import type { Listen, Listener, ListenOptions } from '../port.ts';
+import { listenError, portInUse, probePort } from '../port-probe.ts';
+import { wantsWebSocket } from '../upgrade-checks.ts';
+import { type ExchangeHost, UwsExchange } from './exchange.ts';
+import { copyRequest } from './request.ts';
+import { SocketSide } from './sockets.ts';
+import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './types.ts';
+
+const EXCLUSIVE = 1;
+const overloaded: Refusal = {
+  code: 'SHUTTING_DOWN',
+  status: 503,
+  detail: 'too many connections; try again later',
+  headers: ['retry-after', '1'],
+};
+const noHandshake: Refusal = {
+  code: 'REQUEST_MALFORMED',
+  detail: 'the Sec-WebSocket-Key field is not a key',
+};
+
+/** The `listen` of this engine. */
+export function uwsListen(uws: UwsModule): Listen {
+  return async (options) => {
+    const listener = new UwsListener(uws, options);
+    await listener.start();
+    return listener;
+  };
+}
+
+class UwsListener implements Listener, ExchangeHost {
+  readonly engine = 'uws';
+  draining = false;
+  waiting = 0;
+  port = 0;
+  readonly #uws: UwsModule;
+  readonly #options: ListenOptions;
+  readonly #rules: FramingRules;
+  readonly #app: UwsApp;
+  readonly #sockets: SocketSide | undefined;
+  #counted = 0;
+  #counts = false;
+  #token: UwsListenSocket | undefined;
+  #closed = false;
+
+  constructor(uws: UwsModule, options: ListenOptions) {
+    this.#uws = uws;
+    this.#options = options;
+    this.#rules = { ...options.limits, chunkedUploads: false, expectations: false };
+    const { tls } = options;
+    this.#app =
+      tls === undefined
+        ? uws.App()
+        : uws.SSLApp({ key_file_name: tls.keyFile, cert_file_name: tls.certFile });
+    this.#countConnections();
+    if (options.webSocket !== undefined) {
+      this.#sockets = new SocketSide(options, options.webSocket);
+      this.#app.ws('/*', this.#sockets.behavior(this));
+    }
+    // Its own routes: the method is then known without asking the engine for it.
+    this.#app.get('/*', (res, req) => this.#serve(res, req, 'GET'));
+    this.#app.head('/*', (res, req) => this.#serve(res, req, 'HEAD'));
+    this.#app.any('/*', (res, req) => this.#serve(res, req, req.getCaseSensitiveMethod()));
+  }
+
+  /** Open connections; with 20.30, which cannot count them, only those waiting or upgraded. */
+  get connections(): number {
+    return this.#counts ? this.#counted : this.waiting + (this.#sockets?.open ?? 0);
+  }
+
+  async start(): Promise<void> {
+    const { host, port, shared } = this.#options;
+    const token = await new Promise<UwsListenSocket | false>((resolve) => {
+      this.#app.listen(host, port, shared ? 0 : EXCLUSIVE, resolve);
+    });
+    if (token === false) {
+      this.#closed = true;
+      // The engine keeps the reason to itself.
+      await probePort(host, port);
+      throw portInUse(host, port);
+    }
+    this.#token = token;
+    this.port = this.#uws.us_socket_local_port(token);
+    if (this.port <= 0) {
+      await this.close();
+      throw listenError(new Error('no port was bound'), host, port);
+    }
+  }
+
+  stopAccepting(): void {
+    this.draining = true;
+    if (this.#token === undefined) return;
+    this.#uws.us_listen_socket_close(this.#token);
+    this.#token = undefined;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.draining = true;
+    this.#token = undefined;
+    this.#app.close();
+  }
+
+  /** Copies, guards and returns the exchange; `undefined` when it was refused. */
+  receive(res: UwsResponse, req: UwsRequest, method: string): UwsExchange | undefined {
+    const request = copyRequest(req, method);
+    const framing = inspectHead(
+      {
+        method,
+        urlBytes: request.path.length + request.query.length,
+        fields: request.fields,
+        hostOptional: false,
+      },
+      this.#rules,
+    );
+    const exchange = new UwsExchange(res, request, this);
+    if (typeof framing !== 'number') {
+      this.refuse(exchange, framing);
+      return undefined;
+    }
+    request.bodyFraming = framing;
+    if (this.connections < this.#options.limits.connectionsMax) return exchange;
+    this.refuse(exchange, overloaded);
+    return undefined;
+  }
+
+  refuse(exchange: UwsExchange, refusal: Refusal): void {
+    this.#options.onRefused?.(refusal.detail);
+    const headers = [...problemFields, ...(refusal.headers ?? [])];
+    exchange.refuse(refusalStatus(refusal), headers, refusalBody(refusal));
+  }
+
+  #serve(res: UwsResponse, req: UwsRequest, method: string): void {
+    const exchange = this.receive(res, req, method);
+    if (exchange === undefined) return;
+    // Real handshakes were routed to the WebSocket side; what is left has no key.
+    if (this.#sockets !== undefined && wantsWebSocket(exchange.request.header('upgrade'))) {
+      this.refuse(exchange, noHandshake);
+      return;
+    }
+    runHandler(exchange, this.#options.handler, this.#options.onFault);
+    exchange.leaveTurn();
+  }
+
+  #countConnections(): void {
+    if (this.#app.filter === undefined) return;
+    this.#counts = true;
+    const count = (_: UwsResponse, change: number): void => {
+      this.#counted += change;
+    };
+    this.#app.filter(count);
+  }
+}

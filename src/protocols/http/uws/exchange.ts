@@ -1,0 +1,315 @@
+/**
+ * One request and its reply on uWS. The only file which touches `res`: a call on a response that is
+ * complete or whose client has gone throws, and a throw inside an engine callback aborts the process.
+ *
+ * Rules kept here: everything of `req` is copied before the handler runs; `onAborted` is attached
+ * before the engine's callback ends unless the reply is complete, and before any bodiless end;
+ * writes after the callback are corked; large bodies go through `tryEnd`, which takes only what the
+ * kernel takes, so that pipelined requests cannot pile answers up in memory.
+ *
+ *   in turn ──reply──► complete            in turn ──return──► waiting ──reply──► complete
+ *                                                              waiting ──abort──► gone
+ */
+import { assert } from '../../../base/assert.ts';
+import { CHUNKED } from '../framing.ts';
+import { checkHeaders } from '../header-safety.ts';
+import type { BodyWriter, Exchange, HeaderList } from '../port.ts';
+import { addressText } from '../remote-address.ts';
+import { bodyTooLarge, RequestBody } from '../request-body.ts';
+import type { RequestCopy } from '../request-copy.ts';
+import { isBodiless, statusLine } from '../status-text.ts';
+import { discardingWriter, StreamWriter } from '../stream-writer.ts';
+import type { UwsContext, UwsResponse } from './types.ts';
+
+/** Bodies above this are sent by `tryEnd`. */
+const WHOLE_BODY_BYTES_MAX = 8 * 1024;
+/** An unread request body above this is not worth swallowing: the connection is closed instead. */
+const SWALLOWED_BYTES_MAX = 1024 * 1024;
+
+const nothing = new Uint8Array(0);
+const ignore = () => undefined;
+const obsText = /[^\0-\x7f]/;
+
+/** What exchanges share with their listener. */
+export interface ExchangeHost {
+  /** Replies carry `Connection: close`. */
+  draining: boolean;
+  /** Exchanges which outlived their callback. */
+  waiting: number;
+}
+
+export class UwsExchange implements Exchange {
+  readonly request: RequestCopy;
+  readonly #res: UwsResponse;
+  readonly #host: ExchangeHost;
+  #inTurn = true;
+  #replied = false;
+  #complete = false;
+  #gone = false;
+  #attached = false;
+  #body: RequestBody | undefined;
+  #onGone: (() => void)[] | undefined;
+  #abort: AbortController | undefined;
+
+  constructor(res: UwsResponse, request: RequestCopy, host: ExchangeHost) {
+    this.#res = res;
+    this.request = request;
+    this.#host = host;
+    request.peer = this;
+  }
+
+  get aborted(): boolean {
+    return this.#gone;
+  }
+
+  get replied(): boolean {
+    return this.#replied;
+  }
+
+  /** Only while the response lives; the request keeps it for later. */
+  get peerAddress(): string {
+    if (this.#complete || this.#gone) return '';
+    return addressText(new Uint8Array(this.#res.getRemoteAddress()));
+  }
+
+  onAborted(fn: () => void): void {
+    if (this.#gone) {
+      fn();
+      return;
+    }
+    this.#onGone ??= [];
+    this.#onGone.push(fn);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#gone) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  body(maxBytes: number): Promise<Uint8Array> {
+    const declared = this.request.bodyFraming;
+    if (declared === 0) return Promise.resolve(nothing);
+    if (declared !== CHUNKED && declared > maxBytes) {
+      const refused = Promise.reject(bodyTooLarge(maxBytes));
+      refused.catch(ignore);
+      return refused;
+    }
+    return this.#requestBody().whole(maxBytes);
+  }
+
+  reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
+    if (this.#gone) return;
+    assert(!this.#replied, 'an exchange is answered once');
+    // Before anything is written: a refused value leaves room for a 500.
+    checkHeaders(headers);
+    this.#replied = true;
+    if (this.#inTurn) this.#writeWhole(status, headers, body);
+    else this.#res.cork(() => this.#writeWhole(status, headers, body));
+  }
+
+  stream(status: number, headers: HeaderList, length?: number): BodyWriter {
+    if (this.#gone) return discardingWriter(true);
+    assert(!this.#replied, 'an exchange is answered once');
+    checkHeaders(headers);
+    if (this.request.method === 'HEAD' || isBodiless(status) || length === 0) {
+      this.#replied = true;
+      this.#corked(() => this.#writeWithoutBody(status, headers, length));
+      return discardingWriter(false);
+    }
+    this.#corked(() => this.#writeHead(status, headers));
+    this.#replied = true;
+    this.#attach();
+    return this.#openStream(length);
+  }
+
+  /** The engine's callback ends: from here on the response must know of an abort. */
+  leaveTurn(): void {
+    this.#inTurn = false;
+    if (this.#complete || this.#gone) return;
+    this.request.keepAddress();
+    this.#attach();
+    this.#host.waiting += 1;
+    if (!this.#replied && this.request.bodyFraming !== 0) this.#requestBody();
+  }
+
+  /**
+   * Answers and closes. Not in this turn: the engine would go on with the bytes behind the refused
+   * head. While a response is pending it closes the connection instead of executing them.
+   */
+  refuse(status: number, headers: HeaderList, body: string): void {
+    this.leaveTurn();
+    setImmediate(() => {
+      if (this.#gone) return;
+      this.#replied = true;
+      this.#res.cork(() => {
+        this.#writeHead(status, headers);
+        this.#finish();
+        this.#res.end(body, true);
+      });
+    });
+  }
+
+  /** Hands the connection over to the WebSocket side. */
+  upgrade(state: object, key: string, protocol: string, context: UwsContext): void {
+    if (this.#gone) return;
+    this.#corked(() => {
+      this.#replied = true;
+      this.#finish();
+      this.#res.upgrade(state, key, protocol, '', context);
+    });
+  }
+
+  #corked(write: () => void): void {
+    if (this.#inTurn) write();
+    else this.#res.cork(write);
+  }
+
+  #writeWhole(status: number, headers: HeaderList, body: Uint8Array | string | undefined): void {
+    if (this.request.method === 'HEAD' || isBodiless(status)) {
+      const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0);
+      this.#writeWithoutBody(status, headers, length);
+      return;
+    }
+    this.#writeHead(status, headers);
+    if (body !== undefined && body.length > WHOLE_BODY_BYTES_MAX) {
+      this.#writeLarge(typeof body === 'string' ? Buffer.from(body) : body);
+      return;
+    }
+    const closes = this.#closes();
+    this.#finish();
+    if (closes) this.#res.end(body ?? nothing, true);
+    else this.#res.end(body ?? nothing);
+  }
+
+  #writeHead(status: number, headers: HeaderList): void {
+    const res = this.#res;
+    if (status !== 200) res.writeStatus(statusLine(status));
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      const name = headers[i] as string;
+      const value = headers[i + 1] as string;
+      // The engine writes its own, always: a second Date line would contradict it.
+      if (name === 'date') continue;
+      // The engine writes UTF-8; HTTP field values are single bytes.
+      res.writeHeader(name, obsText.test(value) ? Buffer.from(value, 'latin1') : value);
+    }
+  }
+
+  #writeWithoutBody(status: number, headers: HeaderList, length: number | undefined): void {
+    this.#writeHead(status, headers);
+    if (!isBodiless(status) && length !== undefined) {
+      this.#res.writeHeader('content-length', String(length));
+    }
+    // 20.30 aborts the process when a bodiless end meets a response without onAborted.
+    if (!this.#attached) this.#res.onAborted(ignore);
+    this.#finish();
+    this.#res.endWithoutBody();
+  }
+
+  #writeLarge(body: Uint8Array): void {
+    const total = body.length;
+    const [, done] = this.#res.tryEnd(body, total);
+    if (done) {
+      this.#finish();
+      return;
+    }
+    const sent = this.#res.getWriteOffset();
+    // The caller's view dies with this call.
+    const rest = Buffer.from(body.subarray(sent));
+    this.#attach();
+    this.#res.onWritable((offset) => {
+      if (this.#complete || this.#gone) return true;
+      const [ok, ended] = this.#res.tryEnd(rest.subarray(offset - sent), total);
+      if (ended) this.#finish();
+      return ok;
+    });
+  }
+
+  #openStream(length: number | undefined): StreamWriter {
+    const res = this.#res;
+    const writer = new StreamWriter({
+      length,
+      push: (piece) => {
+        let accepted = piece.length;
+        let room = true;
+        this.#corked(() => {
+          if (length === undefined) {
+            room = res.write(piece);
+            return;
+          }
+          const before = res.getWriteOffset();
+          const [ok, done] = res.tryEnd(piece, length);
+          room = ok;
+          if (done) this.#finish();
+          else accepted = res.getWriteOffset() - before;
+        });
+        return { accepted, room };
+      },
+      // An empty cork makes the engine flush what it holds; without it, nobody would.
+      flush: () => void res.cork(ignore),
+      end: () => {
+        if (this.#complete) return;
+        this.#corked(() => {
+          this.#finish();
+          res.end();
+        });
+      },
+      destroy: () => {
+        if (!this.#complete && !this.#gone) res.close();
+      },
+    });
+    this.onAborted(() => writer.abort());
+    res.onWritable(() => (this.#complete || this.#gone ? true : writer.writable()));
+    return writer;
+  }
+
+  #requestBody(): RequestBody {
+    if (this.#body !== undefined) return this.#body;
+    const body = new RequestBody({
+      pause: () => void (this.#live() && this.#res.pause()),
+      resume: () => void (this.#live() && this.#res.resume()),
+    });
+    this.#body = body;
+    // The engine reuses the memory of a chunk after the call.
+    this.#res.onData((chunk, isLast) => {
+      body.push(new Uint8Array(chunk.slice(0)));
+      if (isLast) body.end();
+    });
+    this.#attach();
+    return body;
+  }
+
+  #live(): boolean {
+    return !this.#complete && !this.#gone;
+  }
+
+  #closes(): boolean {
+    if (this.#host.draining) return true;
+    const declared = this.request.bodyFraming;
+    return declared - (this.#body?.receivedBytes ?? 0) > SWALLOWED_BYTES_MAX;
+  }
+
+  /** Before the engine's last call, after which the response is not to be touched. */
+  #finish(): void {
+    this.#body?.release();
+    this.#complete = true;
+    if (!this.#inTurn) this.#host.waiting -= 1;
+  }
+
+  #attach(): void {
+    if (this.#attached) return;
+    this.#attached = true;
+    this.#res.onAborted(() => this.#leave());
+  }
+
+  #leave(): void {
+    if (this.#gone || this.#complete) return;
+    this.#gone = true;
+    if (!this.#inTurn) this.#host.waiting -= 1;
+    this.#body?.abort();
+    this.#abort?.abort();
+    for (const fn of this.#onGone ?? []) fn();
+  }
+}

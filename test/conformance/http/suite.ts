@@ -1,0 +1,35 @@
+/**
+ * The conformance suite of the HTTP port: each engine must pass all of it. Where engines may differ,
+ * the difference is a field of `Abilities`, so that it is written down and checked too.
+ */
+import { describe } from 'vitest';
+import type { HttpEngine } from '../../../src/protocols/http/port.ts';
+import { describeBodies } from './bodies.ts';
+import { describeFraming } from './framing.ts';
+import { describeLifecycle } from './lifecycle.ts';
+import { describeMessages } from './messages.ts';
+import { describeSockets } from './sockets.ts';
+import { describeStreams } from './streams.ts';
+
+export interface Abilities {
+  readonly chunkedUploads: boolean;
+  /** Pipelined behind a pending reply: answered in order, or the connection is closed. */
+  readonly pipelinesBehindPending: boolean;
+  readonly continues: boolean;
+}
+
+const abilities: Record<HttpEngine, Abilities> = {
+  uws: { chunkedUploads: false, pipelinesBehindPending: false, continues: false },
+  node: { chunkedUploads: true, pipelinesBehindPending: true, continues: true },
+};
+
+export function describeHttpPort(engine: HttpEngine): void {
+  describe(`the HTTP port on ${engine}`, () => {
+    describeMessages(engine, abilities[engine]);
+    describeBodies(engine, abilities[engine]);
+    describeStreams(engine);
+    describeFraming(engine, abilities[engine]);
+    describeSockets(engine);
+    describeLifecycle(engine);
+  });
+}

@@ -1,0 +1,3 @@
+import { describeHttpPort } from './suite.ts';
+
+describeHttpPort('uws');
