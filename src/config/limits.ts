@@ -1,6 +1,6 @@
 /**
  * Every limit of the node: name, unit, default. A limit that is configurable appears in
- * `millrace.yaml` under `limits` by this name; the counters in `millrace_limits_hit_total` use it too.
+ * `millrace.yaml` under `limits` by this name, which the label of `millrace_limits_hit_total` has too.
  */
 export const LIMITS = {
   /** Request body of a record write, bytes. */
@@ -30,11 +30,11 @@ export const LIMITS = {
   replayEntriesMax: 100_000,
   /** Changes read from the log at a time. */
   changeBatchMax: 256,
-  /** Changed records which a subscriber without room is owed at most; more are read when it drains. */
+  /** Changed records that a subscriber without room is owed; more are read when it drains. */
   conflatedRecordsMax: 10_000,
   /** Messages held for one subscriber which is behind, bytes. */
   pendingMessageBytesMax: 256 * 1024,
-  /** One `snapshot` event: bytes and rows; rows looked at for it; ids taken from an index at once. */
+  /** One `snapshot` event: bytes, rows, rows looked at for it, ids taken from an index at once. */
   snapshotChunkBytesMax: 64 * 1024,
   snapshotChunkRowsMax: 500,
   snapshotScanRowsMax: 2_000,
@@ -86,7 +86,7 @@ export const LIMITS = {
   originRedirectsMax: 3,
   /** Head of an origin's reply, bytes. */
   originHeadBytesMax: 64 * 1024,
-  /** Decoded bytes allowed for each byte received, for bodies that decode to more than the floor. */
+  /** Decoded bytes allowed for each received, for bodies that decode to more than the floor. */
   originDecompressionRatioMax: 250,
   originDecompressionFloorBytes: 1024 * 1024,
   /** One line and one event of an origin's event stream, bytes. */

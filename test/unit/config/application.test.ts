@@ -1,7 +1,7 @@
 /**
- * Whole applications. Each folder of `fixtures/applications` with an `expected.txt` makes one kind of
- * mistake; a line of that file is the place at which a problem must be reported, and words which
- * its text must contain (what was probably meant). Folders without the file are sound.
+ * Whole applications. Each folder of `fixtures/applications` with an `expected.txt` makes one kind
+ * of mistake; a line of that file is the place at which a problem must be reported, and words
+ * which its text must contain (what was probably meant). Folders without the file are sound.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
