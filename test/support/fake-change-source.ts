@@ -206,7 +206,13 @@ function entryOf(id: RecordId, row: Row): Entry {
     ...{ stamp: sequence(row.version), storedAt: at, initialAge: 0 as DurationMs },
     ...{ freshUntil: at, staleWhileRevalidateUntil: at, staleIfErrorUntil: at, evictAt: at },
     ...{ mustValidate: false, staleForbidden: false, entityTag: '"x"' as EntityTag },
-    ...{ lastModified: at, meta: {}, contentType: undefined, body: row.body, retain: () => entry },
+    ...{
+      lastModified: at,
+      meta: {},
+      contentType: 'application/json',
+      body: row.body,
+      retain: () => entry,
+    },
   };
   return entry;
 }
