@@ -85,7 +85,7 @@ describe('a soft invalidation', () => {
     soft.start();
     soft.origin.next().notModified();
     await soft.step();
-    expect((await soft.answer()).served).toBe('fresh');
+    expect(await soft.answer()).toMatchObject({ kind: 'found', served: 'fresh' });
   });
 });
 
