@@ -146,6 +146,11 @@ class UwsSocket implements Socket<unknown> {
     return sendResults[this.#ws.send(message, binary, false)] ?? 'dropped';
   }
 
+  cork(fn: () => void): void {
+    if (this.#ws === undefined) fn();
+    else this.#ws.cork(fn);
+  }
+
   close(code: number, reason: string): void {
     const ws = this.#ws;
     // Forgotten first: the engine may call `close` back before `end` returns.

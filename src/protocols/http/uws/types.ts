@@ -49,6 +49,7 @@ export interface UwsWebSocket {
   /** 1: sent, 0: buffered, 2: dropped. */
   send(message: UwsText, isBinary?: boolean, compress?: boolean): number;
   getBufferedAmount(): number;
+  cork(fn: () => void): UwsWebSocket;
   end(code?: number, reason?: UwsText): void;
   close(): void;
   getUserData(): { readonly socket?: unknown };
