@@ -8,8 +8,9 @@ import type { Config } from './config/config.ts';
 import type { Counted } from './observe/app-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
-import { openLmdbStore } from './store/lmdb/open.ts';
+import { type LmdbStoreOptions, openLmdbStore } from './store/lmdb/open.ts';
 import type { Store } from './store/store-options.ts';
+import { connectionTo, type StoreConnection } from './store/threads/messages.ts';
 import { recordRules } from './worker-tables.ts';
 
 const NO_VALUES = Object.freeze({});
@@ -23,6 +24,8 @@ export interface StoreParts {
 
 export interface OpenStore {
   readonly store: Store;
+  /** What a worker needs to read and write it. */
+  readonly connection: StoreConnection;
   readonly commitDurations: DurationCounts;
   evictions(): Iterable<Counted>;
 }
@@ -34,7 +37,7 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
   const rulesOf = (table: TableName) => must(rules.get(table), `table ${table}`);
   const commitDurations = durationCounts();
   const evicted = new Map<string, { table: string; reason: string; value: number }>();
-  const store = await openLmdbStore({
+  const options: LmdbStoreOptions = {
     path: config.dataFolder,
     definitions: tables,
     clock,
@@ -52,9 +55,11 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
       },
       indexBuildFailed: (error) => log.error({ error: String(error) }, 'building an index failed'),
     },
-  });
+  };
+  const store = await openLmdbStore(options);
   return {
     store,
+    connection: connectionTo(store, options),
     commitDurations,
     *evictions() {
       for (const { table, reason, value } of evicted.values()) {

@@ -13,7 +13,7 @@ import type { AskWorker, MetricsJson } from './observe/scrape.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import { probePort } from './protocols/http/port-probe.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
-import { serveWriters } from './store/threads/serve-writers.ts';
+import { serveWriters } from './store/threads/serve.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
 import { serveLeases } from './worker-leases.ts';
 
@@ -90,7 +90,7 @@ class WorkerThread {
       id,
       appFolder: parts.config.appFolder,
       config: parts.config,
-      sharedStore: parts.store.store.shared,
+      connection: parts.store.connection,
       liveMemory: parts.liveMemory,
       port,
       shared,

@@ -13,8 +13,8 @@ import { createOriginTimes } from './observe/origin-times.ts';
 import { createObservation, type MetricsJson, type Observation } from './observe/scrape.ts';
 import { selectEngine } from './protocols/http/engine.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
-import type { SharedMemory } from './store/shared-state.ts';
-import { connectStore } from './store/threads/connect-store.ts';
+import { connectStore } from './store/threads/connect.ts';
+import type { StoreConnection } from './store/threads/messages.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
 import { connectLeases } from './worker-leases.ts';
@@ -25,7 +25,7 @@ export interface WorkerData {
   readonly id: number;
   readonly appFolder: string;
   readonly config: Config;
-  readonly sharedStore: SharedMemory;
+  readonly connection: StoreConnection;
   readonly liveMemory: SharedArrayBuffer;
   readonly port: number;
   readonly shared: boolean;
@@ -70,12 +70,9 @@ async function start(observation: Observation): Promise<RunningApp> {
     throw new NodeError('APPLICATION_INVALID', 'the application changed while the node started');
   }
   const { application } = loaded;
-  const { reader, writer } = connectStore({
-    port: thread.storePort,
-    shared: thread.sharedStore,
-    path: config.dataFolder,
-    definitions: application.schema.tables,
+  const { reader, writer } = connectStore(thread.connection, thread.storePort, {
     clock: systemClock,
+    undecodable: (table, key) => log.error({ table, key }, 'an entry cannot be decoded'),
   });
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
