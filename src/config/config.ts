@@ -9,6 +9,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Problem } from '../schema/problem.ts';
 import { ProblemList } from '../schema/problem.ts';
+import { readText } from './application-files.ts';
 import { readConfigFile } from './config-file.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
 import { LIMITS, type LimitName } from './limits.ts';
@@ -86,7 +87,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems = new ProblemList();
   const appFolder = resolve(sources.appFolder);
   const env = sources.env ?? process.env;
-  const file = readConfigFile(readOptional(join(appFolder, CONFIG_FILE)), {
+  const file = readConfigFile(readText(join(appFolder, CONFIG_FILE), CONFIG_FILE, problems), {
     file: CONFIG_FILE,
     substitutes: { env, readFile: (path) => readOptional(resolve(appFolder, path)) },
     problems,

@@ -1,6 +1,6 @@
 /**
  * Every limit of the node: name, unit, default. A limit that is configurable appears in
- * `millrace.yaml` under `limits` by this name, which the label of `millrace_limits_hit_total` has too.
+ * `millrace.yaml` under `limits` by this name, which also labels `millrace_limits_hit_total`.
  */
 export const LIMITS = {
   /** Request body of a record write, bytes. */

@@ -28,6 +28,10 @@ export const ORIGIN_KINDS = [
 ] as const;
 export type OriginKindName = (typeof ORIGIN_KINDS)[number];
 
+/** The kinds that can stream. */
+export const FEED_KINDS = ['sse', 'websocket', 'mqtt', 'nats', 'postgres'] as const;
+export type FeedKindName = (typeof FEED_KINDS)[number];
+
 export const FEED_EVENTS = ['put', 'patch', 'delete', 'invalidate', 'message', 'ignore'] as const;
 export type FeedEventName = (typeof FEED_EVENTS)[number];
 
@@ -44,7 +48,7 @@ export type FeedEventRule =
     };
 
 export interface FeedSettings {
-  readonly kind: OriginKindName;
+  readonly kind: FeedKindName;
   /** Appended to the origin's `url`, unless it is a whole URL itself. */
   readonly path?: string | undefined;
   readonly id: JsonPath;
@@ -97,7 +101,7 @@ function mappedRule(
 
 const feedOptions = { topic: nonEmpty, topics: listOf(nonEmpty), subject: nonEmpty, qos: count };
 const FEED = {
-  kind: oneOf(ORIGIN_KINDS),
+  kind: oneOf(FEED_KINDS),
   path: nonEmpty,
   id: jsonPath,
   value: jsonPath,
@@ -106,19 +110,30 @@ const FEED = {
   options: anyMap,
   ...feedOptions,
 } as const;
-export const feedShape = shape(FEED);
+const feedShape = shape(FEED);
 export type WrittenFeed = Partly<typeof FEED>;
 
-/** Whether an event of this rule names a record. */
-export const isRowEvent = (rule: FeedEventRule | undefined): boolean =>
+export const feedReader: Reader<WrittenFeed> = (node, path, problems) => {
+  const read = feedShape(node, path, problems);
+  if (read === undefined || node.kind !== 'map' || node.entries.has('id')) return read;
+  const isUnread = read.event === undefined && node.entries.has('event');
+  if (!isUnread && namesRecords(read.event)) {
+    problems.add(node.place, 'the feed does not say where the id stands', {
+      cure: 'write id: $.id',
+    });
+  }
+  return read;
+};
+
+const namesRecords = (rule: FeedEventRule | undefined): boolean =>
   rule === undefined || rule.kind === 'read' || !['invalidate', 'ignore'].includes(rule.event);
 
 export function feedSettings(kind: OriginKindName, read: WrittenFeed): FeedSettings {
   const { topic, topics, subject, qos } = read;
   const named = Object.entries({ topic, topics, subject, qos });
   return {
-    // An origin of kind http most often streams by Server-Sent Events.
-    kind: read.kind ?? (kind === 'http' ? 'sse' : kind),
+    // What cannot stream itself most often does it by Server-Sent Events.
+    kind: read.kind ?? FEED_KINDS.find((each) => each === kind) ?? 'sse',
     path: read.path,
     id: read.id ?? [],
     value: read.value ?? [],

@@ -9,9 +9,8 @@ import {
   anyMap,
   anything,
   type FeedSettings,
+  feedReader,
   feedSettings,
-  feedShape,
-  isRowEvent,
   ORIGIN_KINDS,
   type OriginKindName,
 } from './origin-feed.ts';
@@ -140,7 +139,7 @@ const ORIGIN = {
   queue: count,
   breaker: shape({ failures: positive, cooldown: duration }),
   health: shape({ path: nonEmpty, every: duration }),
-  feed: feedShape,
+  feed: feedReader,
   allowPrivate,
   bodyMax: size,
   run: nonEmpty,
@@ -205,9 +204,6 @@ function checkNeeds(
     problems.add(place, `kind ${kind} cannot speak ${scheme}:`, {
       cure: `write an url such as ${EXAMPLE_URL[kind]}, or another kind`,
     });
-  }
-  if (read.feed !== undefined && read.feed.id === undefined && isRowEvent(read.feed.event)) {
-    problems.add(place, 'the feed does not say where the id stands', { cure: 'write id: $.id' });
   }
 }
 

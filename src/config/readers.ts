@@ -56,17 +56,22 @@ export const flag: Reader<boolean> = scalar('true or false', (value) => {
   if (value === 'true' || value === 'false') return value === 'true';
   return typeof value === 'boolean' ? value : undefined;
 });
-/** Text on one line; a number is text too (a token may be all digits). */
-export const text: Reader<string> = scalar('text', (value) => {
-  if (typeof value === 'number') return String(value);
-  return typeof value === 'string' && !/[\r\n\0]/.test(value) ? value : undefined;
-});
-export const nonEmpty: Reader<string> = scalar('text that is not empty', (value) => {
-  const written = typeof value === 'number' ? String(value) : value;
-  return typeof written === 'string' && written !== '' && !/[\r\n\0]/.test(written)
-    ? written
-    : undefined;
-});
+/** Text that `accepts` takes; a number is text too, as it was written (`007` stays `007`). */
+export function textThat(wanted: string, accepts: (written: string) => boolean): Reader<string> {
+  return (node, path, problems) => {
+    const value = node.kind === 'scalar' ? node.value : undefined;
+    const isNumber = node.kind === 'scalar' && typeof value === 'number';
+    const written = isNumber ? (node.source ?? String(value)) : value;
+    if (typeof written === 'string' && accepts(written)) return written;
+    return reject(node, path, wanted, problems);
+  };
+}
+
+/** Text on one line. */
+export const text = textThat('text, in quotes', (written) => !/[\r\n\0]/.test(written));
+export const nonEmpty = textThat('text that is not empty', (written) =>
+  /^[^\r\n\0]+$/.test(written),
+);
 
 export function oneOf<const T extends string>(choice: readonly T[]): Reader<T> {
   return (node, path, problems) => {

@@ -8,7 +8,13 @@ import type { SourcePlace } from '../schema/definition.ts';
 export type Scalar = string | number | boolean | null;
 
 export type SettingNode =
-  | { readonly kind: 'scalar'; readonly value: Scalar; readonly place: SourcePlace }
+  | {
+      readonly kind: 'scalar';
+      readonly value: Scalar;
+      /** As written: the token `007` is text, whatever number YAML makes of it. */
+      readonly source?: string | undefined;
+      readonly place: SourcePlace;
+    }
   | { readonly kind: 'list'; readonly items: readonly SettingNode[]; readonly place: SourcePlace }
   | {
       readonly kind: 'map';

@@ -15,6 +15,7 @@ import {
   type Reader,
   scalar,
   text,
+  textThat,
 } from './readers.ts';
 import { parseCount, parseDuration, parseSize } from './units.ts';
 
@@ -49,10 +50,9 @@ const host: Reader<string> = scalar('an address such as 127.0.0.1, :: or 0.0.0.0
 );
 
 /** Becomes part of metrics and of the protocol between nodes. */
-const nodeName: Reader<string> = scalar('letters, digits, . _ -, at most 63', (value) => {
-  const name = typeof value === 'number' ? String(value) : value;
-  return typeof name === 'string' && /^[A-Za-z0-9][\w.-]{0,62}$/.test(name) ? name : undefined;
-});
+const nodeName = textThat('letters, digits, . _ -, at most 63', (written) =>
+  /^[A-Za-z0-9][\w.-]{0,62}$/.test(written),
+);
 
 const peer: Reader<string> = scalar('a URL such as ws://10.0.0.2:9933', (value) =>
   typeof value === 'string' && /^wss?:\/\//.test(value) && URL.canParse(value) ? value : undefined,

@@ -83,7 +83,8 @@ function convert(node: unknown, context: Conversion, depth: number): SettingNode
     };
   }
   if (!isScalar(node)) return nothing;
-  return { kind: 'scalar', value: scalarValue(node.value, place, context), place };
+  const { source } = node;
+  return { kind: 'scalar', value: scalarValue(node.value, place, context), source, place };
 }
 
 function convertEntries(

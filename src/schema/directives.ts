@@ -235,8 +235,11 @@ function readSwitch(value: unknown): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined;
 }
 
-/** A GraphQL value as plain data; objects have no prototype. */
-export function plainValue(node: ConstValueNode): unknown {
+const DEPTH_MAX = 32;
+
+/** A GraphQL value as plain data; objects have no prototype. What is nested too deep is null. */
+function plainValue(node: ConstValueNode, depth = 0): unknown {
+  if (depth > DEPTH_MAX) return null;
   switch (node.kind) {
     case 'IntValue':
     case 'FloatValue':
@@ -248,10 +251,11 @@ export function plainValue(node: ConstValueNode): unknown {
     case 'NullValue':
       return null;
     case 'ListValue':
-      return node.values.map(plainValue);
+      return node.values.map((each) => plainValue(each, depth + 1));
     case 'ObjectValue': {
       const object: Record<string, unknown> = Object.create(null);
-      for (const field of node.fields) object[field.name.value] = plainValue(field.value);
+      for (const field of node.fields)
+        object[field.name.value] = plainValue(field.value, depth + 1);
       return object;
     }
     default:

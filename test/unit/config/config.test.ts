@@ -1,5 +1,5 @@
 /** Flags, environment and file: which of them wins, and what each mistake is answered with. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -108,7 +108,7 @@ tls: { cert: tls/cert.pem, key: tls/key.pem }
 admin: { username: ops, password: "\${env.PASSWORD}" }
 cluster:
   name: paris-1
-  token: 12345
+  token: 00712
   peers: ws://10.0.0.2:9933
   nats: { url: nats://10.0.0.3:4222, embedded: false }
   shield: true
@@ -135,7 +135,7 @@ limits:
       admin: { username: 'ops', password: 'x', host: '0.0.0.0' },
       cluster: {
         name: 'paris-1',
-        token: '12345',
+        token: '00712',
         peers: ['ws://10.0.0.2:9933'],
         nats: { url: 'nats://10.0.0.3:4222', embedded: false },
         shield: true,
@@ -188,6 +188,11 @@ limits:
     const problems = problemsOf();
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/^millrace\.yaml:1:\d+ /);
+  });
+
+  it('is reported when it is there but cannot be read', () => {
+    mkdirSync(join(appFolder, 'millrace.yaml'));
+    expect(problemsOf()).toEqual(['millrace.yaml cannot be read (EISDIR)']);
   });
 
   it('bounds what aliases can stand for', () => {

@@ -199,6 +199,12 @@ describe('input that is no schema', () => {
     expect(parsed.problems).toHaveLength(1);
   });
 
+  it.each([100, 1_000, 5_000])('survives values nested %d deep', (depth) => {
+    const value = `${'['.repeat(depth)}1${']'.repeat(depth)}`;
+    const parsed = parseSchema(`type A @table @cache(key: ${value})`, 'schema.graphql');
+    expect((parsed.problems === undefined) !== (parsed.schema === undefined)).toBe(true);
+  });
+
   it('never throws, whatever the text', () => {
     const word = fc.constantFrom(
       ...'type A @table @export { } ( ) : " """ # [ ] ! id ID name "x" $ @cache null 1 -1 {'.split(
