@@ -177,7 +177,8 @@ export class OriginFeed {
       await this.#parts.hooks.apply(event);
       this.#applied += 1;
     }
-    this.#position = event.position ?? this.#position;
+    // Past a senseless event too: it would come again for ever.
+    this.#position = positionOf(event) ?? this.#position;
   }
 
   #connected(resumed: boolean): void {
@@ -199,6 +200,12 @@ export class OriginFeed {
   #now(): EpochMs {
     return this.#parts.around.clock.now();
   }
+}
+
+/** An event comes from somebody's code: it may be anything. */
+function positionOf(event: unknown): string | undefined {
+  if (typeof event !== 'object' || event === null || !('position' in event)) return undefined;
+  return typeof event.position === 'string' ? event.position : undefined;
 }
 
 /** `promise`, or a rejection with the signal's reason, whichever is first. */

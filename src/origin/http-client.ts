@@ -8,15 +8,13 @@
  * without HTTP origins does not pay. A connection is not reused after an error, an early close or
  * bytes beyond the message: undici destroys it.
  */
-import { lookup as resolve } from 'node:dns';
-import type { LookupFunction } from 'node:net';
-import type { Agent, buildConnector, Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import type { NodeError } from '../base/errors.ts';
 import type { AddressGuard } from './address-guard.ts';
-import { isAddress } from './address-guard.ts';
 import { ACCEPTED_CODINGS, decompress } from './decompress.ts';
 import type { OpenResponse, SendOptions } from './definition.ts';
 import { asOriginError, originError, statusError } from './failures.ts';
+import { guardedConnector } from './guarded-connector.ts';
 import { type OriginResponse, originResponse } from './response.ts';
 
 export interface HttpClientOptions {
@@ -71,62 +69,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 async function loadAgent(options: HttpClientOptions): Promise<Agent> {
   const undici = await import('undici');
   return new undici.Agent({
-    connect: guardedConnector(undici.buildConnector, options),
+    connect: guardedConnector(undici.buildConnector, options.guard, options.connectTimeoutMs),
     connections: options.connections,
     pipelining: 1,
     headersTimeout: options.headersTimeoutMs,
     bodyTimeout: options.bodyTimeoutMs,
     maxHeaderSize: options.headBytesMax,
   });
-}
-
-function guardedConnector(
-  build: typeof buildConnector,
-  options: HttpClientOptions,
-): buildConnector.connector {
-  const { guard } = options;
-  // One connector a port: it keeps the TLS sessions, and the guard judges host and port.
-  const byPort = new Map<number, buildConnector.connector>();
-  const connectorOf = (port: number) => {
-    const known = byPort.get(port);
-    if (known !== undefined) return known;
-    const made = build({ timeout: options.connectTimeoutMs, lookup: guardedLookup(guard, port) });
-    byPort.set(port, made);
-    return made;
-  };
-  return (target, callback) => {
-    const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
-    const literal = isAddress(target.hostname)
-      ? guard.refusal(target.hostname, port, target.hostname)
-      : undefined;
-    if (literal !== undefined) return callback(literal, null);
-    connectorOf(port)(target, (error, socket) => {
-      if (error !== null) return callback(error, null);
-      const refusal = guard.refusal(target.hostname, port, socket.remoteAddress ?? '');
-      if (refusal === undefined) return callback(null, socket);
-      socket.destroy();
-      callback(refusal, null);
-    });
-  };
-}
-
-/** Resolves a name to those of its addresses which may be reached. */
-function guardedLookup(guard: AddressGuard, port: number): LookupFunction {
-  return (hostname, lookupOptions, callback) => {
-    resolve(hostname, { ...lookupOptions, all: true }, (error, addresses) => {
-      if (error !== null) return callback(error, '', 0);
-      let refusal: NodeError | undefined;
-      const allowed = addresses.filter((candidate) => {
-        const refused = guard.refusal(hostname, port, candidate.address);
-        refusal ??= refused;
-        return refused === undefined;
-      });
-      const [first] = allowed;
-      if (first === undefined) return callback(refusal ?? new Error('no address'), '', 0);
-      if (lookupOptions.all === true) return callback(null, allowed);
-      callback(null, first.address, first.family);
-    });
-  };
 }
 
 async function requestOpen(
