@@ -131,7 +131,7 @@ function drive(run: Run, first: State, stepsBefore: number): void | Promise<void
     run.deps.events.readStepped?.(state.kind, next.kind);
     state = next;
   }
-  finish(run, state);
+  finish(run, state, stepsBefore > 0);
 }
 
 async function driveOn(
@@ -155,9 +155,13 @@ async function driveOn(
 const isMoving = (state: State): state is MovingState =>
   state.kind !== 'answered' && state.kind !== 'refused' && state.kind !== 'failed';
 
-/** Gives the client its answer, and only then begins the refresh behind it. */
-function finish(run: Run, { result, refresh }: Final): void {
-  if (run.answer !== undefined && run.request.signal?.aborted !== true) {
+/**
+ * Gives the client its answer, and only then begins the refresh behind it. Only a run that waited
+ * can have lost its client meanwhile; a hit does not even ask, since a signal is made on first use.
+ */
+function finish(run: Run, { result, refresh }: Final, waited: boolean): void {
+  const left = waited && run.request.signal?.aborted === true;
+  if (run.answer !== undefined && !left) {
     run.deps.events.answered?.(run.deps.table, resultWord(result));
     run.answer(result);
   }

@@ -47,7 +47,7 @@ const problems: Record<ErrorCode, Problem> = {
   PRECONDITION_FAILED: { status: 412, title: 'Precondition failed' },
   QUERY_INVALID: { status: 400, title: 'Query invalid' },
   RECORD_EXISTS: { status: 409, title: 'Record exists' },
-  RECORD_INVALID: { status: 422, title: 'Record invalid' },
+  RECORD_INVALID: { status: 400, title: 'Record invalid' },
   REQUEST_MALFORMED: { status: 400, title: 'Request malformed' },
   SCHEMA_INVALID: { status: 500, title: 'Schema invalid' },
   SHUTTING_DOWN: { status: 503, title: 'Shutting down' },
