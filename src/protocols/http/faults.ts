@@ -17,9 +17,15 @@ export const problemFields: readonly string[] = [
 
 export type FaultListener = NonNullable<ListenOptions['onFault']>;
 
+/** An exchange whose begun answer can be broken off. */
+export interface CuttableExchange extends Exchange {
+  /** Ends an incomplete stream so that the client sees it; nothing when the answer is complete. */
+  cut(): void;
+}
+
 /** Runs `handler`; its exception, rejection or silence becomes an answer. */
 export function runHandler(
-  exchange: Exchange,
+  exchange: CuttableExchange,
   handler: HttpHandler,
   onFault: FaultListener | undefined,
 ): void {
@@ -35,13 +41,13 @@ export function runHandler(
   }
 }
 
-function failSilence(exchange: Exchange, onFault: FaultListener | undefined): void {
+function failSilence(exchange: CuttableExchange, onFault: FaultListener | undefined): void {
   if (exchange.replied || exchange.aborted) return;
   failExchange(exchange, new Error('the handler ended without a reply'), onFault);
 }
 
 function failExchange(
-  exchange: Exchange,
+  exchange: CuttableExchange,
   error: unknown,
   onFault: FaultListener | undefined,
 ): void {
@@ -49,7 +55,10 @@ function failExchange(
   // A client's mistake is an answer, not a fault of the node.
   if (known.blame !== 'client') onFault?.(error, exchange.request);
   if (exchange.aborted) return;
-  if (exchange.replied) return;
+  if (exchange.replied) {
+    exchange.cut();
+    return;
+  }
   try {
     replyProblem(exchange, known);
   } catch (second) {

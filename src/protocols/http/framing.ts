@@ -12,7 +12,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 export interface FramingRules {
   /** The engine decodes chunked uploads strictly. False for uWS, which skips bytes it should check. */
   readonly chunkedUploads: boolean;
-  /** The engine answers `Expect: 100-continue` itself. */
+  /** The engine answers `Expect: 100-continue` itself (both do). */
   readonly expectations: boolean;
   readonly headBytesMax: number;
   readonly urlBytesMax: number;

@@ -8,12 +8,14 @@ export class RawClient {
   readonly socket: Socket;
   #received: Buffer[] = [];
   ended = false;
+  receivedBytes = 0;
   #wake: (() => void)[] = [];
 
   constructor(port: number) {
     this.socket = connect({ port, host: '127.0.0.1', noDelay: true });
     this.socket.on('data', (chunk) => {
       this.#received.push(chunk);
+      this.receivedBytes += chunk.length;
       this.#changed();
     });
     this.socket.on('close', () => {
@@ -47,6 +49,16 @@ export class RawClient {
       await this.#next(left);
     }
     return this.text;
+  }
+
+  /** Resolves once so many bytes have come, without looking at each. */
+  async untilBytes(count: number, timeoutMs = 8_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (this.receivedBytes < count) {
+      const left = deadline - Date.now();
+      if (left <= 0) throw new Error(`received ${this.receivedBytes} of ${count} bytes in time`);
+      await this.#next(left);
+    }
   }
 
   /** Resolves with everything received once the server has closed. */

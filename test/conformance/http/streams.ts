@@ -24,6 +24,7 @@ export function describeStreams(engine: HttpEngine): void {
       const client = new RawClient(target.port);
       client.send('GET /stream HTTP/1.1\r\nHost: a\r\n\r\n');
       client.socket.pause();
+      target.executed.length = 0;
       await expect.poll(() => target.executed.at(-1)).toBe('GET /stream');
       const writer = target.writer;
       await expect.poll(() => writer?.bufferedBytes ?? 0).toBeGreaterThan(0);

@@ -15,12 +15,13 @@ export interface Abilities {
   readonly chunkedUploads: boolean;
   /** Pipelined behind a pending reply: answered in order, or the connection is closed. */
   readonly pipelinesBehindPending: boolean;
-  readonly continues: boolean;
+  /** Methods outside of RFC 9110 and PATCH reach the handler; otherwise the connection is closed. */
+  readonly otherMethods: boolean;
 }
 
 const abilities: Record<HttpEngine, Abilities> = {
-  uws: { chunkedUploads: false, pipelinesBehindPending: false, continues: false },
-  node: { chunkedUploads: true, pipelinesBehindPending: true, continues: true },
+  uws: { chunkedUploads: false, pipelinesBehindPending: false, otherMethods: false },
+  node: { chunkedUploads: true, pipelinesBehindPending: true, otherMethods: true },
 };
 
 export function describeHttpPort(engine: HttpEngine): void {

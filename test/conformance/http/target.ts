@@ -121,7 +121,7 @@ async function later<T>(value: T): Promise<T> {
   return value;
 }
 
-export const bigBody = Buffer.alloc(3 * 1024 * 1024, 'millrace.');
+export const bigBody = Buffer.alloc(24 * 1024 * 1024, 'millrace.');
 const text = ['content-type', 'text/plain'];
 
 const routes: Record<string, Route> = {
@@ -193,14 +193,19 @@ const routes: Record<string, Route> = {
     const length = exchange.request.query === 'length' ? bigBody.length : undefined;
     const writer = exchange.stream(200, text, length);
     target.writer = writer;
-    for (let at = 0; at < bigBody.length; at += 10_000) {
-      const chunk = Buffer.from(bigBody.subarray(at, at + 10_000));
+    for (let at = 0; at < bigBody.length; at += 50_000) {
+      const chunk = Buffer.from(bigBody.subarray(at, at + 50_000));
       const room = writer.write(chunk);
       chunk.fill(0);
       if (!room) await writer.drained();
       if (writer.aborted) return;
     }
     writer.end();
+  },
+  'stream-throws': async (exchange) => {
+    exchange.stream(200, text).write('begun');
+    await later(0);
+    throw new Error('after the head');
   },
   short: (exchange) => {
     const writer = exchange.stream(200, text, 100);

@@ -48,7 +48,7 @@ class NodeListener implements Listener {
   readonly #sockets: SocketSide | undefined;
   readonly #refused = new WeakSet<Duplex>();
   readonly #connections = new Set<NetSocket>();
-  #draining = false;
+  draining = false;
 
   constructor(options: ListenOptions) {
     this.#options = options;
@@ -79,7 +79,7 @@ class NodeListener implements Listener {
   }
 
   stopAccepting(): void {
-    this.#draining = true;
+    this.draining = true;
     this.#server.close();
     this.#server.closeIdleConnections();
   }
@@ -100,8 +100,7 @@ class NodeListener implements Listener {
     if (this.#refused.has(message.socket)) return;
     const request = copyRequest(message);
     const stallMs = this.#options.limits.idleTimeoutSeconds * 1000;
-    const exchange = new NodeExchange(message, response, request, stallMs);
-    if (this.#draining) exchange.closeAfterReply();
+    const exchange = new NodeExchange(message, response, request, { stallMs, connections: this });
     const refusal = this.#inspect(message, request);
     if (refusal !== undefined) this.#refuse(exchange, message, refusal);
     else runHandler(exchange, this.#options.handler, this.#options.onFault);
@@ -177,6 +176,8 @@ function makeServer(options: ListenOptions): Server {
     keepAliveTimeout: limits.idleTimeoutSeconds * 1000,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     noDelay: true,
+    // The guard asks for it: Node itself would go on with what is pipelined behind such a head.
+    requireHostHeader: false,
   };
   const server =
     tls === undefined

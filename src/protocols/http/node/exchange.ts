@@ -4,9 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../../base/assert.ts';
+import type { CuttableExchange } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
-import type { BodyWriter, Exchange, HeaderList } from '../port.ts';
+import type { BodyWriter, HeaderList } from '../port.ts';
 import { bodyTooLarge, RequestBody } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless } from '../status-text.ts';
@@ -15,12 +16,20 @@ import { NodeBodyWriter } from './body-writer.ts';
 
 const nothing = new Uint8Array(0);
 
-export class NodeExchange implements Exchange {
+export interface ExchangeTerms {
+  /** A client that takes nothing of a stream for so long is cut off. */
+  readonly stallMs: number;
+  /** Draining: replies carry `Connection: close`. */
+  readonly connections: { readonly draining: boolean };
+}
+
+export class NodeExchange implements CuttableExchange {
   readonly request: RequestCopy;
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #stallMs: number;
+  readonly #terms: ExchangeTerms;
   #replied = false;
+  #complete = false;
   #gone = false;
   #closes = false;
   #body: RequestBody | undefined;
@@ -31,12 +40,16 @@ export class NodeExchange implements Exchange {
     message: IncomingMessage,
     response: ServerResponse,
     request: RequestCopy,
-    stallMs: number,
+    terms: ExchangeTerms,
   ) {
     this.#message = message;
     this.#response = response;
     this.request = request;
-    this.#stallMs = stallMs;
+    this.#terms = terms;
+    // Node calls an answer finished too when its bytes were thrown away with the connection.
+    response.once('finish', () => {
+      this.#complete = !message.socket.destroyed;
+    });
     response.once('close', () => this.#leave());
     response.on('error', () => this.#leave());
     message.on('error', () => this.#leave());
@@ -95,9 +108,13 @@ export class NodeExchange implements Exchange {
       return discardingWriter(false);
     }
     this.#response.flushHeaders();
-    const writer = new NodeBodyWriter(this.#response, length, this.#stallMs);
+    const writer = new NodeBodyWriter(this.#response, length, this.#terms.stallMs);
     this.onAborted(() => writer.abort());
     return writer;
+  }
+
+  cut(): void {
+    if (!this.#response.writableEnded) this.#response.destroy();
   }
 
   /** The reply ends the connection. */
@@ -108,7 +125,7 @@ export class NodeExchange implements Exchange {
   #writeHead(status: number, headers: HeaderList, length: number | undefined): void {
     const fields: string[] = [...headers];
     if (length !== undefined) fields.push('content-length', String(length));
-    if (this.#closes) fields.push('connection', 'close');
+    if (this.#closes || this.#terms.connections.draining) fields.push('connection', 'close');
     this.#response.writeHead(status, fields);
   }
 
@@ -130,7 +147,7 @@ export class NodeExchange implements Exchange {
   }
 
   #leave(): void {
-    if (this.#gone || this.#response.writableFinished) return;
+    if (this.#gone || this.#complete) return;
     this.#gone = true;
     this.#body?.abort();
     this.#abort?.abort();

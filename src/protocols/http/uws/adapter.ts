@@ -54,7 +54,7 @@ class UwsListener implements Listener, ExchangeHost {
   constructor(uws: UwsModule, options: ListenOptions) {
     this.#uws = uws;
     this.#options = options;
-    this.#rules = { ...options.limits, chunkedUploads: false, expectations: false };
+    this.#rules = { ...options.limits, chunkedUploads: false, expectations: true };
     const { tls } = options;
     this.#app =
       tls === undefined

@@ -11,9 +11,10 @@
  *                                                              waiting ──abort──► gone
  */
 import { assert } from '../../../base/assert.ts';
+import type { CuttableExchange } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
-import type { BodyWriter, Exchange, HeaderList } from '../port.ts';
+import type { BodyWriter, HeaderList } from '../port.ts';
 import { addressText } from '../remote-address.ts';
 import { bodyTooLarge, RequestBody } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
@@ -38,7 +39,7 @@ export interface ExchangeHost {
   waiting: number;
 }
 
-export class UwsExchange implements Exchange {
+export class UwsExchange implements CuttableExchange {
   readonly request: RequestCopy;
   readonly #res: UwsResponse;
   readonly #host: ExchangeHost;
@@ -50,6 +51,7 @@ export class UwsExchange implements Exchange {
   #body: RequestBody | undefined;
   #onGone: (() => void)[] | undefined;
   #abort: AbortController | undefined;
+  #writer: StreamWriter | undefined;
 
   constructor(res: UwsResponse, request: RequestCopy, host: ExchangeHost) {
     this.#res = res;
@@ -123,6 +125,10 @@ export class UwsExchange implements Exchange {
     this.#replied = true;
     this.#attach();
     return this.#openStream(length);
+  }
+
+  cut(): void {
+    this.#writer?.destroy();
   }
 
   /** The engine's callback ends: from here on the response must know of an abort. */
@@ -260,6 +266,7 @@ export class UwsExchange implements Exchange {
         if (!this.#complete && !this.#gone) res.close();
       },
     });
+    this.#writer = writer;
     this.onAborted(() => writer.abort());
     res.onWritable(() => (this.#complete || this.#gone ? true : writer.writable()));
     return writer;
