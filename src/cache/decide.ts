@@ -115,7 +115,7 @@ function decideOnEntry(
   if (isWithinMaxStale(context, verdict, entry)) return WITHIN_MAX_STALE;
   const windows = staleAllowance(entry, verdict, context.policy);
   if (context.now < windows.whileRevalidateUntil) return WHILE_REVALIDATING;
-  return mayFallBack(context, verdict, entry) ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
+  return mayCoverFailure(context, verdict, entry) ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
 }
 
 /** Rule 6. The client's wish is advice [RFC9111 §5.2.1], so a failing origin may still be covered. */
@@ -125,11 +125,23 @@ function validateOnDemand(
   entry: EntryFacts,
   fresh: boolean,
 ): Decision {
-  const fallback =
-    !entry.mustValidate &&
-    (fresh || (!isStaleForbidden(context.request, entry) && mayFallBack(context, verdict, entry)));
+  const fallback = mayCoverFailure(context, verdict, entry);
   if (fresh) return fallback ? VALIDATE_ON_REQUEST_OR_REUSE : VALIDATE_ON_REQUEST;
   return fallback ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
+}
+
+/**
+ * Whether the entry may answer when the origin fails. Asked again when it did fail, since a soft
+ * invalidation may have come in between.
+ */
+export function mayCoverFailure(
+  context: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): boolean {
+  if (entry.mustValidate || verdict.kind === 'hard') return false;
+  if (isReusableAsFresh(context, verdict, entry)) return true;
+  return !isStaleForbidden(context.request, entry) && mayFallBack(context, verdict, entry);
 }
 
 // Rule 1.

@@ -8,6 +8,7 @@
 import { durationMs } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { Flight } from './collapse.ts';
+import { mayCoverFailure } from './decide.ts';
 import { backOffAfter } from './default-policy.ts';
 import { isFresh } from './freshness.ts';
 import { restamped } from './plain-entry.ts';
@@ -197,7 +198,7 @@ export function fallingBack(run: Run, state: FallingBack): Final {
   const { held } = errand;
   if (held !== undefined && errand.forward.fallback && permitsStale(error)) {
     const verdict = run.deps.invalidations.judge(held);
-    if (verdict.kind !== 'hard') {
+    if (mayCoverFailure(run, verdict, held)) {
       const fresh = isFresh(held, run.now, verdict);
       const failure = { errand, error, collapsed, fresh };
       const result = fallbackResult(held, run.now, verdict, failure);

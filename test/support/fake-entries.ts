@@ -31,7 +31,8 @@ export class FakeEntries implements EntryStore, Invalidations {
   gate: Promise<void> | undefined;
   /** What becomes of the next fills. */
   fate: 'stored' | 'shed' | 'fault' = 'stored';
-  readonly #scopes = new Map<string, Scope>();
+  /** Every invalidation of a scope: a soft one after a hard one does not undo it. */
+  readonly #scopes = new Map<string, Scope[]>();
   #sequence = 100;
   #version = 0;
 
@@ -73,7 +74,8 @@ export class FakeEntries implements EntryStore, Invalidations {
   invalidate(scope: { id: RecordId } | { group: string } | 'table', soft?: EpochMs): void {
     const name =
       scope === 'table' ? 'table' : 'id' in scope ? `id ${scope.id}` : `group ${scope.group}`;
-    this.#scopes.set(name, { at: this.#nextSequence(), soft });
+    const before = this.#scopes.get(name) ?? [];
+    this.#scopes.set(name, [...before, { at: this.#nextSequence(), soft }]);
   }
 
   stamp(): Sequence {
@@ -81,8 +83,8 @@ export class FakeEntries implements EntryStore, Invalidations {
   }
 
   newest(id: RecordId): Sequence {
-    const scopes = [this.#scopes.get('table'), this.#scopes.get(`id ${id}`)];
-    return sequence(Math.max(0, ...scopes.map((scope) => scope?.at ?? 0)));
+    const scopes = ['table', `id ${id}`].flatMap((name) => this.#scopes.get(name) ?? []);
+    return sequence(Math.max(0, ...scopes.map((scope) => scope.at)));
   }
 
   judge(entry: Entry): InvalidationVerdict {
@@ -92,8 +94,7 @@ export class FakeEntries implements EntryStore, Invalidations {
       ...(entry.meta.groups ?? []).map((g) => `group ${g}`),
     ];
     const newer = names
-      .map((name) => this.#scopes.get(name))
-      .filter((scope) => scope !== undefined)
+      .flatMap((name) => this.#scopes.get(name) ?? [])
       .filter((scope) => scope.at > entry.stamp);
     if (newer.length === 0) return { kind: 'valid' };
     const soft = newer.map((scope) => scope.soft).filter((at) => at !== undefined);

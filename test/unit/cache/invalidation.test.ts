@@ -78,6 +78,16 @@ describe('a soft invalidation', () => {
     expect((await soft.answer()).kind).toBe('failed');
   });
 
+  it('which comes while the origin is asked does not make a forbidden entry a fallback', async () => {
+    const soft = scenario();
+    await soft.hold({ ...HELD, cacheControl: 'max-age=60, must-revalidate' });
+    const read = await soft.read('a', { cacheControl: 'no-cache' });
+    soft.entries.invalidate({ id: 'a' }, soft.clock.instant);
+    soft.origin.next().fail();
+    await soft.step();
+    expect(read.results[0]?.kind).toBe('failed');
+  });
+
   it('is ended by a 304, since that was asked for afterwards [RFC9111 §4.3.4]', async () => {
     const soft = scenario();
     await soft.hold(HELD);

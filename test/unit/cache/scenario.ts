@@ -13,6 +13,7 @@ import { localLeases } from '../../../src/cache/collapse.ts';
 import { definePolicy, type SettingsOverride } from '../../../src/cache/default-policy.ts';
 import { parseRequestDirectives } from '../../../src/cache/directives.ts';
 import type { CacheEvents } from '../../../src/cache/events.ts';
+import { entryFields, plainEntry } from '../../../src/cache/plain-entry.ts';
 import type { PolicyHooks } from '../../../src/cache/policy.ts';
 import type { Leases } from '../../../src/cache/ports.ts';
 import { createReadPath, type ReadPath } from '../../../src/cache/read-path.ts';
@@ -95,7 +96,12 @@ export class Scenario {
     let returned = false;
     const done = this.path.read(request, (result) => {
       const text = result.kind === 'found' ? Buffer.from(result.entry.body).toString() : '';
-      const seen = { ...result, text, at: this.clock.instant };
+      // A copy, since a view is good during this call only.
+      const kept =
+        result.kind === 'found'
+          ? { ...result, entry: plainEntry(entryFields(result.entry)) }
+          : result;
+      const seen = { ...kept, text, at: this.clock.instant };
       this.#check(seen);
       expect(results).toHaveLength(0);
       if (!returned || result.kind === 'refused') expect(this.entries.snapshot()).toBe(before);
