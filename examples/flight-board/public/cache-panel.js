@@ -11,6 +11,9 @@ const STRANGER_EVERY = 9;
 export function verdictOf(cacheStatus) {
   const [, ...parameters] = (cacheStatus ?? '').split(';').map((part) => part.trim());
   const value = (name) => parameters.find((part) => part.startsWith(`${name}=`))?.split('=')[1];
+  if (value('detail')?.startsWith('stale')) {
+    return parameters.includes('hit') ? 'stale' : 'fallback';
+  }
   if (parameters.includes('hit')) return Number(value('ttl') ?? 0) < 0 ? 'stale' : 'hit';
   if (value('fwd') === undefined) return 'unknown';
   return value('fwd-status') === '304' ? 'revalidated' : 'miss';
@@ -19,6 +22,7 @@ export function verdictOf(cacheStatus) {
 const MEANING = {
   hit: 'Fresh: answered from the store',
   stale: 'Stale, and allowed: answered at once, refreshed behind',
+  fallback: 'Stale, and allowed: the airline did not answer',
   revalidated: 'Asked the airline, unchanged (304)',
   miss: 'Fetched from the airline',
   failed: 'No answer',
@@ -100,10 +104,10 @@ export class CachePanel {
 
   #counters() {
     const of = (...verdicts) => this.#reads.filter((read) => verdicts.includes(read.verdict));
-    const [held, fetched] = [of('hit', 'stale'), of('miss', 'revalidated')];
+    const [held, fetched] = [of('hit', 'stale', 'fallback'), of('miss', 'revalidated')];
     return [
       ['hit', 'Hits', of('hit').length],
-      ['stale', 'Stale', of('stale').length],
+      ['stale', 'Stale', of('stale', 'fallback').length],
       ['miss', 'Origin asked', fetched.length],
       ['', 'From cache', medianMs(held)],
       ['', 'From origin', medianMs(fetched)],
