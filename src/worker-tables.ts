@@ -203,8 +203,17 @@ async function tablePolicy(
       : source.kind === 'settings'
         ? { settings: source.settings, hooks: {} }
         : await codePolicy(source);
-  // `@table(expiration)` is also the lifetime of a cache table; on a plain table it is its own rule.
-  return definition.sourcedFrom === undefined ? policy : withTableTimes(policy, definition);
+  return definition.sourcedFrom === undefined ? policy : withDeclaredTimes(policy, definition);
+}
+
+/** `@table(expiration, eviction)` hold where `@cache` does not say the same thing itself. */
+function withDeclaredTimes(policy: CachePolicy, definition: TableDefinition): CachePolicy {
+  const said = definition.cache?.overrides ?? {};
+  const { expiration, eviction } = definition;
+  return withTableTimes(policy, {
+    expiration: 'freshness' in said ? undefined : expiration,
+    eviction: 'retention' in said ? undefined : eviction,
+  });
 }
 
 async function codePolicy(source: Extract<TablePolicy, { kind: 'code' }>): Promise<CachePolicy> {
