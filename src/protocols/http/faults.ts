@@ -66,6 +66,17 @@ function failExchange(
   }
 }
 
+/** Runs what waits for a client's leaving; an exception in one neither stops the others nor escapes. */
+export function runLeavers(fns: readonly (() => void)[], fault: (error: unknown) => void): void {
+  for (const fn of fns) {
+    try {
+      fn();
+    } catch (error) {
+      fault(error);
+    }
+  }
+}
+
 /** The error of a refused request, for `replyProblem`. */
 export function refusalError(refusal: Refusal): NodeError {
   return new NodeError(refusal.code, refusal.detail, { blame: 'client' });

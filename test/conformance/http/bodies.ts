@@ -79,6 +79,35 @@ export function describeBodies(engine: HttpEngine, abilities: Abilities): void {
       expect((await fetch(target.url('/hello'))).status).toBe(200);
     });
 
+    it('survives clients that leave at every point of an exchange', async () => {
+      const paths = ['/echo', '/echo-late', '/later', '/held', '/big', '/big-later', '/stream'];
+      for (let round = 0; round < 12; round += 1) {
+        const clients = paths.map((path) => {
+          const client = new RawClient(target.port);
+          client.send(`${post(path, 20)}${'b'.repeat(round % 2 === 0 ? 20 : 10)}`);
+          return client;
+        });
+        for (let turn = 0; turn < round; turn += 1) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        for (const client of clients) client.destroy();
+      }
+      const response = await fetch(target.url('/hello'));
+      expect(response.status).toBe(200);
+      expect(target.faults).toEqual([]);
+    });
+
+    it('lets a listener of the leaving fail, and still tells the others', async () => {
+      target.aborted.length = 0;
+      const client = new RawClient(target.port);
+      client.send('GET /abort-throws HTTP/1.1\r\nHost: a\r\n\r\n');
+      await expect.poll(() => target.executed.at(-1)).toBe('GET /abort-throws');
+      client.destroy();
+      await expect.poll(() => target.aborted).toContain('/abort-throws');
+      expect(target.aborted).toContain('the second listener');
+      expect(target.faults.splice(0)).toHaveLength(1);
+    });
+
     it.each(['/big', '/big-later', '/view'])('sends %s whole to a slow reader', async (path) => {
       const client = new RawClient(target.port);
       client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);

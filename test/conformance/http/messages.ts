@@ -37,6 +37,15 @@ export function describeMessages(engine: HttpEngine, abilities: Abilities): void
       expect(statusesIn(text)).toEqual([200, 404, 200]);
     });
 
+    it.each(['GET', 'HEAD'])(
+      'closes after a %s that asks for it [RFC9112 §9.6]',
+      async (method) => {
+        const client = new RawClient(target.port);
+        client.send(`${method} /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+        expect(statusesIn(await client.closed())).toEqual([200]);
+      },
+    );
+
     it('executes a request pipelined behind a pending one at most once, in order', async () => {
       target.executed.length = 0;
       const client = new RawClient(target.port);

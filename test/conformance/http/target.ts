@@ -207,6 +207,12 @@ const routes: Record<string, Route> = {
     await later(0);
     throw new Error('after the head');
   },
+  'abort-throws': (exchange, target) => {
+    exchange.onAborted(() => {
+      throw new Error('in a listener');
+    });
+    exchange.onAborted(() => target.aborted.push('the second listener'));
+  },
   short: (exchange) => {
     const writer = exchange.stream(200, text, 100);
     writer.write('only this');

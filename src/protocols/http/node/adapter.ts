@@ -48,6 +48,7 @@ class NodeListener implements Listener {
   readonly #sockets: SocketSide | undefined;
   readonly #refused = new WeakSet<Duplex>();
   readonly #connections = new Set<NetSocket>();
+  readonly #answering = new WeakMap<Duplex, number>();
   draining = false;
 
   constructor(options: ListenOptions) {
@@ -100,10 +101,23 @@ class NodeListener implements Listener {
     if (this.#refused.has(message.socket)) return;
     const request = copyRequest(message);
     const stallMs = this.#options.limits.idleTimeoutSeconds * 1000;
-    const exchange = new NodeExchange(message, response, request, { stallMs, connections: this });
+    this.#begin(message.socket, response);
+    const exchange = new NodeExchange(message, response, request, {
+      stallMs,
+      connections: this,
+      fault: (error) => this.#options.onFault?.(error, request),
+    });
     const refusal = this.#inspect(message, request);
     if (refusal !== undefined) this.#refuse(exchange, message, refusal);
     else runHandler(exchange, this.#options.handler, this.#options.onFault);
+  }
+
+  /** Counts answers under way, so that none is mixed with the refusal of a later request. */
+  #begin(socket: NetSocket, response: ServerResponse): void {
+    this.#answering.set(socket, (this.#answering.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      this.#answering.set(socket, (this.#answering.get(socket) ?? 1) - 1);
+    });
   }
 
   #inspect(message: IncomingMessage, request: RequestCopy): Refusal | undefined {
@@ -158,7 +172,8 @@ class NodeListener implements Listener {
   /** The parser gave up; there is no request to answer, only a connection. */
   #unparsable(error: NodeJS.ErrnoException, socket: Duplex): void {
     this.#options.onRefused?.(error.code ?? 'unparsable request');
-    if (!socket.writable || this.#refused.has(socket) || error.code === 'ECONNRESET') {
+    const busy = (this.#answering.get(socket) ?? 0) > 0;
+    if (!socket.writable || busy || this.#refused.has(socket) || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }

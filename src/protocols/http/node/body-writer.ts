@@ -15,7 +15,6 @@ export class NodeBodyWriter implements BodyWriter {
   #aborted = false;
   #room = true;
   #waiters: (() => void)[] = [];
-  #stalled: NodeJS.Timeout | undefined;
 
   constructor(response: ServerResponse, length: number | undefined, stallMs: number) {
     this.#response = response;
@@ -73,16 +72,13 @@ export class NodeBodyWriter implements BodyWriter {
 
   #drain(): void {
     this.#room = true;
-    clearTimeout(this.#stalled);
-    this.#stalled = undefined;
+    if (!this.#ended) this.#response.socket?.setTimeout(0);
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
   }
 
   #watchStall(): void {
-    if (this.#stalled !== undefined) return;
-    this.#stalled = setTimeout(() => this.destroy(), this.#stallMs);
-    this.#stalled.unref();
+    this.#response.socket?.setTimeout(this.#stallMs);
   }
 }

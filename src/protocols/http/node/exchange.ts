@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../../base/assert.ts';
-import type { CuttableExchange } from '../faults.ts';
+import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
 import type { BodyWriter, HeaderList } from '../port.ts';
@@ -17,10 +17,12 @@ import { NodeBodyWriter } from './body-writer.ts';
 const nothing = new Uint8Array(0);
 
 export interface ExchangeTerms {
-  /** A client that takes nothing of a stream for so long is cut off. */
+  /** A client that takes nothing of what waits for it for so long is cut off. */
   readonly stallMs: number;
   /** Draining: replies carry `Connection: close`. */
   readonly connections: { readonly draining: boolean };
+  /** Told of exceptions which nobody else can see. */
+  fault(error: unknown, request: RequestCopy): void;
 }
 
 export class NodeExchange implements CuttableExchange {
@@ -95,6 +97,8 @@ export class NodeExchange implements CuttableExchange {
     this.#writeHead(status, headers, isBodiless(status) ? undefined : bytes.length);
     const silent = this.request.method === 'HEAD' || isBodiless(status);
     this.#response.end(silent ? undefined : bytes);
+    // Node's own time-out sees progress inside a large write, and is reset with the next request.
+    if (this.#response.writableLength > 0) this.#message.socket.setTimeout(this.#terms.stallMs);
   }
 
   stream(status: number, headers: HeaderList, length?: number): BodyWriter {
@@ -151,7 +155,7 @@ export class NodeExchange implements CuttableExchange {
     this.#gone = true;
     this.#body?.abort();
     this.#abort?.abort();
-    for (const fn of this.#onGone) fn();
+    runLeavers(this.#onGone, (error) => this.#terms.fault(error, this.request));
     this.#onGone = [];
   }
 }

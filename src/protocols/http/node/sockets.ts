@@ -167,6 +167,7 @@ class NodeSocket implements Socket<unknown> {
     this.#drained = () => events.drain();
     ws.on('message', (message: RawData, isBinary: boolean) => {
       this.#heard = true;
+      if (this.#closed) return;
       events.message(message as Buffer, isBinary);
     });
     ws.on('pong', () => {

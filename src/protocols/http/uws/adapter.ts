@@ -9,6 +9,7 @@ import { problemFields, refusalBody, refusalStatus, runHandler } from '../faults
 import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError, portInUse, probePort } from '../port-probe.ts';
+import type { RequestCopy } from '../request-copy.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { type ExchangeHost, UwsExchange } from './exchange.ts';
 import { copyRequest } from './request.ts';
@@ -93,6 +94,10 @@ class UwsListener implements Listener, ExchangeHost {
       await this.close();
       throw listenError(new Error('no port was bound'), host, port);
     }
+  }
+
+  fault(error: unknown, request: RequestCopy): void {
+    this.#options.onFault?.(error, request);
   }
 
   stopAccepting(): void {

@@ -11,7 +11,7 @@
  *                                                              waiting ──abort──► gone
  */
 import { assert } from '../../../base/assert.ts';
-import type { CuttableExchange } from '../faults.ts';
+import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
 import type { BodyWriter, HeaderList } from '../port.ts';
@@ -37,6 +37,8 @@ export interface ExchangeHost {
   draining: boolean;
   /** Exchanges which outlived their callback. */
   waiting: number;
+  /** Told of exceptions which nobody else can see. */
+  fault(error: unknown, request: RequestCopy): void;
 }
 
 export class UwsExchange implements CuttableExchange {
@@ -168,7 +170,9 @@ export class UwsExchange implements CuttableExchange {
     });
   }
 
+  /** Nothing is written for a client that has gone, whoever still tries. */
   #corked(write: () => void): void {
+    if (this.#gone) return;
     if (this.#inTurn) write();
     else this.#res.cork(write);
   }
@@ -254,7 +258,7 @@ export class UwsExchange implements CuttableExchange {
         return { accepted, room };
       },
       // An empty cork makes the engine flush what it holds; without it, nobody would.
-      flush: () => void res.cork(ignore),
+      flush: () => this.#corked(ignore),
       end: () => {
         if (this.#complete) return;
         this.#corked(() => {
@@ -317,6 +321,6 @@ export class UwsExchange implements CuttableExchange {
     if (!this.#inTurn) this.#host.waiting -= 1;
     this.#body?.abort();
     this.#abort?.abort();
-    for (const fn of this.#onGone ?? []) fn();
+    runLeavers(this.#onGone ?? [], (error) => this.#host.fault(error, this.request));
   }
 }
