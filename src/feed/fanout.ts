@@ -1,26 +1,23 @@
 /**
- * Hands the changes of the log round to the subscribers of one thread. One reader reads the log
- * once, in bounded batches, and yields to the event loop between them; a subscriber without room
- * keeps a cursor and is caught up later (`catch-up.ts`); nobody has a queue.
- *
- * Invariants: a subscriber which is live has been handed every matching change after its cursor up
- * to the head; per record, versions handed over never go back (`newestRow` is the newest row
- * anybody was shown outside the live stream, and older changes are shown as the present row).
+ * The subscriptions of one thread: registers them, leads each through its stages (`SPEC.md`), and
+ * divides the thread's time between the live stream and those who are catching up. One turn is
+ * bounded by a batch of changes and a few milliseconds, then the event loop serves its sockets.
+ * Nobody has a queue.
  */
 import { must } from '../base/assert.ts';
-import { type DurationMs, type RecordVersion, type Sequence, sequence } from '../base/brands.ts';
+import type { RecordVersion } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
-import { type Change, formatPosition } from '../table/store-port.ts';
+import { formatPosition } from '../table/store-port.ts';
 import { CatchUp } from './catch-up.ts';
 import type { ChangeSource, Soon } from './change-source.ts';
 import { createCounters, type FeedCounters, type ObserveLag } from './counters.ts';
 import { type EncodedEvent, encodeReset } from './event.ts';
 import { FEED_LIMITS, type FeedLimits } from './limits.ts';
-import { LiveChange } from './live-change.ts';
+import { LiveStream } from './live-stream.ts';
 import { LogBlocks } from './log-blocks.ts';
 import { resumeOffset } from './position.ts';
 import { isEvictable, type ReadRecord, type RecordState, storedState } from './record-state.ts';
-import { FEED_PROTOCOLS, type Sink } from './sink.ts';
+import type { Sink } from './sink.ts';
 import { Snapshots } from './snapshot.ts';
 import {
   type Drive,
@@ -28,7 +25,7 @@ import {
   type Subscription,
   type SubscriptionRequest,
 } from './subscriber.ts';
-import { type TableTopics, TopicIndex } from './topic-index.ts';
+import { TopicIndex } from './topic-index.ts';
 
 export interface FanoutOptions {
   readonly source: ChangeSource;
@@ -50,17 +47,13 @@ export class Fanout {
   readonly #limits: FeedLimits;
   readonly #readRecord: ReadRecord;
   readonly #soon: Soon;
-  readonly #observeLag: ObserveLag | undefined;
   readonly #index = new TopicIndex();
   readonly #catchUp: CatchUp;
   readonly #snapshots: Snapshots;
   /** Subscribers with something to do and, as far as is known, room for it. */
   readonly #runnable = new Set<Subscriber>();
   readonly #drive: Drive;
-  #head: Sequence;
-  #newestRow = 0 as RecordVersion;
-  /** Records of this batch with a change left out: the next one's *before* was told to nobody. */
-  readonly #skipped = new Set<string>();
+  readonly #live: LiveStream;
   #scheduled = false;
   #stop: (() => void) | undefined;
 
@@ -70,14 +63,16 @@ export class Fanout {
     this.#clock = clock;
     this.#limits = { ...FEED_LIMITS, ...options.limits };
     this.#soon = options.soon ?? defaultSoon;
-    this.#observeLag = options.observeLag;
     this.#readRecord =
       options.readRecord ??
       ((table, id, answer) => answer(storedState(source, table.name, id, isEvictable(table))));
-    const rowShown = (version: RecordVersion) => {
-      if (version > this.#newestRow) this.#newestRow = version;
-    };
     const limits = this.#limits;
+    this.#live = new LiveStream({
+      ...{ source, clock, index: this.#index, counters: this.counters },
+      ...{ changeBatchMax: limits.changeBatchMax, observeLag: options.observeLag },
+      lost: (subscriber) => this.#runnable.add(subscriber),
+    });
+    const rowShown = (version: RecordVersion) => this.#live.rowShown(version);
     const blocks = new LogBlocks(source, limits.changeBatchMax);
     this.#catchUp = new CatchUp({ source, blocks, limits, counters: this.counters, rowShown });
     this.#snapshots = new Snapshots({ source, limits, now: () => clock.now(), rowShown });
@@ -86,12 +81,11 @@ export class Fanout {
       drained: (subscriber) => this.#run(subscriber),
       close: (subscriber) => this.#close(subscriber),
     };
-    this.#head = source.lastSequence();
   }
 
   /** Begins to follow the log. */
   start(): void {
-    this.#head = this.#source.lastSequence();
+    this.#live.skipToEnd();
     this.#stop = this.#source.onCommit(() => this.#schedule());
   }
 
@@ -113,7 +107,7 @@ export class Fanout {
   subscribe(request: SubscriptionRequest, sink: Sink): Subscription {
     const cursor = this.#source.lastSequence();
     // Without subscribers the log is not read: the head stands where the last one left.
-    if (this.#index.size === 0) this.#head = cursor;
+    if (this.#index.size === 0) this.#live.skipToEnd();
     const subscriber = new Subscriber(request, sink, cursor, this.#drive);
     this.#index.add(subscriber);
     this.counters.subscriptions[request.protocol] += 1;
@@ -129,8 +123,6 @@ export class Fanout {
     this.#runnable.delete(subscriber);
     this.counters.subscriptions[subscriber.protocol] -= 1;
   }
-
-  // The stages of one subscriber -------------------------------------------------------------
 
   #begin(subscriber: Subscriber): void {
     if (subscriber.stage !== 'registered') return;
@@ -153,7 +145,7 @@ export class Fanout {
   /** Goes on from the cursor: live when the head has not passed it, otherwise by catching up. */
   #follow(subscriber: Subscriber): void {
     subscriber.snapshot = undefined;
-    if (subscriber.cursor >= this.#head) {
+    if (subscriber.cursor >= this.#live.head) {
       this.#goLive(subscriber);
     } else {
       subscriber.stage = 'behind';
@@ -185,7 +177,7 @@ export class Fanout {
     const version = state.kind === 'unknown' ? undefined : state.version;
     if (version !== undefined) {
       subscriber.seenVersion = version;
-      if (version > this.#newestRow) this.#newestRow = version;
+      this.#live.rowShown(version);
     }
     this.#write(subscriber, this.#catchUp.retained(subscriber, state, this.#clock.now()));
     this.#follow(subscriber);
@@ -217,8 +209,6 @@ export class Fanout {
     this.counters.messagesSent[subscriber.protocol] += 1;
   }
 
-  // Turns ------------------------------------------------------------------------------------
-
   #run(subscriber: Subscriber): void {
     this.#runnable.add(subscriber);
     this.#schedule();
@@ -229,7 +219,7 @@ export class Fanout {
     this.#scheduled = true;
     this.#soon(() => {
       this.#scheduled = false;
-      const live = this.#pump();
+      const live = this.#live.pump();
       const behind = this.#advanceRunnable();
       if (live || behind) this.#schedule();
     });
@@ -261,124 +251,4 @@ export class Fanout {
       if (result === 'lost') this.#reset(subscriber);
     }
   }
-
-  // The live stream --------------------------------------------------------------------------
-
-  /** Hands one batch round; true: there is more. */
-  #pump(): boolean {
-    const last = this.#source.lastSequence();
-    if (this.#head >= last) return false;
-    if (this.#index.size === 0) {
-      this.#head = last;
-      return false;
-    }
-    const batch = this.#source.changesAfter(this.#head, this.#limits.changeBatchMax);
-    if (batch.truncated) return this.#loseAll(last);
-    const { changes } = batch;
-    this.#skipped.clear();
-    for (let at = 0; at < changes.length; at += 1) this.#deliver(changes, at);
-    const advanced = batch.next > this.#head;
-    this.#head = sequence(Math.max(this.#head, batch.next));
-    return advanced && this.#head < last;
-  }
-
-  /** The log was trimmed past the head: nobody who was live can be sure to have everything. */
-  #loseAll(last: Sequence): boolean {
-    for (const subscriber of [...this.#index.all()]) {
-      if (subscriber.stage !== 'live') continue;
-      subscriber.stage = 'behind';
-      subscriber.cursor = sequence(Math.max(subscriber.cursor, this.#head));
-      this.#runnable.add(subscriber);
-    }
-    this.#head = last;
-    return true;
-  }
-
-  #deliver(changes: readonly Change[], at: number): void {
-    const change = must(changes[at], 'a change of the batch');
-    const topics = this.#index.table(change.table);
-    if (topics === undefined) return;
-    const live = this.#liveChange(changes, at, topics);
-    if (live === undefined) return;
-    const sent = { websocket: 0, sse: 0, mqtt: 0 };
-    if (change.id === undefined) {
-      for (const members of topics.records.values()) this.#send(members, live, sent);
-    } else {
-      const members = topics.records.get(change.id);
-      if (members !== undefined) this.#send(members, live, sent);
-    }
-    for (const { filter, members } of topics.groups.values()) {
-      const event = filter === undefined ? live.plain() : live.filtered(filter);
-      if (event !== undefined) this.#send(members, live, sent, event);
-    }
-    this.#account(change, sent);
-  }
-
-  /** `undefined`: a later change of the batch shows the same present row. */
-  #liveChange(changes: readonly Change[], at: number, topics: TableTopics): LiveChange | undefined {
-    const change = must(changes[at], 'a change of the batch');
-    const position = formatPosition(this.#source.epoch, change.sequence);
-    const { op, id, table } = change;
-    if (id === undefined || op === 'message' || op === 'invalidate') {
-      return new LiveChange(change, topics, position, undefined);
-    }
-    const ownBytes = op === 'delete' || change.after !== undefined;
-    const mayUse = ownBytes && change.version >= this.#newestRow;
-    if (mayUse && (this.#skipped.size === 0 || !this.#skipped.has(recordKey(change)))) {
-      return new LiveChange(change, topics, position, undefined);
-    }
-    if (isChangedLater(changes, at)) {
-      this.#skipped.add(recordKey(change));
-      return undefined;
-    }
-    const row = storedState(this.#source, table, id, topics.evictable);
-    const version = row.kind === 'unknown' ? undefined : row.version;
-    if (version !== undefined && version > this.#newestRow) this.#newestRow = version;
-    return new LiveChange(change, topics, position, row);
-  }
-
-  #send(
-    members: ReadonlySet<Subscriber>,
-    live: LiveChange,
-    sent: Record<Subscriber['protocol'], number>,
-    event: EncodedEvent = live.plain(),
-  ): void {
-    const { sequence: offset, version } = live.change;
-    const { isState } = live;
-    for (const subscriber of members) {
-      if (subscriber.stage !== 'live' || offset <= subscriber.cursor) continue;
-      if (isState && version <= subscriber.seenVersion) continue;
-      if (subscriber.sink.ready()) {
-        subscriber.sink.write(event);
-        sent[subscriber.protocol] += 1;
-      } else {
-        subscriber.stage = 'behind';
-        subscriber.cursor = sequence(offset - 1);
-        this.counters.stalls[subscriber.protocol] += 1;
-      }
-    }
-  }
-
-  #account(change: Change, sent: Record<Subscriber['protocol'], number>): void {
-    for (const protocol of FEED_PROTOCOLS) {
-      const deliveries = sent[protocol];
-      if (deliveries === 0) continue;
-      this.counters.messagesSent[protocol] += deliveries;
-      const lag = Math.max(0, this.#clock.now() - change.at) as DurationMs;
-      this.#observeLag?.(protocol, lag, deliveries);
-    }
-  }
-}
-
-const recordKey = ({ table, id }: Change): string => `${table} ${typeof id} ${id}`;
-
-/** Whether the batch holds a later change of the same record's state. */
-function isChangedLater(changes: readonly Change[], at: number): boolean {
-  const { table, id } = must(changes[at], 'a change of the batch');
-  for (let later = at + 1; later < changes.length; later += 1) {
-    const change = changes[later];
-    if (change === undefined || change.id !== id || change.table !== table) continue;
-    if (change.op !== 'message' && change.op !== 'invalidate') return true;
-  }
-  return false;
 }

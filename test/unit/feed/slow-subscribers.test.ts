@@ -9,7 +9,7 @@ import type { SubscriptionRequest } from '../../../src/feed/subscriber.ts';
 import { FakeSink } from '../../support/fake-sink.ts';
 import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
-const SEEDS = 400;
+const SEEDS = 300;
 const STEPS = 120;
 const KEYS = ['A', 'B', 'C', 'D', 'E', 'F'];
 
@@ -33,7 +33,9 @@ const requests: readonly (Partial<SubscriptionRequest> & Pick<SubscriptionReques
 
 interface Reader {
   readonly request: (typeof requests)[number];
-  sink: FakeSink;
+  readonly sink: FakeSink;
+  /** Messages sent before it began. */
+  missed: number;
 }
 
 class Run {
@@ -41,7 +43,7 @@ class Run {
   readonly #bench: FeedBench;
   readonly #readers: Reader[] = [];
   #version = 0;
-  messagesSent = 0;
+  #messages = 0;
 
   constructor(seed: number) {
     this.#next = random(seed);
@@ -58,7 +60,8 @@ class Run {
     for (const request of [...requests, ...requests]) {
       const sink = new FakeSink();
       sink.room = this.#next(6);
-      this.#readers.push({ request, sink: this.#bench.subscribe(request, sink) });
+      const missed = this.#messages;
+      this.#readers.push({ request, missed, sink: this.#bench.subscribe(request, sink) });
     }
   }
 
@@ -89,7 +92,11 @@ class Run {
     const { sink, request } = reader;
     sink.subscription?.close();
     const from = sink.resumeFrom;
-    if (from === undefined) sink.picture.clear();
+    if (from === undefined) {
+      sink.picture.clear();
+      sink.messages.length = 0;
+      reader.missed = this.#messages;
+    }
     sink.room = 1 + this.#next(4);
     sink.room = 1 + this.#next(4);
     this.#bench.subscribe(from === undefined ? request : { ...request, from }, sink);
@@ -99,14 +106,19 @@ class Run {
     const { source } = this.#bench;
     const id = KEYS[this.#next(KEYS.length)] as string;
     this.#version += 1;
-    if (this.#next(6) === 0) source.delete(FLIGHT, id);
-    else {
+    const kind = this.#next(6);
+    if (kind === 1) {
+      this.#messages += 1;
+      source.message(FLIGHT, 'A', this.#messages);
+    } else if (kind === 0) {
+      source.delete(FLIGHT, id);
+    } else {
       const airport = this.#next(2) === 0 ? 'SFO' : 'LAX';
       source.put(FLIGHT, id, { v: this.#version, airport });
     }
   }
 
-  #check({ request, sink }: Reader): void {
+  #check({ request, sink, missed }: Reader): void {
     const state = this.#bench.source.state(FLIGHT);
     const wanted = [...state].filter(([id, value]) => {
       if (request.kind === 'record') return id === request.id;
@@ -114,6 +126,20 @@ class Run {
     });
     expect(new Map([...sink.picture].sort())).toEqual(new Map(wanted.sort()));
     expect(sink.closedWith).toBeUndefined();
+    this.#checkMessages(request, sink, missed);
+  }
+
+  /** Every message in order and once, unless the reader was told that some may be missing. */
+  #checkMessages(request: Reader['request'], sink: FakeSink, missed: number): void {
+    if (request.kind === 'record' && request.id !== 'A') return;
+    const heard = sink.messages as number[];
+    if (sink.types.includes('reset')) {
+      expect(heard).toEqual([...new Set(heard)].sort((a, b) => a - b));
+    } else {
+      expect(heard).toEqual(
+        Array.from({ length: this.#messages - missed }, (_, n) => missed + n + 1),
+      );
+    }
   }
 }
 

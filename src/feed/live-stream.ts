@@ -1,0 +1,178 @@
+/**
+ * The live end of the feed: reads the log once for all who are up to date, and hands each change
+ * to those whom it concerns and who have room. Who has none falls behind, and is caught up later.
+ *
+ * Invariant: a live subscriber has been handed every matching change after its cursor up to the
+ * head; changes older than a row that somebody was already shown go out as the present row.
+ */
+import { must } from '../base/assert.ts';
+import { type DurationMs, type RecordVersion, type Sequence, sequence } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { type Change, formatPosition } from '../table/store-port.ts';
+import type { ChangeSource } from './change-source.ts';
+import type { FeedCounters, ObserveLag } from './counters.ts';
+import type { EncodedEvent } from './event.ts';
+import { LiveChange } from './live-change.ts';
+import { storedState } from './record-state.ts';
+import { FEED_PROTOCOLS, type FeedProtocol } from './sink.ts';
+import type { Subscriber } from './subscriber.ts';
+import type { TableTopics, TopicIndex } from './topic-index.ts';
+
+export interface LiveStreamParts {
+  readonly source: ChangeSource;
+  readonly clock: Clock;
+  readonly index: TopicIndex;
+  readonly counters: FeedCounters;
+  readonly changeBatchMax: number;
+  readonly observeLag: ObserveLag | undefined;
+  /** Told of those who were live when the log was trimmed past the head; they are behind now. */
+  readonly lost: (subscriber: Subscriber) => void;
+}
+
+export class LiveStream {
+  readonly #parts: LiveStreamParts;
+  readonly #source: ChangeSource;
+  /** Records of this batch with a change left out: the next one's *before* was told to nobody. */
+  readonly #skipped = new Set<string>();
+  #head: Sequence;
+  #newestRow = 0 as RecordVersion;
+
+  constructor(parts: LiveStreamParts) {
+    this.#parts = parts;
+    this.#source = parts.source;
+    this.#head = parts.source.lastSequence();
+  }
+
+  /** How far the log was handed round. */
+  get head(): Sequence {
+    return this.#head;
+  }
+
+  /** Passes over what nobody was subscribed to. */
+  skipToEnd(): void {
+    this.#head = this.#source.lastSequence();
+  }
+
+  /** A row of this version was shown outside the live stream: nothing older may follow. */
+  rowShown(version: RecordVersion): void {
+    if (version > this.#newestRow) this.#newestRow = version;
+  }
+
+  /** Hands one batch round; true: there is more. */
+  pump(): boolean {
+    const last = this.#source.lastSequence();
+    if (this.#head >= last) return false;
+    if (this.#parts.index.size === 0) {
+      this.#head = last;
+      return false;
+    }
+    const batch = this.#source.changesAfter(this.#head, this.#parts.changeBatchMax);
+    if (batch.truncated) return this.#loseAll(last);
+    const { changes } = batch;
+    this.#skipped.clear();
+    for (let at = 0; at < changes.length; at += 1) this.#deliver(changes, at);
+    const advanced = batch.next > this.#head;
+    this.#head = sequence(Math.max(this.#head, batch.next));
+    return advanced && this.#head < last;
+  }
+
+  /** The log was trimmed past the head: nobody who was live can be sure to have everything. */
+  #loseAll(last: Sequence): boolean {
+    for (const subscriber of [...this.#parts.index.all()]) {
+      if (subscriber.stage !== 'live') continue;
+      subscriber.stage = 'behind';
+      subscriber.cursor = sequence(Math.max(subscriber.cursor, this.#head));
+      this.#parts.lost(subscriber);
+    }
+    this.#head = last;
+    return true;
+  }
+
+  #deliver(changes: readonly Change[], at: number): void {
+    const change = must(changes[at], 'a change of the batch');
+    const topics = this.#parts.index.table(change.table);
+    if (topics === undefined) return;
+    const live = this.#liveChange(changes, at, topics);
+    if (live === undefined) return;
+    const sent = { websocket: 0, sse: 0, mqtt: 0 };
+    if (change.id === undefined) {
+      for (const members of topics.records.values()) this.#send(members, live, sent);
+    } else {
+      const members = topics.records.get(change.id);
+      if (members !== undefined) this.#send(members, live, sent);
+    }
+    for (const { filter, members } of topics.groups.values()) {
+      const event = filter === undefined ? live.plain() : live.filtered(filter);
+      if (event !== undefined) this.#send(members, live, sent, event);
+    }
+    this.#account(change, sent);
+  }
+
+  /** `undefined`: a later change of the batch shows the same present row. */
+  #liveChange(changes: readonly Change[], at: number, topics: TableTopics): LiveChange | undefined {
+    const change = must(changes[at], 'a change of the batch');
+    const position = formatPosition(this.#source.epoch, change.sequence);
+    const { op, id, table } = change;
+    if (id === undefined || op === 'message' || op === 'invalidate') {
+      return new LiveChange(change, topics, position, undefined);
+    }
+    const ownBytes = op === 'delete' || change.after !== undefined;
+    const mayUse = ownBytes && change.version >= this.#newestRow;
+    if (mayUse && (this.#skipped.size === 0 || !this.#skipped.has(recordKey(change)))) {
+      return new LiveChange(change, topics, position, undefined);
+    }
+    if (isChangedLater(changes, at)) {
+      this.#skipped.add(recordKey(change));
+      return undefined;
+    }
+    const row = storedState(this.#source, table, id, topics.evictable);
+    const version = row.kind === 'unknown' ? undefined : row.version;
+    if (version !== undefined) this.rowShown(version);
+    return new LiveChange(change, topics, position, row);
+  }
+
+  #send(
+    members: ReadonlySet<Subscriber>,
+    live: LiveChange,
+    sent: Record<FeedProtocol, number>,
+    event: EncodedEvent = live.plain(),
+  ): void {
+    const { sequence: offset, version } = live.change;
+    const { isState } = live;
+    for (const subscriber of members) {
+      if (subscriber.stage !== 'live' || offset <= subscriber.cursor) continue;
+      if (isState && version <= subscriber.seenVersion) continue;
+      if (subscriber.sink.ready()) {
+        subscriber.sink.write(event);
+        sent[subscriber.protocol] += 1;
+      } else {
+        subscriber.stage = 'behind';
+        subscriber.cursor = sequence(offset - 1);
+        this.#parts.counters.stalls[subscriber.protocol] += 1;
+      }
+    }
+  }
+
+  #account(change: Change, sent: Record<FeedProtocol, number>): void {
+    for (const protocol of FEED_PROTOCOLS) {
+      const deliveries = sent[protocol];
+      if (deliveries === 0) continue;
+      this.#parts.counters.messagesSent[protocol] += deliveries;
+      const lag = Math.max(0, this.#parts.clock.now() - change.at) as DurationMs;
+      this.#parts.observeLag?.(protocol, lag, deliveries);
+    }
+  }
+}
+
+const recordKey = ({ table, id }: Change): string => `${table} ${typeof id} ${id}`;
+
+/** Whether the batch holds a later change of the same record's state. */
+function isChangedLater(changes: readonly Change[], at: number): boolean {
+  const { table, id } = must(changes[at], 'a change of the batch');
+  for (let later = at + 1; later < changes.length; later += 1) {
+    const change = changes[later];
+    if (change === undefined || change.id !== id || change.table !== table) continue;
+    if (change.op !== 'message' && change.op !== 'invalidate') return true;
+  }
+  return false;
+}
