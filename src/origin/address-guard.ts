@@ -17,7 +17,7 @@ const PRIVATE_IPV4 =
   '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 ' +
   '192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 ' +
   '224.0.0.0/4 240.0.0.0/4';
-// Transition prefixes (NAT64, 6to4, Teredo, IPv4-compatible) are refused whole: they carry any IPv4.
+// Transition prefixes (NAT64, 6to4, Teredo, IPv4-compatible) are refused whole: they hold any IPv4.
 const PRIVATE_IPV6 =
   '::/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 2001:2::/48 2001:db8::/32 2002::/16 ' +
   '3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8';
@@ -54,7 +54,7 @@ const bare = (address: string): string => address.replace(/^\[|\]$/g, '').replac
 /** Whether `host` is an address rather than a name. */
 export const isAddress = (host: string): boolean => isIP(bare(host)) !== 0;
 
-/** Whether an address is anywhere but on the public internet; what is no address counts as private. */
+/** Whether an address is not on the public internet; what is no address counts as private. */
 export function isPrivateAddress(address: string): boolean {
   const plain = bare(address);
   // An IPv4-mapped IPv6 address is checked against the IPv4 subnets by BlockList itself.

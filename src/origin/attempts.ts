@@ -117,7 +117,8 @@ export class Attempts {
 
   #tooBusy(): NodeError {
     const { timeoutMs, name, concurrency } = this.#settings;
-    const message = `origin ${name}: none of ${concurrency} slots became free in ${timeoutMs * 2} ms`;
+    const waited = timeoutMs * 2;
+    const message = `origin ${name}: none of ${concurrency} slots became free in ${waited} ms`;
     this.#count('ORIGIN_BUSY', 0);
     const details = { origin: name, retryAfterMs: timeoutMs };
     return new NodeError('ORIGIN_BUSY', message, { blame: 'origin', retry: 'later', details });

@@ -43,7 +43,7 @@ export async function decompress(
 function unknownCoding(origin: string, coding: string): Error {
   return originError(
     'ORIGIN_BODY_INVALID',
-    `origin ${origin} sent content-encoding "${coding}"; one layer of ${ACCEPTED_CODINGS} is understood`,
+    `origin ${origin} sent content-encoding "${coding}"; understood is one of ${ACCEPTED_CODINGS}`,
     { details: { origin, coding } },
   );
 }
@@ -52,7 +52,7 @@ function decodingFailure(origin: string, coding: string, limit: number, cause: u
   const tooLarge =
     cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
   if (tooLarge) {
-    const message = `origin ${origin} sent a ${coding} body that decodes to more than ${limit} bytes`;
+    const message = `origin ${origin} sent a ${coding} body of more than ${limit} bytes, decoded`;
     return originError('ORIGIN_BODY_TOO_LARGE', message, { cause, details: { origin, limit } });
   }
   const message = `origin ${origin} sent a ${coding} body that cannot be decoded`;

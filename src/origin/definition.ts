@@ -146,7 +146,7 @@ export interface KindServices {
    * refused when it would reach a private address that `allowPrivate` does not list.
    */
   request(url: URL, init: SendOptions): Promise<OriginResponse>;
-  /** As `request`, for a reply without an end: hands the bytes over as they come, not decompressed. */
+  /** As `request`, for a reply without an end: hands the bytes over as they come, as they are. */
   open(url: URL, init: SendOptions): Promise<OpenResponse>;
 }
 

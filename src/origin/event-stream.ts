@@ -57,7 +57,7 @@ export class EventStreamParser {
     // A line may end with CR now and its LF come later: the LF is no line of its own.
     this.#skipLineFeed = start === all.length && all.endsWith('\r');
     this.#rest = all.slice(start);
-    limit(this.#rest.length, LIMITS.feedLineBytesMax, 'line');
+    limit(this.#rest.length, LIMITS.feedLineBytesMax, 'a line');
   }
 
   #line(line: string): void {
@@ -73,7 +73,7 @@ export class EventStreamParser {
     else if (field === 'data') {
       this.#content = this.#hasContent ? `${this.#content}\n${value}` : value;
       this.#hasContent = true;
-      limit(this.#content.length, LIMITS.feedEventBytesMax, 'event');
+      limit(this.#content.length, LIMITS.feedEventBytesMax, 'an event');
     } else if (field === 'id') {
       if (!value.includes('\0')) this.#lastEventId = value;
     } else if (field === 'retry' && /^\d{1,9}$/.test(value)) {
@@ -95,6 +95,6 @@ export class EventStreamParser {
 
 function limit(size: number, max: number, what: string): void {
   if (size <= max) return;
-  const message = `the event stream sent ${what === 'event' ? 'an event' : 'a line'} above ${max} bytes`;
+  const message = `the event stream sent ${what} above ${max} bytes`;
   throw originError('ORIGIN_BODY_TOO_LARGE', message, { details: { limit: max } });
 }

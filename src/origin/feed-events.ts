@@ -47,7 +47,7 @@ export interface FeedContext {
   readonly signal: AbortSignal;
   /** Position of the last event that was applied, for the origin to go on from; absent at first. */
   readonly resumeFrom: string | undefined;
-  /** Says that the origin took the subscription; otherwise the feed is live from its first event. */
+  /** Says that the origin took the subscription; else the feed is live from its first event. */
   connected(): void;
   /** The origin's wish how long to wait before the next attempt, milliseconds. */
   reconnectAfter(ms: number): void;

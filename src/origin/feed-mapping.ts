@@ -19,8 +19,8 @@ export interface StreamMessage {
 }
 
 /**
- * The event in a message; `undefined` when the rules ignore it. A list becomes one transaction. What
- * lacks an id or a usable value comes out as it is, and is rejected by the feed's runner.
+ * The event in a message; `undefined` when the rules ignore it. A list becomes one transaction.
+ * What lacks an id or a usable value comes out as it is, and is rejected by the feed's runner.
  */
 export function feedEventOf(mapping: FeedMapping, message: StreamMessage): FeedEvent | undefined {
   const { content, position } = message;

@@ -188,7 +188,7 @@ function redirectTarget(
 }
 
 function refusedRedirect(options: HttpClientOptions, next: URL, status: number): NodeError {
-  const why = `redirected to ${next.origin}: at most ${options.redirectsMax} redirects, same scheme`;
+  const why = `sent to ${next.origin}: at most ${options.redirectsMax} redirects, same scheme`;
   return statusError(options.name, status, undefined, `the request (${why})`);
 }
 

@@ -1,6 +1,6 @@
 /**
  * The ready-made origin kinds by name. Each is one file of the top-level `origins/` folder, written
- * against the public surface only, and loaded when an origin names it: a node pays for what it uses.
+ * against the public surface only, loaded when an origin names it: a node pays for what it uses.
  */
 import { NodeError } from '../base/errors.ts';
 import type { OriginKindName } from '../config/origin-file.ts';
@@ -12,7 +12,8 @@ export const READY_KINDS: readonly OriginKindName[] = ['http', 'sse'];
 /** Loads a kind; throws `CONFIG_INVALID` for one that this version does not have. */
 export async function loadKind(name: OriginKindName): Promise<OriginKind> {
   if (!READY_KINDS.includes(name)) {
-    const message = `origin kind "${name}" is not in this version; there are: ${READY_KINDS.join(', ')}`;
+    const known = READY_KINDS.join(', ');
+    const message = `origin kind "${name}" is not in this version; there are: ${known}`;
     throw new NodeError('CONFIG_INVALID', message, { details: { kind: name } });
   }
   const loaded: unknown = await import(kindUrl(name).href);

@@ -17,7 +17,7 @@ import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadKind } from './kinds.ts';
 import { OriginRuntime, type RuntimeSettings } from './runtime.ts';
 
-/** Opens an origin described by `origins/NAME.yaml`, not of kind `module`. Throws `CONFIG_INVALID`. */
+/** Opens an origin of `origins/NAME.yaml`, but not kind `module`. Throws `CONFIG_INVALID`. */
 export async function openOrigin(
   settings: OriginSettings,
   around: Surroundings,

@@ -1,7 +1,7 @@
 /**
  * Where a record lives at its origin: fills a path template with percent-encoded values. A value is
- * one whole segment or a part of one, whatever it contains: a slash is encoded, and a value that would make the
- * segment `.` or `..` is refused, since URL parsers on either side would climb.
+ * one whole segment or a part of one, whatever it contains: a slash is encoded, and
+ * a value that would make the segment `.` or `..` is refused, since URL parsers would climb.
  */
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';

@@ -23,7 +23,7 @@ import { parseRecord, type RecordPlace, recordOfBytes, recordOfObject } from './
 import { type ReplyRules, replyOf } from './reply.ts';
 import { isOriginResponse } from './response.ts';
 
-/** What the origin made of a write; `body` is the record as the origin now holds it, if it said so. */
+/** What the origin made of a write; `body` is the record as it now holds it, if it said so. */
 export interface WriteReply {
   readonly body: Uint8Array | undefined;
 }

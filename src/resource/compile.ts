@@ -5,8 +5,8 @@
  *
  * `millrace` becomes this installation, so an application needs no node_modules for it; other bare
  * names are resolved from the importing file and stay outside the bundle. Mistakes come back as
- * problems with file, line and column. esbuild is loaded with the first file, and its helper process
- * is stopped by `stopCompiler`.
+ * problems with file, line and column. esbuild is loaded with the first file, and its helper
+ * process is stopped by `stopCompiler`.
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -105,7 +105,7 @@ async function outside(build: PluginBuild, args: OnResolveArgs) {
   return { path: pathToFileURL(found.path).href, external: true };
 }
 
-/** The built `index.js`, also when this file runs from source: application code is plain modules. */
+/** The built `index.js`, even when this file runs from source: applications load plain modules. */
 function publicSurface(): string {
   const fromSource = import.meta.url.endsWith('.ts');
   return new URL(fromSource ? '../../dist/index.js' : '../index.js', import.meta.url).href;

@@ -1,6 +1,6 @@
 /**
- * A real HTTP origin which does what the test says, faults included: it speaks over a raw socket, so
- * that a reply may be late, torn, oversized or no HTTP at all. Each request is answered by the
+ * A real HTTP origin which does what the test says, faults included: it speaks over a raw socket,
+ * so that a reply may be late, torn, oversized or no HTTP at all. Each request is answered by the
  * behaviour that `origin.script` chooses; what was asked is kept in `origin.requests`.
  */
 import { createServer, type Server, type Socket } from 'node:net';

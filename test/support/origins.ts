@@ -1,4 +1,4 @@
-/** Opens origins for tests: quick settings, a system clock, and requests in the read path's words. */
+/** Opens origins for tests: quick settings, system clock, requests in the read path's words. */
 import { durationMs } from '../../src/base/brands.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { asNodeError, type NodeError } from '../../src/base/errors.ts';

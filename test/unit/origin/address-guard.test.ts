@@ -1,3 +1,4 @@
+/** Which addresses are inside, and which settings open them. */
 import { describe, expect, it } from 'vitest';
 import { createAddressGuard, isPrivateAddress } from '../../../src/origin/address-guard.ts';
 

@@ -147,7 +147,7 @@ describe('a call to an origin', () => {
     expect(attempts.counters.inFlight).toBe(2);
   });
 
-  it('meets an open breaker after consecutive failures, and a closed one after a probe', async () => {
+  it('meets an open breaker after failures in a row, and a closed one after a probe', async () => {
     const { clock, attempts } = make({ retries: 0 });
     for (let i = 0; i < 5; i += 1) {
       await failureOf(attempts.run(call(() => Promise.reject(unreachable()))));
@@ -184,7 +184,7 @@ describe('a call to an origin', () => {
     expect(attempts.counters.outcomes.get('aborted')).toBe(10);
   });
 
-  it('opens the breaker by failing health probes, and probes again as soon as one succeeds', async () => {
+  it('opens the breaker by failing probes, and lets calls try once one succeeds', async () => {
     const { attempts } = make();
     for (let i = 0; i < 5; i += 1) attempts.probed(false);
     expect((await failureOf(attempts.run(call(async () => 1)))).code).toBe('BREAKER_OPEN');

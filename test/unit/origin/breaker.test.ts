@@ -1,3 +1,4 @@
+/** The breaker as a pure machine: every state, every ending. */
 import { describe, expect, it } from 'vitest';
 import { admit, CLOSED, conclude, waitNeeded } from '../../../src/origin/breaker.ts';
 

@@ -22,7 +22,7 @@ const never = new AbortController().signal;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe('an origin in code', () => {
-  it('says when the record changed, how long it is fresh, and to which groups it belongs', async () => {
+  it('says when the record changed, how long it is fresh, and what groups it is in', async () => {
     const table = open({
       get(id, context) {
         context.lastModified = new Date(1_000_000);

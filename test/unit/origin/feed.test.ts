@@ -105,7 +105,7 @@ describe('a live feed', () => {
     await feed.stop();
   });
 
-  it('vouches from the first connection on when it resumed, from the new one when it could not', async () => {
+  it('vouches since its first connection if it resumed, else since the new one', async () => {
     const resuming = make([ending(put('a', '1')), open()]);
     resuming.feed.start();
     await settled();

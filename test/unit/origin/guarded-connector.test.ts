@@ -40,7 +40,9 @@ describe('a connection under the guard', () => {
       callback(null, socket);
     const connect = guardedConnector(build as never, guard, 1_000);
     const target = { hostname: 'rebind.example', port: '80', protocol: 'http:' };
-    const error = await new Promise((resolve) => connect(target, (failure) => resolve(failure)));
+    const error = await new Promise((resolve) =>
+      connect(target, (...outcome) => resolve(outcome[0])),
+    );
     expect(error).toMatchObject({ code: 'ADDRESS_REFUSED' });
     expect(destroyed).toBe(true);
   });

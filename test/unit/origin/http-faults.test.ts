@@ -1,4 +1,4 @@
-/** What a misbehaving HTTP origin leads to: the right code, within the deadline, and nothing else. */
+/** What a misbehaving HTTP origin leads to: the right code, within the deadline, no more. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../../src/base/errors.ts';
 import type { OriginRuntime } from '../../../src/origin/runtime.ts';

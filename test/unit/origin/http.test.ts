@@ -116,7 +116,7 @@ describe('origin kind http', () => {
     });
   });
 
-  it('asks with the origin’s own tag and takes 304 as confirmation [RFC9110 §13.1.2]', async () => {
+  it('asks with the origin’s own tag, and 304 confirms [RFC9110 §13.1.2]', async () => {
     const { http, table } = await open(() => behave.notModified({ 'cache-control': 'max-age=9' }));
     const replacing = held({ originTag: entityTag('W/"v1"') });
     const reply = await table.fetch(ask('a', { replacing }));

@@ -86,7 +86,7 @@ describe('origin kind sse', () => {
     ]);
   });
 
-  it('comes back with Last-Event-ID after the stream was cut, as soon as the origin asks', async () => {
+  it('comes back with Last-Event-ID after a cut, as soon as the origin asks', async () => {
     const { http, feed } = await open(`${HTTP}, event: put }`, (origin) => {
       origin.greeting = 'retry: 100\n\n';
     });
@@ -137,7 +137,7 @@ describe('origin kind sse', () => {
     expect(feed.state.kind).toBe('stopped');
   });
 
-  it('has nothing to fetch when it stands alone: absent, but never a held record’s removal', async () => {
+  it('has nothing to fetch when it stands alone, and removes no held record', async () => {
     const { runtime } = await open('kind: sse\nurl: URL\nfeed: { id: $.id }');
     const table = runtime.table(binding);
     expect((await table.fetch(ask('a'))).kind).toBe('absent');
