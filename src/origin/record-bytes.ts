@@ -1,7 +1,7 @@
 /**
  * The bytes of a record as the store keeps them and a `GET` answers them: one UTF-8 JSON object
- * that names its own key. The origin's bytes are kept as they came when they already are that; anything
- * which is no JSON object is refused, so that garbage is never cached.
+ * that names its own key. The origin's bytes are kept as they came when they already are that;
+ * anything which is no JSON object is refused, so that garbage is never cached.
  */
 import type { RecordId } from '../base/brands.ts';
 import type { JsonRecord } from './definition.ts';

@@ -1,7 +1,7 @@
 /**
  * What an origin's reply says about itself, parsed once: header fields → `ReplyFacts`, then what
- * the origin's code set on its context on top. Tolerant where RFC 9110 and 9111 ask for it; what cannot
- * be read is left out, except `Expires`, which then means "already expired".
+ * the origin's code set on its context on top. Tolerant where RFC 9110 and 9111 ask for it; what
+ * cannot be read is left out, except `Expires`, which then means "already expired".
  */
 import {
   type DurationMs,
