@@ -20,7 +20,8 @@ function usageOf(pid: number): ProcessUsage | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command's name stands in brackets and may hold anything; the fields follow the last one.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const ticks = Number(fields[11]) + Number(fields[12]);
+    // Its own time and that of children which have ended: nothing is lost when one goes.
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
     return {
       parent: Number(fields[1]),
       cpuMicros: (ticks * 1_000_000) / TICKS_PER_SECOND,
