@@ -35,15 +35,15 @@ let changes = 0;
 // The live feed ------------------------------------------------------------------------------
 
 const feed = new Feed('/Flight/', {
-  snapshot(values) {
+  snapshot(values, afresh) {
     const now = performance.now();
+    if (afresh) flights.clear();
     flights.setClock(values, now);
     for (const value of values) flights.put(value, now);
   },
   put,
   patch: (id, part) => flights.get(id) && put({ ...flights.get(id).state, ...part }),
   remove: (id) => flights.remove(id),
-  reset: () => flights.clear(),
   state: showConnection,
 });
 

@@ -15,9 +15,13 @@ export class Feed {
   #socket;
   #attempt = 0;
   #heardAt = 0;
+  #afresh = true;
   position = '';
 
-  /** `listener` has `snapshot(values)`, `put(value)`, `remove(id)`, `reset()`, `state(name, facts)`. */
+  /**
+   * `listener` has `snapshot(values, afresh)`, `put(value)`, `patch(id, part)`, `remove(id)` and
+   * `state(name, facts)`. `afresh`: the values are all there is; else they are more of the same.
+   */
   constructor(path, listener) {
     this.#path = path;
     this.#listener = listener;
@@ -30,6 +34,7 @@ export class Feed {
     const url = new URL(this.#path, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     this.#listener.state('connecting', { attempt: this.#attempt });
+    this.#afresh = true;
     const socket = new WebSocket(url);
     this.#socket = socket;
     socket.onmessage = (message) => this.#hear(JSON.parse(message.data));
@@ -42,7 +47,8 @@ export class Feed {
     switch (event.type) {
       case 'snapshot':
         this.#attempt = 0;
-        this.#listener.snapshot(event.values);
+        this.#listener.snapshot(event.values, this.#afresh);
+        this.#afresh = false;
         this.#listener.state('live', { position: this.position });
         break;
       case 'put':
@@ -57,7 +63,8 @@ export class Feed {
         this.#listener.remove(event.id);
         break;
       case 'reset':
-        this.#listener.reset();
+        // What is held may be wrong; it stays on the screen until the snapshot comes.
+        this.#afresh = true;
         break;
     }
   }
