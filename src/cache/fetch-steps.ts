@@ -37,13 +37,13 @@ export async function fetching(run: Run, state: Fetching): Promise<State> {
   if (fetched.kind === 'failed') return failed(run, state, fetched.error);
   const { reply } = fetched;
   if (reply.kind !== 'notModified') return { ...fetchOf(state), kind: 'storing', reply };
-  return confirmed(run, state, reply.facts);
+  return confirmed(run, state, pending.conditional, reply.facts);
 }
 
 /** A 304: for what was asked about, unless that was invalidated meanwhile, or nothing was asked. */
-function confirmed(run: Run, state: Fetching, facts: ReplyFacts): State {
+function confirmed(run: Run, state: Fetching, conditional: boolean, facts: ReplyFacts): State {
   const { held } = state.errand;
-  if (held === undefined || !isConditional(state)) {
+  if (held === undefined || !conditional) {
     const message = `${run.deps.table}: the origin answered 304 to an unconditional request`;
     return failed(run, state, new NodeError('ORIGIN_FAILED', message, { blame: 'origin' }));
   }
@@ -62,9 +62,13 @@ const fetchOf = ({ errand, flight, lease, stamp }: Fetch): Fetch => ({
   stamp,
 });
 
-/** Only a record can be validated: a negative entry or a marker has nothing to compare. */
-const isConditional = ({ conditional, errand }: Fetching): boolean =>
-  conditional && errand.held?.kind === 'record';
+/**
+ * Only a record can be validated: a negative entry or a marker has nothing to compare. One which was
+ * invalidated since it was selected is fetched anew even if its validators still match [RFC9111 §4.4].
+ */
+function mayValidate({ deps }: Run, { conditional, errand: { held } }: Fetching): boolean {
+  return conditional && held?.kind === 'record' && deps.invalidations.judge(held).kind !== 'hard';
+}
 
 function ask(run: Run, state: Fetching): PendingFetch {
   const { deps, request } = run;
@@ -73,11 +77,12 @@ function ask(run: Run, state: Fetching): PendingFetch {
   const signal = alone ? AbortSignal.any([controller.signal, request.signal]) : controller.signal;
   const background = run.answer === undefined;
   deps.events.originAsked?.(deps.table, background);
-  const conditional = isConditional(state);
+  const conditional = mayValidate(run, state);
   const { held } = state.errand;
   const replacing = held?.kind === 'record' ? held : undefined;
   const reply = callOrigin(run, { id: request.id, replacing, conditional, background, signal });
   return {
+    conditional,
     fetched: within(run, reply, () => controller.abort()),
     abort: () => controller.abort(),
   };

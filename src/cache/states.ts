@@ -117,6 +117,7 @@ export interface Fetching extends Fetch {
 }
 
 export interface PendingFetch {
+  readonly conditional: boolean;
   readonly fetched: Promise<Fetched>;
   readonly abort: () => void;
 }

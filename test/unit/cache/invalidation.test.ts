@@ -164,6 +164,19 @@ describe('R6 an invalidation while a fetch is under way', () => {
     expect(scenario.origin.calls).toHaveLength(3);
   });
 
+  it('makes a fetch unconditional that begins after it, whatever the read had selected', async () => {
+    const scenario = new Scenario({ parallel: true });
+    await scenario.hold(HELD);
+    await scenario.advance(61_000);
+    scenario.start();
+    scenario.start();
+    await scenario.step();
+    scenario.entries.invalidate({ id: 'a' });
+    scenario.origin.next().reply({ cacheControl: 'private' });
+    await scenario.step();
+    expect(scenario.origin.open[0]?.request.conditional).toBe(false);
+  });
+
   it('leaves nothing in memory for later readers while the store decides', async () => {
     const scenario = new Scenario({ parallel: true });
     scenario.entries.gate = new Promise(() => {});
