@@ -30,12 +30,15 @@ export interface RuntimeParts {
 /** Header fields of a reply that name groups, unless the policy says otherwise. */
 const GROUP_FIELDS = ['cache-groups', 'cache-tag', 'surrogate-key', 'xkey'];
 
+const WARM_AFTER = durationMs(500);
+
 export class OriginRuntime {
   readonly name: string;
   readonly #parts: RuntimeParts;
   readonly #attempts: Attempts;
   readonly #stopping = new AbortController();
   #nextProbe: Cancel | undefined;
+  #warming: Cancel | undefined;
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
@@ -81,15 +84,20 @@ export class OriginRuntime {
     return new OriginFeed({ name: this.name, subscribe, hooks, around });
   }
 
-  /** Begins the health probes and loads what the first request would have to wait for. */
+  /** Begins the health probes, and soon loads what the first request would have to wait for. */
   start(): void {
-    // A failure to load shows again, with a message, at the first request.
-    void this.#parts.client?.warm().catch(() => undefined);
+    const { around, client } = this.#parts;
+    // Not at once: the node would be ready later for it. A failure to load shows again, with a
+    // message, at the first request.
+    this.#warming = around.clock.after(WARM_AFTER, () => {
+      void client?.warm().catch(() => undefined);
+    });
     this.#scheduleProbe();
   }
 
   async stop(): Promise<void> {
     this.#nextProbe?.();
+    this.#warming?.();
     this.#stopping.abort(new Error('the origin is being stopped'));
     await this.#parts.client?.close();
   }

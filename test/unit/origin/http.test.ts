@@ -1,6 +1,6 @@
 /** Origin kind `http` through the runtime, against a real server. */
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { durationMs, entityTag, epochMs } from '../../../src/base/brands.ts';
 import type { Entry } from '../../../src/cache/entry.ts';
 import { NEVER } from '../../../src/cache/entry.ts';
@@ -185,6 +185,22 @@ describe('origin kind http', () => {
     http.script = () => behave.status(500);
     await failureOf(table.fetch(ask('a')));
     expect(http.requests).toHaveLength(4);
+  });
+
+  it('leaves an origin alone whose health check fails, until it succeeds', async () => {
+    let well = false;
+    const script: Script = ({ path }) =>
+      path === '/healthz' && !well ? behave.status(500) : behave.json({ id: 'a' });
+    const health = { path: '/healthz', everyMs: durationMs(20) };
+    const { runtime, table } = await open(script, { health });
+    runtime.start();
+    await vi.waitUntil(() => runtime.counters.breakerOpen);
+    expect((await failureOf(table.fetch(ask('a')))).code).toBe('BREAKER_OPEN');
+    well = true;
+    await vi.waitUntil(
+      async () => (await table.fetch(ask('a')).catch(() => undefined)) !== undefined,
+    );
+    expect(runtime.counters.breakerOpen).toBe(false);
   });
 
   it('writes through: PUT, PATCH and DELETE reach the origin', async () => {
