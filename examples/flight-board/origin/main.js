@@ -38,7 +38,8 @@ const timer = setInterval(() => stream.publish(simulation.step(Date.now())), STE
 function stop() {
   clearInterval(timer);
   stream.close();
-  server.close();
+  // The channel to the parent would keep the process alive.
+  server.close(() => process.exit(0));
   server.closeAllConnections();
 }
 process.on('SIGTERM', stop);

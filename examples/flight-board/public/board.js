@@ -13,6 +13,7 @@ export class SplitFlapBoard {
   #onChoose;
   #rows = [];
   #narrow;
+  #still = false;
   #turning = new Map();
   #timer;
   #calm = matchMedia('(prefers-reduced-motion: reduce)');
@@ -24,7 +25,10 @@ export class SplitFlapBoard {
 
   /** `rows`: `{ id, time, flight, place, gate, status, tone, label }`; `count` rows are shown. */
   show(rows, { narrow, count, chosen }) {
-    if (narrow !== this.#narrow || count !== this.#rows.length) this.#build(count, narrow);
+    const relaid = narrow !== this.#narrow || count !== this.#rows.length;
+    // Letters turn for news, not because the window has another size now.
+    this.#still = this.#calm.matches || document.hidden || (relaid && this.#rows.length > 0);
+    if (relaid) this.#build(count, narrow);
     this.#rows.forEach((row, index) => {
       this.#fill(row, rows[index], index, rows[index]?.id === chosen);
     });
@@ -79,7 +83,7 @@ export class SplitFlapBoard {
   #set(cell, letter, delay) {
     const aim = this.#turning.get(cell)?.letter ?? cell.textContent;
     if (aim === letter) return;
-    if (this.#calm.matches || document.hidden) {
+    if (this.#still) {
       this.#turning.delete(cell);
       cell.textContent = letter;
       return;
