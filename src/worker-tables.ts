@@ -2,12 +2,10 @@
  * Builds the tables of one thread from an application: policies with their hooks, origins, read
  * paths, record rules. Used by the store thread (operations, feeds) and by every app thread.
  */
-import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { must } from './base/assert.ts';
-import type { RecordId, TableName } from './base/brands.ts';
+import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
-import { NodeError } from './base/errors.ts';
 import { DEFAULT_POLICY, withTableTimes } from './cache/default-policy.ts';
 import type { CacheEvents } from './cache/events.ts';
 import type { CachePolicy } from './cache/policy.ts';
@@ -30,6 +28,7 @@ import { compileRecordCheck, formatRecordProblem } from './schema/record.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import { tableEntries } from './table/entries.ts';
 import { LiveSource } from './table/live-source.ts';
+import { createNewIds } from './table/new-ids.ts';
 import type { RecordRules } from './table/record-draft.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { Table } from './table/table.ts';
@@ -115,7 +114,7 @@ function buildTable(
     rules,
     clock,
     durability: config.store.durability,
-    newId: idMaker(definition),
+    newId: createNewIds(definition, writer),
   });
 }
 
@@ -146,17 +145,6 @@ export function recordRules(definition: TableDefinition, application: Applicatio
       return problem === undefined ? undefined : formatRecordProblem(problem);
     },
     indexed: (record) => (hasIndexes ? values(record) : undefined),
-  };
-}
-
-function idMaker(definition: TableDefinition): () => RecordId {
-  if (definition.primaryKeyType === 'string') return randomUUID;
-  return () => {
-    throw new NodeError(
-      'RECORD_INVALID',
-      `${definition.typeName}: ${definition.primaryKey} is a number and must be given`,
-      { blame: 'client' },
-    );
   };
 }
 

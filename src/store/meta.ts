@@ -1,6 +1,7 @@
 /**
  * What the store remembers of itself: the node's identity as an author, the epoch, whether it was
- * closed cleanly, the newest sequence and clock reading, sizes of tables, indexes that are built.
+ * closed cleanly, the newest sequence and clock reading, sizes of tables, indexes that are built,
+ * numbers which were given out as keys.
  *
  * A start that cannot prove that no commit was lost begins a new epoch. Lost commits would be
  * sequences that were already seen outside and are given out again; that needs a power loss, so
@@ -18,6 +19,7 @@ import {
   sequence,
   type TableName,
 } from '../base/brands.ts';
+import type { IdRangeState } from '../schema/id-range.ts';
 import type { Key, Tree } from './engine.ts';
 import { packPlain, unpackPlain } from './entry-format.ts';
 
@@ -97,6 +99,13 @@ export function identityAtStart(last: Identity | undefined, bootId: string): Ide
     bootId,
     isClean: false,
   };
+}
+
+export const readIdRange = (meta: Tree, table: TableName): IdRangeState | undefined =>
+  read(meta, ['ids', table]) as IdRangeState | undefined;
+
+export function writeIdRange(meta: Tree, table: TableName, state: IdRangeState): void {
+  meta.put(['ids', table], packPlain(state));
 }
 
 const indexMark = (table: TableName, attribute: string): Key => ['index', table, attribute];

@@ -6,6 +6,7 @@
 
 import type { Epoch, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
+import { asNodeError } from '../base/errors.ts';
 import { createHybridClock } from '../base/hlc.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Invalidations } from '../cache/ports.ts';
@@ -24,6 +25,7 @@ import type { Batch } from './commit/batch.ts';
 import { Committer } from './committer.ts';
 import type { Engine } from './engine.ts';
 import { evictForRoom, type SweepLimits, type SweepResult, sweepExpired } from './expiry.ts';
+import { reserveIdNumbers } from './id-numbers.ts';
 import { buildMissingIndexes } from './index-build.ts';
 import { trimLog } from './log-trim.ts';
 import { type Identity, readLogState, writeIdentity } from './meta.ts';
@@ -38,7 +40,7 @@ import {
 } from './shared-state.ts';
 import { SpaceGuard } from './space-guard.ts';
 import type { Store, StoreEvents, StoreLimits, StoreOptions, StoreStats } from './store-options.ts';
-import type { Trees } from './tables.ts';
+import { type Trees, tableOf } from './tables.ts';
 import { WriteQueue } from './write-queue.ts';
 
 const RING_SLOTS = 131_072;
@@ -148,7 +150,8 @@ export class EngineStore implements Store {
     });
     publishCommit(shared, state.sequence, state.first);
     this.indexesReady = buildMissingIndexes(this.#committer, trees).catch((error: unknown) => {
-      events.indexBuildFailed?.(error);
+      // Closing in the middle is no fault: the next start begins it again.
+      if (asNodeError(error).code !== 'SHUTTING_DOWN') events.indexBuildFailed?.(error);
     });
   }
 
@@ -198,6 +201,15 @@ export class EngineStore implements Store {
 
   commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
     return this.#committer.commit(ops, durability);
+  }
+
+  async reserveIds(table: TableName, count: number): Promise<number> {
+    const { definition } = tableOf(this.#trees, table);
+    let first = 0;
+    await this.#committer.chore((batch) => {
+      first = reserveIdNumbers(batch.trees.meta, definition, count);
+    });
+    return first;
   }
 
   async sweep(): Promise<SweepResult> {

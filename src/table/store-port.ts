@@ -243,6 +243,11 @@ export interface StoreWriter {
    * durable as asked. Rejects with `STORE_FAILED` only when the commit itself failed.
    */
   commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]>;
+  /**
+   * `count` consecutive numbers for generated keys of a table, never given before on any thread or
+   * by an earlier run; the first of them. Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, `STORE_FAILED`.
+   */
+  reserveIds(table: TableName, count: number): Promise<number>;
 }
 
 /** A sequence as clients hold it. */

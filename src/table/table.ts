@@ -41,8 +41,12 @@ export interface TableParts {
   readonly clock: Clock;
   readonly durability: Durability;
   /** A new primary key for a record that came without one. */
-  readonly newId: () => RecordId;
+  readonly newId: () => Promise<RecordId>;
 }
+
+/** Numbers passed over in one request because clients chose them, and inserts lost to a race. */
+const TAKEN_IDS_MAX = 10_000;
+const INSERT_TRIES_MAX = 8;
 
 export class Table {
   readonly definition: TableDefinition;
@@ -91,12 +95,32 @@ export class Table {
     options: WriteOptions = {},
   ): Promise<{ readonly id: RecordId; readonly outcome: WriteOutcome }> {
     const given = record[this.definition.primaryKey];
-    const id =
-      given === undefined || given === null
-        ? this.#parts.newId()
-        : recordIdFrom(this.definition, given);
-    const outcome = await this.put(id, record, { ...options, condition: { ifNoneMatch: '*' } });
-    return { id, outcome };
+    const inserting = { ...options, condition: { ifNoneMatch: '*' } as const };
+    if (given !== undefined && given !== null) {
+      const id = recordIdFrom(this.definition, given);
+      return { id, outcome: await this.put(id, record, inserting) };
+    }
+    // A client may have taken a number by writing to it: the next one is tried.
+    for (let tries = 1; ; tries += 1) {
+      const id = await this.#untakenId();
+      const outcome = await this.put(id, record, inserting);
+      if (outcome.kind !== 'preconditionFailed' || tries === INSERT_TRIES_MAX) {
+        return { id, outcome };
+      }
+    }
+  }
+
+  async #untakenId(): Promise<RecordId> {
+    for (let tries = 1; ; tries += 1) {
+      const id = await this.#parts.newId();
+      const isTaken = this.#parts.reader.withEntry(
+        this.name,
+        id,
+        '',
+        (entry) => entry?.kind === 'record',
+      );
+      if (!isTaken || tries === TAKEN_IDS_MAX) return id;
+    }
   }
 
   delete(id: RecordId, options: WriteOptions = {}): Promise<WriteOutcome> {

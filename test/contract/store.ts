@@ -10,6 +10,7 @@ import { boundsContract } from './store-bounds.ts';
 import { changeContract } from './store-changes.ts';
 import { entryContract } from './store-entries.ts';
 import { checkRecord, definitions, indexedValues } from './store-fixture.ts';
+import { idContract } from './store-ids.ts';
 import { indexContract } from './store-indexes.ts';
 import { invalidationContract } from './store-invalidation.ts';
 import { writeContract } from './store-writes.ts';
@@ -71,5 +72,6 @@ export function storeContract({ name, make }: StoreContract): void {
     changeContract(subject);
     invalidationContract(subject);
     boundsContract(subject);
+    idContract(subject);
   });
 }

@@ -19,6 +19,7 @@ import { EngineReader } from '../reader.ts';
 import { viewSharedMemory } from '../shared-state.ts';
 import { openTrees } from '../tables.ts';
 import {
+  type IdsReply,
   packWrites,
   type StoreConnection,
   type ToStore,
@@ -70,10 +71,16 @@ interface Waiting extends WaitingWrite {
   reject(error: NodeError): void;
 }
 
+interface WaitingIds {
+  resolve(first: number): void;
+  reject(error: NodeError): void;
+}
+
 class RemoteWriter implements StoreWriter {
   readonly #port: MessagePort;
   readonly #onCommitted: () => void;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #waitingIds = new Map<number, WaitingIds>();
   #turn: Waiting[] = [];
   #lastId = 0;
   #isClosed = false;
@@ -94,12 +101,24 @@ class RemoteWriter implements StoreWriter {
     });
   }
 
+  reserveIds(table: TableName, count: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError());
+      this.#lastId += 1;
+      this.#waitingIds.set(this.#lastId, { resolve, reject });
+      const message: ToStore = { kind: 'reserveIds', id: this.#lastId, table, count };
+      this.#port.postMessage(message);
+    });
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#port.close();
-    for (const write of [...this.#waiting.values(), ...this.#turn]) write.reject(closedError());
+    const open = [...this.#waiting.values(), ...this.#waitingIds.values(), ...this.#turn];
+    for (const one of open) one.reject(closedError());
     this.#waiting.clear();
+    this.#waitingIds.clear();
     this.#turn = [];
   }
 
@@ -117,6 +136,10 @@ class RemoteWriter implements StoreWriter {
       for (const reply of message.replies) this.#settle(reply);
       return;
     }
+    if (message.kind !== 'committed') {
+      this.#settleIds(message);
+      return;
+    }
     try {
       this.#onCommitted();
     } finally {
@@ -131,6 +154,13 @@ class RemoteWriter implements StoreWriter {
     if (write === undefined) return;
     if ('outcomes' in reply) write.resolve(reply.outcomes);
     else write.reject(new NodeError(reply.code, reply.message));
+  }
+
+  #settleIds(reply: IdsReply): void {
+    const waiting = this.#waitingIds.get(reply.id);
+    this.#waitingIds.delete(reply.id);
+    if (reply.kind === 'ids') waiting?.resolve(reply.first);
+    else waiting?.reject(new NodeError(reply.code, reply.message));
   }
 }
 

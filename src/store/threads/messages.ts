@@ -2,7 +2,7 @@
  * What the store thread and a worker say to each other. Bodies travel together in one buffer that
  * changes hands: cloning a small view of a pooled buffer would copy the whole pool.
  */
-import type { Epoch, NodeId } from '../../base/brands.ts';
+import type { Epoch, NodeId, TableName } from '../../base/brands.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Durability, WriteOp, WriteOutcome } from '../../table/store-port.ts';
@@ -54,6 +54,13 @@ export type ToStore =
       readonly writes: readonly PackedWrite[];
       readonly bytes: ArrayBuffer;
     }
+  /** Numbers for generated keys. */
+  | {
+      readonly kind: 'reserveIds';
+      readonly id: number;
+      readonly table: TableName;
+      readonly count: number;
+    }
   /** The worker has looked at the commits it was told of. */
   | { readonly kind: 'awake' };
 
@@ -61,8 +68,18 @@ export type WriteReply =
   | { readonly id: number; readonly outcomes: readonly WriteOutcome[] }
   | { readonly id: number; readonly code: ErrorCode; readonly message: string };
 
+export type IdsReply =
+  | { readonly kind: 'ids'; readonly id: number; readonly first: number }
+  | {
+      readonly kind: 'noIds';
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
+
 export type ToWorker =
   | { readonly kind: 'replies'; readonly replies: readonly WriteReply[] }
+  | IdsReply
   | { readonly kind: 'committed' };
 
 export interface WaitingWrite {

@@ -47,6 +47,10 @@ class WriterServer {
       for (const write of message.writes) void this.#commit(write, message.bytes);
       return;
     }
+    if (message.kind === 'reserveIds') {
+      void this.#reserveIds(message);
+      return;
+    }
     this.#isAwake = true;
     if (this.#hasNews) this.#tell();
   }
@@ -58,6 +62,15 @@ class WriterServer {
     } catch (error) {
       const { code, message } = asNodeError(error);
       this.#reply({ id, code, message });
+    }
+  }
+
+  async #reserveIds({ id, table, count }: ToStore & { kind: 'reserveIds' }): Promise<void> {
+    try {
+      this.#send({ kind: 'ids', id, first: await this.#store.reserveIds(table, count) });
+    } catch (error) {
+      const { code, message } = asNodeError(error);
+      this.#send({ kind: 'noIds', id, code, message });
     }
   }
 
