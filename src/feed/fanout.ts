@@ -225,7 +225,9 @@ export class Fanout {
     });
   }
 
-  /** One step for each subscriber that can go on, within the time of a turn; true: there is more. */
+  /**
+   * One step for each subscriber that can go on, within the time of a turn; true: there is more.
+   */
   #advanceRunnable(): boolean {
     const until = this.#clock.monotonic() + this.#limits.feedTurnMsMax;
     let left = this.#runnable.size;

@@ -43,7 +43,9 @@ export interface Subscription {
 export interface SnapshotProgress {
   readonly at: Sequence;
   after: RecordId | undefined;
-  /** Ids an index gave, when the filter has an indexed condition; otherwise the table is scanned. */
+  /**
+   * Ids an index gave, when the filter has an indexed condition; otherwise the table is scanned.
+   */
   readonly ids: readonly RecordId[] | undefined;
   /** Which list of ids; 0 for a scan. */
   readonly list: number;

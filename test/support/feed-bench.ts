@@ -5,6 +5,7 @@
 import { tableName } from '../../src/base/brands.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { Fanout, type FanoutOptions } from '../../src/feed/fanout.ts';
+import type { Sink } from '../../src/feed/sink.ts';
 import type { Subscription, SubscriptionRequest } from '../../src/feed/subscriber.ts';
 import type { AttributeDefinition, TableDefinition } from '../../src/schema/definition.ts';
 import { FakeChangeSource } from './fake-change-source.ts';
@@ -75,7 +76,7 @@ export class FeedBench {
 
   open(
     request: Partial<SubscriptionRequest> & Pick<SubscriptionRequest, 'kind'>,
-    sink: FakeSink,
+    sink: Sink,
   ): Subscription {
     const base = { table: flightTable, protocol: 'websocket' as const };
     return this.fanout.subscribe({ ...base, ...request } as SubscriptionRequest, sink);

@@ -84,7 +84,7 @@ export class Connection {
     const frames = this.#outbox;
     if (socket !== undefined && frames.length > 0) {
       if (frames.length === 1 || socket.cork === undefined) this.#send(socket);
-      else socket.cork(() => this.#send(socket));
+      else this.#sendTogether(socket, socket.cork.bind(socket));
     }
     frames.length = 0;
     this.#outboxBytes = 0;
@@ -136,6 +136,12 @@ export class Connection {
         break;
       }
     }
+  }
+
+  #sendTogether(socket: Socket<unknown>, cork: (fn: () => void) => void): void {
+    cork(() => this.#send(socket));
+    // What the kernel did not take is known only now.
+    if (!socket.closed && socket.bufferedBytes > 0) this.#room = false;
   }
 
   #lost(socket: Socket<unknown>): void {
