@@ -66,8 +66,8 @@ export type StoredBody =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'referenced'; readonly bodyId: number; readonly length: number };
 
-/** Everything that is stored of an entry. */
-export interface EntryDraft {
+/** Everything that is stored of an entry but its meta, its body, and what follows from them. */
+export interface DraftFacts {
   readonly kind: EntryKind;
   readonly status: number;
   readonly version: RecordVersion;
@@ -81,9 +81,12 @@ export interface EntryDraft {
   readonly evictAt: EpochMs;
   readonly mustValidate: boolean;
   readonly staleForbidden: boolean;
-  readonly keyHashed: boolean;
   readonly entityTag: EntityTag | undefined;
-  readonly lastModified: EpochMs | undefined;
+}
+
+/** What is stored after the header. */
+export interface DraftTail {
+  readonly keyHashed: boolean;
   readonly meta: EntryMeta;
   readonly body: StoredBody;
 }
@@ -108,34 +111,43 @@ function present(meta: EntryMeta): Record<string, unknown> | undefined {
 let scratch = Buffer.allocUnsafeSlow(128 * 1024);
 
 /**
- * The bytes of an entry, in a buffer which the next call uses again: to be stored or copied at once.
+ * The bytes of an entry, in a buffer which the next call uses again: to be stored or copied at
+ * once.
  */
-export function encodeEntry(draft: EntryDraft): Uint8Array {
-  const fields = present(draft.meta);
+export function encodeEntry(facts: DraftFacts, tail: DraftTail): Uint8Array {
+  const { body } = tail;
+  const fields = present(tail.meta);
   const meta = fields === undefined ? undefined : packPlain(fields);
   const metaLength = meta?.length ?? 0;
-  const tag = draft.entityTag ?? '';
-  const inline = draft.body.kind === 'inline' ? draft.body.bytes : undefined;
-  const tail = inline === undefined ? BODY_REFERENCE_BYTES : inline.length;
+  const tag = facts.entityTag ?? '';
+  const inline = body.kind === 'inline' ? body.bytes : undefined;
+  const tailLength = inline === undefined ? BODY_REFERENCE_BYTES : inline.length;
   const bodyAt = HEADER_BYTES + tag.length + metaLength;
-  if (scratch.length < bodyAt + tail) scratch = Buffer.allocUnsafeSlow((bodyAt + tail) * 2);
+  if (scratch.length < bodyAt + tailLength)
+    scratch = Buffer.allocUnsafeSlow((bodyAt + tailLength) * 2);
   const bytes = scratch;
-  writeHeader(bytes, draft, tag.length, metaLength);
+  writeHeader(bytes, facts, tail, tag.length, metaLength);
   bytes.write(tag, HEADER_BYTES, 'latin1');
   meta?.copy(bytes, HEADER_BYTES + tag.length);
   if (inline !== undefined) bytes.set(inline, bodyAt);
-  else if (draft.body.kind === 'referenced') bytes.writeDoubleLE(draft.body.bodyId, bodyAt);
+  else if (body.kind === 'referenced') bytes.writeDoubleLE(body.bodyId, bodyAt);
   bytes.writeUInt32LE(checkOf(bytes, 0, bodyAt), AT.check);
-  return bytes.subarray(0, bodyAt + tail);
+  return bytes.subarray(0, bodyAt + tailLength);
 }
 
-function writeHeader(bytes: Buffer, draft: EntryDraft, tagLength: number, metaLength: number) {
+function writeHeader(
+  bytes: Buffer,
+  draft: DraftFacts,
+  tail: DraftTail,
+  tagLength: number,
+  metaLength: number,
+): void {
   const kind = KINDS.indexOf(draft.kind);
   assert(kind >= 0, 'an entry has one of the known kinds');
   bytes[AT.format] = FORMAT_VERSION;
   bytes[AT.kind] = kind;
   bytes.writeUInt16LE(draft.status, AT.status);
-  bytes.writeUInt32LE(flagsOf(draft, metaLength), AT.flags);
+  bytes.writeUInt32LE(flagsOf(draft, tail, metaLength), AT.flags);
   bytes.writeDoubleLE(draft.version, AT.version);
   bytes.writeUIntLE(draft.author, AT.authorLow, 6);
   bytes.writeUInt16LE(tagLength, AT.tagLength);
@@ -146,22 +158,23 @@ function writeHeader(bytes: Buffer, draft: EntryDraft, tagLength: number, metaLe
   bytes.writeDoubleLE(draft.staleWhileRevalidateUntil, AT.staleWhileRevalidateUntil);
   bytes.writeDoubleLE(draft.staleIfErrorUntil, AT.staleIfErrorUntil);
   bytes.writeDoubleLE(draft.evictAt, AT.evictAt);
-  bytes.writeDoubleLE(draft.lastModified ?? 0, AT.lastModified);
+  bytes.writeDoubleLE(tail.meta.lastModified ?? 0, AT.lastModified);
   bytes.writeUInt32LE(metaLength, AT.metaLength);
-  const { body } = draft;
+  const { body } = tail;
   bytes.writeUInt32LE(body.kind === 'inline' ? body.bytes.length : body.length, AT.bodyLength);
 }
 
-function flagsOf(draft: EntryDraft, metaLength: number): number {
+function flagsOf(draft: DraftFacts, tail: DraftTail, metaLength: number): number {
+  const { keyHashed, meta, body } = tail;
   return (
     (draft.mustValidate ? FLAG.mustValidate : 0) |
     (draft.staleForbidden ? FLAG.staleForbidden : 0) |
     (metaLength > 0 ? FLAG.meta : 0) |
-    (draft.body.kind === 'referenced' ? FLAG.bodyReferenced : 0) |
-    (draft.keyHashed ? FLAG.keyHashed : 0) |
+    (body.kind === 'referenced' ? FLAG.bodyReferenced : 0) |
+    (keyHashed ? FLAG.keyHashed : 0) |
     (draft.entityTag === undefined ? 0 : FLAG.entityTag) |
-    (draft.lastModified === undefined ? 0 : FLAG.lastModified) |
-    (draft.meta.contentType === undefined ? 0 : FLAG.contentType)
+    (meta.lastModified === undefined ? 0 : FLAG.lastModified) |
+    (meta.contentType === undefined ? 0 : FLAG.contentType)
   );
 }
 

@@ -80,7 +80,17 @@ export class Batch {
   /** Appends to the log; subscribers hear of it once the batch has committed. */
   append(change: Omit<Change, 'sequence' | 'author' | 'at'>): Sequence {
     const next = this.upcoming();
-    const whole = { ...change, sequence: next, author: this.parts.author, at: this.now };
+    const whole: Change = {
+      sequence: next,
+      version: change.version,
+      author: this.parts.author,
+      at: this.now,
+      table: change.table,
+      op: change.op,
+      id: change.id,
+      before: change.before,
+      after: change.after,
+    };
     const keepBody = change.op === 'message' || this.table(change.table).definition.history;
     const bytes = encodeChange(whole, keepBody);
     this.trees.log.put(next, bytes);

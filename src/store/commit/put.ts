@@ -11,7 +11,7 @@ import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import { parseObject } from '../patch.ts';
 import type { Batch } from './batch.ts';
-import { type Row, readRow, recordOf, storedBodyOf, writeRow } from './rows.ts';
+import { type Row, type RowDraft, readRow, recordOf, storedBodyOf, writeRow } from './rows.ts';
 
 export type PutOp = Extract<WriteOp, { kind: 'put' }>;
 export type StampAttributes = PutOp['stampAttributes'];
@@ -68,7 +68,7 @@ function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOu
   const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, fields, counters };
   const stamp = op.stamp ?? batch.state.sequence;
   const body = storedBodyOf(current);
-  writeRow(batch, row, { ...plainFacts(op), version, author, stamp, meta, entityTag, body });
+  writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
   const { sequence } = batch.state;
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
@@ -82,7 +82,7 @@ function replace(batch: Batch, row: Row, op: PutOp, body: Uint8Array): WriteOutc
   const stamp = op.stamp ?? sequence;
   const meta = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
   const { author } = batch.parts;
-  writeRow(batch, row, { ...plainFacts(op), version, author, stamp, meta, entityTag, body });
+  writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
   const created = before === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
 }
@@ -105,15 +105,29 @@ function logPut(
   return batch.state.sequence;
 }
 
-function plainFacts(op: PutOp) {
+/** What the store adds to what the operation says. */
+type Decided = Pick<RowDraft, 'version' | 'author' | 'stamp' | 'meta' | 'entityTag' | 'body'>;
+
+/** Written out field by field: spreading objects this large is the dearest part of a write. */
+function draftOf(op: PutOp, decided: Decided): RowDraft {
+  const { times } = op;
   return {
     kind: op.entryKind,
     status: op.status,
+    version: decided.version,
+    author: decided.author,
+    stamp: decided.stamp,
     storedAt: op.storedAt,
     initialAge: op.initialAge,
-    ...op.times,
+    freshUntil: times.freshUntil,
+    staleWhileRevalidateUntil: times.staleWhileRevalidateUntil,
+    staleIfErrorUntil: times.staleIfErrorUntil,
+    evictAt: times.evictAt,
     mustValidate: op.mustValidate,
     staleForbidden: op.staleForbidden,
+    entityTag: decided.entityTag,
+    meta: decided.meta,
+    body: decided.body,
   };
 }
 

@@ -6,7 +6,7 @@ import type { RecordId } from '../../base/brands.ts';
 import { type EntryMeta, FOREVER, type IndexedValues } from '../../cache/entry.ts';
 import { putBody, releaseBody } from '../bodies.ts';
 import type { Key, Tree } from '../engine.ts';
-import { type EntryDraft, encodeEntry, type StoredBody } from '../entry-format.ts';
+import { type DraftFacts, encodeEntry, type StoredBody } from '../entry-format.ts';
 import type { EntryView } from '../entry-view.ts';
 import { elementsOf, entryKey, indexElement, isHashedKey } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
@@ -24,10 +24,11 @@ export interface Row {
   readonly standsUnder?: IndexedValues | undefined;
 }
 
-/** The parts of a draft that the row itself decides. */
-export type RowDraft = Omit<EntryDraft, 'body' | 'keyHashed' | 'lastModified'> & {
+/** An entry as it is to stand in its row; the row decides how its key and body are kept. */
+export interface RowDraft extends DraftFacts {
+  readonly meta: EntryMeta;
   readonly body: Uint8Array | StoredBody;
-};
+}
 
 const NOTHING = new Uint8Array(0);
 const EXPIRY_UNIT_MS = 1000;
@@ -62,7 +63,7 @@ export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
   const keyHashed = isHashedKey(key);
   const meta = metaFor(row, draft, keyHashed);
   const body = placeBody(batch, draft.body);
-  const bytes = encodeEntry({ ...draft, keyHashed, lastModified: meta.lastModified, meta, body });
+  const bytes = encodeEntry(draft, { keyHashed, meta, body });
   table.entries.put(key, bytes);
   if (old?.bodyId !== undefined && !(body.kind === 'referenced' && body.bodyId === old.bodyId)) {
     releaseBody(batch.trees.bodies, old.bodyId, batch.now);
