@@ -6,8 +6,8 @@ interface Wish {
 }
 
 /**
- * The offered type with the highest quality, earlier ones winning ties; the first when the client did
- * not say; `undefined` when it accepts none.
+ * The offered type with the highest quality, earlier ones winning ties; the first when the client
+ * did not say; `undefined` when it accepts none.
  */
 export function prefers(
   accept: string | undefined,

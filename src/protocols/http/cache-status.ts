@@ -1,6 +1,6 @@
 /**
- * Prints what the caches did as the `Cache-Status` field (RFC 9211). A fresh hit, the hot path, costs
- * one concatenation. Tokens and integers are written bare; only `detail` can need quoting.
+ * Prints what the caches did as the `Cache-Status` field (RFC 9211). A fresh hit, the hot path,
+ * costs one concatenation. Tokens and integers are written bare; only `detail` can need quoting.
  */
 import type { CacheStatus } from '../../cache/read-request.ts';
 

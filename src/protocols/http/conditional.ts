@@ -1,6 +1,6 @@
 /**
- * Conditional requests (RFC 9110 §13) as pure functions: entity-tag lists, the four preconditions and
- * their order. Ranges are in `range.ts`.
+ * Conditional requests (RFC 9110 §13) as pure functions: entity-tag lists, the four preconditions
+ * and their order. Ranges are in `range.ts`.
  */
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import { entityTag } from '../../base/brands.ts';
@@ -10,8 +10,8 @@ import { parseHttpDate } from './http-date.ts';
 const tagAtStart = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/;
 
 /**
- * The tags of an `If-Match` or `If-None-Match` field, or `'*'`. What follows something that is no tag
- * is ignored, so that a malformed field matches less, never more.
+ * The tags of an `If-Match` or `If-None-Match` field, or `'*'`. What follows something that is no
+ * tag is ignored, so that a malformed field matches less, never more.
  */
 export function parseEntityTags(field: string): readonly EntityTag[] | '*' {
   let rest = field.trim();

@@ -1,6 +1,7 @@
 /**
- * Chooses the HTTP engine at start, and says why. A forced engine that cannot be loaded is an error;
- * `auto` prefers uWS (about twice as fast) and says in `reason` what kept it from that, for the log.
+ * Chooses the HTTP engine at start, and says why. A forced engine that cannot be loaded is an
+ * error; `auto` prefers uWS (about twice as fast) and says in `reason` what kept it from that, for
+ * the log.
  */
 import { NodeError } from '../../base/errors.ts';
 import { nodeListen, nodeSharesPorts } from './node/adapter.ts';
@@ -18,9 +19,13 @@ export interface ChosenEngine {
 }
 
 export interface EngineOptions {
-  /** An operator's own uWebSockets.js build (`MILLRACE_UWS_PATH`), used instead of the shipped ones. */
+  /**
+   * An operator's own uWebSockets.js build (`MILLRACE_UWS_PATH`), used instead of the shipped ones.
+   */
   readonly uwsPath?: string | undefined;
-  /** TLS is served by the node engine unless uWS is forced: its TLS cannot see client certificates. */
+  /**
+   * TLS is served by the node engine unless uWS is forced: its TLS cannot see client certificates.
+   */
   readonly tls?: boolean | undefined;
 }
 

@@ -1,6 +1,7 @@
 /**
- * What an adapter does with a handler that fails: answer a problem document if nothing was sent yet,
- * tell the listener's owner, never let the exception reach the engine (a uWS process would abort).
+ * What an adapter does with a handler that fails: answer a problem document if nothing was sent
+ * yet, tell the listener's owner, never let the exception reach the engine (a uWS process would
+ * abort).
  */
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import type { Refusal } from './framing.ts';
@@ -66,7 +67,9 @@ function failExchange(
   }
 }
 
-/** Runs what waits for a client's leaving; an exception in one neither stops the others nor escapes. */
+/**
+ * Runs what waits for a client's leaving; an exception in one neither stops the others nor escapes.
+ */
 export function runLeavers(fns: readonly (() => void)[], fault: (error: unknown) => void): void {
   for (const fn of fns) {
     try {

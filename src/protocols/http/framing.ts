@@ -10,7 +10,9 @@
 import type { ErrorCode } from '../../base/errors.ts';
 
 export interface FramingRules {
-  /** The engine decodes chunked uploads strictly. False for uWS, which skips bytes it should check. */
+  /**
+   * The engine decodes chunked uploads strictly. False for uWS, which skips bytes it should check.
+   */
   readonly chunkedUploads: boolean;
   /** The engine answers `Expect: 100-continue` itself (both do). */
   readonly expectations: boolean;

@@ -1,11 +1,14 @@
 /**
- * Keeps response headers from being split. Neither uWS build checks what it writes, so both adapters
- * pass every field through here. A bad field is a mistake of our own code, or foreign text that should
- * have been checked at the edge: it fails that request with an assertion and sends nothing.
+ * Keeps response headers from being split. Neither uWS build checks what it writes, so both
+ * adapters pass every field through here. A bad field is a mistake of our own code, or foreign text
+ * that should have been checked at the edge: it fails that request with an assertion and sends
+ * nothing.
  */
 import { AssertionFailure } from '../../base/assert.ts';
 
-const unsafeInValue = /[\0\r\n]/;
+/** Nearly every value has none of these, so one test decides for most. */
+const unusual = /[^\t\x20-\x7e]/;
+const unsafe = /[^\t\x20-\x7e\x80-\xff]/;
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Written by the adapters themselves; a second line of these would change the framing. */
@@ -22,19 +25,26 @@ const PASSED_NAMES_MAX = 512;
 /** Names which passed once. Field names come from a small set, so their check costs one look-up. */
 const passedNames = new Set<string>();
 
-/** Throws `AssertionFailure` for a field that would break the message. */
-export function checkHeader(name: string, value: string): void {
-  if (!passedNames.has(name)) checkName(name);
-  if (unsafeInValue.test(value)) {
-    throw new AssertionFailure(`header ${name} must not hold CR, LF or NUL`);
+/**
+ * Throws `AssertionFailure` unless each field of the flat list is safe to write. Returns whether
+ * some value holds bytes beyond ASCII, which an engine that writes UTF-8 must be given as bytes.
+ */
+export function checkHeaders(headers: readonly string[]): boolean {
+  let beyondAscii = false;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!passedNames.has(name)) checkName(name);
+    if (!unusual.test(headers[i + 1] as string)) continue;
+    checkValue(name, headers[i + 1] as string);
+    beyondAscii = true;
   }
+  return beyondAscii;
 }
 
-/** Throws `AssertionFailure` unless each field of the flat list is safe to write. */
-export function checkHeaders(headers: readonly string[]): void {
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    checkHeader(headers[i] as string, headers[i + 1] as string);
-  }
+/** The characters of RFC 9110 §5.5, one byte each on the wire. */
+function checkValue(name: string, value: string): void {
+  if (!unsafe.test(value)) return;
+  throw new AssertionFailure(`header ${name} must not hold line ends or other control characters`);
 }
 
 function checkName(name: string): void {

@@ -1,5 +1,6 @@
 /**
- * HTTP dates (RFC 9110 §5.6.7): written as IMF-fixdate, read in all three forms that old senders use.
+ * HTTP dates (RFC 9110 §5.6.7): written as IMF-fixdate, read in all three forms that old senders
+ * use.
  */
 import { type EpochMs, epochMs } from '../../base/brands.ts';
 
@@ -27,7 +28,9 @@ export function formatHttpDate(at: EpochMs): string {
   return text;
 }
 
-/** `undefined` when the text is not a date; a recipient then ignores the field [RFC9110 §13.1.3]. */
+/**
+ * `undefined` when the text is not a date; a recipient then ignores the field [RFC9110 §13.1.3].
+ */
 export function parseHttpDate(
   text: string,
   now: EpochMs = epochMs(Date.now()),

@@ -1,7 +1,7 @@
 /**
- * Asks the kernel whether a port can be had for oneself. With SO_REUSEPORT a second process would join
- * a taken port silently and receive half of its connections, so a start probes first; and uWS says only
- * that it cannot listen, so the probe also finds out why.
+ * Asks the kernel whether a port can be had for oneself. With SO_REUSEPORT a second process would
+ * join a taken port silently and receive half of its connections, so a start probes first; and uWS
+ * says only that it cannot listen, so the probe also finds out why.
  */
 import { createServer } from 'node:net';
 import { NodeError } from '../../base/errors.ts';

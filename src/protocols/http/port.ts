@@ -67,15 +67,18 @@ export interface Exchange {
 
 export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
 
-/** `sent`: handed to the kernel; `buffered`: waits in the socket's buffer; `dropped`: beyond its limit. */
+/**
+ * `sent`: handed to the kernel; `buffered`: waits in the socket's buffer; `dropped`: beyond its
+ * limit.
+ */
 export type SendResult = 'sent' | 'buffered' | 'dropped';
 
 export interface Socket<State> {
   readonly state: State;
   readonly remoteAddress: string;
   /**
-   * Strings are sent as text, bytes as binary unless `binary` says that they are UTF-8 text (a fan-out
-   * encodes once). A view is consumed before the call returns.
+   * Strings are sent as text, bytes as binary unless `binary` says that they are UTF-8 text (a
+   * fan-out encodes once). A view is consumed before the call returns.
    */
   send(message: string | Uint8Array, binary?: boolean): SendResult;
   readonly bufferedBytes: number;
@@ -96,7 +99,9 @@ export type UpgradeVerdict<State> =
       readonly body?: string | undefined;
     };
 
-/** The adapter has checked version, key, Connection, Upgrade and Origin before `upgrade` is asked. */
+/**
+ * The adapter has checked version, key, Connection, Upgrade and Origin before `upgrade` is asked.
+ */
 export interface WebSocketHandler<State> {
   upgrade(request: HttpRequest): UpgradeVerdict<State> | Promise<UpgradeVerdict<State>>;
   open(socket: Socket<State>): void;
@@ -143,7 +148,9 @@ export interface Listener {
   readonly connections: number;
   /** Stops accepting; open exchanges may finish. */
   stopAccepting(): void;
-  /** Closes everything. Must be called before the thread ends (uWS aborts the process otherwise). */
+  /**
+   * Closes everything. Must be called before the thread ends (uWS aborts the process otherwise).
+   */
   close(): Promise<void>;
 }
 

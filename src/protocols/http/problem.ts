@@ -61,7 +61,9 @@ const problems: Record<ErrorCode, Problem> = {
   WRITE_QUEUE_FULL: { status: 503, title: 'Write queue full' },
 };
 
-/** Codes whose message may name files, addresses or code of the node; its title is enough outside. */
+/**
+ * Codes whose message may name files, addresses or code of the node; its title is enough outside.
+ */
 const unspoken: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'APPLICATION_INVALID',
   'CONFIG_INVALID',

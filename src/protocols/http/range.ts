@@ -1,7 +1,7 @@
 /**
- * Byte ranges (RFC 9110 §14) as pure functions. More than eight ranges, overlapping ones or units other
- * than bytes make the field void: the whole representation is always a right answer, and many small
- * ranges are a known way to make a server work.
+ * Byte ranges (RFC 9110 §14) as pure functions. More than eight ranges, overlapping ones or units
+ * other than bytes make the field void: the whole representation is always a right answer, and many
+ * small ranges are a known way to make a server work.
  */
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import { entityTag } from '../../base/brands.ts';
@@ -40,7 +40,9 @@ export function parseRange(field: string | undefined, length: number): RangeVerd
   return overlap(ranges) ? whole : { kind: 'parts', ranges };
 }
 
-/** `If-Range`: whether the ranges may be used, since the representation is still the same [§13.1.5]. */
+/**
+ * `If-Range`: whether the ranges may be used, since the representation is still the same [§13.1.5].
+ */
 export function rangeStillHolds(
   ifRange: string | undefined,
   tag: EntityTag | undefined,

@@ -56,7 +56,9 @@ export class RequestBody {
     this.#fail(new NodeError('REQUEST_MALFORMED', message, { blame: 'client' }));
   }
 
-  /** The whole body; rejects with `BODY_TOO_LARGE` or, when the client went, `REQUEST_MALFORMED`. */
+  /**
+   * The whole body; rejects with `BODY_TOO_LARGE` or, when the client went, `REQUEST_MALFORMED`.
+   */
   whole(maxBytes: number): Promise<Uint8Array> {
     this.#limit = maxBytes;
     if (this.#bytes > maxBytes) this.#fail(bodyTooLarge(maxBytes));

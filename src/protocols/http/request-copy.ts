@@ -1,6 +1,7 @@
 /**
- * A request copied out of its engine, as the protocols see it. The fields are one flat list (lower-case
- * name, value, name, value): cheap to fill in one pass, and the only form that shows a repeated field.
+ * A request copied out of its engine, as the protocols see it. The fields are one flat list
+ * (lower-case name, value, name, value): cheap to fill in one pass, and the only form that shows a
+ * repeated field.
  */
 import type { HttpRequest } from './port.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Fields that keep a browser from reading more into an answer than it says. Few, since each is written
- * with every answer that carries foreign bytes.
+ * Fields that keep a browser from reading more into an answer than it says. Few, since each is
+ * written with every answer that carries foreign bytes.
  */
 import type { HeaderList } from './port.ts';
 

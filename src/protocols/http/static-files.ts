@@ -1,7 +1,7 @@
 /**
- * Serves the files of a folder (an application's `public/`): index pages, conditional requests, ranges,
- * and the `.br` and `.gz` files that a build left beside the originals. Nothing is cached here: the
- * kernel does that. What it does not find it leaves to the caller.
+ * Serves the files of a folder (an application's `public/`): index pages, conditional requests,
+ * ranges, and the `.br` and `.gz` files that a build left beside the originals. Nothing is cached
+ * here: the kernel does that. What it does not find it leaves to the caller.
  */
 import { realpath } from 'node:fs/promises';
 import { type EntityTag, type EpochMs, entityTag, epochMs } from '../../base/brands.ts';
@@ -23,7 +23,9 @@ const codings = [
 const cacheControl = 'public, max-age=0, must-revalidate';
 
 export interface StaticFiles {
-  /** Answers with a file; resolves with false, nothing sent, when there is none for this request. */
+  /**
+   * Answers with a file; resolves with false, nothing sent, when there is none for this request.
+   */
   serve(exchange: Exchange): Promise<boolean>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * From the path of a URL to a file below a folder, and never to one outside of it: no parent segments,
- * no hidden files, no symbolic link that leads away.
+ * From the path of a URL to a file below a folder, and never to one outside of it: no parent
+ * segments, no hidden files, no symbolic link that leads away.
  */
 import type { Stats } from 'node:fs';
 import { constants } from 'node:fs';
@@ -12,7 +12,9 @@ export interface OpenFile {
   readonly stats: Stats;
 }
 
-/** The path below the folder; `undefined` for paths that are not to be served, whatever is there. */
+/**
+ * The path below the folder; `undefined` for paths that are not to be served, whatever is there.
+ */
 export function relativePath(urlPath: string): string | undefined {
   let path: string;
   try {

@@ -14,7 +14,9 @@ const PIECE_BYTES = 64 * 1024;
 export interface StreamOutlet {
   /** Declared length of the body, when it was declared. */
   readonly length: number | undefined;
-  /** Offers a piece; `accepted` bytes are the engine's now; no `room` asks to wait for `writable`. */
+  /**
+   * Offers a piece; `accepted` bytes are the engine's now; no `room` asks to wait for `writable`.
+   */
   push(piece: Uint8Array): { readonly accepted: number; readonly room: boolean };
   /** Makes the engine send on what it buffered itself. */
   flush(): void;

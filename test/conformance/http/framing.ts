@@ -1,6 +1,6 @@
 /**
- * The framing guard over the wire. Each case sends a head that two parsers could read differently with
- * a second request hidden behind it, and asserts that the hidden one is never executed.
+ * The framing guard over the wire. Each case sends a head that two parsers could read differently
+ * with a second request hidden behind it, and asserts that the hidden one is never executed.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HttpEngine } from '../../../src/protocols/http/port.ts';

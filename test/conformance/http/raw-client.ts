@@ -1,6 +1,6 @@
 /**
- * A client that knows bytes only: what the suite sends is what arrives, and what it asserts is what the
- * server put on the wire. Gathers everything received until the connection ends.
+ * A client that knows bytes only: what the suite sends is what arrives, and what it asserts is what
+ * the server put on the wire. Gathers everything received until the connection ends.
  */
 import { connect, type Socket } from 'node:net';
 

@@ -1,6 +1,6 @@
 /**
- * The conformance suite of the HTTP port: each engine must pass all of it. Where engines may differ,
- * the difference is a field of `Abilities`, so that it is written down and checked too.
+ * The conformance suite of the HTTP port: each engine must pass all of it. Where engines may
+ * differ, the difference is a field of `Abilities`, so that it is written down and checked too.
  */
 import { describe } from 'vitest';
 import type { HttpEngine } from '../../../src/protocols/http/port.ts';
@@ -15,7 +15,9 @@ export interface Abilities {
   readonly chunkedUploads: boolean;
   /** Pipelined behind a pending reply: answered in order, or the connection is closed. */
   readonly pipelinesBehindPending: boolean;
-  /** Methods outside of RFC 9110 and PATCH reach the handler; otherwise the connection is closed. */
+  /**
+   * Methods outside of RFC 9110 and PATCH reach the handler; otherwise the connection is closed.
+   */
   readonly otherMethods: boolean;
 }
 

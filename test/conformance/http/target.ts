@@ -1,6 +1,6 @@
 /**
- * The server under test: one listener of the given engine with routes that provoke each behaviour, and
- * a record of what was executed.
+ * The server under test: one listener of the given engine with routes that provoke each behaviour,
+ * and a record of what was executed.
  */
 import { NodeError } from '../../../src/base/errors.ts';
 import { selectEngine } from '../../../src/protocols/http/engine.ts';

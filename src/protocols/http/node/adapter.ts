@@ -1,9 +1,9 @@
 /**
- * The HTTP port on node:http (node:https with TLS): slower than uWS by half, stricter in parsing, at
- * home on every platform. It takes chunked uploads and 16 KiB of request head.
+ * The HTTP port on node:http (node:https with TLS): slower than uWS by half, stricter in parsing,
+ * at home on every platform. It takes chunked uploads and 16 KiB of request head.
  *
- * Never with `insecureHTTPParser`. A refused request poisons its connection: what was pipelined behind
- * it has been parsed already and must not be executed.
+ * Never with `insecureHTTPParser`. A refused request poisons its connection: what was pipelined
+ * behind it has been parsed already and must not be executed.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';

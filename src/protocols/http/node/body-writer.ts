@@ -1,6 +1,6 @@
 /**
- * A streamed answer on node:http. Chunks are copied, since Node keeps what it cannot send at once. A
- * client that takes nothing for a while is cut off: its buffer is our memory.
+ * A streamed answer on node:http. Chunks are copied, since Node keeps what it cannot send at once.
+ * A client that takes nothing for a while is cut off: its buffer is our memory.
  */
 import type { ServerResponse } from 'node:http';
 import { AssertionFailure } from '../../../base/assert.ts';

@@ -1,6 +1,6 @@
 /**
- * The WebSocket side of a node:http listener, on `ws`, with the same rules as the uWS side: handshakes
- * checked first, a bounded send buffer, silent peers pinged and then dropped.
+ * The WebSocket side of a node:http listener, on `ws`, with the same rules as the uWS side:
+ * handshakes checked first, a bounded send buffer, silent peers pinged and then dropped.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';

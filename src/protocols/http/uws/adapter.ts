@@ -2,8 +2,9 @@
  * The HTTP port on uWebSockets.js. Routes everything through the framing guard into the handler;
  * replies are the business of `exchange.ts`, sockets that of `sockets.ts`.
  *
- * Engine limits that callers should know: no chunked uploads; a request pipelined behind one that is
- * answered later closes the connection; request heads beyond what the build takes are cut off by it.
+ * Engine limits that callers should know: no chunked uploads; a request pipelined behind one that
+ * is answered later closes the connection; request heads beyond what the build takes are cut off by
+ * it.
  */
 import { problemFields, refusalBody, refusalStatus, runHandler } from '../faults.ts';
 import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';

@@ -1,7 +1,7 @@
 /**
- * The uWebSockets.js binaries that may be loaded, by SHA-256: native code runs with all rights of the
- * process, and neither package is signed. Files that are not listed are refused; an operator's own
- * build is allowed by naming its path in the configuration.
+ * The uWebSockets.js binaries that may be loaded, by SHA-256: native code runs with all rights of
+ * the process, and neither package is signed. Files that are not listed are refused; an operator's
+ * own build is allowed by naming its path in the configuration.
  */
 
 /** Digest of each file of `@btc-vision/uwebsockets.js` 20.57.0. */

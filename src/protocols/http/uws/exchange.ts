@@ -1,6 +1,7 @@
 /**
  * One request and its reply on uWS. The only file which touches `res`: a call on a response that is
- * complete or whose client has gone throws, and a throw inside an engine callback aborts the process.
+ * complete or whose client has gone throws, and a throw inside an engine callback aborts the
+ * process.
  *
  * Rules kept here: everything of `req` is copied before the handler runs; `onAborted` is attached
  * before the engine's callback ends unless the reply is complete, and before any bodiless end;
@@ -29,7 +30,6 @@ const SWALLOWED_BYTES_MAX = 1024 * 1024;
 
 const nothing = new Uint8Array(0);
 const ignore = () => undefined;
-const obsText = /[^\0-\x7f]/;
 
 /** What exchanges share with their listener. */
 export interface ExchangeHost {
@@ -46,6 +46,7 @@ export class UwsExchange implements CuttableExchange {
   readonly #res: UwsResponse;
   readonly #host: ExchangeHost;
   #inTurn = true;
+  #beyondAscii = false;
   #replied = false;
   #complete = false;
   #gone = false;
@@ -108,7 +109,7 @@ export class UwsExchange implements CuttableExchange {
     if (this.#gone) return;
     assert(!this.#replied, 'an exchange is answered once');
     // Before anything is written: a refused value leaves room for a 500.
-    checkHeaders(headers);
+    this.#beyondAscii = checkHeaders(headers);
     this.#replied = true;
     if (this.#inTurn) this.#writeWhole(status, headers, body);
     else this.#res.cork(() => this.#writeWhole(status, headers, body));
@@ -117,7 +118,7 @@ export class UwsExchange implements CuttableExchange {
   stream(status: number, headers: HeaderList, length?: number): BodyWriter {
     if (this.#gone) return discardingWriter(true);
     assert(!this.#replied, 'an exchange is answered once');
-    checkHeaders(headers);
+    this.#beyondAscii = checkHeaders(headers);
     if (this.request.method === 'HEAD' || isBodiless(status) || length === 0) {
       this.#replied = true;
       this.#corked(() => this.#writeWithoutBody(status, headers, length));
@@ -203,7 +204,7 @@ export class UwsExchange implements CuttableExchange {
       // The engine writes its own, always: a second Date line would contradict it.
       if (name === 'date') continue;
       // The engine writes UTF-8; HTTP field values are single bytes.
-      res.writeHeader(name, obsText.test(value) ? Buffer.from(value, 'latin1') : value);
+      res.writeHeader(name, this.#beyondAscii ? Buffer.from(value, 'latin1') : value);
     }
   }
 

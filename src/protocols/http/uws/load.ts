@@ -1,8 +1,9 @@
 /**
- * Finds a uWebSockets.js build that this Node and this C library can load. The package is not on the
- * registry under its own name; two aliases are installed as optional dependencies, and an operator may
- * name an official build by path. The `.node` files are required directly: the wrapper of one alias
- * falls back to a JavaScript imitation which lacks half of the calls, and says nothing.
+ * Finds a uWebSockets.js build that this Node and this C library can load. The package is not on
+ * the registry under its own name; two aliases are installed as optional dependencies, and an
+ * operator may name an official build by path. The `.node` files are required directly: the wrapper
+ * of one alias falls back to a JavaScript imitation which lacks half of the calls, and says
+ * nothing.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -30,7 +31,9 @@ const candidates: readonly Candidate[] = [
 const require = createRequire(import.meta.url);
 const fileName = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
 
-/** Loads the first usable build; `ownPath` names an operator's own and is then the only candidate. */
+/**
+ * Loads the first usable build; `ownPath` names an operator's own and is then the only candidate.
+ */
 export function loadUws(ownPath?: string): UwsLoaded {
   if (ownPath !== undefined) return loadFile(resolve(ownPath), 'own build');
   const reasons: string[] = [];

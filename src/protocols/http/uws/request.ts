@@ -1,6 +1,6 @@
 /**
- * Copies a request out of the engine's memory, which is reused as soon as its callback returns. In one
- * pass over the fields: cheaper than asking for each by name, and it sees what is repeated.
+ * Copies a request out of the engine's memory, which is reused as soon as its callback returns. In
+ * one pass over the fields: cheaper than asking for each by name, and it sees what is repeated.
  */
 import { RequestCopy } from '../request-copy.ts';
 import type { UwsRequest } from './types.ts';
