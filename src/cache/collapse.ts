@@ -1,8 +1,8 @@
 /**
- * Flights: at most one shared fetch of a cache key is in flight, whatever the number of readers, and
- * its success and its failure are shared (SPEC §3). Waiters are bounded and wait once; a flight stays
- * joinable until its entry is readable; a failure is remembered for a back-off window, so that a sick
- * origin sees at most two fetches of a key in any such window.
+ * Flights: at most one shared fetch of a cache key is in flight, whatever the number of readers,
+ * and its success and its failure are shared (SPEC §3). Waiters are bounded and wait once; a flight
+ * stays joinable until its entry is readable; a failure is remembered for a back-off window, so
+ * that a sick origin sees at most two fetches of a key in any such window.
  *
  *   flying ─┬─ settle(reply) ─► settled (reply in memory) ─ end ─► ended
  *           └─ settle(failure) ──────────────────────────────────► ended, remembered
@@ -136,7 +136,9 @@ export class Flights {
     return this.#failureAt(key, now) === undefined;
   }
 
-  /** Shares a failure with all who wait, and with all who ask until `backOff` after `now` is over. */
+  /**
+   * Shares a failure with all who wait, and with all who ask until `backOff` after `now` is over.
+   */
   fail(flight: Flight, error: NodeError, now: EpochMs, backOff: DurationMs): void {
     flight.settle({ kind: 'failure', error });
     this.end(flight);

@@ -83,7 +83,9 @@ export function decide(context: DecisionContext, selection: Selection): Decision
   return decision;
 }
 
-/** Rule 0: nobody else could be asked, so what has not expired is the answer, whatever was demanded. */
+/**
+ * Rule 0: nobody else could be asked, so what has not expired is the answer, whatever was demanded.
+ */
 function decideAsOrigin(context: DecisionContext, { entry, verdict }: Selection): Decision {
   if (entry === undefined || entry.kind === 'tombstone' || entry.kind === 'pass') return ABSENT;
   if (verdict.kind === 'hard' || context.now >= entry.freshUntil) return ABSENT;
@@ -118,7 +120,9 @@ function decideOnEntry(
   return mayCoverFailure(context, verdict, entry) ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
 }
 
-/** Rule 6. The client's wish is advice [RFC9111 §5.2.1], so a failing origin may still be covered. */
+/**
+ * Rule 6. The client's wish is advice [RFC9111 §5.2.1], so a failing origin may still be covered.
+ */
 function validateOnDemand(
   context: DecisionContext,
   verdict: InvalidationVerdict,

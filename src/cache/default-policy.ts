@@ -75,7 +75,10 @@ type KeyOverride = Partial<Omit<PolicySettings['key'], 'query'>> & {
   readonly query?: Partial<PolicySettings['key']['query']> | undefined;
 };
 
-/** A complete policy from what it says itself: the rest is `base`'s; `negative` replaces the whole map. */
+/**
+ * A complete policy from what it says itself: the rest is `base`'s; `negative` replaces the whole
+ * map.
+ */
 export function definePolicy(
   override: SettingsOverride & { readonly hooks?: PolicyHooks | undefined },
   base: CachePolicy = DEFAULT_POLICY,
@@ -120,7 +123,10 @@ export function withTableTimes(
   );
 }
 
-/** How long further reads of a key share a failure instead of asking again; 0 when the policy says none. */
+/**
+ * How long further reads of a key share a failure instead of asking again; 0 when the policy says
+ * none.
+ */
 export function backOffAfter(status: number | undefined, settings: PolicySettings): DurationMs {
   const { negative } = settings;
   const ofStatus =

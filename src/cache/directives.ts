@@ -55,15 +55,18 @@ export const NO_RESPONSE_DIRECTIVES: ResponseDirectives = Object.freeze({
 /** Directives looked at in one field; a reply with more is treated as `no-store`. */
 const DIRECTIVES_MAX = 64;
 
-/** The greatest delta-seconds kept: what is larger, or overflows, counts as this [RFC9111 §1.2.2]. */
+/**
+ * The greatest delta-seconds kept: what is larger, or overflows, counts as this [RFC9111 §1.2.2].
+ */
 const DELTA_SECONDS_MAX = 2 ** 31;
 
 /** Name and, when there was one, argument with its quotes removed. */
 const DIRECTIVE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s,;"]*)))?/y;
 
 /**
- * Directives of a request. `Pragma: no-cache` counts when there is no `Cache-Control` [RFC9111 §5.4].
- * A number that cannot be read makes `max-age` 0, `min-fresh` the greatest and `max-stale` 0.
+ * Directives of a request. `Pragma: no-cache` counts when there is no `Cache-Control` [RFC9111
+ * §5.4]. A number that cannot be read makes `max-age` 0, `min-fresh` the greatest and `max-stale`
+ * 0.
  */
 export function parseRequestDirectives(
   cacheControl?: string | undefined,

@@ -62,8 +62,9 @@ export function draftOfReply(
 }
 
 /**
- * The stored entry updated by a 304 [RFC9111 §4.3.4]: same bytes, new times. A 304 without freshness
- * of its own leaves the lifetime as it was, but never longer than the policy would now give.
+ * The stored entry updated by a 304 [RFC9111 §4.3.4]: same bytes, new times. A 304 without
+ * freshness of its own leaves the lifetime as it was, but never longer than the policy would now
+ * give.
  */
 export function draftOfFreshening(
   facts: ReplyFacts,
@@ -89,7 +90,9 @@ export function draftOfFreshening(
   };
 }
 
-/** A marker which says that replies for this key cannot be shared, so that nobody queues for them. */
+/**
+ * A marker which says that replies for this key cannot be shared, so that nobody queues for them.
+ */
 export function draftOfPass(now: EpochMs, context: DraftContext): FillDraft {
   const until = plus(now, context.policy.settings.collapse.passFor);
   return {
@@ -162,7 +165,9 @@ function times(facts: ReplyFacts, lifetime: DurationMs, negative: boolean, polic
 
 const NO_WINDOWS = { whileRevalidate: durationMs(0), ifError: durationMs(0) };
 
-/** The origin's windows [RFC5861 §3, §4] before the policy's; capped or not looked at as it says. */
+/**
+ * The origin's windows [RFC5861 §3, §4] before the policy's; capped or not looked at as it says.
+ */
 function staleWindows(facts: ReplyFacts, policy: CachePolicy) {
   const { stale, freshness } = policy.settings;
   if (freshness.origin === 'ignore') return stale;

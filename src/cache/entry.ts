@@ -22,9 +22,9 @@ export const NEVER = 0 as EpochMs;
 export const FOREVER = Number.MAX_SAFE_INTEGER as EpochMs;
 
 /**
- * What an entry stands for: a `record` (or page); the origin's word that there is none (`negative`);
- * a `pass` marker, which says that replies for this key cannot be shared (hit-for-miss); a
- * `tombstone`, which remembers a delete until its retention ends.
+ * What an entry stands for: a `record` (or page); the origin's word that there is none
+ * (`negative`); a `pass` marker, which says that replies for this key cannot be shared
+ * (hit-for-miss); a `tombstone`, which remembers a delete until its retention ends.
  */
 export type EntryKind = 'record' | 'negative' | 'pass' | 'tombstone';
 
@@ -86,7 +86,10 @@ export interface Entry extends EntryFacts {
   /** Strong: a hash of the body's bytes, or the origin's own strong tag. */
   readonly entityTag: EntityTag;
   readonly lastModified: EpochMs;
-  /** `application/json` unless the meta block says otherwise; a record's is known without decoding it. */
+  /**
+   * `application/json` unless the meta block says otherwise; a record's is known without decoding
+   * it.
+   */
   readonly contentType: string;
   readonly meta: EntryMeta;
   /**

@@ -2,8 +2,8 @@
  * The states of a read at the origin: fetching, and falling back when that failed. Whoever leads a
  * flight goes through here for all who wait.
  *
- * Invariants: a flight that began is settled on every way out; a client which leaves hands its fetch
- * to a run without a client [R9]; a failure is shared and remembered for its back-off window.
+ * Invariants: a flight that began is settled on every way out; a client which leaves hands its
+ * fetch to a run without a client [R9]; a failure is shared and remembered for its back-off window.
  */
 import { durationMs } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
@@ -51,7 +51,8 @@ function confirmed(run: Run, state: Fetching, conditional: boolean, facts: Reply
   if (invalidations.judge(restamped(held, state.stamp)).kind === 'valid') {
     return { ...fetchOf(state), kind: 'freshening', entry: held, facts };
   }
-  // The origin may have compared with what the invalidation was about. Once: it is unconditional now.
+  // The origin may have compared with what the invalidation was about. Once: it is unconditional
+  // now.
   return { ...state, conditional: false, stamp: invalidations.stamp(), pending: undefined };
 }
 
@@ -63,8 +64,9 @@ const fetchOf = ({ errand, flight, lease, stamp }: Fetch): Fetch => ({
 });
 
 /**
- * Only a record can be validated: a negative entry or a marker has nothing to compare. One which was
- * invalidated since it was selected is fetched anew even if its validators still match [RFC9111 §4.4].
+ * Only a record can be validated: a negative entry or a marker has nothing to compare. One which
+ * was invalidated since it was selected is fetched anew even if its validators still match [RFC9111
+ * §4.4].
  */
 function mayValidate({ deps }: Run, { conditional, errand: { held } }: Fetching): boolean {
   return conditional && held?.kind === 'record' && deps.invalidations.judge(held).kind !== 'hard';
@@ -98,7 +100,10 @@ async function callOrigin(
   return origin.fetch(request);
 }
 
-/** The reply or the failure, at the latest after `fetchMsMax`, which an origin's own deadline precedes. */
+/**
+ * The reply or the failure, at the latest after `fetchMsMax`, which an origin's own deadline
+ * precedes.
+ */
 function within(run: Run, reply: Promise<OriginReply>, abort: () => void): Promise<Fetched> {
   const { clock, limits, table, events } = run.deps;
   return new Promise((resolve) => {
@@ -165,7 +170,9 @@ const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'SHUTTING_DOWN',
 ]);
 
-/** Shares a failure with all who wait, on every thread, and remembers it for its back-off window. */
+/**
+ * Shares a failure with all who wait, on every thread, and remembers it for its back-off window.
+ */
 export function failFlight(
   run: Run,
   { flight, lease }: { readonly flight: Flight; readonly lease: Fetch['lease'] },

@@ -56,7 +56,10 @@ export function ageSeconds(entry: EntryFacts, now: EpochMs): DeltaSeconds {
   return deltaSeconds(Math.floor(currentAge(entry, now) / 1000));
 }
 
-/** The instant from which the entry is stale; a soft invalidation may bring it forward [RFC9111 §4.4]. */
+/**
+ * The instant from which the entry is stale; a soft invalidation may bring it forward [RFC9111
+ * §4.4].
+ */
 export function staleFrom(entry: EntryFacts, verdict: InvalidationVerdict): EpochMs {
   return verdict.kind === 'soft' && verdict.at < entry.freshUntil ? verdict.at : entry.freshUntil;
 }
@@ -118,7 +121,9 @@ export function freshnessLifetime(reply: ReplyFacts, policy: CachePolicy): Durat
   return origin === 'cap' ? durationMs(Math.min(lifetime, max)) : lifetime;
 }
 
-/** What the origin said: `s-maxage`, `max-age`, `Expires` − `Date`, in this order [RFC9111 §4.2.1]. */
+/**
+ * What the origin said: `s-maxage`, `max-age`, `Expires` − `Date`, in this order [RFC9111 §4.2.1].
+ */
 export function explicitLifetime(reply: ReplyFacts): DurationMs | undefined {
   const { sMaxage, maxAge } = reply.directives;
   if (sMaxage !== undefined) return secondsToMs(sMaxage);

@@ -3,7 +3,8 @@
  * and waiting. Nothing here goes to the origin; `fetch-steps.ts` does.
  *
  * Invariants: an entry is copied exactly when the state it goes to outlives the store's callback; a
- * read joins no flight that is older than the newest invalidation it knows of [R6]; it waits once [R4].
+ * read joins no flight that is older than the newest invalidation it knows of [R6]; it waits once
+ * [R4].
  */
 import { assert } from '../base/assert.ts';
 import { type DurationMs, durationMs } from '../base/brands.ts';
@@ -73,7 +74,9 @@ export function deciding(run: Run, state: Deciding): State {
   }
 }
 
-/** Answers with the entry, which may come from the store or from the flight that has it in memory. */
+/**
+ * Answers with the entry, which may come from the store or from the flight that has it in memory.
+ */
 function reuse(run: Run, state: Deciding, decision: Extract<Decision, { kind: 'reuse' }>): Final {
   const { entry, source, verdict } = state;
   assert(entry !== undefined, 'only an entry is reused');

@@ -1,6 +1,6 @@
 /**
- * A table's cache policy: settings (plain data, made from YAML or inline overrides) and hooks (small
- * pure functions which override one decision each). Every section a policy leaves out is the
+ * A table's cache policy: settings (plain data, made from YAML or inline overrides) and hooks
+ * (small pure functions which override one decision each). Every section a policy leaves out is the
  * `default` policy's.
  */
 import type { DurationMs } from '../base/brands.ts';
@@ -12,10 +12,14 @@ export interface PolicySettings {
   readonly name: string;
   readonly freshness: {
     readonly default: DurationMs;
-    /** Whether the origin's own directives beat the defaults, are capped by `max`, or are ignored. */
+    /**
+     * Whether the origin's own directives beat the defaults, are capped by `max`, or are ignored.
+     */
     readonly origin: 'respect' | 'ignore' | 'cap';
     readonly max: DurationMs;
-    /** Use 10 % of the time since `Last-Modified` when nothing explicit is given [RFC9111 §4.2.2]. */
+    /**
+     * Use 10 % of the time since `Last-Modified` when nothing explicit is given [RFC9111 §4.2.2].
+     */
     readonly heuristic: boolean;
     /** Share of the lifetime, 0 to 1, by which it is randomly shortened. */
     readonly jitter: number;

@@ -1,15 +1,18 @@
 /**
- * Answers one read of one record. It selects an entry, decides by RFC 9111 whether that entry may be
- * reused, and else goes to the origin, once for all who wait. It knows no transport: every protocol
- * comes here with a `ReadRequest` and leaves with a `ReadResult`. It reads the clock once [R1] and
- * never throws for an outcome. It does not write tables, check grants, or parse header fields.
+ * Answers one read of one record. It selects an entry, decides by RFC 9111 whether that entry may
+ * be reused, and else goes to the origin, once for all who wait. It knows no transport: every
+ * protocol comes here with a `ReadRequest` and leaves with a `ReadResult`. It reads the clock once
+ * [R1] and never throws for an outcome. It does not write tables, check grants, or parse header
+ * fields.
  *
- *  selecting ─► deciding ─┬─ reuse ─────────────────────► answered
- *                  ▲      ├─ reuse + refresh behind ────► answered   (the refresh is a second run)
- *                  │      ├─ refuse (only-if-cached) ───► refused
- *                  │      └─ go to origin ─► joining ─┬─ leader ─► fetching ─┬─ 304 ───► freshening ─► answered
- *                  │                                  │                      ├─ reply ─► storing ────► answered
- *                  └──── handed the reply ◄─ waiting ◄┘                      └─ failure ► fallingBack ► answered | failed
+ *  selecting ─► deciding ─┬─ reuse ────────────────────► answered
+ *                 ▲       ├─ reuse, refresh behind ───► answered  (the refresh is a second run)
+ *                 │       ├─ refuse (only-if-cached) ─► refused
+ *                 │       └─ go to origin ─► joining ─┬─ leader ─► fetching ─┬─ 304 ─► freshening
+ *                 │                                   │                    ├─ reply ─► storing
+ *                 └──── handed the reply ◄─ waiting ◄─┘                    └─ failure ► fallingBack
+ *
+ * freshening and storing end in answered, fallingBack in answered or failed.
  *
  * A hit is synchronous from `read` to `answer` and runs inside the store's callback, on a view; an
  * entry is copied only on the way to a state that waits.

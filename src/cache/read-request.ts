@@ -12,7 +12,9 @@ export interface ReadRequest {
   /** Normalised variant, '' when the table has none. */
   readonly variant: string;
   readonly directives: RequestDirectives;
-  /** Whether the client may force validation (policy `client.mayForceRevalidation`, or signed in). */
+  /**
+   * Whether the client may force validation (policy `client.mayForceRevalidation`, or signed in).
+   */
   readonly mayForce: boolean;
   /** The client's own deadline for waiting; its leaving or this ends its wait, not the fetch. */
   readonly deadline?: EpochMs | undefined;
@@ -39,7 +41,9 @@ export interface CacheStatus {
   readonly collapsed?: boolean | undefined;
   /** Remaining freshness lifetime in seconds; negative when stale. */
   readonly ttl?: number | undefined;
-  /** The named permission under which stale was served, or the error code that explains a failure. */
+  /**
+   * The named permission under which stale was served, or the error code that explains a failure.
+   */
   readonly detail?: string | undefined;
 }
 
@@ -54,7 +58,9 @@ export type ReadResult =
       readonly cacheStatus: CacheStatus;
     }
   | {
-      /** The origin said so, or the table holds none. `entry` is the negative entry, when one is. */
+      /**
+       * The origin said so, or the table holds none. `entry` is the negative entry, when one is.
+       */
       readonly kind: 'absent';
       readonly status: number;
       readonly age: DeltaSeconds;
@@ -64,5 +70,7 @@ export type ReadResult =
   | { readonly kind: 'refused'; readonly cacheStatus: CacheStatus }
   | { readonly kind: 'failed'; readonly error: NodeError; readonly cacheStatus: CacheStatus };
 
-/** Receives the one answer of a read, at most once; a `found` entry is valid only during the call. */
+/**
+ * Receives the one answer of a read, at most once; a `found` entry is valid only during the call.
+ */
 export type Answer = (result: ReadResult) => void;

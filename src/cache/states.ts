@@ -1,6 +1,6 @@
 /**
- * The states of one read (SPEC §2): eight which move, three which are final, each carrying only what
- * it needs, and the run's constants. What each state does is in the `*-steps.ts` files.
+ * The states of one read (SPEC §2): eight which move, three which are final, each carrying only
+ * what it needs, and the run's constants. What each state does is in the `*-steps.ts` files.
  */
 import type { EpochMs, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';

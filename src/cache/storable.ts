@@ -19,7 +19,9 @@ export type NotStorable =
   | 'body-too-large'
   | 'useless';
 
-/** Directives in force under this policy: `origin: ignore` does not look at them, but for `private`. */
+/**
+ * Directives in force under this policy: `origin: ignore` does not look at them, but for `private`.
+ */
 export function directivesInForce(reply: ReplyFacts, settings: PolicySettings): ResponseDirectives {
   if (settings.freshness.origin !== 'ignore') return reply.directives;
   return reply.directives.private
@@ -44,7 +46,9 @@ export function notStorable(
   return hasStorableStatus(reply, policy.settings) ? undefined : 'status';
 }
 
-/** Whether others who wait may be given the reply as well: it may be reused for each of them [R5]. */
+/**
+ * Whether others who wait may be given the reply as well: it may be reused for each of them [R5].
+ */
 export function isShareable(reply: ReplyFacts, policy: CachePolicy): boolean {
   const directives = directivesInForce(reply, policy.settings);
   if (isPrivate(directives) || variesByAnything(reply)) return false;

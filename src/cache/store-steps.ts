@@ -1,6 +1,7 @@
 /**
- * The states of a read between the origin's reply and the answer: freshening and storing. The flight
- * is settled as soon as the reply is judged, and ends when its entry is readable or storing was given up.
+ * The states of a read between the origin's reply and the answer: freshening and storing. The
+ * flight is settled as soon as the reply is judged, and ends when its entry is readable or storing
+ * was given up.
  *
  * Invariant: a store that fails, sheds or refuses never fails the read [R7].
  */

@@ -1,6 +1,6 @@
 /**
- * A clock that moves when told. Timers fire in order of their due time, at their due time; wall time
- * may be set apart from them, as by an operator or a time server.
+ * A clock that moves when told. Timers fire in order of their due time, at their due time; wall
+ * time may be set apart from them, as by an operator or a time server.
  */
 import { type DurationMs, type EpochMs, epochMs } from '../../src/base/brands.ts';
 import type { Cancel, Clock } from '../../src/base/clock.ts';

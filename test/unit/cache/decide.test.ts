@@ -88,7 +88,10 @@ function withoutOnlyIfCached({ entry, verdict, age }: Case, asked: RequestDirect
   return `forward stale validate${covered ? ' fallback' : ''}`;
 }
 
-/** The end of a stale window as an age; under a soft invalidation it counts from that, or ends earlier. */
+/**
+ * The end of a stale window as an age; under a soft invalidation it counts from that, or ends
+ * earlier.
+ */
 function windowOf(entry: Entry, until: number, verdict: InvalidationVerdict): number {
   if (until === NEVER) return Number.NEGATIVE_INFINITY;
   const end = until - T0;
@@ -142,7 +145,8 @@ const entries = (): readonly (Entry | undefined)[] => {
   const conditions = [{}, { mustValidate: true }, { staleForbidden: true }];
   const records = windows.flatMap((window) =>
     conditions
-      // The store never holds a window beside a prohibition: `draft.ts` keeps both, `decide` obeys one.
+      // The store never holds a window beside a prohibition: `draft.ts` keeps both, `decide` obeys
+      // one.
       .map((condition) => makeEntry({ ...window, ...condition })),
   );
   const others = (['negative', 'pass', 'tombstone'] as const).map((kind) => makeEntry({ kind }));

@@ -120,7 +120,9 @@ describe('stale windows', () => {
   });
 });
 
-/** Where both read the clauses the same way; the differences are named where the values are made. */
+/**
+ * Where both read the clauses the same way; the differences are named where the values are made.
+ */
 describe('against http-cache-semantics', () => {
   const seconds = fc.integer({ min: 0, max: 5_000 });
   const maybeSeconds = fc.option(seconds, { nil: undefined });
@@ -162,7 +164,12 @@ describe('against http-cache-semantics', () => {
     );
   });
 
-  function semantics(facts: { cacheControl: string; age: number; now: number }): CacheSemantics {
+  interface Semantics {
+    stale(): boolean;
+    age(): number;
+  }
+
+  function semantics(facts: { cacheControl: string; age: number; now: number }): Semantics {
     const headers = { 'cache-control': facts.cacheControl, age: String(facts.age) };
     const policy = new CacheSemantics({ headers: {} }, { status: 200, headers }, { shared: true });
     const at = Object.assign(policy, { _responseTime: T0, now: () => facts.now });

@@ -1,7 +1,8 @@
 /**
  * Random origins, readers and invalidations under a seed. The oracle knows every version the origin
  * ever had and asks: was anybody given something older than a named permission allows? A failure
- * prints its seed; `SIMULATION_SEED=… npx vitest run test/unit/cache/simulation.test.ts` replays it.
+ * prints its seed; `SIMULATION_SEED=… npx vitest run test/unit/cache/simulation.test.ts` replays
+ * it.
  */
 import { describe, expect, it } from 'vitest';
 import { durationMs, epochMs } from '../../../src/base/brands.ts';
