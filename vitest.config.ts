@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config';
 const root = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 // Tests that start a real node run `dist/main.js`, built once by the global set-up.
-// Forks, not threads: a uWebSockets.js app that is open when a worker thread ends aborts the process.
+// Forks, not threads: a uWebSockets.js app that is open when a worker thread ends aborts the
+// process.
 export default defineConfig({
   resolve: { alias: { millrace: root('src/index.ts') } },
   test: {

@@ -91,7 +91,9 @@ function stateFacts(state: FeedState): object {
   return { state: state.kind, error: state.error?.message };
 }
 
-/** Lets `COMMITS_MAX` commits run together; a failed one fails the next event, so the feed restarts. */
+/**
+ * Lets `COMMITS_MAX` commits run together; a failed one fails the next event, so the feed restarts.
+ */
 class CommitWindow {
   readonly #underWay = new Set<Promise<void>>();
   #failure: unknown;

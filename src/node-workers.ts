@@ -128,7 +128,10 @@ class WorkerThread {
     });
   }
 
-  /** The worker closes its listener and then ends by itself: ending it from outside would abort the process. */
+  /**
+   * The worker closes its listener and then ends by itself: ending it from outside would abort the
+   * process.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#control.postMessage({ kind: 'stop' } satisfies ToWorker);

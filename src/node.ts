@@ -55,7 +55,9 @@ const SWEEP_EVERY = durationMs(1_000);
 /** Rounds of one sweep, each within the store's own budget. */
 const SWEEP_ROUNDS_MAX = 50;
 
-/** Starts a node; resolves once it answers. Throws `NodeError`s that name the cause and the cure. */
+/**
+ * Starts a node; resolves once it answers. Throws `NodeError`s that name the cause and the cure.
+ */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { application, config, log } = options;
   const clock = systemClock;

@@ -1,7 +1,7 @@
 /**
  * The `Leases` port across threads: a worker asks the store thread who fetches a key, and is either
- * told to lead or handed the leader's outcome. Messages are plain data; an outcome carries the entry
- * as its facts and bytes.
+ * told to lead or handed the leader's outcome. Messages are plain data; an outcome carries the
+ * entry as its facts and bytes.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Sequence } from './base/brands.ts';

@@ -65,7 +65,7 @@ async function run(): Promise<void> {
 async function start(observation: Observation): Promise<RunningApp> {
   const { config } = thread;
   const log = createLog(config.log.level, `${config.cluster.name}/${thread.id}`);
-  const loaded = loadApplication(thread.appFolder, process.env);
+  const loaded = loadApplication(thread.appFolder);
   if (loaded.application === undefined) {
     throw new NodeError('APPLICATION_INVALID', 'the application changed while the node started');
   }

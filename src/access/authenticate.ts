@@ -1,6 +1,6 @@
 /**
- * From an `Authorization` field to a principal. Basic credentials are compared as SHA-256 digests in
- * constant time, so neither the length nor a prefix of the password can be measured.
+ * From an `Authorization` field to a principal. Basic credentials are compared as SHA-256 digests
+ * in constant time, so neither the length nor a prefix of the password can be measured.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ANONYMOUS, type Principal } from './principal.ts';
@@ -18,7 +18,10 @@ export type Authenticate = (authorization: string | undefined) => Authentication
 
 const NOBODY: Authentication = Object.freeze({ kind: 'principal', principal: ANONYMOUS });
 
-/** Knows the configured administrator, or nobody at all. No credentials is anonymous, wrong ones are rejected. */
+/**
+ * Knows the configured administrator, or nobody at all. No credentials is anonymous, wrong ones are
+ * rejected.
+ */
 export function createAuthenticate(admin: AdminCredentials | undefined): Authenticate {
   const expected = admin === undefined ? undefined : digest(`${admin.username}:${admin.password}`);
   return (authorization) => {

@@ -1,5 +1,6 @@
 /**
- * Who asks. Principals are made by `authenticate` and judged by `authorise`; protocols only carry them.
+ * Who asks. Principals are made by `authenticate` and judged by `authorise`; protocols only carry
+ * them.
  */
 export type Principal =
   | { readonly kind: 'anonymous' }

@@ -14,7 +14,9 @@ export function assert(condition: unknown, invariant: string): asserts condition
   if (!condition) throw new AssertionFailure(`broken invariant: ${invariant}`);
 }
 
-/** Returns `value`, which the caller knows to be present; throws `AssertionFailure` when it is not. */
+/**
+ * Returns `value`, which the caller knows to be present; throws `AssertionFailure` when it is not.
+ */
 export function must<T>(value: T | undefined | null, what: string): T {
   if (value === undefined || value === null) throw new AssertionFailure(`${what} must be present`);
   return value;

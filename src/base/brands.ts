@@ -1,6 +1,7 @@
 /**
  * Branded types for values whose mix-up would hurt. A brand costs nothing at run time; values are
- * branded where they enter (parse functions at the edge) and are plain numbers and strings in memory.
+ * branded where they enter (parse functions at the edge) and are plain numbers and strings in
+ * memory.
  */
 declare const brand: unique symbol;
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
@@ -11,9 +12,14 @@ export type EpochMs = Brand<number, 'EpochMs'>;
 export type DurationMs = Brand<number, 'DurationMs'>;
 /** A span in whole seconds, as HTTP counts (`delta-seconds`, RFC 9111 §1.2.2). */
 export type DeltaSeconds = Brand<number, 'DeltaSeconds'>;
-/** An entity tag as it stands on the wire, quotes and weakness prefix included (RFC 9110 §8.8.3). */
+/**
+ * An entity tag as it stands on the wire, quotes and weakness prefix included (RFC 9110 §8.8.3).
+ */
 export type EntityTag = Brand<string, 'EntityTag'>;
-/** The name of an exported or unexported table: `database.table`, or `table` in the default database. */
+/**
+ * The name of an exported or unexported table: `database.table`, or `table` in the default
+ * database.
+ */
 export type TableName = Brand<string, 'TableName'>;
 /** A record's primary key as a string or number, as the client wrote it in the URL. */
 export type RecordId = string | number;

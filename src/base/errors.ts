@@ -62,7 +62,9 @@ export interface NodeErrorOptions {
   readonly blame?: Blame | undefined;
   readonly retry?: Retry | undefined;
   readonly cause?: unknown;
-  /** Facts for programs: status of the origin, the field at fault, line and column, limit and value. */
+  /**
+   * Facts for programs: status of the origin, the field at fault, line and column, limit and value.
+   */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 

@@ -9,7 +9,8 @@ import { type EpochMs, epochMs, type RecordVersion, recordVersion } from './bran
 const COUNTERS = 2048;
 
 /** The wall-clock part of a version. */
-export const versionTime = (version: RecordVersion): EpochMs => epochMs(Math.floor(version / COUNTERS));
+export const versionTime = (version: RecordVersion): EpochMs =>
+  epochMs(Math.floor(version / COUNTERS));
 
 /** The smallest version of an instant. */
 export const versionAt = (at: EpochMs): RecordVersion => recordVersion(at * COUNTERS);

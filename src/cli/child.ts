@@ -1,6 +1,7 @@
 /**
  * A node in a process of its own, as `dev` and `--supervise` keep one: started with an IPC channel,
- * so that it ends at once when its parent is gone; told to stop by SIGTERM, killed when it does not.
+ * so that it ends at once when its parent is gone; told to stop by SIGTERM, killed when it does
+ * not.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 

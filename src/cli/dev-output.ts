@@ -1,4 +1,6 @@
-/** What `millrace dev` says to a person: where things are, and each request's verdict in one line. */
+/**
+ * What `millrace dev` says to a person: where things are, and each request's verdict in one line.
+ */
 import pc from 'picocolors';
 import type { Application } from '../config/application.ts';
 import type { Config } from '../config/config.ts';

@@ -105,7 +105,10 @@ class DevSession {
     this.#child = child;
   }
 
-  /** An application that never started has nothing to wait for; one that did is given another chance. */
+  /**
+   * An application that never started has nothing to wait for; one that did is given another
+   * chance.
+   */
   #explainEnd(code: number | null): void {
     if (code === EXIT.fault && this.#ports === undefined) {
       this.#finish(EXIT.fault);

@@ -1,6 +1,6 @@
 /**
- * `start --supervise`: a parent that restarts the node when it crashes, within a second at first and
- * later each time it crashes soon again. A clean end, or an invalid application, ends it too.
+ * `start --supervise`: a parent that restarts the node when it crashes, within a second at first
+ * and later each time it crashes soon again. A clean end, or an invalid application, ends it too.
  */
 import { backoffDelay } from '../base/backoff.ts';
 import { NodeChild } from './child.ts';

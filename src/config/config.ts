@@ -81,12 +81,15 @@ export type LoadedConfig =
   | { readonly config: Config; readonly problems?: undefined }
   | { readonly problems: readonly Problem[]; readonly config?: undefined };
 
+/** The environment of this process; read here and nowhere else. */
+export const processEnvironment = (): Environment => process.env;
+
 export const CONFIG_FILE = 'millrace.yaml';
 
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems = new ProblemList();
   const appFolder = resolve(sources.appFolder);
-  const env = sources.env ?? process.env;
+  const env = sources.env ?? processEnvironment();
   const file = readConfigFile(readText(join(appFolder, CONFIG_FILE), CONFIG_FILE, problems), {
     file: CONFIG_FILE,
     substitutes: { env, readFile: (path) => readOptional(resolve(appFolder, path)) },

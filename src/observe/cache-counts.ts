@@ -35,10 +35,14 @@ export function createCacheCounts(complaints: CacheComplaints): CacheCounts {
       limitHit: (limit) => void increment(limits, limit),
       fillLost(table, cause, error) {
         if (cause === 'shed') increment(limits, 'fillsShed');
-        else complaints.complain({ table, error: String(error) }, 'a fetched record was not stored');
+        else
+          complaints.complain({ table, error: String(error) }, 'a fetched record was not stored');
       },
       refreshBroke: (table, error) =>
-        complaints.complain({ table, error: String(error) }, 'a refresh behind a stale answer broke'),
+        complaints.complain(
+          { table, error: String(error) },
+          'a refresh behind a stale answer broke',
+        ),
     },
     *requests() {
       for (const [table, counts] of words) {

@@ -1,6 +1,6 @@
 /**
- * The metrics of the store thread: what the store holds and how its commits go, and the state of the
- * feeds. Registered once a node.
+ * The metrics of the store thread: what the store holds and how its commits go, and the state of
+ * the feeds. Registered once a node.
  */
 
 import type { Counted, Timed } from './app-metrics.ts';

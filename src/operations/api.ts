@@ -1,6 +1,7 @@
 /**
  * The operations API: finds the operation a document names and runs it with checked arguments.
- * Names and shapes are those of the field's operations API; transport and sign-in are not its business.
+ * Names and shapes are those of the field's operations API; transport and sign-in are not its
+ * business.
  */
 import { NodeError } from '../base/errors.ts';
 import { cacheInspect } from './cache-inspect.ts';

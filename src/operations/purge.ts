@@ -1,7 +1,7 @@
 /**
  * `{"operation":"purge","table":"Item","keys":["a"]}`: what is named may not be reused by any read
- * that begins after the answer. Without `keys`, the whole table. `soft: true` makes it stale instead,
- * so that the policy's stale permissions still apply.
+ * that begins after the answer. Without `keys`, the whole table. `soft: true` makes it stale
+ * instead, so that the policy's stale permissions still apply.
  */
 import type { RecordId } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';

@@ -152,7 +152,8 @@ function undeclared(definition: TableDefinition, attribute: string): NodeError {
   const known = definition.attributes.map((declared) => declared.name).join(', ');
   return new NodeError(
     'QUERY_INVALID',
-    `${definition.typeName} has no attribute ${JSON.stringify(attribute)}; it has ${known || 'none'}`,
+    `${definition.typeName} has no attribute ${JSON.stringify(attribute)}; ` +
+      `it has ${known || 'none'}`,
     { blame: 'client', details: { attribute } },
   );
 }

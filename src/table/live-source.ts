@@ -1,7 +1,7 @@
 /**
- * Whether a table's feed is connected, and since when without a gap. While it is, what was stored since
- * counts as fresh whatever its age; when it goes down, for one more freshness lifetime, counted from
- * the moment up to which the feed vouched for it.
+ * Whether a table's feed is connected, and since when without a gap. While it is, what was stored
+ * since counts as fresh whatever its age; when it goes down, for one more freshness lifetime,
+ * counted from the moment up to which the feed vouched for it.
  *
  * Kept in shared memory: the feed runs on the store thread, the reads on every worker.
  */

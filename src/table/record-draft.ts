@@ -102,7 +102,8 @@ function withPrimaryKey(definition: TableDefinition, id: RecordId, record: JsonR
   throw recordInvalid(
     definition,
     id,
-    `${key}: the body says ${JSON.stringify(given)}, the URL says ${JSON.stringify(id)}; leave it out or make them equal`,
+    `${key}: the body says ${JSON.stringify(given)}, the URL says ${JSON.stringify(id)}; ` +
+      'leave it out or make them equal',
   );
 }
 

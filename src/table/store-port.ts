@@ -75,7 +75,10 @@ export interface StoreReader {
   /** Entries and bytes of a table, maintained by the commits (exact after start). */
   tableSize(table: TableName): { readonly entries: number; readonly bytes: number };
 
-  /** Changes after a sequence, oldest first, at most `max`; `truncated` when the log no longer reaches back. */
+  /**
+   * Changes after a sequence, oldest first, at most `max`; `truncated` when the log no longer
+   * reaches back.
+   */
   changesAfter(after: Sequence, max: number): ChangeBatch;
   invalidations(table: TableName): Invalidations;
   /** Calls `listener` on this thread soon after every commit, coalesced. */
@@ -95,8 +98,8 @@ export interface Change {
   /** The row before, when the ring still holds it. `null`: there was none. */
   readonly before?: Uint8Array | null | undefined;
   /**
-   * The row after (or the message's body). Always present for `message` and for tables with history;
-   * otherwise only while the ring holds it. `undefined`: read the current row.
+   * The row after (or the message's body). Always present for `message` and for tables with
+   * history; otherwise only while the ring holds it. `undefined`: read the current row.
    */
   readonly after?: Uint8Array | undefined;
 }
@@ -166,7 +169,9 @@ export type WriteOp =
       readonly kind: 'patch';
       readonly table: TableName;
       readonly id: RecordId;
-      /** JSON object. `merge`: top-level properties, counters by `__op__`; `merge-patch`: RFC 7396. */
+      /**
+       * JSON object. `merge`: top-level properties, counters by `__op__`; `merge-patch`: RFC 7396.
+       */
       readonly patch: Uint8Array;
       readonly format: 'merge' | 'merge-patch';
       readonly times: EntryTimes | undefined;
@@ -245,7 +250,8 @@ export interface StoreWriter {
   commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]>;
   /**
    * `count` consecutive numbers for generated keys of a table, never given before on any thread or
-   * by an earlier run; the first of them. Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, `STORE_FAILED`.
+   * by an earlier run; the first of them. Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`,
+   * `STORE_FAILED`.
    */
   reserveIds(table: TableName, count: number): Promise<number>;
 }

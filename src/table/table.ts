@@ -2,8 +2,8 @@
  * A table: its definition, its entries, its policy and its origin, behind the verbs of the domain.
  * Every protocol comes here; none of them knows how entries are kept or fetched.
  *
- * Reads go through the read path (`cache/`); writes become operations which the store commits. Which
- * principal may do what has been decided before a call arrives here.
+ * Reads go through the read path (`cache/`); writes become operations which the store commits.
+ * Which principal may do what has been decided before a call arrives here.
  */
 
 import { assert, must } from '../base/assert.ts';
@@ -210,7 +210,8 @@ function shed(definition: TableDefinition, code: 'WRITE_QUEUE_FULL' | 'STORE_FUL
 function nothingToInvalidate(definition: TableDefinition): NodeError {
   return new NodeError(
     'USAGE',
-    `${definition.typeName} has no origin: its records are the only copy. Delete them instead, or declare @sourcedFrom`,
+    `${definition.typeName} has no origin: its records are the only copy. ` +
+      'Delete them instead, or declare @sourcedFrom',
     { blame: 'client' },
   );
 }

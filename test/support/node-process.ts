@@ -1,6 +1,6 @@
 /**
- * A real node for a test: writes an application folder, starts `dist/main.js` in a process of its own,
- * waits for the ready line, and cleans up. Nothing is mocked: tests talk to it over the wire.
+ * A real node for a test: writes an application folder, starts `dist/main.js` in a process of its
+ * own, waits for the ready line, and cleans up. Nothing is mocked: tests talk to it over the wire.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

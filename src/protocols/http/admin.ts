@@ -90,7 +90,8 @@ function signedIn(exchange: Exchange, parts: AdminParts): boolean {
   if (authentication.kind === 'principal' && authentication.principal.kind === 'admin') return true;
   if (authentication.kind === 'rejected') parts.onRejected(authentication.method);
   const message =
-    'sign in as the administrator (Basic); it is set by MILLRACE_ADMIN_USERNAME and MILLRACE_ADMIN_PASSWORD';
+    'sign in as the administrator (Basic); ' +
+    'it is set by MILLRACE_ADMIN_USERNAME and MILLRACE_ADMIN_PASSWORD';
   replyProblem(
     exchange,
     new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' }),

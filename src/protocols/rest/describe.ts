@@ -1,5 +1,5 @@
 /** `GET /<name>`: what the table is, for whoever may read it. Hidden attributes are left out. */
-import type { RestCall } from './rest.ts';
+import type { RestCall } from './rest-call.ts';
 
 export function describeTable(call: RestCall): void {
   const { exchange, resource } = call;

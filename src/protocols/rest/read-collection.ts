@@ -6,7 +6,7 @@ import type { CollectionPage, CollectionQuery, CollectionReader } from '../../ta
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { BodyWriter } from '../http/port.ts';
 import { parseCollectionQuery } from './query.ts';
-import type { RestCall } from './rest.ts';
+import type { RestCall } from './rest-call.ts';
 
 const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');

@@ -13,7 +13,7 @@ import { notModified } from '../http/conditional.ts';
 import { formatHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
-import type { RestCall } from './rest.ts';
+import type { RestCall } from './rest-call.ts';
 
 /** A read on behalf of an exchange. The signal is made only if somebody waits. */
 class RecordRead implements ReadRequest {

@@ -15,7 +15,7 @@ import { parseHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { mediaType, readJsonObject } from './json-body.ts';
-import { permitted, type RestCall, refuse } from './rest.ts';
+import { permitted, type RestCall, refuse } from './rest-call.ts';
 
 const JSON_TYPES = ['application/json'];
 const MERGE_PATCH = 'application/merge-patch+json';

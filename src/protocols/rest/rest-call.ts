@@ -1,0 +1,84 @@
+/**
+ * A request for a table on its way through REST: who asks, for what, under which limits; and the
+ * refusals every verb may give.
+ */
+import type { Authenticate } from '../../access/authenticate.ts';
+import { authorise } from '../../access/authorise.ts';
+import type { Principal } from '../../access/principal.ts';
+import { NodeError } from '../../base/errors.ts';
+import type { Verb } from '../../schema/definition.ts';
+import type { Table } from '../../table/table.ts';
+import type { Exchange } from '../http/port.ts';
+import { replyProblem } from '../http/problem.ts';
+import type { BodyLimits } from './json-body.ts';
+import type { QueryLimits } from './query.ts';
+import type { RestResource } from './resource.ts';
+
+export interface RestLimits extends BodyLimits, QueryLimits {}
+
+/** Finds out who asks. */
+export interface Identification {
+  readonly authenticate: Authenticate;
+  /** Told of credentials that were rejected. */
+  readonly onRejected: (method: string) => void;
+}
+
+/** One request for a table. `rest` is the raw path after `/<name>`: '', '/', '/id' or '/id/'. */
+export interface RestCall {
+  readonly exchange: Exchange;
+  readonly resource: RestResource;
+  readonly rest: string;
+  readonly principal: Principal;
+  readonly limits: RestLimits;
+}
+
+const CHALLENGE = ['www-authenticate', 'Basic realm="millrace", charset="UTF-8"'] as const;
+/** The principal of a request, or `undefined` after a 401 was sent. */
+export function identify(exchange: Exchange, parts: Identification): Principal | undefined {
+  const authentication = parts.authenticate(exchange.request.header('authorization'));
+  if (authentication.kind === 'principal') return authentication.principal;
+  parts.onRejected(authentication.method);
+  replyUnauthenticated(exchange, 'these credentials are not known here');
+  return undefined;
+}
+
+/** Whether the principal may; answers 401 or 403 when not. */
+export function permitted(call: RestCall, verb: Verb): boolean {
+  const { exchange, resource, principal } = call;
+  const verdict = authorise(principal, resource.table.definition, verb);
+  if (verdict === 'allowed') return true;
+  refuse(exchange, resource.table, verb, verdict);
+  return false;
+}
+
+export function refuse(
+  exchange: Exchange,
+  table: Table,
+  verb: Verb,
+  verdict: 'unauthenticated' | 'denied',
+): void {
+  const name = table.definition.typeName;
+  if (verdict === 'unauthenticated') {
+    replyUnauthenticated(
+      exchange,
+      `anonymous clients may not ${verb} ${name}; sign in, ` +
+        `or list it in @export(public: [${verb}])`,
+    );
+    return;
+  }
+  replyProblem(
+    exchange,
+    new NodeError('ACCESS_DENIED', `your role may not ${verb} ${name}`, { blame: 'client' }),
+    ['cache-control', 'private, no-cache'],
+  );
+}
+
+function replyUnauthenticated(exchange: Exchange, message: string): void {
+  replyProblem(exchange, new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' }), [
+    ...CHALLENGE,
+    'cache-control',
+    'private, no-cache',
+    'vary',
+    'authorization',
+  ]);
+}
