@@ -105,9 +105,14 @@ function welcome({ http, admin }, airline) {
 `);
 }
 
+/** What a newcomer can do about the two usual reasons why the node does not start. */
 function explain(complaints, how) {
   console.error(`\n  The node ended (${how}).`);
-  if (/PORT_IN_USE|EADDRINUSE|in use/i.test(complaints)) {
+  if (/data is in use/.test(complaints)) {
+    console.error(
+      '  A flight board is running already: stop that one, or give this one --data DIR.',
+    );
+  } else if (/is taken by another process|EADDRINUSE/.test(complaints)) {
     console.error(`
   Another program listens on its port. Choose another, or let the system choose:
     npm start -- --http-port 8080 --admin-port 8081
