@@ -119,7 +119,7 @@ export class Attempts {
     const { timeoutMs, name, concurrency } = this.#settings;
     const waited = timeoutMs * 2;
     const message = `origin ${name}: none of ${concurrency} slots became free in ${waited} ms`;
-    this.#count('ORIGIN_BUSY', 0);
+    this.#refused('ORIGIN_BUSY');
     const details = { origin: name, retryAfterMs: timeoutMs };
     return new NodeError('ORIGIN_BUSY', message, { blame: 'origin', retry: 'later', details });
   }
@@ -156,7 +156,7 @@ export class Attempts {
     try {
       return await (call.background ? this.#background.run(foreground, call.signal) : foreground());
     } catch (error) {
-      if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#count('ORIGIN_BUSY', 0);
+      if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#refused(error.code);
       throw error;
     }
   }
@@ -200,7 +200,8 @@ export class Attempts {
     }
     const error = asOriginError(this.#settings.name, thrown);
     this.#conclude(ticket, endingOf(error));
-    this.#count(error.code, ms);
+    // A key that cannot be asked for is the client's; the origin heard nothing of it.
+    if (error.blame !== 'client') this.#count(error.code, ms);
     return error;
   }
 
@@ -219,7 +220,7 @@ export class Attempts {
   }
 
   #refusal(retryAfterMs: number): NodeError {
-    this.#count('BREAKER_OPEN', 0);
+    this.#refused('BREAKER_OPEN');
     const { name } = this.#settings;
     const message = `origin ${name} failed repeatedly and is left alone for a while (breaker open)`;
     return new NodeError('BREAKER_OPEN', message, {
@@ -237,6 +238,11 @@ export class Attempts {
     if ((before !== 'closed') !== open) {
       this.#around.observer?.breakerMoved?.(this.#settings.name, open);
     }
+  }
+
+  /** A call that never left; it has no duration. */
+  #refused(outcome: AttemptOutcome): void {
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
   }
 
   #count(outcome: AttemptOutcome, ms: number): void {

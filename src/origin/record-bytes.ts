@@ -21,7 +21,18 @@ const BOM = [0xef, 0xbb, 0xbf];
 export function recordOfBytes(bytes: Uint8Array, place: RecordPlace): Uint8Array {
   const body = BOM.every((byte, index) => bytes[index] === byte) ? bytes.subarray(3) : bytes;
   const record = parseRecord(body, place);
-  return hasKey(record, place) ? body : encode({ ...record, [place.primaryKey]: place.id }, place);
+  return hasKey(record, place)
+    ? ownBytes(body)
+    : encode({ ...record, [place.primaryKey]: place.id }, place);
+}
+
+/**
+ * `bytes` in memory of their own size. What comes from a socket is a small view of a large buffer:
+ * kept, it would hold the whole; sent to another thread, the whole would be copied.
+ */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  const owned = bytes.byteLength === bytes.buffer.byteLength;
+  return owned ? bytes : new Uint8Array(bytes);
 }
 
 /** Canonical bytes of a record that arrived as an object; throws `ORIGIN_BODY_INVALID`. */

@@ -5,8 +5,8 @@
  *
  * `millrace` becomes this installation, so an application needs no node_modules for it; other bare
  * names are resolved from the importing file and stay outside the bundle. Mistakes come back as
- * problems with file, line and column. esbuild is loaded with the first file, and its helper
- * process is stopped by `stopCompiler`.
+ * problems with file, line and column. esbuild is loaded with the first file; its helper
+ * process ends soon after the last.
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -41,14 +41,15 @@ export async function loadCode(path: string, folder: string): Promise<LoadedCode
   }
 }
 
-/** Ends the compiler's helper process, if it was started. */
-export async function stopCompiler(): Promise<void> {
-  const { stop } = await import('esbuild');
-  await stop();
-}
+/** Milliseconds without a file to compile after which the helper process is ended. */
+const IDLE_MS = 1_000;
+// esbuild keeps one helper a thread, whoever asks: so this is one a thread too.
+const helper: { running: number; idle?: NodeJS.Timeout | undefined } = { running: 0 };
 
 async function compile(path: string, folder: string): Promise<string | readonly Problem[]> {
-  const { build } = await import('esbuild');
+  const { build, stop } = await import('esbuild');
+  clearTimeout(helper.idle);
+  helper.running += 1;
   try {
     const result = await build({
       entryPoints: [path],
@@ -69,6 +70,10 @@ async function compile(path: string, folder: string): Promise<string | readonly 
     return result.outputFiles[0]?.text ?? '';
   } catch (error) {
     return buildMessages(error).map((message) => buildProblem(message, path, folder));
+  } finally {
+    helper.running -= 1;
+    // Reloading compiles several files in a row: the helper stays for the next one.
+    if (helper.running === 0) helper.idle = setTimeout(() => void stop(), IDLE_MS).unref();
   }
 }
 
@@ -102,6 +107,8 @@ async function outside(build: PluginBuild, args: OnResolveArgs) {
     pluginData: outsidePlugin,
   });
   if (found.errors.length > 0) return { errors: found.errors };
+  // `paths` of a tsconfig and `imports` of a package.json lead to the application's own files.
+  if (!found.path.includes(`${sep}node_modules${sep}`)) return { path: found.path };
   return { path: pathToFileURL(found.path).href, external: true };
 }
 

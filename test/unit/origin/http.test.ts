@@ -34,6 +34,8 @@ describe('origin kind http', () => {
       '{ "id" : "AA100" }',
     );
     expect(http.requests[0]?.path).toBe('/flights/AA100');
+    // Not a small view of the socket's large buffer.
+    expect(reply.kind === 'found' && reply.body.buffer.byteLength).toBe(18);
   });
 
   it('adds the primary key to a record that lacks it', async () => {

@@ -3,11 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeError } from '../../../src/base/errors.ts';
 import { bindTables } from '../../../src/resource/application-scope.ts';
 import type { ApplicationTable } from '../../../src/resource/application-table.ts';
-import { stopCompiler } from '../../../src/resource/compile.ts';
 import { loadOriginCode, loadPolicyCode } from '../../../src/resource/load-code.ts';
 import { failureOf } from '../../support/origins.ts';
 
@@ -19,7 +18,6 @@ afterEach(() => {
   bindTables(undefined);
   rmSync(folder, { recursive: true });
 });
-afterAll(stopCompiler);
 
 function write(file: string, text: string): string {
   const path = join(folder, file);
@@ -58,6 +56,18 @@ describe('application code', () => {
        export default defineOrigin({ get: () => ({ hello }) });`,
     );
     expect(await (await loadOriginCode(file)).get('a', context)).toEqual({ hello: 'hello' });
+  });
+
+  it('follows the paths of a tsconfig into the application', async () => {
+    write('tsconfig.json', '{"compilerOptions":{"paths":{"@/*":["./lib/*"]}}}');
+    write('lib/word.ts', 'export const word: string = "found";');
+    const file = write(
+      'origins/a.ts',
+      `import { defineOrigin } from 'millrace';
+       import { word } from '@/word.ts';
+       export const a = defineOrigin({ get: () => ({ word }) });`,
+    );
+    expect(await (await loadOriginCode(file)).get('a', context)).toEqual({ word: 'found' });
   });
 
   it('knows its own place through import.meta.url, in bundled files too', async () => {
