@@ -59,6 +59,14 @@ export function describeLifecycle(engine: HttpEngine): void {
       await expect(start).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     });
 
+    it('rejects certificates that cannot be read, with their name', async () => {
+      const tls = { certFile: '/nowhere/cert.pem', keyFile: '/nowhere/key.pem' };
+      await expect(new Target().start(engine, { tls })).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining('/nowhere/cert.pem'),
+      });
+    });
+
     it('finishes open exchanges and takes no new connection when it stops accepting', async () => {
       const target = await new Target().start(engine);
       const client = new RawClient(target.port);

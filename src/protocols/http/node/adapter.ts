@@ -5,7 +5,6 @@
  * Never with `insecureHTTPParser`. A refused request poisons its connection: what was pipelined
  * behind it has been parsed already and must not be executed.
  */
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket as NetSocket } from 'node:net';
@@ -16,6 +15,7 @@ import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError } from '../port-probe.ts';
 import { unmapped } from '../remote-address.ts';
 import { RequestCopy } from '../request-copy.ts';
+import { readTls } from '../tls-files.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { writeBareRefusal } from './bare-reply.ts';
 import { NodeExchange } from './exchange.ts';
@@ -195,13 +195,7 @@ function makeServer(options: ListenOptions): Server {
     requireHostHeader: false,
   };
   const server =
-    tls === undefined
-      ? createServer(settings)
-      : createTlsServer({
-          ...settings,
-          key: readFileSync(tls.keyFile),
-          cert: readFileSync(tls.certFile),
-        });
+    tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...readTls(tls) });
   server.maxConnections = limits.connectionsMax;
   return server;
 }

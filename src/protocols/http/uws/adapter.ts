@@ -11,6 +11,7 @@ import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError, portInUse, probePort } from '../port-probe.ts';
 import type { RequestCopy } from '../request-copy.ts';
+import { readTls } from '../tls-files.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { type ExchangeHost, UwsExchange } from './exchange.ts';
 import { copyRequest } from './request.ts';
@@ -58,6 +59,8 @@ class UwsListener implements Listener, ExchangeHost {
     this.#options = options;
     this.#rules = { ...options.limits, chunkedUploads: false, expectations: true };
     const { tls } = options;
+    // The engine does not say what is wrong with a file.
+    if (tls !== undefined) readTls(tls);
     this.#app =
       tls === undefined
         ? uws.App()

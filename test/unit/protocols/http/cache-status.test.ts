@@ -1,3 +1,4 @@
+/** The `Cache-Status` field as RFC 9211 wants it printed. */
 import { describe, expect, it } from 'vitest';
 import { formatCacheStatus } from '../../../../src/protocols/http/cache-status.ts';
 

@@ -1,3 +1,4 @@
+/** Entity-tag lists and preconditions, clause by clause. */
 import { describe, expect, it } from 'vitest';
 import { entityTag, epochMs } from '../../../../src/base/brands.ts';
 import {

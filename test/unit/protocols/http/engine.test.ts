@@ -1,3 +1,4 @@
+/** How an engine is chosen, and that none is chosen silently. */
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

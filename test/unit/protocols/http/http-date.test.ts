@@ -1,3 +1,4 @@
+/** HTTP dates: three forms read, one written. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { epochMs } from '../../../../src/base/brands.ts';

@@ -1,3 +1,4 @@
+/** Which type or coding a client prefers. */
 import { describe, expect, it } from 'vitest';
 import { acceptsCoding, prefers } from '../../../../src/protocols/http/accept.ts';
 

@@ -1,3 +1,4 @@
+/** Problem documents: what they tell, and what they keep to themselves. */
 import { describe, expect, it } from 'vitest';
 import { NodeError } from '../../../../src/base/errors.ts';
 import type { Exchange } from '../../../../src/protocols/http/port.ts';

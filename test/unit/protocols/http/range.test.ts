@@ -1,3 +1,4 @@
+/** Byte ranges as pure functions. */
 import { describe, expect, it } from 'vitest';
 import { entityTag, epochMs } from '../../../../src/base/brands.ts';
 import { contentRange, parseRange, rangeStillHolds } from '../../../../src/protocols/http/range.ts';

@@ -1,3 +1,4 @@
+/** Peer addresses as text. */
 import { describe, expect, it } from 'vitest';
 import { addressText, unmapped } from '../../../../src/protocols/http/remote-address.ts';
 

@@ -1,3 +1,4 @@
+/** Static files over the wire on both engines, paths that must not be served included. */
 import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Back-pressure of streamed answers over an engine that takes little at a time. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StreamWriter } from '../../../../src/protocols/http/stream-writer.ts';
