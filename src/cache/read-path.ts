@@ -8,7 +8,7 @@
  *  selecting ─► deciding ─┬─ reuse ────────────────────► answered
  *                 ▲       ├─ reuse, refresh behind ───► answered  (the refresh is a second run)
  *                 │       ├─ refuse (only-if-cached) ─► refused
- *                 │       └─ go to origin ─► joining ─┬─ leader ─► fetching ─┬─ 304 ─► freshening
+ *                 │       └─ go to origin ─► joining ─┬─ lead ─► fetching ─┬─ 304 ─► freshening
  *                 │                                   │                    ├─ reply ─► storing
  *                 └──── handed the reply ◄─ waiting ◄─┘                    └─ failure ► fallingBack
  *
