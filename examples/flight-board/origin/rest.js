@@ -11,7 +11,7 @@ import { conditionsSince, withConditions } from './airports.js';
 import { airportsShape, landShape } from './shapes.js';
 
 const LATENCY_MS = 150;
-const AIRPORT_CACHING = 'max-age=8, stale-while-revalidate=6, stale-if-error=86400';
+const AIRPORT_CACHING = 'max-age=8, stale-while-revalidate=20, stale-if-error=86400';
 
 /** Returns a listener for `http.createServer`. */
 export function restInterface({ airports, simulation, stream, startedAt, log }) {
