@@ -173,7 +173,8 @@ export class CatchUp {
     const make = () =>
       encodeEvent({ type, table: subscriber.typeName, id, value, position, at, retained });
     if (type === 'message') return make();
-    const key = `${subscriber.table} ${position} ${version} ${type} ${retained === true} ${typeof id} ${id}`;
+    const kind = `${type} ${retained === true} ${typeof id}`;
+    const key = `${subscriber.table} ${position} ${version} ${kind} ${id}`;
     let event = this.#memo.get(key);
     if (event === undefined) {
       if (this.#memo.size >= MEMO_MAX) this.#memo.clear();

@@ -4,10 +4,18 @@
  * the subscription stands and hears of it when it changes.
  */
 import type { TableName } from '../base/brands.ts';
-import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
+import type { RequestDirectives } from '../cache/directives.ts';
 import type { ReadRequest } from '../cache/read-request.ts';
 import type { Table } from '../table/table.ts';
 import { type ReadRecord, stateOfRead } from './record-state.ts';
+
+/** A subscriber asks for nothing special. */
+const directives: RequestDirectives = Object.freeze({
+  noCache: false,
+  noStore: false,
+  onlyIfCached: false,
+  mustRevalidate: false,
+});
 
 export function readThrough(
   tableNamed: (name: TableName) => Pick<Table, 'read'> | undefined,
@@ -18,7 +26,6 @@ export function readThrough(
       answer({ kind: 'unknown' });
       return;
     }
-    const directives = NO_REQUEST_DIRECTIVES;
     const request: ReadRequest = { id, variant: '', directives, mayForce: false };
     const reading = table.read(request, (result) => answer(stateOfRead(result)));
     reading?.catch(() => answer({ kind: 'unknown' }));

@@ -13,7 +13,7 @@ import type { Resolution, Resolve } from '../../feed/resolve.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { Exchange, HeaderList } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, type StreamParts } from './event-stream.ts';
 
 const HEADERS: HeaderList = [
   ...['content-type', 'text/event-stream; charset=utf-8'],
@@ -40,6 +40,7 @@ export const wantsEventStream = (accept: string | undefined): boolean =>
 
 export class SseEndpoint<Principal> {
   readonly #parts: SseParts<Principal>;
+  readonly #streamParts: StreamParts;
   readonly #streams = new Set<EventStream>();
   #dirty: EventStream[] = [];
   #heartbeat: Cancel | undefined;
@@ -47,6 +48,11 @@ export class SseEndpoint<Principal> {
 
   constructor(parts: SseParts<Principal>) {
     this.#parts = parts;
+    this.#streamParts = {
+      conflateBytesMax: parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax,
+      flushLater: (dirty) => this.#flushLater(dirty),
+      closed: (gone) => this.#streams.delete(gone),
+    };
   }
 
   get connectionCount(): number {
@@ -84,11 +90,7 @@ export class SseEndpoint<Principal> {
 
   #open(exchange: Exchange, resolved: SubscriptionRequest): void {
     const from = exchange.request.header('last-event-id') || resolved.from;
-    const stream = new EventStream({
-      conflateBytesMax: this.#parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax,
-      flushLater: (dirty) => this.#flushLater(dirty),
-      closed: (gone) => this.#streams.delete(gone),
-    });
+    const stream = new EventStream(this.#streamParts);
     this.#streams.add(stream);
     stream.hold(this.#parts.fanout.subscribe({ ...resolved, from }, stream));
     exchange.onAborted(() => stream.gone());

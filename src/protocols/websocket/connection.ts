@@ -19,6 +19,34 @@ interface Held {
   readonly stop: (() => void) | undefined;
 }
 
+/** The sink of one subscription: its events carry `prefix`. A class, since there are very many. */
+export class ConnectionSink implements Sink {
+  readonly #connection: Connection;
+  readonly #prefix: string;
+  readonly #closed: SinkClosed;
+
+  constructor(connection: Connection, prefix: string, closed: SinkClosed) {
+    this.#connection = connection;
+    this.#prefix = prefix;
+    this.#closed = closed;
+  }
+
+  ready(): boolean {
+    return this.#connection.ready();
+  }
+
+  write(event: EncodedEvent): void {
+    this.#connection.push(event.bytes(this.#prefix));
+  }
+
+  close(code: ErrorCode): void {
+    this.#closed(this.#connection, code);
+  }
+}
+
+/** Told when the feed ends a subscription. */
+export type SinkClosed = (connection: Connection, code: ErrorCode) => void;
+
 export interface ConnectionParts {
   readonly conflateBytesMax: number;
   /** Asks for `flush` at the end of the turn. */
@@ -27,7 +55,10 @@ export interface ConnectionParts {
 
 export class Connection {
   readonly #parts: ConnectionParts;
-  readonly #held = new Map<SubscriptionName, Held>();
+  /** The subscription of a socket at a resource's own path. */
+  #own: Subscription | undefined;
+  /** The subscriptions of `/live`, by name. */
+  #held: Map<SubscriptionName, Held> | undefined;
   readonly #outbox: Uint8Array[] = [];
   #socket: Socket<unknown> | undefined;
   #outboxBytes = 0;
@@ -44,39 +75,35 @@ export class Connection {
   }
 
   get subscriptionCount(): number {
-    return this.#held.size;
+    return this.#held?.size ?? 0;
   }
 
   has(name: SubscriptionName): boolean {
-    return this.#held.has(name);
+    return this.#held?.has(name) === true;
+  }
+
+  holdOwn(subscription: Subscription): void {
+    this.#own = subscription;
   }
 
   hold(name: SubscriptionName, subscription: Subscription, stop?: (() => void) | undefined): void {
+    this.#held ??= new Map();
     this.#held.set(name, { subscription, stop });
   }
 
   /** Ends one subscription; false when there is none of that name. */
   release(name: SubscriptionName): boolean {
-    const held = this.#held.get(name);
+    const held = this.#held?.get(name);
     if (held === undefined) return false;
-    this.#held.delete(name);
+    this.#held?.delete(name);
     held.stop?.();
     held.subscription.close();
     return true;
   }
 
-  /** A sink whose events carry `prefix`; `closed` is told when the feed ends it. */
-  sink(prefix: string, closed: (code: ErrorCode) => void): Sink {
-    return {
-      ready: () => this.#ready(),
-      write: (event: EncodedEvent) => this.#push(event.bytes(prefix)),
-      close: closed,
-    };
-  }
-
   /** An answer which is no event of a subscription. */
   say(json: string): void {
-    this.#push(Buffer.from(json));
+    this.push(Buffer.from(json));
   }
 
   flush(): void {
@@ -107,18 +134,20 @@ export class Connection {
   closed(): void {
     this.#socket = undefined;
     this.#room = false;
-    for (const name of [...this.#held.keys()]) this.release(name);
+    this.#own?.close();
+    for (const name of [...(this.#held?.keys() ?? [])]) this.release(name);
     this.#outbox.length = 0;
     this.#outboxBytes = 0;
   }
 
-  #ready(): boolean {
+  /** Whether another event may be pushed; who is refused is told of room later. */
+  ready(): boolean {
     if (this.#room && this.#outboxBytes < this.#parts.conflateBytesMax) return true;
     this.#refused = true;
     return false;
   }
 
-  #push(frame: Uint8Array): void {
+  push(frame: Uint8Array): void {
     if (this.#socket === undefined) return;
     if (this.#outbox.length === 0) this.#parts.flushLater(this);
     this.#outbox.push(frame);
@@ -152,6 +181,8 @@ export class Connection {
   #tellOfRoom(): void {
     if (!this.#room || !this.#refused) return;
     this.#refused = false;
+    this.#own?.drained();
+    if (this.#held === undefined) return;
     for (const { subscription } of this.#held.values()) subscription.drained();
   }
 }

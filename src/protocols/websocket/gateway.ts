@@ -13,7 +13,13 @@ import type { Resolve } from '../../feed/resolve.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { HttpRequest, Socket, UpgradeVerdict, WebSocketHandler } from '../http/port.ts';
 import { problemDocument } from '../http/problem.ts';
-import { Connection, type SubscriptionName } from './connection.ts';
+import {
+  Connection,
+  type ConnectionParts,
+  ConnectionSink,
+  type SinkClosed,
+  type SubscriptionName,
+} from './connection.ts';
 import { type LiveMessage, parseLiveMessage } from './live-messages.ts';
 
 export const LIVE_PATH = '/live';
@@ -46,7 +52,7 @@ type Subscribe = Extract<LiveMessage, { kind: 'subscribe' }>;
 export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState<Principal>> {
   readonly #parts: GatewayParts<Principal>;
   readonly #subscriptionsMax: number;
-  readonly #conflateBytesMax: number;
+  readonly #connectionParts: ConnectionParts;
   readonly #connections = new Set<Connection>();
   #dirty: Connection[] = [];
   #stopping = false;
@@ -57,7 +63,10 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     this.#parts = parts;
     this.#subscriptionsMax =
       parts.subscriptionsPerConnectionMax ?? LIMITS.subscriptionsPerConnectionMax;
-    this.#conflateBytesMax = parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax;
+    this.#connectionParts = {
+      conflateBytesMax: parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax,
+      flushLater: (dirty) => this.#flushLater(dirty),
+    };
   }
 
   get connectionCount(): number {
@@ -86,9 +95,9 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     this.#connections.add(connection);
     connection.opened(socket);
     if (request === undefined) return;
-    const sink = connection.sink('', (code) => connection.close(code));
+    const sink = new ConnectionSink(connection, '', closeWithSubscription);
     const subscription = this.#parts.fanout.subscribe(request, sink);
-    connection.hold(0, subscription);
+    connection.holdOwn(subscription);
     subscription.begin();
   }
 
@@ -124,10 +133,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     principal: Principal,
     request: SubscriptionRequest | undefined,
   ): UpgradeVerdict<SocketState<Principal>> {
-    const connection = new Connection({
-      conflateBytesMax: this.#conflateBytesMax,
-      flushLater: (dirty) => this.#flushLater(dirty),
-    });
+    const connection = new Connection(this.#connectionParts);
     return { kind: 'accept', state: { connection, principal, request } };
   }
 
@@ -194,7 +200,8 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     { maxRate }: Subscribe,
     request: SubscriptionRequest,
   ): void {
-    const plain = connection.sink(prefixOf(name), (code) => this.#ended(connection, name, code));
+    const closed = (_: Connection, code: ErrorCode) => this.#ended(connection, name, code);
+    const plain = new ConnectionSink(connection, prefixOf(name), closed);
     const { fanout, clock } = this.#parts;
     const paced =
       maxRate === undefined
@@ -214,6 +221,8 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     );
   }
 }
+
+const closeWithSubscription: SinkClosed = (connection, code) => connection.close(code);
 
 const prefixOf = (name: SubscriptionName): string => `{"sub":${JSON.stringify(name)},`;
 
