@@ -4,7 +4,7 @@
  * in order inside the transaction, so of two compare-and-set writes one loses even when they meet
  * in one commit.
  *
- *   queue ──take──► transaction ──committed──► ring ─► publish ──► acknowledge (or wait for the disk)
+ *   queue ──take──► transaction ──committed──► ring ─► publish ──► acknowledge, or await the disk
  *
  * Nothing is acknowledged before it is published: who hears of a write can read it, on every
  * thread. A commit that fails leaves nothing behind and rejects everything that was in it.
@@ -17,7 +17,7 @@ import type { Durability, WriteOp, WriteOutcome } from '../table/store-port.ts';
 import type { ChangeRing } from './change-ring.ts';
 import { applyOp } from './commit/apply.ts';
 import { Batch, type BatchParts } from './commit/batch.ts';
-import type { Engine } from './engine.ts';
+import type { Committed, Engine } from './engine.ts';
 import type { TableInvalidations } from './invalidations.ts';
 import type { LogState } from './meta.ts';
 import { publishCommit, type SharedState } from './shared-state.ts';
@@ -45,10 +45,25 @@ interface Chore {
   reject(error: unknown): void;
 }
 
+interface Taken {
+  readonly writes: readonly PendingWrite[];
+  readonly chore: Chore | undefined;
+}
+
+interface Applied {
+  readonly batch: Batch;
+  readonly outcomes: readonly (readonly WriteOutcome[])[];
+}
+
+const NOTHING_TAKEN: Taken = { writes: [], chore: undefined };
+
 export class Committer {
   readonly #parts: CommitterParts;
   #state: LogState;
-  #chores: Chore[] = [];
+  readonly #chores: Chore[] = [];
+  /** Writes whose commit with others failed. */
+  readonly #alone: PendingWrite[] = [];
+  #isChoreTurn = false;
   #inFlight: Promise<void> | undefined;
   #isClosing = false;
 
@@ -102,7 +117,7 @@ export class Committer {
   }
 
   #hasWork(): boolean {
-    return !this.#parts.queue.isEmpty || this.#chores.length > 0;
+    return this.#alone.length > 0 || !this.#parts.queue.isEmpty || this.#chores.length > 0;
   }
 
   async #run(): Promise<void> {
@@ -113,47 +128,56 @@ export class Committer {
 
   async #commitOnce(): Promise<void> {
     const begun = this.#parts.clock.monotonic();
-    const taken = { writes: [] as PendingWrite[], chores: [] as Chore[] };
+    let taken: Taken = NOTHING_TAKEN;
+    let committed: Committed<Applied>;
     try {
-      const { result, flushed } = await this.#parts.engine.transact(() => {
+      committed = await this.#parts.engine.transact(() => {
         // Taken here and not before: more has gathered while the engine made ready.
-        taken.writes = this.#parts.queue.take();
-        taken.chores = this.#chores.splice(0);
-        return this.#apply(taken.writes, taken.chores);
+        taken = this.#take();
+        return this.#apply(taken);
       });
-      this.#publish(result.batch);
-      const seconds = (this.#parts.clock.monotonic() - begun) / 1000;
-      this.#parts.onCommitted(result.batch, seconds, result.outcomes.flat().length);
-      for (const chore of taken.chores) chore.resolve();
-      acknowledge(taken.writes, result.outcomes, flushed);
     } catch (cause) {
-      const error = new NodeError(
-        'STORE_FAILED',
-        'the store could not commit; nothing was written',
-        {
-          cause,
-          retry: 'later',
-        },
-      );
-      for (const write of taken.writes) write.reject(error);
-      for (const chore of taken.chores) chore.reject(error);
-      // Nothing was taken when the transaction could not even begin: do not spin on it.
-      if (taken.writes.length === 0)
-        for (const write of this.#parts.queue.take()) write.reject(error);
+      this.#fail(taken === NOTHING_TAKEN ? this.#take() : taken, cause);
+      return;
     }
+    const { batch, outcomes } = committed.result;
+    this.#publish(batch);
+    acknowledge(taken.writes, outcomes, committed.flushed);
+    taken.chore?.resolve();
+    const seconds = (this.#parts.clock.monotonic() - begun) / 1000;
+    this.#parts.onCommitted(batch, seconds, outcomes.flat().length);
   }
 
-  #apply(writes: readonly PendingWrite[], chores: readonly Chore[]) {
+  /** Writes, or one chore, by turns: they share no transaction and neither waits for all others. */
+  #take(): Taken {
+    const lone = this.#alone.shift();
+    if (lone !== undefined) return { writes: [lone], chore: undefined };
+    const isTurn = this.#isChoreTurn || this.#parts.queue.isEmpty;
+    this.#isChoreTurn = !this.#isChoreTurn;
+    const chore = isTurn ? this.#chores.shift() : undefined;
+    return { writes: chore === undefined ? this.#parts.queue.take() : [], chore };
+  }
+
+  #apply({ writes, chore }: Taken): Applied {
     const batch = new Batch(this.#parts.batch, this.#state, this.#parts.clock.now());
     const outcomes = writes.map((write) =>
       write.ops.map(
         (op, at) => write.outcomes[at] ?? applyOp(batch, op, this.#parts.invalidations),
       ),
     );
-    for (const chore of chores) chore.run(batch);
+    chore?.run(batch);
     this.#parts.trim(batch);
     batch.finish();
     return { batch, outcomes };
+  }
+
+  /** Of writes that failed together each is tried once more alone: one of them may be the cause. */
+  #fail({ writes, chore }: Taken, cause: unknown): void {
+    const message = 'the store could not commit; nothing was written';
+    const error = new NodeError('STORE_FAILED', message, { cause, retry: 'later' });
+    chore?.reject(error);
+    if (writes.length > 1) this.#alone.push(...writes);
+    else for (const write of writes) write.reject(error);
   }
 
   #publish(batch: Batch): void {

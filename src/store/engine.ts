@@ -61,7 +61,9 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** A bounded way to remove everything under a range: at most `limit` pairs, true when all are gone. */
+/**
+ * A bounded way to remove everything under a range: at most `limit` pairs, true when all are gone.
+ */
 export function clearRange(tree: Tree, start: Key, end: Key, limit: number): boolean {
   const keys = tree.keys({ start, end, limit });
   for (const key of keys) tree.remove(key);

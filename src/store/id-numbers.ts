@@ -1,7 +1,8 @@
 /**
- * Numbers for generated keys, kept in the store's meta: reserved inside a transaction, so that those
- * of one transaction which fails are simply given again, and those of one that committed never are.
- * A reservation is on disk before any record which uses it: commits are flushed in their order.
+ * Numbers for generated keys, kept in the store's meta: reserved inside a transaction, so that
+ * those of one transaction which fails are simply given again, and those of one that committed
+ * never are. A reservation is on disk before any record which uses it: commits are flushed in their
+ * order.
  */
 import type { TableDefinition } from '../schema/definition.ts';
 import { createIdRange } from '../schema/id-range.ts';

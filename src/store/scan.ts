@@ -44,7 +44,9 @@ export function scanTable(table: TableTrees, options: ScanOptions, driver: ScanD
 const isWanted = (id: RecordId, prefix: string | undefined): boolean =>
   prefix === undefined || (typeof id === 'string' && id.startsWith(prefix));
 
-/** Hashed keys come before all others and in no order of their ids: with a prefix they are sifted. */
+/**
+ * Hashed keys come before all others and in no order of their ids: with a prefix they are sifted.
+ */
 function rangesOf({ after, prefix }: ScanOptions): RangeOptions[] {
   const last = after === undefined ? undefined : entryKey(after, '');
   // Past all variants of the last id.

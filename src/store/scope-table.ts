@@ -56,7 +56,9 @@ export function scopesInForce(state: SharedState): Float64Array {
   return state.scopes[Atomics.load(state.words, WORD.scopeTable) === 0 ? 0 : 1];
 }
 
-/** Writes a scope; the table must have room. The fields come before the hash that makes them found. */
+/**
+ * Writes a scope; the table must have room. The fields come before the hash that makes them found.
+ */
 export function putScope(scopes: Float64Array, hash: number, times: ScopeTimes): void {
   const slots = scopes.length / SCOPE.stride;
   let at = slotOf(hash, slots);

@@ -98,7 +98,6 @@ export class EngineStore implements Store {
     this.#reader = new EngineReader({
       ...{ engine, trees, shared, epoch, author, clock, onUndecodable },
     });
-    const state = readLogState(trees.meta);
     this.shared = { layout: shared.layout, buffer: shared.buffer };
     this.#engine = engine;
     this.#trees = trees;
@@ -123,8 +122,30 @@ export class EngineStore implements Store {
       budgetMs: limits.expiryBudgetMs,
       tableBytesMax: (table) => options.tableBytesMax?.(table.name),
     };
-    this.#committer = new Committer({
-      engine,
+    this.#committer = this.#makeCommitter(options, shared, onUndecodable);
+    const state = readLogState(trees.meta);
+    publishCommit(shared, state.sequence, state.first);
+    this.indexesReady = buildMissingIndexes(this.#committer, trees).catch((error: unknown) => {
+      // Closing in the middle is no fault: the next start begins it again.
+      if (asNodeError(error).code !== 'SHUTTING_DOWN') events.indexBuildFailed?.(error);
+    });
+  }
+
+  #makeCommitter(
+    options: StoreOptions & { readonly limits: StoreLimits },
+    shared: SharedState,
+    onUndecodable: (table: TableName, id: RecordId) => void,
+  ): Committer {
+    const { limits, clock } = options;
+    const trees = this.#trees;
+    const state = readLogState(trees.meta);
+    const retention = {
+      daysMax: limits.logDaysMax,
+      bytesMax: limits.logBytesMax,
+      entriesMax: limits.logEntriesMax,
+    };
+    return new Committer({
+      engine: this.#engine,
       shared,
       ring: new ChangeRing(shared),
       queue: this.#queue,
@@ -134,24 +155,14 @@ export class EngineStore implements Store {
         trees,
         scopes: this.#scopes,
         rules: options,
-        author,
+        author: this.author,
         clock: createHybridClock(state.version),
         inlineBodyBytesMax: limits.inlineBodyBytesMax,
         onUndecodable,
       },
       invalidations: (table) => this.#reader.tableInvalidations(table),
-      trim: (batch) =>
-        trimLog(batch, {
-          daysMax: limits.logDaysMax,
-          bytesMax: limits.logBytesMax,
-          entriesMax: limits.logEntriesMax,
-        }),
+      trim: (batch) => trimLog(batch, retention),
       onCommitted: (batch, seconds, operations) => this.#committed(batch, seconds, operations),
-    });
-    publishCommit(shared, state.sequence, state.first);
-    this.indexesReady = buildMissingIndexes(this.#committer, trees).catch((error: unknown) => {
-      // Closing in the middle is no fault: the next start begins it again.
-      if (asNodeError(error).code !== 'SHUTTING_DOWN') events.indexBuildFailed?.(error);
     });
   }
 

@@ -25,7 +25,9 @@ export interface Trees {
   readonly expiry: Tree;
   /** sequence → change. */
   readonly log: Tree;
-  /** [body number, chunk] → bytes; [true, instant, body number]: to be removed after the instant. */
+  /**
+   * [body number, chunk] → bytes; [true, instant, body number]: to be removed after the instant.
+   */
   readonly bodies: Tree;
   /** [table, kind, ...name] → times. */
   readonly scopes: Tree;

@@ -1,4 +1,6 @@
-/** Invalidation: scopes against stamps, hard and soft, and what is left of scopes that are too many. */
+/**
+ * Invalidation: scopes against stamps, hard and soft, and what is left of scopes that are too many.
+ */
 import { expect, it } from 'vitest';
 import type { RecordId } from '../../src/base/brands.ts';
 import type { InvalidationVerdict } from '../../src/cache/ports.ts';

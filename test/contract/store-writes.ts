@@ -219,6 +219,24 @@ export function writeContract(subject: Subject): void {
     expect(kindsOf(await right)).toEqual(['stored']);
   });
 
+  it('fails only the write whose rules break down, not those beside it', async () => {
+    const { open } = subject();
+    const store = await open({
+      checkRecord: (_table, record) => {
+        if (record.price === 13) throw new Error('a rule with a mistake in it');
+        return undefined;
+      },
+    });
+    const writes = [1, 13, 2].map((price) =>
+      store.commit([put(`p${price}`, 'x'), patch('new', { price }, { create: true })], 'process'),
+    );
+    const settled = await Promise.allSettled(writes);
+    expect(settled.map((found) => found.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(settled[1]).toMatchObject({ reason: { code: 'STORE_FAILED' } });
+    expect(textOf(store, 'p13')).toBeUndefined();
+    expect(JSON.parse(textOf(store, 'new') ?? '')).toMatchObject({ price: 2 });
+  });
+
   it('gives versions that grow even when the clock goes back', async () => {
     const { store, clock } = subject();
     const [first] = await store.commit([put('a', 'x')], 'process');

@@ -104,6 +104,7 @@ function store(batch: Batch, row: Row, op: PatchOp, merged: Merged): WriteOutcom
   const body = Buffer.from(JSON.stringify(merged.record));
   const entityTag = entityTagOf(body);
   const before = current?.body ?? null;
+  const meta = patchedMeta(batch, op, current?.meta ?? NO_META, merged, version);
   const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
   writeRow(batch, row, {
     kind: 'record',
@@ -117,7 +118,7 @@ function store(batch: Batch, row: Row, op: PatchOp, merged: Merged): WriteOutcom
     mustValidate: current?.mustValidate ?? false,
     staleForbidden: current?.staleForbidden ?? false,
     entityTag,
-    meta: patchedMeta(batch, op, current?.meta ?? NO_META, merged, version),
+    meta,
     body,
   });
   const created = current === undefined;

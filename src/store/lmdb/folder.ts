@@ -116,7 +116,8 @@ export async function checkFormat(path: string): Promise<void> {
   if (Number.isInteger(found) && found <= FOLDER_FORMAT) return;
   throw new NodeError(
     'DATA_FOLDER_TOO_NEW',
-    `${path} is of format ${text.trim()}, this program reads up to ${FOLDER_FORMAT}: upgrade it, or start with another --data folder`,
+    `${path} is of format ${text.trim()}, this program reads up to ${FOLDER_FORMAT}: ` +
+      'upgrade it, or start with another --data folder',
     { details: { path, found: text.trim(), supported: FOLDER_FORMAT } },
   );
 }
