@@ -67,7 +67,8 @@ export interface OriginSettings {
 /** What an origin that says nothing gets. */
 export const ORIGIN_DEFAULTS = Object.freeze({
   timeoutMs: durationMs(10_000),
-  retries: 2,
+  // With one, the reads that share a failing fetch cost the origin two calls, not more.
+  retries: 1,
   concurrency: 32,
   queueMax: 1_000,
   breaker: Object.freeze({ failures: 5, cooldownMs: durationMs(10_000) }),

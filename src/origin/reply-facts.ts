@@ -68,7 +68,9 @@ export function withContext(facts: ReplyFacts, context: GetContext): ReplyFacts 
   const freshUntil = instantOf(context.freshUntil);
   return {
     ...facts,
-    ...(context.noStore ? { directives: { ...facts.directives, noStore: true } } : {}),
+    ...(context.noStore
+      ? { noStore: true, directives: { ...facts.directives, noStore: true } }
+      : {}),
     ...(lastModified === undefined ? {} : { lastModified }),
     ...(freshUntil === undefined ? {} : { freshUntil }),
     ...(context.entityTag === undefined ? {} : { entityTag: quotedTag(context.entityTag) }),

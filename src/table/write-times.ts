@@ -10,6 +10,7 @@ import {
   secondsToMs,
 } from '../base/brands.ts';
 import { FOREVER, NEVER } from '../cache/entry.ts';
+import { plus, WITHOUT_END } from '../cache/freshness.ts';
 import type { PolicySettings } from '../cache/policy.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { EntryTimes } from './store-port.ts';
@@ -49,13 +50,17 @@ function plainTimes(
   return { ...UNBOUNDED, freshUntil, evictAt: later(freshUntil, eviction as DurationMs) };
 }
 
+/** A window without an end lasts until the entry is evicted, which its retention decides. */
 function staleTimes(settings: PolicySettings, freshUntil: EpochMs): EntryTimes {
   const { whileRevalidate, ifError } = settings.stale;
-  const keep = Math.max(whileRevalidate, ifError, settings.retention.keepStale) as DurationMs;
+  const ends = [whileRevalidate, ifError].filter((span) => span < WITHOUT_END);
+  const evictAt = plus(freshUntil, Math.max(settings.retention.keepStale, ...ends) as DurationMs);
+  const windowEnd = (span: DurationMs): EpochMs =>
+    span <= 0 ? NEVER : (Math.min(plus(freshUntil, span), evictAt) as EpochMs);
   return {
     freshUntil,
-    staleWhileRevalidateUntil: later(freshUntil, whileRevalidate),
-    staleIfErrorUntil: later(freshUntil, ifError),
-    evictAt: later(freshUntil, keep),
+    staleWhileRevalidateUntil: windowEnd(whileRevalidate),
+    staleIfErrorUntil: windowEnd(ifError),
+    evictAt,
   };
 }

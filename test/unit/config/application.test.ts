@@ -119,7 +119,7 @@ describe('an application with everything', () => {
     expect(origin.settings).toMatchObject({
       run: `next start -p \${port}`,
       timeoutMs: 10_000,
-      retries: 2,
+      retries: 1,
       concurrency: 32,
       breaker: { failures: 5, cooldownMs: 10_000 },
       allowPrivate: false,
