@@ -7,7 +7,7 @@ import type { Config } from './config/config.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { OpenStore } from './node-store.ts';
 import type { AskWorker, Observation } from './observe/scrape.ts';
-import { createScrape } from './observe/scrape.ts';
+import { createObservation, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
 import { runOperation } from './operations/api.ts';
 import type { OperationContext } from './operations/operation.ts';
@@ -40,7 +40,12 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const { config, engine } = parts;
   const purges = new Map<string, { table: string; kind: string; value: number }>();
   connectStoreMetrics(parts, purges);
-  const scrape = createScrape(parts.observation, parts.scrapeWorkers);
+  const rejected = new Map<string, number>();
+  const adminCounts = observeRejected(rejected);
+  const scrape = createScrape(parts.observation, () => [
+    ...parts.scrapeWorkers(),
+    () => adminCounts.toJson(),
+  ]);
   let status: 'ready' | 'stopping' = 'ready';
   const context: OperationContext = {
     tables: parts.tables,
@@ -62,7 +67,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       health: () => health(status, parts.feeds),
       openMetrics: LOOPBACK.has(config.admin.host),
       bodyBytesMax: config.limits.requestBodyBytesMax,
-      onRejected: () => undefined,
+      onRejected: (method) => rejected.set(method, (rejected.get(method) ?? 0) + 1),
     }),
     allowedOrigins: [],
   });
@@ -73,6 +78,15 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     },
     stop: () => listener.close(),
   };
+}
+
+/** Counted apart and added up at scrape: the app threads have a metric of the same name. */
+function observeRejected(rejected: ReadonlyMap<string, number>): Observation {
+  const observation = createObservation();
+  observation.metrics.counter('millrace_auth_failures_total', 'Credentials rejected', function* () {
+    for (const [method, value] of rejected) yield { labels: { method }, value };
+  });
+  return observation;
 }
 
 /** A feed that is down leaves the node ready: its table goes by freshness lifetimes meanwhile. */

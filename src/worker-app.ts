@@ -141,7 +141,7 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
       meter,
       monotonic,
       onVerdict: parts.onVerdict,
-      headers: resourceHeaders(table.policy),
+      headers: resourceHeaders(table.policy, exported.public.has('read')),
     });
   }
   return resources;

@@ -1,5 +1,5 @@
 /** `GET /<name>`: what the table is, for whoever may read it. Hidden attributes are left out. */
-import type { RestCall } from './rest-call.ts';
+import { type RestCall, unstoredHeaders } from './rest-call.ts';
 
 export function describeTable(call: RestCall): void {
   const { exchange, resource } = call;
@@ -25,7 +25,7 @@ export function describeTable(call: RestCall): void {
   };
   exchange.reply(
     200,
-    ['content-type', 'application/json', 'cache-control', 'no-cache'],
+    ['content-type', 'application/json', ...unstoredHeaders(call)],
     JSON.stringify(body),
   );
 }

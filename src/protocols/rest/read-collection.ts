@@ -6,7 +6,7 @@ import type { CollectionPage, CollectionQuery, CollectionReader } from '../../ta
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { BodyWriter } from '../http/port.ts';
 import { parseCollectionQuery } from './query.ts';
-import type { RestCall } from './rest-call.ts';
+import { type RestCall, unstoredHeaders } from './rest-call.ts';
 
 const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
@@ -70,17 +70,6 @@ function joined(before: Uint8Array, rows: readonly Uint8Array[], after?: Uint8Ar
 }
 
 function collectionHeaders(call: RestCall, first: CollectionPage): readonly string[] {
-  const { headers } = call.resource;
-  const anonymous = call.principal.kind === 'anonymous';
   const status = first.stale > 0 ? 'millrace; hit; detail=stale-rows' : 'millrace; hit';
-  return [
-    'content-type',
-    'application/json',
-    'cache-status',
-    status,
-    'cache-control',
-    anonymous ? 'no-cache' : 'private, no-cache',
-    'vary',
-    anonymous ? headers.publicVary : headers.privateVary,
-  ];
+  return ['content-type', 'application/json', 'cache-status', status, ...unstoredHeaders(call)];
 }

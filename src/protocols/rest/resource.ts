@@ -40,9 +40,13 @@ export interface ResourceHeaders {
 
 const VARY = 'accept, accept-encoding';
 
-export function resourceHeaders(policy: CachePolicy): ResourceHeaders {
+/**
+ * What a signed-in client is told is `public` only where the policy says so *and* anybody may read
+ * the table: otherwise a cache in between would hand it to those who may not.
+ */
+export function resourceHeaders(policy: CachePolicy, isOpen: boolean): ResourceHeaders {
   const { cacheControl, cdnCacheControl } = policy.settings.client;
-  const shared = /(?:^|[\s,])public(?:$|[\s,])/.test(cacheControl);
+  const shared = isOpen && /(?:^|[\s,])public(?:$|[\s,])/.test(cacheControl);
   return {
     publicCacheControl: cacheControl === '' ? 'no-cache' : cacheControl,
     privateCacheControl: shared ? cacheControl : 'private, no-cache',

@@ -42,6 +42,14 @@ export function identify(exchange: Exchange, parts: Identification): Principal |
   return undefined;
 }
 
+/** For answers that no cache may reuse without asking; those to signed-in clients are nobody else's. */
+export function unstoredHeaders({ principal, resource }: RestCall): readonly string[] {
+  const { publicVary } = resource.headers;
+  return principal.kind === 'anonymous'
+    ? ['cache-control', 'no-cache', 'vary', publicVary]
+    : ['cache-control', 'private, no-cache', 'vary', `${publicVary}, authorization`];
+}
+
 /** Whether the principal may; answers 401 or 403 when not. */
 export function permitted(call: RestCall, verb: Verb): boolean {
   const { exchange, resource, principal } = call;

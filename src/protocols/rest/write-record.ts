@@ -3,7 +3,6 @@
  * to a status. Preconditions travel with the write and are decided inside the commit.
  */
 
-import { authorise } from '../../access/authorise.ts';
 import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { parseRequestDirectives } from '../../cache/directives.ts';
@@ -15,7 +14,8 @@ import { parseHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { mediaType, readJsonObject } from './json-body.ts';
-import { permitted, type RestCall, refuse } from './rest-call.ts';
+import { permitted, type RestCall } from './rest-call.ts';
+import { writePermission } from './write-permission.ts';
 
 const JSON_TYPES = ['application/json'];
 const MERGE_PATCH = 'application/merge-patch+json';
@@ -24,11 +24,13 @@ export async function putRecord(call: RestCall): Promise<void> {
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
-  const condition = writeCondition(call);
-  if (condition === undefined) return;
+  const permission = writePermission(call, preconditions(call.exchange));
+  if (permission === undefined) return;
+  const { condition } = permission;
   const record = await readJsonObject(call.exchange, call.limits, JSON_TYPES);
   const maxAge = clientMaxAge(call.exchange);
   const outcome = await call.resource.table.put(id, record, { condition, maxAge });
+  if (permission.refused(outcome)) return;
   replyOutcome(call, id, outcome, startedAt);
 }
 
@@ -36,13 +38,15 @@ export async function patchRecord(call: RestCall): Promise<void> {
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
-  const condition = writeCondition(call);
-  if (condition === undefined) return;
+  const permission = writePermission(call, preconditions(call.exchange));
+  if (permission === undefined) return;
+  const { condition } = permission;
   const type = mediaType(call.exchange.request.header('content-type'));
   const format = type === MERGE_PATCH ? 'merge-patch' : 'merge';
   const patch = await readJsonObject(call.exchange, call.limits, [...JSON_TYPES, MERGE_PATCH]);
   const maxAge = clientMaxAge(call.exchange);
   const outcome = await call.resource.table.patch(id, patch, format, { condition, maxAge });
+  if (permission.refused(outcome)) return;
   replyOutcome(call, id, outcome, startedAt);
 }
 
@@ -69,6 +73,7 @@ export async function createRecord(call: RestCall): Promise<void> {
   if (outcome.kind !== 'stored') {
     const problem = `${table.definition.typeName}/${String(id)} exists already; PUT replaces it`;
     replyProblem(exchange, new NodeError('RECORD_EXISTS', problem, { blame: 'client' }));
+    resource.meter.answered('POST', 409, 'written', startedAt, 0);
     return;
   }
   const location = `/${table.definition.export?.name ?? ''}/${formatRecordId(id)}`;
@@ -101,23 +106,6 @@ function targetId(call: RestCall): RecordId | undefined {
     },
   );
   replyProblem(call.exchange, error, ['allow', 'GET, HEAD, POST, OPTIONS']);
-  return undefined;
-}
-
-/**
- * The request's preconditions, narrowed by what the principal may do: who may only insert writes
- * under "there is none", who may only update under "there is one"; so the commit decides, and no
- * race lies between looking and writing. `undefined` after a refusal was sent.
- */
-function writeCondition(call: RestCall): WriteCondition | undefined {
-  const { table } = call.resource;
-  const insert = authorise(call.principal, table.definition, 'insert');
-  const update = authorise(call.principal, table.definition, 'update');
-  const asked = preconditions(call.exchange);
-  if (insert === 'allowed' && update === 'allowed') return asked;
-  if (update === 'allowed') return { ifMatch: '*', ...asked };
-  if (insert === 'allowed') return { ...asked, ifNoneMatch: '*' };
-  refuse(call.exchange, table, 'update', update);
   return undefined;
 }
 
