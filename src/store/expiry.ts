@@ -6,7 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import { sweepBodies } from './bodies.ts';
 import type { Batch, EvictionReason } from './commit/batch.ts';
-import { expiryEnd, removeRow, rowAt } from './commit/rows.ts';
+import { expiryEnd, expiryUnit, removeRow, rowAt } from './commit/rows.ts';
 import { HIGH, type Key } from './engine.ts';
 import { idOfKey, keyOfElements } from './keys.ts';
 import type { TableTrees } from './tables.ts';
@@ -47,22 +47,19 @@ export function sweepExpired(batch: Batch, clock: Clock, limits: SweepLimits): S
   return result;
 }
 
-/** Evicts from tables above their mark, and from every cache while `isDiskShort`. */
-export function evictForRoom(
-  batch: Batch,
-  clock: Clock,
-  limits: SweepLimits,
-  isDiskShort: boolean,
-): SweepResult {
+/** Evicts from the caches that are above their mark. */
+export function evictForRoom(batch: Batch, clock: Clock, limits: SweepLimits): SweepResult {
   const until = clock.monotonic() + limits.budgetMs;
   const result = { removed: 0, more: false };
   for (const table of batch.trees.tables.values()) {
     if (!table.sourced) continue;
-    const excess = isDiskShort ? Number.POSITIVE_INFINITY : excessOf(batch, table, limits);
+    const excess = excessOf(batch, table, limits);
     if (excess <= 0) continue;
     if (clock.monotonic() > until) return { ...result, more: true };
-    result.removed += evictOldest(batch, clock, table, excess, limits.batchMax, until);
-    if (!isDiskShort) result.more ||= excessOf(batch, table, limits) > 0;
+    const removed = evictOldest(batch, clock, table, excess, limits.batchMax, until);
+    result.removed += removed;
+    // What cannot be evicted (tombstones) is no reason to try again at once.
+    result.more ||= removed > 0 && excessOf(batch, table, limits) > 0;
   }
   return result;
 }
@@ -105,11 +102,13 @@ function pop(
   expiryKey: Key,
   reason: EvictionReason | undefined,
 ): void {
+  const [, unit] = expiryKey as readonly Key[];
   const key = keyOfElements((expiryKey as readonly Key[]).slice(EXPIRY_HEAD));
   const row = rowAt(batch, table, key, idOfKey(key) ?? '', table.entries.get(key));
   if (row.entry?.kind === 'tombstone' && reason === 'pressure') return;
-  if (row.entry === undefined && row.ruinBytes === 0) {
-    // The index names an entry that is gone: only the name is left to remove.
+  const isGone = row.entry === undefined && row.ruinBytes === 0;
+  if (isGone || (row.entry !== undefined && expiryUnit(row.entry.evictAt) !== unit)) {
+    // Left behind by an entry that could not be decoded: whatever stands there now is not meant.
     batch.trees.expiry.remove(expiryKey);
     return;
   }

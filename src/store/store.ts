@@ -78,6 +78,8 @@ export class EngineStore implements Store {
   readonly #scopes: ScopeRegistry;
   readonly #sweepLimits: SweepLimits;
   readonly #events: StoreEvents;
+  /** Marks of the caches during a shortage of disk. */
+  readonly #shortage = new Map<TableName, number>();
   readonly #evictions: Record<string, number> = {};
   readonly #onClosed: (() => Promise<void>)[] = [];
   #announcing = false;
@@ -120,7 +122,8 @@ export class EngineStore implements Store {
     this.#sweepLimits = {
       batchMax: limits.expiryBatchMax,
       budgetMs: limits.expiryBudgetMs,
-      tableBytesMax: (table) => options.tableBytesMax?.(table.name),
+      tableBytesMax: (table) =>
+        this.#shortage.get(table.name) ?? options.tableBytesMax?.(table.name),
     };
     this.#committer = this.#makeCommitter(options, shared, onUndecodable);
     const state = readLogState(trees.meta);
@@ -227,12 +230,25 @@ export class EngineStore implements Store {
     const result: SweepResult = { removed: 0, more: false };
     await this.#committer.chore((batch) => {
       const due = sweepExpired(batch, this.#clock, this.#sweepLimits);
-      const isDiskShort = this.#guard.room() !== 'ample';
-      const room = evictForRoom(batch, this.#clock, this.#sweepLimits, isDiskShort);
+      this.#noteShortage(batch);
+      const room = evictForRoom(batch, this.#clock, this.#sweepLimits);
       result.removed = due.removed + room.removed;
       result.more = due.more || room.more;
     });
     return result;
+  }
+
+  /**
+   * When the disk runs short every cache gives up a tenth, once: the engine uses the room again for
+   * writes. It gives none back to the disk, so going on would only empty the caches.
+   */
+  #noteShortage(batch: Batch): void {
+    const isShort = this.#guard.room() !== 'ample';
+    if (!isShort) this.#shortage.clear();
+    if (!isShort || this.#shortage.size > 0) return;
+    for (const { name, sourced } of this.#trees.tables.values()) {
+      if (sourced) this.#shortage.set(name, Math.max(0, batch.sizeOf(name).bytes - 1));
+    }
   }
 
   stats(): StoreStats {

@@ -98,6 +98,26 @@ export function boundsContract(subject: Subject): void {
     expect(store.stats().shed).toMatchObject({ fillsByDisk: 2, writesByDisk: 2 });
   });
 
+  it('evicts a tenth of its caches when the disk runs short, and leaves it at that', async () => {
+    const { open, clock } = subject();
+    let freeBytes = 10_000;
+    const limits = { diskSoftFreeBytes: 5_000, diskHardFreeBytes: 1_000 };
+    const store = await open({ limits, freeBytes: () => freeBytes });
+    const body = Buffer.alloc(2_000, 'x');
+    const ids = Array.from({ length: 40 }, (_, at) => `k${at}`);
+    await store.commit(
+      ids.map((id) => put(id, '', { table: FLIGHT, body })),
+      'process',
+    );
+    await sweepAll(store);
+    const before = store.tableSize(FLIGHT).entries;
+    freeBytes = 4_000;
+    clock.advance(1_000);
+    await sweepAll(store);
+    await sweepAll(store);
+    expect([before, store.tableSize(FLIGHT).entries]).toEqual([40, 35]);
+  });
+
   it('gives up fills first, then client writes, when its queue is full', async () => {
     const { open } = subject();
     const store = await open({ limits: { writeQueueBytesMax: 4_000 } });

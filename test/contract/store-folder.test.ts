@@ -8,13 +8,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { epochMs } from '../../src/base/brands.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { LmdbEngine } from '../../src/store/lmdb/engine.ts';
 import { type LmdbStoreOptions, openLmdbStore } from '../../src/store/lmdb/open.ts';
 import type { Store } from '../../src/store/store-options.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import {
   checkRecord,
   definitions,
+  FRESH,
   ITEM,
   indexedValues,
   invalidate,
@@ -183,6 +186,18 @@ describe('bytes that are no entry', () => {
     expect([textOf(again, 'a'), again.tableSize(ITEM).entries]).toEqual(['new', 2]);
   });
 
+  it('leave no time of expiry behind for what is written over them', async () => {
+    const clock = new ManualClock();
+    const times = { ...FRESH, evictAt: epochMs(clock.now() + 5_000) };
+    await (await open({ clock })).commit([put('a', 'x', { times })], 'process');
+    await tamper((engine) => engine.tree('table/Item').put('a', Buffer.from('rubbish')));
+    const again = await open({ clock });
+    await again.commit([put('a', 'kept')], 'process');
+    clock.advance(60_000);
+    await again.sweep();
+    expect(textOf(again, 'a')).toBe('kept');
+  });
+
   it('are what an entry is whose large body is gone', async () => {
     const body = Buffer.alloc(100_000, 'x');
     await (await open()).commit([put('a', '', { body })], 'process');
@@ -239,11 +254,9 @@ function markUnclean(engine: LmdbEngine): void {
 /** Another process which holds the folder until it is killed. */
 async function holdElsewhere(): Promise<ChildProcess> {
   const module = new URL('../../src/store/lmdb/folder.ts', import.meta.url).href;
-  const clock = new URL('../../src/base/clock.ts', import.meta.url).href;
   const script = `
     const { lockFolder } = await import(${JSON.stringify(module)});
-    const { systemClock } = await import(${JSON.stringify(clock)});
-    await lockFolder(${JSON.stringify(path)}, { clock: systemClock });
+    await lockFolder(${JSON.stringify(path)}, 0);
     console.log('held');
     setInterval(() => {}, 1000);
   `;

@@ -146,9 +146,12 @@ function moveIndex(
   }
 }
 
+/** The second in which an entry is due, as the expiry index counts. */
+export const expiryUnit = (evictAt: number): number => Math.ceil(evictAt / EXPIRY_UNIT_MS);
+
 const expiryKey = (row: Row, evictAt: number): Key => [
   row.table.name,
-  Math.ceil(evictAt / EXPIRY_UNIT_MS),
+  expiryUnit(evictAt),
   ...elementsOf(row.key),
 ];
 
@@ -158,8 +161,8 @@ const isListed = (row: Row, evictAt: number): boolean => evictAt < FOREVER || ro
 function moveExpiry(batch: Batch, row: Row, evictAt: number | undefined): void {
   const { expiry } = batch.trees;
   const last = row.entry?.evictAt;
-  const unit = (at: number) => Math.ceil(at / EXPIRY_UNIT_MS);
-  if (last !== undefined && evictAt !== undefined && unit(last) === unit(evictAt)) return;
+  const isListedAlready = last !== undefined && evictAt !== undefined;
+  if (isListedAlready && expiryUnit(last) === expiryUnit(evictAt)) return;
   if (last !== undefined && isListed(row, last)) expiry.remove(expiryKey(row, last));
   if (evictAt !== undefined && isListed(row, evictAt)) expiry.put(expiryKey(row, evictAt), NOTHING);
 }

@@ -9,8 +9,7 @@
 import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { durationMs } from '../../base/brands.ts';
-import type { Clock } from '../../base/clock.ts';
+import { setTimeout } from 'node:timers/promises';
 import { NodeError } from '../../base/errors.ts';
 
 export const FOLDER_FORMAT = 1;
@@ -23,25 +22,17 @@ export interface FolderLock {
   release(): Promise<void>;
 }
 
-export interface LockOptions {
-  readonly clock: Clock;
-  /** How long to wait for a holder that is about to leave. */
-  readonly waitMs?: number | undefined;
-}
-
-/** Rejects with `DATA_FOLDER_LOCKED` when another process keeps it. */
-export async function lockFolder(path: string, options: LockOptions): Promise<FolderLock> {
+/**
+ * Rejects with `DATA_FOLDER_LOCKED` when another process keeps it longer than `waitMs`, the time
+ * given to a holder that is about to leave.
+ */
+export async function lockFolder(path: string, waitMs = LOCK_WAIT_MS): Promise<FolderLock> {
   await mkdir(path, { recursive: true });
-  const { clock, waitMs = LOCK_WAIT_MS } = options;
-  const until = clock.monotonic() + waitMs;
-  for (;;) {
+  for (let waited = 0; ; waited += LOCK_RETRY_MS) {
     const lock = process.platform === 'linux' ? await holdSocket(path) : await holdFile(path);
     if (lock !== undefined) return lock;
-    if (clock.monotonic() >= until) throw lockedError(path, await holderOf(path));
-    await new Promise<void>((resolve) => {
-      // A plain timer: the wait must keep the process alive.
-      setTimeout(resolve, durationMs(LOCK_RETRY_MS));
-    });
+    if (waited >= waitMs) throw lockedError(path, await holderOf(path));
+    await setTimeout(LOCK_RETRY_MS);
   }
 }
 

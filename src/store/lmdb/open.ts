@@ -27,8 +27,8 @@ const environmentPath = (path: string): string => join(path, 'store');
 
 /** Rejects with `DATA_FOLDER_LOCKED`, `DATA_FOLDER_TOO_NEW`, or what the file system says. */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
-  const { path, clock } = options;
-  const lock = await lockFolder(path, { clock, waitMs: options.lockWaitMs });
+  const { path } = options;
+  const lock = await lockFolder(path, options.lockWaitMs);
   try {
     await checkFormat(path);
     return await openLocked(options, lock);
