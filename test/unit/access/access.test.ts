@@ -1,0 +1,66 @@
+/** Who asks, and what they may do: everything that is not granted is refused. */
+import { describe, expect, it } from 'vitest';
+import { createAuthenticate } from '../../../src/access/authenticate.ts';
+import { authorise } from '../../../src/access/authorise.ts';
+import { ANONYMOUS } from '../../../src/access/principal.ts';
+import { must } from '../../../src/base/assert.ts';
+import { VERBS } from '../../../src/schema/definition.ts';
+import { parseSchema } from '../../../src/schema/parse-schema.ts';
+
+const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;
+const admin = { username: 'ann', password: 'pa:ss wörd' };
+
+function table(exported: string) {
+  const { schema } = parseSchema(`type T @table ${exported} { id: ID @primaryKey }`, 's.graphql');
+  return must(must(schema, 'schema').tables[0], 'table');
+}
+
+describe('Basic credentials [RFC7617 §2]', () => {
+  const authenticate = createAuthenticate(admin);
+
+  it('of the administrator make the administrator; colons and UTF-8 are part of a password', () => {
+    const result = authenticate(basic('ann:pa:ss wörd'));
+    expect(result).toEqual({ kind: 'principal', principal: { kind: 'admin', name: 'ann' } });
+  });
+
+  it.each([
+    ['another password', basic('ann:pa')],
+    ['another name', basic('bob:pa:ss wörd')],
+    ['no colon', basic('ann')],
+    ['no base64', 'Basic ***'],
+    ['nothing behind the scheme', 'Basic'],
+  ])('with %s are rejected', (_, field) => {
+    expect(authenticate(field)).toEqual({ kind: 'rejected', method: 'basic' });
+  });
+
+  it('of a scheme that is not known are rejected, not ignored', () => {
+    expect(authenticate('Bearer x').kind).toBe('rejected');
+  });
+
+  it('are never right when no administrator is configured', () => {
+    expect(createAuthenticate(undefined)(basic(':')).kind).toBe('rejected');
+  });
+
+  it('that are absent make an anonymous client', () => {
+    expect(authenticate(undefined)).toEqual({ kind: 'principal', principal: ANONYMOUS });
+  });
+});
+
+describe('a verdict', () => {
+  it('allows an anonymous client what `public` lists, and nothing else', () => {
+    const open = table('@export(public: [read, insert])');
+    const allowed = VERBS.filter((verb) => authorise(ANONYMOUS, open, verb) === 'allowed');
+    expect(allowed).toEqual(['read', 'insert']);
+  });
+
+  it('allows an anonymous client nothing by default', () => {
+    const closed = table('@export');
+    expect(VERBS.map((verb) => authorise(ANONYMOUS, closed, verb))).not.toContain('allowed');
+  });
+
+  it('allows the administrator everything', () => {
+    const principal = { kind: 'admin', name: 'ann' } as const;
+    const verdicts = new Set(VERBS.map((verb) => authorise(principal, table('@export'), verb)));
+    expect([...verdicts]).toEqual(['allowed']);
+  });
+});
