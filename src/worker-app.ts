@@ -11,6 +11,7 @@ import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
 import { Fanout } from './feed/fanout.ts';
 import { createResolve } from './feed/resolve.ts';
+import { readThrough } from './feed/table-reads.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
@@ -65,6 +66,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const fanout = new Fanout({
     source: reader,
     clock,
+    readRecord: readThrough((name) => parts.threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
   const tables = [...resources.values()].map(({ table }) => table.definition);
