@@ -160,10 +160,6 @@ export class EngineReader implements StoreReader {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  get hasListeners(): boolean {
-    return this.#listeners.size > 0;
-  }
-
   #loadPrefixes(table: TableTrees) {
     // The count of prefix changes may be ahead of this thread's snapshot.
     this.#parts.engine.refresh();

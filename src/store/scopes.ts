@@ -7,7 +7,7 @@
  * floor behind: every entry of the table with an older stamp is judged as if it belonged to it. A
  * hard one of a single key leaves nothing but is carried out: its entry is evicted.
  */
-import type { EpochMs, RecordId, Sequence } from '../base/brands.ts';
+import type { EpochMs, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { WriteOp } from '../table/store-port.ts';
 import { HIGH, type Key } from './engine.ts';
 import { packPlain, unpackPlain } from './entry-format.ts';
@@ -66,7 +66,7 @@ export class ScopeRegistry {
     const found: HeldScope[] = [];
     this.#trees.scopes.range({ start: null, end: HIGH }, (key, value) => {
       const [tableName, kind] = key as readonly string[];
-      const table = [...this.#trees.tables.values()].find((known) => known.name === tableName);
+      const table = this.#trees.tables.get(tableName as TableName);
       const [hard, soft, softAt, name] = unpackPlain(value) as Packed;
       if (table !== undefined) {
         found.push({ key, table, kind: kind as StoredKind, name, times: { hard, soft, softAt } });

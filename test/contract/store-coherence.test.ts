@@ -87,5 +87,7 @@ it('shows no old value when another worker writes, and wakes that worker', async
   const [written, read] = await Promise.all([writer.result, reader.result]);
   expect(read.old).toBe(0);
   expect(written.wakes).toBeGreaterThan(0);
+  expect(written.rows).toEqual([String(ROUNDS - 1), String(ROUNDS)]);
+  expect(written.verdict).toBe('hard');
   expect(textOf(store, 'number')).toBe(String(ROUNDS));
 }, 120_000);

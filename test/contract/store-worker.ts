@@ -4,10 +4,12 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { must } from '../../src/base/assert.ts';
+import { sequence } from '../../src/base/brands.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { connectStore } from '../../src/store/threads/connect.ts';
 import type { StoreConnection } from '../../src/store/threads/messages.ts';
-import { put, textOf } from './store-fixture.ts';
+import type { StoreReader } from '../../src/table/store-port.ts';
+import { ITEM, invalidate, put, textOf } from './store-fixture.ts';
 
 export interface WorkerTask {
   readonly kind: 'read' | 'write';
@@ -23,6 +25,10 @@ export interface WorkerResult {
   readonly reads: number;
   readonly old: number;
   readonly wakes: number;
+  /** The writer's last change as the writer's own thread reads it: the rows before and after. */
+  readonly rows: readonly (string | undefined)[];
+  /** What the writer's thread says of its entry after it invalidated a prefix. */
+  readonly verdict: string | undefined;
 }
 
 const NUMBER = 'number';
@@ -46,7 +52,14 @@ function readAll(task: WorkerTask, numberNow: () => number): WorkerResult {
       reads += 1;
     }
   }
-  return { reads, old, wakes: 0 };
+  return { reads, old, wakes: 0, rows: [], verdict: undefined };
+}
+
+function lastRows(reader: StoreReader): (string | undefined)[] {
+  const { changes } = reader.changesAfter(sequence(reader.lastSequence() - 1), 9);
+  return [changes[0]?.before, changes[0]?.after].map((bytes) =>
+    bytes ? Buffer.from(bytes).toString() : undefined,
+  );
 }
 
 async function run(task: WorkerTask): Promise<WorkerResult> {
@@ -65,7 +78,12 @@ async function run(task: WorkerTask): Promise<WorkerResult> {
       await writer.commit([put(NUMBER, String(value))], 'process');
       acknowledge(shared, value);
     }
-    return { reads: 0, old: 0, wakes };
+    const rows = lastRows(reader);
+    await writer.commit([invalidate({ kind: 'prefix', prefix: 'num' })], 'process');
+    const verdict = reader.withEntry(ITEM, NUMBER, '', (entry) =>
+      entry === undefined ? undefined : reader.invalidations(ITEM).judge(entry).kind,
+    );
+    return { reads: 0, old: 0, wakes, rows, verdict };
   } finally {
     await close();
   }
