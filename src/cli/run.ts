@@ -38,6 +38,7 @@ function createProgram(
   const program = new Command('millrace');
   program
     .description('Caching-first edge data delivery node')
+    .version(version(), '-v, --version', 'print the version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),

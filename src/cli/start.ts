@@ -11,6 +11,7 @@ import { createLog } from '../observe/log.ts';
 import { formatProblem, type Problem } from '../schema/problem.ts';
 import { loadApplication } from '../worker-application.ts';
 import type { ReadyMessage } from './child.ts';
+import { codeProblems } from './code-problems.ts';
 import { devBanner, verdictLine } from './dev-output.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
@@ -25,8 +26,9 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   const env = options.dev ? withDevAdmin(terminal) : terminal.env;
   const loaded = loadConfig({ appFolder: options.appFolder, flags: options.flags, env });
   const read = loadApplication(options.appFolder, env);
-  const problems = [...(loaded.problems ?? []), ...(read.problems ?? [])];
   if (loaded.config === undefined || read.application === undefined) {
+    const code = await codeProblems(options.appFolder, read.application);
+    const problems = [...(loaded.problems ?? []), ...(read.problems ?? []), ...code];
     return sayProblems(problems, terminal);
   }
   const { config } = loaded;
@@ -53,6 +55,11 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     obeySignals(node, config, end);
     return await ended;
   } catch (error) {
+    if (asNodeError(error).code === 'APPLICATION_INVALID') {
+      // The node stops at the first file; here all of them are said.
+      const problems = await codeProblems(options.appFolder, read.application);
+      if (problems.length > 0) return sayProblems(problems, terminal);
+    }
     return sayFailure(error, terminal);
   }
 }
@@ -114,8 +121,9 @@ function obeySignals(node: RunningNode, config: Config, end: (code: number) => v
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  // A child outlives its supervisor for no reason.
+  // A child outlives its supervisor for no reason; it may have gone while the node started.
   process.on('disconnect', stop);
+  if (process.send !== undefined && !process.connected) stop();
 }
 
 /** `dev` without a configured administrator gets one for this run; its password is printed. */
