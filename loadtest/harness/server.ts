@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { pinned, SERVER_CORE } from './cores.ts';
+import { processTree } from './cpu.ts';
 
 export interface Server {
   readonly name: string;
@@ -36,17 +37,28 @@ const removeFolder = (folder: string | undefined): void => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 };
 
+/** Ends a process and its descendants, which would outlive it otherwise. */
+function killTree(child: ChildProcess): void {
+  for (const pid of child.pid === undefined ? [] : processTree(child.pid)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
 /** Ends whatever is still running, for an exit that was not planned. */
 export function killServers(): void {
   for (const [child, folder] of running) {
-    child.kill('SIGKILL');
+    killTree(child);
     removeFolder(folder);
   }
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
-    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const late = setTimeout(() => killTree(child), 10_000);
     child.kill('SIGTERM');
     await once(child, 'exit');
     clearTimeout(late);

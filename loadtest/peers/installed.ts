@@ -34,7 +34,7 @@ export function programPath(name: string): string | undefined {
 }
 
 const nginxConfig = (folder: string, port: number, origin: string) => `
-daemon off; worker_processes 1; worker_rlimit_nofile 65536; pid ${folder}/pid; error_log ${folder}/error.log;
+daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 8192; }
 http {
@@ -42,7 +42,7 @@ http {
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
   fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
   proxy_cache_path ${folder}/cache levels=1:2 keys_zone=items:256m max_size=8g inactive=1d use_temp_path=off;
-  open_file_cache max=50000 inactive=1h; open_file_cache_valid 1h;
+  open_file_cache max=8000 inactive=1h; open_file_cache_valid 1h;
   upstream origin { server ${origin}; keepalive 64; }
   server {
     listen 127.0.0.1:${port} backlog=8192;
