@@ -43,22 +43,34 @@ export async function startWorkers(parts: WorkersParts): Promise<RunningWorkers>
   if (count < config.threads) {
     log.warn({ engine: engine.engine }, 'this engine cannot share a port: one app thread serves');
   }
-  // Asked exclusively first: with SO_REUSEPORT another process could join silently.
-  await probePort(config.host, config.http.port);
-  const first = await WorkerThread.start(parts, 1, config.http.port, count > 1);
-  const others = await Promise.all(
-    Array.from({ length: count - 1 }, (_, index) =>
-      WorkerThread.start(parts, index + 2, first.port, true),
-    ),
-  );
-  const workers = [first, ...others];
+  // Asked exclusively first: with SO_REUSEPORT another process could join silently. And a free port
+  // is chosen here, since uWS shares only ports that it is told.
+  const port = await probePort(config.host, config.http.port);
+  const workers = await startAll(parts, count, port);
   return {
-    port: first.port,
+    port: workers[0]?.port ?? port,
     scrapeWorkers: () => workers.map((worker) => () => worker.metrics()),
     async stop() {
       await Promise.all(workers.map((worker) => worker.stop()));
     },
   };
+}
+
+/** All or none: a worker that listens while the process ends would abort it. */
+async function startAll(
+  parts: WorkersParts,
+  count: number,
+  port: number,
+): Promise<readonly WorkerThread[]> {
+  const starts = Array.from({ length: count }, (_, index) =>
+    WorkerThread.start(parts, index + 1, port, count > 1),
+  );
+  const settled = await Promise.allSettled(starts);
+  const started = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const failed = settled.find((each) => each.status === 'rejected');
+  if (failed === undefined) return started;
+  await Promise.all(started.map((worker) => worker.stop()));
+  throw failed.reason;
 }
 
 class WorkerThread {

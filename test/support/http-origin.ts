@@ -30,10 +30,10 @@ export class HttpOrigin {
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
-  static async start(script?: Script): Promise<HttpOrigin> {
+  static async start(script?: Script, port = 0): Promise<HttpOrigin> {
     const origin = new HttpOrigin();
     if (script !== undefined) origin.script = script;
-    await origin.listen(0);
+    await origin.listen(port);
     return origin;
   }
 

@@ -6,12 +6,19 @@
 import { createServer } from 'node:net';
 import { NodeError } from '../../base/errors.ts';
 
-/** Resolves when `host:port` is free; rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
-export function probePort(host: string, port: number): Promise<void> {
+/**
+ * Resolves with the port when `host:port` is free (for port 0: one that is); rejects with
+ * `PORT_IN_USE` or `CONFIG_INVALID`.
+ */
+export function probePort(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error) => reject(listenError(error, host, port)));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address();
+      const bound = address === null || typeof address === 'string' ? port : address.port;
+      server.close(() => resolve(bound));
+    });
   });
 }
 

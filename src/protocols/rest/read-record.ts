@@ -69,7 +69,12 @@ function answer(call: RestCall, result: ReadResult, startedAt: number): void {
     }
     case 'absent':
       status = result.status === 410 ? 410 : 404;
-      replyProblem(exchange, absent(call, status), problemHeaders(cacheStatus, result.age));
+      replyProblem(
+        exchange,
+        absent(call, status),
+        problemHeaders(cacheStatus, result.age),
+        status,
+      );
       break;
     case 'refused':
       status = 504;
