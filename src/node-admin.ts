@@ -6,8 +6,8 @@ import type { Authenticate } from './access/authenticate.ts';
 import type { Config } from './config/config.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { OpenStore } from './node-store.ts';
-import type { AskWorker, Observation } from './observe/scrape.ts';
-import { createObservation, createScrape } from './observe/scrape.ts';
+import { ArrayMetrics } from './observe/array-metrics.ts';
+import { type AskWorker, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
 import { runOperation } from './operations/api.ts';
 import type { OperationContext } from './operations/operation.ts';
@@ -20,7 +20,7 @@ export interface AdminAssembly {
   readonly config: Config;
   readonly engine: ChosenEngine;
   readonly authenticate: Authenticate;
-  readonly observation: Observation;
+  readonly metrics: ArrayMetrics;
   readonly store: OpenStore;
   readonly tables: Tables;
   readonly feeds: RunningFeeds;
@@ -34,6 +34,7 @@ export interface RunningAdmin {
   stop(): Promise<void>;
 }
 
+const WARM_AFTER_MS = 1_000;
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
@@ -42,9 +43,9 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   connectStoreMetrics(parts, purges);
   const rejected = new Map<string, number>();
   const adminCounts = observeRejected(rejected);
-  const scrape = createScrape(parts.observation, () => [
+  const scrape = createScrape(parts.metrics, () => [
     ...parts.scrapeWorkers(),
-    () => adminCounts.toJson(),
+    async () => adminCounts.documents(),
   ]);
   let status: 'ready' | 'stopping' = 'ready';
   const context: OperationContext = {
@@ -63,7 +64,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     handler: createAdminHandler({
       authenticate: parts.authenticate,
       runOperation: (document) => runOperation(document, context),
-      metrics: async () => ({ contentType: scrape.contentType, text: await scrape.text() }),
+      metrics: () => scrape.read(),
       health: () => health(status, parts.feeds),
       openMetrics: LOOPBACK.has(config.admin.host),
       bodyBytesMax: config.limits.requestBodyBytesMax,
@@ -71,6 +72,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     }),
     allowedOrigins: [],
   });
+  // Watching the process begins when the start is over.
+  setTimeout(() => void scrape.warm(), WARM_AFTER_MS).unref();
   return {
     port: listener.port,
     draining() {
@@ -81,12 +84,12 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
 }
 
 /** Counted apart and added up at scrape: the app threads have a metric of the same name. */
-function observeRejected(rejected: ReadonlyMap<string, number>): Observation {
-  const observation = createObservation();
-  observation.metrics.counter('millrace_auth_failures_total', 'Credentials rejected', function* () {
+function observeRejected(rejected: ReadonlyMap<string, number>): ArrayMetrics {
+  const metrics = new ArrayMetrics();
+  metrics.counter('millrace_auth_failures_total', 'Credentials rejected', function* () {
     for (const [method, value] of rejected) yield { labels: { method }, value };
   });
-  return observation;
+  return metrics;
 }
 
 /** A feed that is down leaves the node ready: its table goes by freshness lifetimes meanwhile. */
@@ -114,7 +117,7 @@ function connectStoreMetrics(
       labels: { table: table.definition.typeName },
       value: read(table.size()),
     }));
-  registerStoreMetrics(parts.observation.metrics, {
+  registerStoreMetrics(parts.metrics, {
     entries: () => perTable((size) => size.entries),
     bytes: () => perTable((size) => size.bytes),
     evictions: () => parts.store.evictions(),

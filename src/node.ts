@@ -18,10 +18,10 @@ import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
+import { ArrayMetrics } from './observe/array-metrics.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
-import { createObservation } from './observe/scrape.ts';
 import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { liveSourceBytes } from './table/live-source.ts';
@@ -61,7 +61,7 @@ const SWEEP_ROUNDS_MAX = 50;
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { application, config, log } = options;
   const clock = systemClock;
-  const engine = selectEngine(config.http.engine, {
+  const engine = await selectEngine(config.http.engine, {
     uwsPath: config.http.uwsPath,
     tls: config.tls !== undefined,
   });
@@ -86,7 +86,7 @@ interface Assembly extends NodeOptions {
 
 async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Promise<RunningNode> {
   const { config, clock, log, store, engine } = parts;
-  const observation = createObservation();
+  const metrics = new ArrayMetrics();
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
@@ -103,7 +103,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const authenticate = createAuthenticate(adminOf(config));
   const origins = startOrigins(threadTables, started);
   const serving = await serve(parts, threadTables, authenticate, (app) =>
-    connectAppMetrics(observation.metrics, { app, origins, cacheCounts, originTimes }),
+    connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
   const feeds = startFeeds({ ...threadTables, writer: store.store, clock, log });
@@ -111,7 +111,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const admin = await startAdmin({
     ...parts,
     authenticate,
-    observation,
+    metrics,
     tables: threadTables.tables,
     feeds,
     scrapeWorkers: serving.scrapeWorkers,

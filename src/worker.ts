@@ -7,10 +7,11 @@ import { createAuthenticate } from './access/authenticate.ts';
 import { systemClock } from './base/clock.ts';
 import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
+import { ArrayMetrics } from './observe/array-metrics.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import { createLog } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
-import { createObservation, type MetricsJson, type Observation } from './observe/scrape.ts';
+import type { MetricsJson } from './observe/scrape.ts';
 import { selectEngine } from './protocols/http/engine.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { connectStore } from './store/threads/connect.ts';
@@ -50,19 +51,19 @@ const thread = workerData as WorkerData;
 const say = (message: FromWorker) => thread.controlPort.postMessage(message);
 
 async function run(): Promise<void> {
-  const observation = createObservation();
-  const app = await start(observation);
+  const metrics = new ArrayMetrics();
+  const app = await start(metrics);
   thread.controlPort.on('message', (message: ToWorker) => {
     if (message.kind === 'stop') void stop(app);
     else {
       const { call } = message;
-      void observation.toJson().then((metrics) => say({ kind: 'metrics', call, metrics }));
+      say({ kind: 'metrics', call, metrics: metrics.documents() });
     }
   });
   say({ kind: 'listening', port: app.listener.port });
 }
 
-async function start(observation: Observation): Promise<RunningApp> {
+async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const { config } = thread;
   const log = createLog(config.log.level, `${config.cluster.name}/${thread.id}`);
   const loaded = loadApplication(thread.appFolder);
@@ -92,7 +93,7 @@ async function start(observation: Observation): Promise<RunningApp> {
   const app = await startApp({
     application,
     config,
-    engine: selectEngine(config.http.engine, {
+    engine: await selectEngine(config.http.engine, {
       uwsPath: config.http.uwsPath,
       tls: config.tls !== undefined,
     }),
@@ -107,7 +108,7 @@ async function start(observation: Observation): Promise<RunningApp> {
     shared: thread.shared,
     onVerdict: thread.verdicts ? (line) => say({ kind: 'verdict', line }) : undefined,
   });
-  connectAppMetrics(observation.metrics, {
+  connectAppMetrics(metrics, {
     app,
     origins: threadTables.origins,
     cacheCounts,

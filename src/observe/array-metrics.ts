@@ -1,8 +1,7 @@
 /**
- * Prometheus metrics whose values are read from elsewhere when they are scraped. They stand in a
- * prom-client registry beside its own kinds, since a registry asks a metric only for `get()`.
+ * Prometheus metrics whose values are read from elsewhere when they are scraped: nothing is counted
+ * twice, and a thread's metrics are plain data which can be posted to the thread that answers.
  */
-import type { Registry } from 'prom-client';
 import { DURATION_BUCKETS, type DurationCounts } from './request-meter.ts';
 
 export type Labels = Readonly<Record<string, string | number>>;
@@ -14,7 +13,8 @@ export interface Sample {
 /** How the values of several threads are put together: gauges of one owner are not added up. */
 export type Aggregator = 'sum' | 'first' | 'max' | 'average';
 
-interface MetricDocument {
+/** One metric as the client library passes it between threads. */
+export interface MetricDocument {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -22,29 +22,12 @@ interface MetricDocument {
   readonly values: readonly object[];
 }
 
-class ReadMetric {
-  readonly name: string;
-  readonly #read: () => Omit<MetricDocument, 'name'>;
-
-  constructor(name: string, read: () => Omit<MetricDocument, 'name'>) {
-    this.name = name;
-    this.#read = read;
-  }
-
-  get(): Promise<MetricDocument> {
-    return Promise.resolve({ name: this.name, ...this.#read() });
-  }
-
-  reset(): void {
-    // Values belong to whoever counts them.
-  }
-}
-
 export class ArrayMetrics {
-  readonly #registry: Registry;
+  readonly #reads: (() => MetricDocument)[] = [];
 
-  constructor(registry: Registry) {
-    this.#registry = registry;
+  /** Every metric with its values of now. */
+  documents(): readonly MetricDocument[] {
+    return this.#reads.map((read) => read());
   }
 
   counter(name: string, help: string, read: () => Iterable<Sample>): void {
@@ -69,9 +52,7 @@ export class ArrayMetrics {
   }
 
   #add(name: string, read: () => Omit<MetricDocument, 'name'>): void {
-    const metric = new ReadMetric(name, read);
-    // The registry's type wants its own classes; it uses nothing of them but `name` and `get`.
-    this.#registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0]);
+    this.#reads.push(() => ({ name, ...read() }));
   }
 }
 

@@ -2,28 +2,24 @@
  * `/metrics`: the registries of all threads put together. A worker that does not answer in time is
  * left out and counted, so that one stuck thread does not blind the operator.
  */
-import { AggregatorRegistry, collectDefaultMetrics, Registry } from 'prom-client';
-import { ArrayMetrics } from './array-metrics.ts';
+import type { Registry } from 'prom-client';
+import type { ArrayMetrics, MetricDocument } from './array-metrics.ts';
 
 /** A thread's metrics as data that can be posted. */
-export type MetricsJson = readonly object[];
+export type MetricsJson = readonly MetricDocument[];
 export type AskWorker = () => Promise<MetricsJson | undefined>;
 
-export interface Observation {
-  readonly metrics: ArrayMetrics;
-  toJson(): Promise<MetricsJson>;
-}
+type Library = typeof import('prom-client');
 
-export function createObservation(): Observation {
-  const registry = new Registry();
-  return {
-    metrics: new ArrayMetrics(registry),
-    toJson: () => registry.getMetricsAsJSON(),
-  };
-}
+/** Loaded after the start, which has half a second in all, and kept. */
+let library: Promise<Library> | undefined;
+const loadLibrary = (): Promise<Library> => {
+  library ??= import('prom-client');
+  return library;
+};
 
 /** Node's own process metrics, under their usual names; on the main thread only. */
-function processMetrics(): Registry {
+function processMetrics({ Registry, collectDefaultMetrics }: Library): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   // Their names end in `_total` although they are gauges, which promtool refuses.
@@ -38,25 +34,35 @@ function processMetrics(): Registry {
 }
 
 export interface Scrape {
-  readonly contentType: string;
-  text(): Promise<string>;
+  /** Begins to watch the process; called once the node answers. */
+  warm(): Promise<void>;
+  read(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 /** Scrapes this thread and asks the workers, each of which answers `undefined` when it is late. */
-export function createScrape(own: Observation, workers: () => readonly AskWorker[]): Scrape {
-  const standard = processMetrics();
+export function createScrape(own: ArrayMetrics, workers: () => readonly AskWorker[]): Scrape {
   let missing = 0;
-  own.metrics.counter('millrace_metrics_threads_missing_total', 'Threads a scrape missed', () => [
+  let standard: Registry | undefined;
+  own.counter('millrace_metrics_threads_missing_total', 'Threads a scrape missed', () => [
     { labels: {}, value: missing },
   ]);
+  const warm = async () => {
+    const loaded = await loadLibrary();
+    standard ??= processMetrics(loaded);
+    return { ...loaded, standard };
+  };
   return {
-    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
-    async text() {
+    async warm() {
+      await warm();
+    },
+    async read() {
+      const { AggregatorRegistry, Registry, standard: process } = await warm();
       const answers = await Promise.all(workers().map((ask) => ask()));
-      const heard = answers.filter((answer): answer is MetricsJson => answer !== undefined);
+      const heard = answers.filter((answer) => answer !== undefined);
       missing += answers.length - heard.length;
-      const all = [await own.toJson(), await standard.getMetricsAsJSON(), ...heard];
-      return AggregatorRegistry.aggregate(all as object[]).metrics();
+      const all = [own.documents(), await process.getMetricsAsJSON(), ...heard];
+      const text = await AggregatorRegistry.aggregate(all as object[]).metrics();
+      return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text };
     },
   };
 }

@@ -58,7 +58,7 @@ export class PushNode {
   }
 
   async start(engine: HttpEngine): Promise<this> {
-    this.#listener = await selectEngine(engine).listen({
+    this.#listener = await (await selectEngine(engine)).listen({
       ...{ host: '127.0.0.1', port: 0, shared: false, allowedOrigins: [] },
       limits: LIMITS,
       handler: (exchange) => this.sse.serve(exchange, { kind: 'anonymous' }),

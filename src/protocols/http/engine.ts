@@ -4,7 +4,6 @@
  * the log.
  */
 import { NodeError } from '../../base/errors.ts';
-import { nodeListen, nodeSharesPorts } from './node/adapter.ts';
 import type { HttpEngine, Listen } from './port.ts';
 import { uwsListen } from './uws/adapter.ts';
 import { loadUws } from './uws/load.ts';
@@ -29,11 +28,14 @@ export interface EngineOptions {
   readonly tls?: boolean | undefined;
 }
 
-/** Throws `CONFIG_INVALID` when `wanted` is `uws` and no build can be loaded. */
-export function selectEngine(
+/**
+ * Rejects with `CONFIG_INVALID` when `wanted` is `uws` and no build can be loaded. The engine that is
+ * not chosen is not even loaded: a start has half a second in all.
+ */
+export async function selectEngine(
   wanted: 'auto' | HttpEngine,
   options: EngineOptions = {},
-): ChosenEngine {
+): Promise<ChosenEngine> {
   if (wanted === 'node') return nodeEngine('the configuration asks for it');
   if (wanted === 'auto' && options.tls === true) {
     return nodeEngine('TLS is configured, which this engine serves in full');
@@ -55,6 +57,7 @@ export function selectEngine(
   };
 }
 
-function nodeEngine(reason: string): ChosenEngine {
+async function nodeEngine(reason: string): Promise<ChosenEngine> {
+  const { nodeListen, nodeSharesPorts } = await import('./node/adapter.ts');
   return { engine: 'node', listen: nodeListen, reason, sharesPorts: nodeSharesPorts() };
 }

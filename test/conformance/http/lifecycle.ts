@@ -39,7 +39,8 @@ export function describeLifecycle(engine: HttpEngine): void {
       await first.stop();
     });
 
-    it.runIf(selectEngine(engine).sharesPorts)('shares a port between listeners', async () => {
+    it('shares a port between listeners, where the engine can', async ({ skip }) => {
+      if (!(await selectEngine(engine)).sharesPorts) return skip();
       const first = await new Target().start(engine, { shared: true, port: await freePort() });
       const second = await new Target().start(engine, { shared: true, port: first.port });
       for (let i = 0; i < 60; i += 1) {

@@ -57,7 +57,7 @@ export class Target {
   }
 
   async start(engine: HttpEngine, changes: Partial<ListenOptions> = {}): Promise<this> {
-    this.#listener = await selectEngine(engine).listen({
+    this.#listener = await (await selectEngine(engine)).listen({
       host: '127.0.0.1',
       port: 0,
       shared: false,

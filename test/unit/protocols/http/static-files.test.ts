@@ -39,7 +39,7 @@ describe.each(['uws', 'node'] as const)('static files on %s', (engine) => {
     await writeFile(join(root, 'empty.txt'), '');
     await symlink(join(base, 'secret.txt'), join(root, 'link.txt'));
     const files = createStaticFiles(root);
-    listener = await selectEngine(engine).listen({
+    listener = await (await selectEngine(engine)).listen({
       host: '127.0.0.1',
       port: 0,
       shared: false,
