@@ -17,11 +17,11 @@ type items @table @export(public: [read])
   id: ID! @primaryKey
 }
 type stale @table @export(public: [read])
-  @sourcedFrom(origin: "items", path: "/items/{id}") @cache(policy: "stale-at-once") {
+  @sourcedFrom(origin: "hanging", path: "/items/{id}") @cache(policy: "stale-at-once") {
   id: ID! @primaryKey
 }
 type failing @table @export(public: [read])
-  @sourcedFrom(origin: "items", path: "/items/{id}") @cache(policy: "no-stale") {
+  @sourcedFrom(origin: "failing", path: "/items/{id}") @cache(policy: "no-stale") {
   id: ID! @primaryKey
 }
 type Note @table @export(public: [read, insert, update, subscribe]) {
@@ -58,7 +58,10 @@ export function writeApplication(originUrl: string): AppFolder {
     writeFileSync(join(app, 'cache-policies', `${name}.yaml`), text);
   }
   const origin = `kind: http\nurl: ${originUrl}\nallowPrivate: true\nconcurrency: 64\nretries: 0\n`;
-  writeFileSync(join(app, 'origins', 'items.yaml'), origin);
+  // One server, three origins: what one scenario does to a breaker must not reach the next.
+  for (const name of ['items', 'hanging', 'failing']) {
+    writeFileSync(join(app, 'origins', `${name}.yaml`), origin);
+  }
   return { app, data: join(folder, 'data') };
 }
 
