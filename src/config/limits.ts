@@ -22,6 +22,23 @@ export const LIMITS = {
   /** Rows of one collection answer when the request gives no limit. */
   collectionRowsDefault: 1_000,
   collectionRowsMax: 10_000,
+  /** A query: characters, conditions, depth of brackets, attributes of `select` and `sort`. */
+  queryTextCharsMax: 16 * 1024,
+  queryConditionsMax: 1_000,
+  queryNestingMax: 32,
+  querySelectMax: 256,
+  querySortKeysMax: 8,
+  /** Rows and milliseconds that one query may look at and take, before it is refused. */
+  queryRowsScannedMax: 1_000_000,
+  queryMsMax: 10_000,
+  /** Rows held to be sorted, bytes; and ids remembered to tell duplicates. */
+  querySortBytesMax: 32 * 1024 * 1024,
+  queryDuplicatesMax: 100_000,
+  /** Rows looked at, and milliseconds spent, before other requests have a turn. */
+  queryPageRowsMax: 256,
+  queryTurnMsMax: 8,
+  /** Records removed by one `DELETE` with a query. */
+  deleteRowsMax: 10_000,
   /** Longest record key, bytes: 414 above. */
   recordKeyBytesMax: 1978,
   /** Subscriptions of one connection. */

@@ -46,6 +46,7 @@ const problems: Record<ErrorCode, Problem> = {
   POSITION_UNKNOWN: { status: 410, title: 'Position unknown' },
   PRECONDITION_FAILED: { status: 412, title: 'Precondition failed' },
   QUERY_INVALID: { status: 400, title: 'Query invalid' },
+  QUERY_TOO_EXPENSIVE: { status: 422, title: 'Query too expensive' },
   RECORD_EXISTS: { status: 409, title: 'Record exists' },
   RECORD_INVALID: { status: 400, title: 'Record invalid' },
   REQUEST_MALFORMED: { status: 400, title: 'Request malformed' },

@@ -1,0 +1,94 @@
+/** The directives of a query: `select()`, `sort()`, `limit()`, `after()`, `explain()`. */
+import { LIMITS } from '../../config/limits.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import { fieldNamed } from './fields.ts';
+import type { QueryLimits } from './parse-query.ts';
+import { parseSelect } from './parse-select.ts';
+import type { Select, SortKey } from './query.ts';
+import type { TextScanner } from './text-scanner.ts';
+
+export interface Directives {
+  select: Select;
+  sort: readonly SortKey[];
+  rows: { readonly offset: number; readonly limit: number };
+  after: string;
+  isExplain: boolean;
+}
+
+const NAMES = ['select', 'sort', 'limit', 'after', 'explain'] as const;
+export type DirectiveName = (typeof NAMES)[number];
+
+const PLACES: Readonly<Record<DirectiveName, keyof Directives>> = {
+  select: 'select',
+  sort: 'sort',
+  limit: 'rows',
+  after: 'after',
+  explain: 'isExplain',
+};
+
+/** The directive that begins here, if one does. */
+export const isDirective = (scanner: TextScanner): DirectiveName | undefined =>
+  NAMES.find((name) => scanner.startsWith(`${name}(`));
+
+export function parseDirective(
+  scanner: TextScanner,
+  name: DirectiveName,
+  found: Partial<Directives>,
+  definition: TableDefinition,
+  limits: QueryLimits,
+): void {
+  const start = scanner.at;
+  if (found[PLACES[name]] !== undefined) throw scanner.invalid(`${name}() stands here twice`);
+  scanner.take(`${name}(`);
+  switch (name) {
+    case 'select':
+      found.select = parseSelect(scanner, definition);
+      break;
+    case 'sort':
+      found.sort = parseSort(scanner, definition);
+      break;
+    case 'limit':
+      found.rows = parseLimit(scanner, start, limits);
+      break;
+    case 'after':
+      found.after = scanner.until('&|()[]');
+      break;
+    case 'explain':
+      found.isExplain = true;
+      break;
+  }
+  scanner.expect(')', `${name}( is not closed`);
+  if (!scanner.isDone && !scanner.startsWith('&') && !scanner.startsWith('|')) {
+    throw scanner.invalid(`"&" is missing after ${name}()`);
+  }
+}
+
+function parseLimit(scanner: TextScanner, start: number, limits: QueryLimits): Directives['rows'] {
+  const written = scanner.until(')');
+  const range = /^(\d{1,9})(?:,(\d{1,9}))?$/.exec(written);
+  if (range === null) throw scanner.invalid('limit(end) or limit(start,end) takes numbers', start);
+  const first = Number(range[1]);
+  const [from, end] = range[2] === undefined ? [0, first] : [first, Number(range[2])];
+  if (end < from) throw scanner.invalid('limit(start,end) ends before it starts', start);
+  if (end - from > limits.rowsMax) {
+    const what = `limit() asks for more than the ${limits.rowsMax} rows of one answer`;
+    throw scanner.invalid(what, start);
+  }
+  return { offset: from, limit: end - from };
+}
+
+function parseSort(scanner: TextScanner, definition: TableDefinition): readonly SortKey[] {
+  const keys: SortKey[] = [];
+  do {
+    const isDescending = scanner.take('-');
+    if (!isDescending && !scanner.take('+')) scanner.take('%2B');
+    const start = scanner.at;
+    const written = scanner.until(',)&|([]');
+    if (written === '') throw scanner.invalid('an attribute is missing in sort()', start);
+    keys.push({ field: fieldNamed(definition, written, start), isDescending });
+    if (keys.length > LIMITS.querySortKeysMax) {
+      throw scanner.invalid(`sort() takes at most ${LIMITS.querySortKeysMax} attributes`, start);
+    }
+  } while (scanner.take(','));
+  return keys;
+}

@@ -1,0 +1,134 @@
+/**
+ * The query grammar: one hand-written recursive descent over the text of a URL, without state of
+ * its own. What it cannot read is refused with its position, never ignored.
+ *
+ *   query     = term *( "&" term )                   ; "&" binds tighter than "|"
+ *   any       = all *( "|" all ) ; all = one *( "&" one )
+ *   one       = "(" any ")" | "[" any "]" | condition | directive      ; directives outside only
+ *   condition = name operator value                  ; a=gt=1&lt=9 goes on with the same attribute
+ *   directive = select(...) | sort(...) | limit(...) | after(...) | explain()
+ */
+import { LIMITS } from '../../config/limits.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import { ConditionParser } from './parse-condition.ts';
+import { type Directives, isDirective, parseDirective } from './parse-directive.ts';
+import type { Filter, Query } from './query.ts';
+import { queryInvalid } from './query-error.ts';
+import { signatureOf } from './signature.ts';
+import { TextScanner } from './text-scanner.ts';
+
+export interface QueryLimits {
+  /** Rows of an answer when the query gives no limit, and at most. */
+  readonly rowsDefault: number;
+  readonly rowsMax: number;
+}
+
+/** Reads a whole query; throws `QUERY_INVALID` with the position of what is wrong. */
+export function parseQuery(text: string, definition: TableDefinition, limits: QueryLimits): Query {
+  const parser = new QueryParser(text, definition, limits);
+  const filter = parser.parse();
+  const { sort = [], select, rows, after, isExplain = false } = parser.directives;
+  return {
+    filter,
+    sort,
+    select,
+    offset: rows?.offset ?? 0,
+    limit: rows?.limit ?? limits.rowsDefault,
+    after,
+    isExplain,
+    signature: signatureOf(filter, sort),
+  };
+}
+
+/** Reads conditions alone, as a subscription takes them; directives are refused. */
+export function parseFilter(text: string, definition: TableDefinition): Filter | undefined {
+  return new QueryParser(text, definition, undefined).parse();
+}
+
+class QueryParser {
+  readonly directives: Partial<Directives> = {};
+  readonly #scanner: TextScanner;
+  readonly #definition: TableDefinition;
+  readonly #limits: QueryLimits | undefined;
+  readonly #conditions: ConditionParser;
+
+  constructor(text: string, definition: TableDefinition, limits: QueryLimits | undefined) {
+    this.#scanner = new TextScanner(text);
+    this.#definition = definition;
+    this.#limits = limits;
+    this.#conditions = new ConditionParser(this.#scanner, definition);
+  }
+
+  parse(): Filter | undefined {
+    const scanner = this.#scanner;
+    if (scanner.text.length > LIMITS.queryTextCharsMax) {
+      const what = `a query has at most ${LIMITS.queryTextCharsMax} characters`;
+      throw queryInvalid(what, LIMITS.queryTextCharsMax);
+    }
+    if (scanner.isDone) return undefined;
+    const filter = this.#any(0);
+    if (!scanner.isDone) {
+      throw scanner.invalid(`${JSON.stringify(scanner.here)} closes nothing; encode it in a value`);
+    }
+    return filter;
+  }
+
+  #any(depth: number): Filter | undefined {
+    const filters: Filter[] = [];
+    do {
+      const filter = this.#all(depth);
+      if (filter !== undefined) filters.push(filter);
+    } while (this.#scanner.take('|'));
+    return grouped('or', filters);
+  }
+
+  #all(depth: number): Filter | undefined {
+    const filters: Filter[] = [];
+    // A directive alone between bars would make "everything or…": it is no condition.
+    const start = this.#scanner.at;
+    do {
+      if (this.#conditions.extend(filters)) continue;
+      const filter = this.#one(depth);
+      if (filter !== undefined) filters.push(filter);
+    } while (this.#scanner.take('&'));
+    const isBetweenBars = this.#scanner.here === '|' || this.#scanner.text[start - 1] === '|';
+    if (filters.length === 0 && isBetweenBars) {
+      throw this.#scanner.invalid('a condition is missing beside "|"', start);
+    }
+    return grouped('and', filters);
+  }
+
+  #one(depth: number): Filter | undefined {
+    const scanner = this.#scanner;
+    const start = scanner.at;
+    const close = scanner.take('(') ? ')' : scanner.take('[') ? ']' : undefined;
+    if (close !== undefined) return this.#nested(depth + 1, start, close);
+    const directive = isDirective(scanner);
+    if (directive === undefined) return this.#conditions.parse();
+    if (this.#limits === undefined) {
+      throw scanner.invalid(`a subscription takes conditions only, not ${directive}()`);
+    }
+    if (depth > 0) throw scanner.invalid(`${directive}() stands outside of all brackets`);
+    parseDirective(scanner, directive, this.directives, this.#definition, this.#limits);
+    return undefined;
+  }
+
+  #nested(depth: number, start: number, close: string): Filter {
+    const scanner = this.#scanner;
+    if (depth > LIMITS.queryNestingMax) {
+      throw scanner.invalid(`brackets nest at most ${LIMITS.queryNestingMax} deep`, start);
+    }
+    const filter = this.#any(depth);
+    if (filter === undefined) throw scanner.invalid('these brackets hold no condition', start);
+    if (!scanner.take(close)) {
+      throw scanner.invalid(`the bracket opened at ${start} is not closed by "${close}"`);
+    }
+    return filter;
+  }
+}
+
+/** Groups of the same kind within one another become one. */
+function grouped(kind: 'and' | 'or', filters: readonly Filter[]): Filter | undefined {
+  if (filters.length <= 1) return filters[0];
+  return { kind, filters: filters.flatMap((each) => (each.kind === kind ? each.filters : [each])) };
+}

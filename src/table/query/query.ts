@@ -1,0 +1,88 @@
+/**
+ * A query as data: what `parseQuery` makes of the text of a URL, and what planner and reader work
+ * from. Values are already of their attribute's kind; nothing here refers to the text but the
+ * positions.
+ *
+ * A missing attribute and `null` are the same. A condition on a list holds when one element
+ * satisfies it; `ne` is the exact opposite of `eq`.
+ */
+import type { RecordId } from '../../base/brands.ts';
+import type { AttributeDefinition, ScalarType } from '../../schema/definition.ts';
+
+/** What a condition compares with. Dates are milliseconds since 1970. */
+export type QueryValue = string | number | bigint | boolean | null;
+
+/** What a condition, a sort key or a projection looks at. */
+export interface Field {
+  /** One name, or the way into nested objects. */
+  readonly path: readonly string[];
+  /** Type of the innermost value; `Any` when nothing declares it. */
+  readonly type: ScalarType;
+  /** A record may have several values: it is a list, lies below one, or nothing declares it. */
+  readonly isMultiple: boolean;
+  readonly isKey: boolean;
+  /** The declared attribute when it has an ordered index. */
+  readonly indexed: AttributeDefinition | undefined;
+}
+
+export type Test =
+  | { readonly kind: 'eq' | 'ne'; readonly value: QueryValue }
+  /** Bounds are of one kind; a value of another kind lies outside. */
+  | { readonly kind: 'range'; readonly from?: Bound | undefined; readonly to?: Bound | undefined }
+  | { readonly kind: 'prefix' | 'suffix' | 'contains'; readonly text: string };
+
+export interface Bound {
+  readonly value: Exclude<QueryValue, null>;
+  readonly isOpen: boolean;
+}
+
+export interface Condition {
+  readonly kind: 'condition';
+  readonly field: Field;
+  readonly test: Test;
+}
+
+export interface Group {
+  readonly kind: 'and' | 'or';
+  readonly filters: readonly Filter[];
+}
+
+export type Filter = Condition | Group;
+
+export interface SortKey {
+  readonly field: Field;
+  readonly isDescending: boolean;
+}
+
+/** One attribute of a projection, whole or cut down further. */
+export interface Selection {
+  readonly name: string;
+  readonly nested?: readonly Selection[] | undefined;
+}
+
+export interface Select {
+  /** `value`: bare values of the one attribute; `object` and `array`: of all of them. */
+  readonly shape: 'value' | 'object' | 'array';
+  readonly selections: readonly Selection[];
+}
+
+export interface Query {
+  readonly filter: Filter | undefined;
+  readonly sort: readonly SortKey[];
+  readonly select: Select | undefined;
+  readonly offset: number;
+  readonly limit: number;
+  /** `after()` or `after(<cursor>)`: answers come as pages with a cursor; '' begins. */
+  readonly after: string | undefined;
+  readonly isExplain: boolean;
+  /** Only ids which begin with this (`/Table/a/`). */
+  readonly prefix?: string | undefined;
+  /** The same for the same conditions and order; a cursor belongs to it. */
+  readonly signature: string;
+}
+
+/** A record as it came out of JSON. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Whether a row satisfies a filter; `id` is the record's key, which the row need not repeat. */
+export type RowTest = (row: Row, id: RecordId) => boolean;
