@@ -18,6 +18,8 @@ export interface RangeOptions {
   /** Exclusive. */
   readonly end: Key;
   readonly exclusiveStart?: boolean | undefined;
+  /** `keys` only: the same keys from the end to the start. */
+  readonly isReverse?: boolean | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
 }

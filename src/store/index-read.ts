@@ -6,9 +6,9 @@
 import { must } from '../base/assert.ts';
 import type { RecordId } from '../base/brands.ts';
 import type { IndexValue } from '../cache/entry.ts';
-import type { IndexRange } from '../table/store-port.ts';
+import type { IndexHit, IndexPageOptions, IndexRange, IndexSpan } from '../table/store-port.ts';
 import { HIGH, type Key, type RangeOptions, type Tree } from './engine.ts';
-import { idOfKey, indexElement, isHashedKey, keyOfElements } from './keys.ts';
+import { elementsOf, entryKey, idOfKey, indexElement, isHashedKey, keyOfElements } from './keys.ts';
 import type { TableTrees } from './tables.ts';
 
 export interface IndexPage {
@@ -35,7 +35,29 @@ export function readIndex(table: TableTrees, range: IndexRange, page: IndexPage)
   return ids;
 }
 
-export const countIndex = (table: TableTrees, range: IndexRange, max: number): number =>
+/** One page of hits, going on by key: what was passed is never counted again. */
+export function readIndexPage(
+  table: TableTrees,
+  span: IndexSpan,
+  { limit, after, isDescending = false }: IndexPageOptions,
+): IndexHit[] {
+  const tree = indexOf(table, span.attribute);
+  const bounds = { ...boundsOf(span), ...behind(after, isDescending) };
+  const hits: IndexHit[] = [];
+  for (const key of tree.keys({ ...bounds, limit, isReverse: isDescending })) {
+    const value = ((key as readonly Key[])[0] ?? null) as IndexValue;
+    hits.push({ value, id: idIn(tree, key) });
+  }
+  return hits;
+}
+
+function behind(after: IndexHit | undefined, isDescending: boolean): Partial<RangeOptions> {
+  if (after === undefined) return {};
+  const key: Key = [after.value, ...elementsOf(entryKey(after.id, ''))];
+  return isDescending ? { end: key } : { start: [...key, HIGH] };
+}
+
+export const countIndex = (table: TableTrees, range: IndexSpan, max: number): number =>
   indexOf(table, range.attribute).count({ ...boundsOf(range), limit: max });
 
 const indexOf = (table: TableTrees, attribute: string): Tree =>
@@ -47,25 +69,40 @@ function idIn(tree: Tree, key: Key): RecordId {
   return Buffer.from(tree.get(key) ?? []).toString();
 }
 
-function boundsOf({ from, to }: IndexRange): RangeOptions {
+function boundsOf({ from, to, fromOpen, toOpen, prefix }: IndexSpan): RangeOptions {
+  if (prefix !== undefined) {
+    const sure = sureText(prefix);
+    return { start: [sure], end: [`${sure}${LAST_CODE_POINT}`, HIGH] };
+  }
   if (from !== undefined && from === to) {
     const element = indexElement(from);
     return { start: [element], end: [element, HIGH] };
   }
   const kind = from ?? to;
   return {
-    start: from === undefined ? lowest(kind) : [lowerBound(from)],
-    end: to === undefined ? highest(kind) : [upperBound(to), HIGH],
+    start: from === undefined ? lowest(kind) : lowerBound(from, fromOpen === true),
+    end: to === undefined ? highest(kind) : upperBound(to, toOpen === true),
   };
 }
 
-const lowerBound = (value: IndexValue): IndexValue =>
-  typeof value === 'string' ? value.slice(0, SURE_LENGTH) : indexElement(value);
+/** A text may stand in the index shortened: its bounds are never open. */
+function lowerBound(value: IndexValue, isOpen: boolean): Key {
+  if (typeof value === 'string') return [sureText(value)];
+  return isOpen ? [indexElement(value), HIGH] : [indexElement(value)];
+}
 
-const upperBound = (value: IndexValue): IndexValue =>
-  typeof value === 'string' && value.length > SURE_LENGTH
-    ? `${value.slice(0, SURE_LENGTH)}${LAST_CODE_POINT}`
-    : indexElement(value);
+function upperBound(value: IndexValue, isOpen: boolean): Key {
+  if (typeof value !== 'string') return isOpen ? [indexElement(value)] : [value, HIGH];
+  const sure = sureText(value);
+  return [sure.length < value.length ? `${sure}${LAST_CODE_POINT}` : indexElement(value), HIGH];
+}
+
+/** The beginning that every form of a text has, without half a surrogate pair. */
+function sureText(text: string): string {
+  if (text.length <= SURE_LENGTH) return text;
+  const last = text.charCodeAt(SURE_LENGTH - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? SURE_LENGTH - 1 : SURE_LENGTH);
+}
 
 function lowest(kind: IndexValue | undefined): Key {
   if (typeof kind === 'string') return [''];

@@ -11,7 +11,10 @@ import type { Invalidations } from '../cache/ports.ts';
 import { LIMITS } from '../config/limits.ts';
 import type {
   ChangeBatch,
+  IndexHit,
+  IndexPageOptions,
   IndexRange,
+  IndexSpan,
   ScanOptions,
   ScanPage,
   StoreReader,
@@ -21,7 +24,7 @@ import { ChangeReader } from './change-log.ts';
 import { ChangeRing } from './change-ring.ts';
 import type { Engine, Key } from './engine.ts';
 import { EntryView } from './entry-view.ts';
-import { countIndex, readIndex } from './index-read.ts';
+import { countIndex, readIndex, readIndexPage } from './index-read.ts';
 import { TableInvalidations } from './invalidations.ts';
 import { entryKey } from './keys.ts';
 import { readTableSize } from './meta.ts';
@@ -119,7 +122,12 @@ export class EngineReader implements StoreReader {
     return readIndex(tableOf(this.#parts.trees, table), range, page);
   }
 
-  countByIndex(table: TableName, range: IndexRange, max: number): number {
+  indexPage(table: TableName, span: IndexSpan, page: IndexPageOptions): readonly IndexHit[] {
+    this.#renew();
+    return readIndexPage(tableOf(this.#parts.trees, table), span, page);
+  }
+
+  countByIndex(table: TableName, range: IndexSpan, max: number): number {
     this.#renew();
     return countIndex(tableOf(this.#parts.trees, table), range, max);
   }

@@ -14,7 +14,10 @@ import { LIMITS } from '../config/limits.ts';
 import type {
   ChangeBatch,
   Durability,
+  IndexHit,
+  IndexPageOptions,
   IndexRange,
+  IndexSpan,
   ScanOptions,
   ScanPage,
   WriteOp,
@@ -197,7 +200,10 @@ export class EngineStore implements Store {
   ): readonly RecordId[] {
     return this.#reader.idsByIndex(table, range, page);
   }
-  countByIndex(table: TableName, range: IndexRange, max: number): number {
+  indexPage(table: TableName, span: IndexSpan, page: IndexPageOptions): readonly IndexHit[] {
+    return this.#reader.indexPage(table, span, page);
+  }
+  countByIndex(table: TableName, range: IndexSpan, max: number): number {
     return this.#reader.countByIndex(table, range, max);
   }
   tableSize(table: TableName): { readonly entries: number; readonly bytes: number } {

@@ -43,6 +43,30 @@ export interface IndexRange {
   readonly to?: IndexValue | undefined;
 }
 
+/**
+ * A range which may leave out its bounds, or hold the texts that begin with `prefix`. Where texts
+ * are concerned it may yield more than was asked for (never less): the index shortens long ones.
+ */
+export interface IndexSpan extends IndexRange {
+  readonly fromOpen?: boolean | undefined;
+  readonly toOpen?: boolean | undefined;
+  readonly prefix?: string | undefined;
+}
+
+/** Where a record stands in an index. `value` is as the index holds it: long texts are shortened. */
+export interface IndexHit {
+  readonly value: IndexValue;
+  readonly id: RecordId;
+}
+
+export interface IndexPageOptions {
+  readonly limit: number;
+  /** Goes on behind this hit, whether or not it still stands there. */
+  readonly after?: IndexHit | undefined;
+  /** From the highest (value, id) to the lowest. */
+  readonly isDescending?: boolean | undefined;
+}
+
 export interface StoreReader {
   readonly epoch: Epoch;
   readonly author: NodeId;
@@ -70,8 +94,10 @@ export interface StoreReader {
     range: IndexRange,
     page: { readonly limit: number; readonly offset: number },
   ): readonly RecordId[];
+  /** Hits of an index in (value, id) order, one page; fewer than `limit` means that it ended. */
+  indexPage(table: TableName, span: IndexSpan, page: IndexPageOptions): readonly IndexHit[];
   /** Number of ids under a range, counted up to `max`. */
-  countByIndex(table: TableName, range: IndexRange, max: number): number;
+  countByIndex(table: TableName, range: IndexSpan, max: number): number;
   /** Entries and bytes of a table, maintained by the commits (exact after start). */
   tableSize(table: TableName): { readonly entries: number; readonly bytes: number };
 

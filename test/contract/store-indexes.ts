@@ -1,6 +1,6 @@
 /** Secondary indexes: ordered by value and id, many values a record, every kind of value. */
 import { expect, it } from 'vitest';
-import type { IndexRange } from '../../src/table/store-port.ts';
+import type { IndexHit, IndexRange, IndexSpan } from '../../src/table/store-port.ts';
 import type { Subject } from './store.ts';
 import { ITEM, makeDefinition, patch, put, remove } from './store-fixture.ts';
 
@@ -47,6 +47,55 @@ export function indexContract(subject: Subject): void {
     expect(ids(equal('tag', 'x'), { limit: 2, offset: 1 })).toEqual([2, 3]);
     expect(store.countByIndex(ITEM, equal('tag', 'x'), 3)).toBe(3);
     expect(store.countByIndex(ITEM, equal('tag', 'x'), 30)).toBe(4);
+  });
+
+  it('goes on behind a hit, in both directions, whatever was written meanwhile', async () => {
+    const { store } = subject();
+    const values = [-2, 1, 1, 1, 7, 'a', 'b', true, null];
+    await store.commit(
+      values.map((price, at) => put(`k${at}`, { price })),
+      'process',
+    );
+    const walk = (isDescending: boolean): unknown[] => {
+      const seen: unknown[] = [];
+      let after: IndexHit | undefined;
+      for (;;) {
+        const span = { attribute: 'price' };
+        const page = store.indexPage(ITEM, span, { limit: 2, after, isDescending });
+        seen.push(...page.map((hit) => hit.id));
+        after = page.at(-1);
+        if (page.length < 2) return seen;
+      }
+    };
+    const ascending = ['k8', 'k7', 'k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6'];
+    expect(walk(false)).toEqual(ascending);
+    expect(walk(true)).toEqual(ascending.toReversed());
+    await store.commit([remove('k2'), put('k11', { price: 1 })], 'process');
+    const after = { value: 1, id: 'k2' };
+    const page = (isDescending: boolean) =>
+      store.indexPage(ITEM, equal('price', 1), { limit: 9, after, isDescending });
+    expect(page(false).map((hit) => hit.id)).toEqual(['k3']);
+    expect(page(true).map((hit) => hit.id)).toEqual(['k11', 'k1']);
+  });
+
+  it('leaves out open bounds and finds what begins with a text', async () => {
+    const { store } = subject();
+    const long = 'p'.repeat(200);
+    const values = [1, 2, 3, 'ab', 'abc', 'b', `${long}1`, `${long}2`, 'abü', 'ab\u{1f600}'];
+    await store.commit(
+      values.map((price) => put(`${price}`, { price })),
+      'process',
+    );
+    const found = (span: Omit<IndexSpan, 'attribute'>, isDescending = false) =>
+      store
+        .indexPage(ITEM, { attribute: 'price', ...span }, { limit: 99, isDescending })
+        .map((hit) => hit.id);
+    expect(found({ from: 1, fromOpen: true })).toEqual(['2', '3']);
+    expect(found({ from: 1, fromOpen: true, to: 3, toOpen: true })).toEqual(['2']);
+    expect(found({ to: 3, toOpen: true }, true)).toEqual(['2', '1']);
+    expect(found({ prefix: 'ab' })).toEqual(['ab', 'abc', 'abü', 'ab\u{1f600}']);
+    expect(found({ prefix: `${long}1` })).toContain(`${long}1`);
+    expect(store.countByIndex(ITEM, { attribute: 'price', prefix: 'ab' }, 3)).toBe(3);
   });
 
   it('agrees with the rows after puts, patches, deletes and evictions', async () => {

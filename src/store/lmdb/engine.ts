@@ -123,7 +123,8 @@ class LmdbEngineTree implements Tree {
   }
 
   keys(options: RangeOptions): Key[] {
-    return [...this.#tree.getKeys(rangeOf(options))];
+    const range = options.isReverse === true ? reverseOf(options) : rangeOf(options);
+    return [...this.#tree.getKeys(range)];
   }
 
   count(options: RangeOptions): number {
@@ -140,4 +141,12 @@ const rangeOf = (options: RangeOptions) => ({
   ...(options.exclusiveStart === true && { exclusiveStart: true }),
   ...(options.limit !== undefined && { limit: options.limit }),
   ...(options.offset !== undefined && { offset: options.offset }),
+});
+
+/** lmdb goes back from its start to its end: the bounds change places, and so does who is open. */
+const reverseOf = (options: RangeOptions) => ({
+  ...rangeOf({ ...options, start: options.end, end: options.start }),
+  reverse: true,
+  exclusiveStart: true,
+  inclusiveEnd: options.exclusiveStart !== true,
 });

@@ -92,7 +92,10 @@ class MemoryTree implements Tree {
   }
 
   keys(options: RangeOptions): Key[] {
-    return this.#slice(options).map((pair) => pair.key);
+    if (options.isReverse !== true) return this.#slice(options).map((pair) => pair.key);
+    const { limit, offset = 0, ...bounds } = options;
+    const keys = this.#slice(bounds).map((pair) => pair.key);
+    return keys.reverse().slice(offset, limit === undefined ? undefined : offset + limit);
   }
 
   count(options: RangeOptions): number {
