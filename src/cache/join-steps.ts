@@ -183,11 +183,19 @@ export async function waiting(run: Run, state: Waiting): Promise<State> {
   if (outcome.kind === 'failure') {
     return { kind: 'fallingBack', errand, error: outcome.error, collapsed: true };
   }
-  // [R5] A reply that is not for all, or was invalidated after it was asked for and maybe before
-  // this read began, sends each on its own way.
-  const overtaken = state.joinedAt > outcome.entry.stamp && !isStillValid(run, outcome.entry);
-  if (!outcome.shareable || overtaken) return aloneFor(run, errand);
+  // [R5] A reply that is not for all sends each on its own way.
+  if (!outcome.shareable || isOvertaken(run, state, outcome.entry)) return aloneFor(run, errand);
   return handedOver(run, { errand, flight, outcome }, true);
+}
+
+/**
+ * Whether one of the reply's groups was invalidated after it was asked for and maybe before this
+ * read began. Invalidations by key, prefix or table were compared on joining: one of those came
+ * later, and must not send a herd to the origin.
+ */
+function isOvertaken(run: Run, { joinedAt }: Waiting, entry: Entry): boolean {
+  if (entry.meta.groups === undefined || joinedAt <= entry.stamp) return false;
+  return !isStillValid(run, entry);
 }
 
 const isStillValid = (run: Run, entry: Entry): boolean =>

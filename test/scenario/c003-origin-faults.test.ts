@@ -38,25 +38,38 @@ describe('an origin that misbehaves', () => {
     ['with a chunk that is none', behave.badChunk(), 502, 'ORIGIN_BODY_INVALID'],
     ['with a huge head', behave.hugeHead(), 502, 'ORIGIN_BODY_TOO_LARGE'],
     ['with a body without end', behave.endless(), 502, 'ORIGIN_BODY_TOO_LARGE'],
-    ['with an oversized body', behave.json({ x: 'x'.repeat(70_000) }), 502, 'ORIGIN_BODY_TOO_LARGE'],
+    [
+      'with an oversized body',
+      behave.json({ x: 'x'.repeat(70_000) }),
+      502,
+      'ORIGIN_BODY_TOO_LARGE',
+    ],
     ['with a gzip bomb', behave.bomb(10_000_000), 502, 'ORIGIN_BODY_TOO_LARGE'],
     ['whose body is no JSON', behave.answer(200, {}, '<html>'), 502, 'ORIGIN_BODY_INVALID'],
     ['whose body is no record', behave.json([1, 2]), 502, 'ORIGIN_BODY_INVALID'],
     ['whose body is cut JSON', behave.answer(200, {}, '{"id":"a"'), 502, 'ORIGIN_BODY_INVALID'],
-    ['that redirects to nowhere', behave.redirect('http://127.0.0.1:1/'), 502, 'ORIGIN_UNREACHABLE'],
+    [
+      'that redirects to nowhere',
+      behave.redirect('http://127.0.0.1:1/'),
+      502,
+      'ORIGIN_UNREACHABLE',
+    ],
     ['that answers 500', behave.status(500), 502, 'ORIGIN_STATUS'],
     ['that answers 503', behave.status(503), 502, 'ORIGIN_STATUS'],
     ['that answers 401', behave.status(401), 502, 'ORIGIN_STATUS'],
   ];
 
-  it.each(cases)('%s: a problem document when nothing is held', async (name, told, status, code) => {
-    origin.script = () => told;
-    const answer = await read(node, `/Item/${encodeURIComponent(name)}`);
-    expect([answer.status, problemCode(answer)]).toEqual([status, code]);
-    expect(answer.headers.get('content-type')).toBe('application/problem+json');
-    expect(answer.cache).toMatch(/^millrace; fwd=uri-miss/);
-    expect((await fetch(`${node.admin}/health/live`)).status).toBe(200);
-  });
+  it.each(cases)(
+    '%s: a problem document when nothing is held',
+    async (name, told, status, code) => {
+      origin.script = () => told;
+      const answer = await read(node, `/Item/${encodeURIComponent(name)}`);
+      expect([answer.status, problemCode(answer)]).toEqual([status, code]);
+      expect(answer.headers.get('content-type')).toBe('application/problem+json');
+      expect(answer.cache).toMatch(/^millrace; fwd=uri-miss/);
+      expect((await fetch(`${node.admin}/health/live`)).status).toBe(200);
+    },
+  );
 
   const covered = cases.filter(([name]) => name !== 'that answers 401');
   it.each(covered)('%s: what is held goes on being served [RFC5861 §4]', async (name, told) => {
