@@ -6,6 +6,7 @@
 import type { Authenticate } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
+import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
@@ -116,9 +117,24 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       gateway.stop();
       streams.stop();
       fanout.stop();
+      await drained(listener, clock, config.limits.drainMsMax * REQUESTS_DRAIN_SHARE);
       await listener.close();
     },
   };
+}
+
+/** The part of the time for a stop which requests may take; the store needs the rest. */
+const REQUESTS_DRAIN_SHARE = 0.75;
+const DRAIN_LOOK_EVERY = durationMs(10);
+
+/** Resolves when every request has its answer, or the time is up. */
+async function drained(listener: Listener, clock: Clock, timeoutMs: number): Promise<void> {
+  const until = clock.monotonic() + timeoutMs;
+  while (listener.openExchanges > 0 && clock.monotonic() < until) {
+    await new Promise<void>((resolve) => {
+      clock.after(DRAIN_LOOK_EVERY, resolve);
+    });
+  }
 }
 
 function createCounts() {

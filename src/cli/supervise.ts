@@ -19,7 +19,9 @@ export function supervise(
     let crashes = 0;
     let stopping = false;
     let child: NodeChild;
+    let restart: NodeJS.Timeout | undefined;
     const launch = () => {
+      restart = undefined;
       const startedAt = performance.now();
       child = new NodeChild(entry, args, {
         ready: () => undefined,
@@ -30,13 +32,19 @@ export function supervise(
           terminal.err(
             `the node ended with ${code ?? 'a signal'}; starting it again in ${wait} ms`,
           );
-          setTimeout(launch, wait);
+          restart = setTimeout(launch, wait);
         },
       });
     };
     const stop = () => {
       stopping = true;
-      void child.stop();
+      if (restart === undefined) {
+        void child.stop();
+        return;
+      }
+      // Between two children there is nothing to stop.
+      clearTimeout(restart);
+      resolve(EXIT.clean);
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);

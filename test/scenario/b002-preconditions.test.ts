@@ -91,7 +91,7 @@ describe.each(ENGINES)('conditional requests over %s', (engine) => {
 
   it('lets exactly one of fifty writers win that saw the same version', async () => {
     await node.put('/Item/raced', { n: -1 });
-    const seen = must((await node.fetch('/Item/raced')).headers.get('etag') ?? undefined);
+    const seen = must((await node.fetch('/Item/raced')).headers.get('etag') ?? undefined, 'a tag');
     const statuses = await Promise.all(
       Array.from({ length: WRITERS }, async (_, n) => {
         const { status } = await node.put('/Item/raced', { n }, { 'if-match': seen });

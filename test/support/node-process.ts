@@ -20,6 +20,8 @@ export interface NodeOptions {
   /** Keep the data of an earlier run: its folder. */
   readonly folder?: string;
   readonly command?: 'start' | 'dev';
+  /** Ports come from `flags`, `env` or the files alone; otherwise any free ones. */
+  readonly ownPorts?: boolean;
 }
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery' } as const;
@@ -135,7 +137,7 @@ export async function startNode(options: NodeOptions): Promise<NodeProcess> {
   const args = [
     options.command ?? 'start',
     folder,
-    ...ports,
+    ...(options.ownPorts === true ? [] : ports),
     '--data',
     path.join(folder, 'data'),
     ...(options.flags ?? []),
@@ -171,17 +173,25 @@ function launch(
   return { process: child, stdout: () => stdout, stderr: () => stderr, exited };
 }
 
+/** A node that says nothing for so long is ended, so that none outlives its test. */
+const READY_WITHIN_MS = 20_000;
+
 async function readyLine(started: StartedProcess): Promise<{ http: string; admin: string }> {
   let ended = false;
   void started.exited.then(() => {
     ended = true;
   });
+  const late = setTimeout(() => started.process.kill('SIGKILL'), READY_WITHIN_MS);
+  void started.exited.then(() => clearTimeout(late));
   for (;;) {
     const line = started
       .stdout()
       .split('\n')
       .find((one) => one.includes('"ready"'));
-    if (line !== undefined) return JSON.parse(line) as { http: string; admin: string };
+    if (line !== undefined) {
+      clearTimeout(late);
+      return JSON.parse(line) as { http: string; admin: string };
+    }
     if (ended) {
       throw new Error(
         `the node ended before it was ready:\n${started.stdout()}${started.stderr()}`,

@@ -146,6 +146,8 @@ export interface Listener {
   readonly engine: HttpEngine;
   readonly port: number;
   readonly connections: number;
+  /** Exchanges that are not yet answered in full; streams count until they end. */
+  readonly openExchanges: number;
   /** Stops accepting; open exchanges may finish. */
   stopAccepting(): void;
   /**

@@ -50,6 +50,7 @@ class NodeListener implements Listener {
   readonly #connections = new Set<NetSocket>();
   readonly #answering = new WeakMap<Duplex, number>();
   draining = false;
+  openExchanges = 0;
 
   constructor(options: ListenOptions) {
     this.#options = options;
@@ -114,8 +115,10 @@ class NodeListener implements Listener {
 
   /** Counts answers under way, so that none is mixed with the refusal of a later request. */
   #begin(socket: NetSocket, response: ServerResponse): void {
+    this.openExchanges += 1;
     this.#answering.set(socket, (this.#answering.get(socket) ?? 0) + 1);
     response.once('close', () => {
+      this.openExchanges -= 1;
       this.#answering.set(socket, (this.#answering.get(socket) ?? 1) - 1);
     });
   }

@@ -19,6 +19,7 @@ import { SocketSide } from './sockets.ts';
 import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './types.ts';
 
 const EXCLUSIVE = 1;
+const FREE_PORT_TRIES = 5;
 const overloaded: Refusal = {
   code: 'SHUTTING_DOWN',
   status: 503,
@@ -81,11 +82,17 @@ class UwsListener implements Listener, ExchangeHost {
     return this.#counts ? this.#counted : this.waiting + (this.#sockets?.open ?? 0);
   }
 
+  get openExchanges(): number {
+    return this.waiting;
+  }
+
   async start(): Promise<void> {
-    const { host, port, shared } = this.#options;
-    const token = await new Promise<UwsListenSocket | false>((resolve) => {
-      this.#app.listen(host, port, shared ? 0 : EXCLUSIVE, resolve);
-    });
+    const { host, port } = this.#options;
+    let token = await this.#listen(port);
+    // Somebody may take a freely chosen port in the moment between choosing and binding it.
+    for (let tries = 1; token === false && port === 0 && tries < FREE_PORT_TRIES; tries += 1) {
+      token = await this.#listen(port);
+    }
     if (token === false) {
       this.#closed = true;
       // The engine keeps the reason to itself.
@@ -98,6 +105,18 @@ class UwsListener implements Listener, ExchangeHost {
       await this.close();
       throw listenError(new Error('no port was bound'), host, port);
     }
+  }
+
+  /**
+   * The engine sets SO_REUSEADDR only for ports it is told: one that it chose itself could not be
+   * bound again for a minute after its connections were closed (`dev` does that on every reload).
+   */
+  async #listen(wanted: number): Promise<UwsListenSocket | false> {
+    const { host, shared } = this.#options;
+    const port = wanted === 0 ? await probePort(host, 0) : wanted;
+    return new Promise((resolve) => {
+      this.#app.listen(host, port, shared ? 0 : EXCLUSIVE, resolve);
+    });
   }
 
   fault(error: unknown, request: RequestCopy): void {
