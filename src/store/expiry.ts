@@ -42,8 +42,12 @@ export function sweepExpired(batch: Batch, clock: Clock, limits: SweepLimits): S
       pop(batch, table, key, undefined);
       result.removed += 1;
     }
+    // A full page: there may be more behind it, of the last table too.
+    result.more ||= due.length === room;
   }
-  result.removed += sweepBodies(batch.trees.bodies, batch.now, limits.batchMax);
+  const bodies = sweepBodies(batch.trees.bodies, batch.now, limits.batchMax);
+  result.removed += bodies;
+  result.more ||= bodies === limits.batchMax;
   return result;
 }
 

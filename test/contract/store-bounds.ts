@@ -39,6 +39,21 @@ export function boundsContract(subject: Subject): void {
     expect(store.stats().evictions).toEqual({ expired: 2 });
   });
 
+  it('says that there is more to sweep when a batch was full, whichever table it came from', async () => {
+    const { open, clock } = subject();
+    const store = await open({ limits: { expiryBatchMax: 10 } });
+    const times = { ...FRESH, evictAt: epochMs(clock.now() + 1_000) };
+    const due = Array.from({ length: 25 }, (_, at) => put(`k${at}`, 'x', { table: FLIGHT, times }));
+    await store.commit(due, 'process');
+    clock.advance(3_000);
+    const sweeps = [await store.sweep(), await store.sweep(), await store.sweep()];
+    expect(sweeps).toEqual([
+      { removed: 10, more: true },
+      { removed: 10, more: true },
+      { removed: 5, more: false },
+    ]);
+  });
+
   it('keeps a tombstone for its retention and no longer', async () => {
     const { store, clock } = subject();
     await store.commit([put('a', 'x'), remove('a')], 'process');
