@@ -1,9 +1,6 @@
-/**
- * Request bodies: JSON objects within the limits of size and nesting, by their declared media type.
- */
+/** JSON objects of request bodies, within the limits of nesting; and media types of bodies. */
 import { NodeError } from '../../base/errors.ts';
 import type { JsonRecord } from '../../table/record-draft.ts';
-import type { Exchange } from '../http/port.ts';
 
 export interface BodyLimits {
   readonly bytesMax: number;
@@ -11,24 +8,6 @@ export interface BodyLimits {
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
-
-/**
- * The body as a JSON object. Rejects with `CONTENT_TYPE_UNSUPPORTED` before reading it, with
- * `BODY_TOO_LARGE`, or with `BODY_MALFORMED` naming the position.
- */
-export async function readJsonObject(
-  exchange: Exchange,
-  limits: BodyLimits,
-  accepted: readonly string[],
-): Promise<JsonRecord> {
-  const type = mediaType(exchange.request.header('content-type'));
-  if (type !== undefined && !accepted.includes(type)) throw unsupported(type, accepted);
-  const coding = exchange.request.header('content-encoding');
-  if (coding !== undefined && coding !== 'identity') {
-    throw unsupported(`content-encoding ${coding}`, ['no content-encoding']);
-  }
-  return parseJsonObject(await exchange.body(limits.bytesMax), limits.depthMax);
-}
 
 /** The media type of a Content-Type field, without parameters. */
 export function mediaType(field: string | undefined): string | undefined {
@@ -54,7 +33,7 @@ export function parseJsonObject(bytes: Uint8Array, depthMax: number): JsonRecord
 }
 
 /** Greatest depth of brackets outside strings; cheap, so that hostile nesting is never parsed. */
-function nesting(bytes: Uint8Array): number {
+export function nesting(bytes: Uint8Array): number {
   let depth = 0;
   let deepest = 0;
   let quoted = false;
@@ -76,12 +55,4 @@ function malformed(why: string, cause?: unknown): NodeError {
     blame: 'client',
     cause,
   });
-}
-
-function unsupported(type: string, accepted: readonly string[]): NodeError {
-  return new NodeError(
-    'CONTENT_TYPE_UNSUPPORTED',
-    `${type} is not accepted here; send ${accepted.join(' or ')}`,
-    { blame: 'client', details: { accepted } },
-  );
 }

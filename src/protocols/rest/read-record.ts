@@ -2,7 +2,7 @@
  * `GET` and `HEAD` of one record: asks the table and prints the result. This is the hot path: on a
  * hit everything from here to the socket is synchronous, and the stored bytes go out as they are.
  */
-import type { DeltaSeconds, RecordId } from '../../base/brands.ts';
+import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import type { Entry } from '../../cache/entry.ts';
@@ -13,6 +13,9 @@ import { notModified } from '../http/conditional.ts';
 import { formatHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
+import { JSON_FORMAT } from './formats/json.ts';
+import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
+import { representationTag } from './representation.ts';
 import type { RestCall } from './rest-call.ts';
 
 /** A read on behalf of an exchange. The signal is made only if somebody waits. */
@@ -40,6 +43,7 @@ export function readRecord(call: RestCall): void | Promise<void> {
   const startedAt = resource.monotonic();
   const { request } = exchange;
   const { table } = resource;
+  const offer = negotiate(exchange);
   const id = recordIdFromUrl(table.definition, call.rest.slice(1));
   const directives = parseRequestDirectives(
     request.header('cache-control'),
@@ -48,11 +52,11 @@ export function readRecord(call: RestCall): void | Promise<void> {
   const mayForce =
     principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
   return table.read(new RecordRead(id, directives, mayForce, exchange), (result) =>
-    answer(call, result, startedAt),
+    answer(call, result, startedAt, offer),
   );
 }
 
-function answer(call: RestCall, result: ReadResult, startedAt: number): void {
+function answer(call: RestCall, result: ReadResult, startedAt: number, offer: Offer): void {
   const { exchange, resource } = call;
   const cacheStatus = formatCacheStatus(result.cacheStatus);
   let status: number;
@@ -60,21 +64,17 @@ function answer(call: RestCall, result: ReadResult, startedAt: number): void {
   let served: string = result.kind;
   switch (result.kind) {
     case 'found': {
-      status = isNotModified(exchange, result.entry) ? 304 : 200;
+      const form = formOf(offer, result.entry);
+      status = isNotModified(exchange, result.entry, form.entityTag) ? 304 : 200;
       served = result.served;
-      bytes = status === 200 ? result.entry.body.length : 0;
-      const headers = foundHeaders(call, result, cacheStatus);
-      exchange.reply(status, headers, status === 200 ? result.entry.body : undefined);
+      const body = status === 200 ? bodyOf(call, offer, form, result.entry) : undefined;
+      bytes = body?.length ?? 0;
+      exchange.reply(status, foundHeaders(call, result, cacheStatus, form), body);
       break;
     }
     case 'absent':
       status = result.status === 410 ? 410 : 404;
-      replyProblem(
-        exchange,
-        absent(call, status),
-        problemHeaders(cacheStatus, result.age),
-        status,
-      );
+      replyProblem(exchange, absent(call, status), problemHeaders(cacheStatus, result.age), status);
       break;
     case 'refused':
       status = 504;
@@ -93,12 +93,27 @@ function answer(call: RestCall, result: ReadResult, startedAt: number): void {
   }
 }
 
+/** What the representation says of itself; the entry itself for the form in which it is stored. */
+type Form = Pick<Entry, 'entityTag' | 'contentType'>;
+
+/** What is stored as another type than JSON is served as it came, whatever was asked for. */
+function formOf(offer: Offer, entry: Entry): Form {
+  if (offer.format === JSON_FORMAT || entry.contentType !== 'application/json') return entry;
+  const entityTag = representationTag(entry.entityTag, offer.format.tagSuffix);
+  return { entityTag, contentType: contentTypeOf(offer) };
+}
+
+function bodyOf(call: RestCall, offer: Offer, form: Form, entry: Entry): Uint8Array {
+  if (form === entry) return entry.body;
+  return offer.format.encodeRecord(entry.body, { definition: call.resource.table.definition });
+}
+
 /** [RFC9110 §13.1.2, §13.1.3] */
-function isNotModified(exchange: Exchange, entry: Entry): boolean {
+function isNotModified(exchange: Exchange, entry: Entry, tag: EntityTag): boolean {
   const ifNoneMatch = exchange.request.header('if-none-match');
   const ifModifiedSince = exchange.request.header('if-modified-since');
   if (ifNoneMatch === undefined && ifModifiedSince === undefined) return false;
-  return notModified({ ifNoneMatch, ifModifiedSince }, entry.entityTag, entry.lastModified);
+  return notModified({ ifNoneMatch, ifModifiedSince }, tag, entry.lastModified);
 }
 
 const SERVER_TIMING: Readonly<Record<Served, string>> = {
@@ -112,15 +127,16 @@ function foundHeaders(
   call: RestCall,
   result: Extract<ReadResult, { kind: 'found' }>,
   cacheStatus: string,
+  form: Form,
 ): readonly string[] {
   const { entry } = result;
   const { headers } = call.resource;
   const anonymous = call.principal.kind === 'anonymous';
   const list = [
     'content-type',
-    entry.contentType,
+    form.contentType,
     'etag',
-    entry.entityTag,
+    form.entityTag,
     'last-modified',
     formatHttpDate(entry.lastModified),
     'age',

@@ -13,12 +13,11 @@ import { parseEntityTags } from '../http/conditional.ts';
 import { parseHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
-import { mediaType, readJsonObject } from './json-body.ts';
+import { MERGE_PATCH, readRecordBody } from './formats/read-body.ts';
+import { mediaType } from './json-body.ts';
+import { withStoredForms } from './representation.ts';
 import { permitted, type RestCall } from './rest-call.ts';
 import { writePermission } from './write-permission.ts';
-
-const JSON_TYPES = ['application/json'];
-const MERGE_PATCH = 'application/merge-patch+json';
 
 export async function putRecord(call: RestCall): Promise<void> {
   const startedAt = call.resource.monotonic();
@@ -27,7 +26,7 @@ export async function putRecord(call: RestCall): Promise<void> {
   const permission = writePermission(call, preconditions(call.exchange));
   if (permission === undefined) return;
   const { condition } = permission;
-  const record = await readJsonObject(call.exchange, call.limits, JSON_TYPES);
+  const record = await bodyOf(call);
   const maxAge = clientMaxAge(call.exchange);
   const outcome = await call.resource.table.put(id, record, { condition, maxAge });
   if (permission.refused(outcome)) return;
@@ -43,7 +42,7 @@ export async function patchRecord(call: RestCall): Promise<void> {
   const { condition } = permission;
   const type = mediaType(call.exchange.request.header('content-type'));
   const format = type === MERGE_PATCH ? 'merge-patch' : 'merge';
-  const patch = await readJsonObject(call.exchange, call.limits, [...JSON_TYPES, MERGE_PATCH]);
+  const patch = await bodyOf(call, [MERGE_PATCH]);
   const maxAge = clientMaxAge(call.exchange);
   const outcome = await call.resource.table.patch(id, patch, format, { condition, maxAge });
   if (permission.refused(outcome)) return;
@@ -67,7 +66,7 @@ export async function createRecord(call: RestCall): Promise<void> {
     return;
   }
   if (!permitted(call, 'insert')) return;
-  const record = await readJsonObject(exchange, call.limits, JSON_TYPES);
+  const record = await bodyOf(call);
   const { table } = resource;
   const { id, outcome } = await table.create(record, { maxAge: clientMaxAge(exchange) });
   if (outcome.kind !== 'stored') {
@@ -92,6 +91,9 @@ export async function deleteRecord(call: RestCall): Promise<void> {
   const outcome = await call.resource.table.delete(id, { condition: preconditions(call.exchange) });
   replyOutcome(call, id, outcome, startedAt);
 }
+
+const bodyOf = ({ exchange, resource, limits }: RestCall, also?: readonly string[]) =>
+  readRecordBody(exchange, resource.table.definition, limits, also);
 
 /** The record a write is aimed at, or `undefined` after a 405 for a whole collection was sent. */
 function targetId(call: RestCall): RecordId | undefined {
@@ -124,7 +126,10 @@ function preconditions(exchange: Exchange): WriteCondition {
   };
 }
 
-const tags = (field: string): readonly EntityTag[] | '*' => parseEntityTags(field);
+function tags(field: string): readonly EntityTag[] | '*' {
+  const given = parseEntityTags(field);
+  return given === '*' ? given : withStoredForms(given);
+}
 
 /** `Cache-Control: max-age` on a write sets the record's own lifetime. */
 function clientMaxAge(exchange: Exchange): DeltaSeconds | undefined {

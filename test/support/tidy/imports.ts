@@ -113,8 +113,9 @@ export const libraryFolder: Rule = (file) => {
   return importsOf(file).flatMap((one): Finding[] => {
     if (one.specifier.startsWith('.') || isBuiltin(one.specifier)) return [];
     const name = packageOf(one.specifier);
-    const home = LIBRARIES[name];
-    if (home !== undefined && file.path.startsWith(home)) return [];
+    const homes = [LIBRARIES[name] ?? []].flat();
+    if (homes.some((home) => file.path.startsWith(home))) return [];
+    const home = homes.length === 0 ? undefined : homes.join(' and ');
     const message =
       home === undefined ? `'${name}' has no home folder` : `'${name}' is imported only in ${home}`;
     const cure = home === undefined ? 'name its folder in layers.ts' : `call what ${home} exports`;

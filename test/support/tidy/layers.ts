@@ -4,11 +4,11 @@
  * definitions). `ports` are single files of another layer which declare what an adapter implements
  * or hands over: a port lives with its user, and may carry the pure functions of its own shapes.
  *
- * Additions to STYLE §1.1, argued once: `config` reads an application's files, so it uses the parsers
- * of `schema` and the defaults of `cache`, which never look back; `schema` may name types of `cache`,
- * whose entries carry the index values that it computes; `config/limits.ts` holds constants only, so
- * every folder from layer 2 on may read it; protocols may use the pure rules of `cache` and
- * `schema`, which lie far below them and never touch a store.
+ * Additions to STYLE §1.1, argued once: `config` reads an application's files, so it uses the
+ * parsers of `schema` and the defaults of `cache`, which never look back; `schema` may name types
+ * of `cache`, whose entries carry the index values that it computes; `config/limits.ts` holds
+ * constants only, so every folder from layer 2 on may read it; protocols may use the pure rules of
+ * `cache` and `schema`, which lie far below them and never touch a store.
  */
 
 export interface Layer {
@@ -87,19 +87,25 @@ export const SHARED_CONSTANTS = 'config/limits.ts';
 export const COMPOSITION =
   /^(main|index|node(-[a-z0-9-]+)?|worker(-[a-z0-9-]+)?)\.ts$|^(cli|node)\//;
 
-/** Each third-party library and the one folder of the repository that may import it. */
-export const LIBRARIES: Readonly<Record<string, string>> = {
+/**
+ * Each third-party library and the one folder of the repository that may import it. msgpackr has
+ * two, which share nothing but the format: the store's own blocks, trusted and with its extensions,
+ * and bodies from outside, which are walked first and may use none of them.
+ */
+export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   '@node-rs/argon2': 'src/access/',
   'cbor-x': 'src/protocols/http/',
   chokidar: 'src/cli/',
   commander: 'src/cli/',
+  'csv-parse': 'src/protocols/rest/formats/',
+  'csv-stringify': 'src/protocols/rest/formats/',
   esbuild: 'src/resource/',
   graphql: 'src/schema/',
   jose: 'src/access/',
   lmdb: 'src/store/lmdb/',
   'lru-cache': 'src/base/',
   'mqtt-packet': 'src/protocols/mqtt/',
-  msgpackr: 'src/store/',
+  msgpackr: ['src/store/', 'src/protocols/http/'],
   'p-limit': 'src/base/',
   picocolors: 'src/cli/',
   pino: 'src/observe/',

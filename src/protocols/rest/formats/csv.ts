@@ -1,0 +1,147 @@
+/**
+ * CSV (RFC 4180): a line of names, then a line a record. The columns must be known before the first
+ * row: they are what a `select` names, or the declared attributes, or else (a table that declares
+ * none) the properties of the first rows. Objects and lists stand in a field as JSON.
+ */
+import { parse } from 'csv-parse/sync';
+import { stringify } from 'csv-stringify/sync';
+import { NodeError } from '../../../base/errors.ts';
+import type { AttributeDefinition, TableDefinition } from '../../../schema/definition.ts';
+import type { JsonRecord } from '../../../table/record-draft.ts';
+import { nesting } from '../json-body.ts';
+import {
+  type DecodeLimits,
+  type Format,
+  NO_BYTES,
+  parseStored,
+  type RowShape,
+  type RowWriter,
+} from './format.ts';
+
+const END_OF_LINE = '\r\n'; // [RFC4180 §2]
+
+export const CSV_FORMAT: Format = {
+  name: 'csv',
+  mediaTypes: ['text/csv'],
+  tagSuffix: '+csv',
+  encodeRecord: (json, shape) => new CsvRows(shape).rows([json]),
+  rowWriter: (shape) => new CsvRows(shape),
+  decodeRecord,
+};
+
+class CsvRows implements RowWriter {
+  readonly #shape: RowShape;
+  #columns: readonly string[] | undefined;
+
+  constructor(shape: RowShape) {
+    this.#shape = shape;
+  }
+
+  rows(rows: readonly Uint8Array[]): Uint8Array {
+    const records = rows.map(parseStored);
+    let lines = '';
+    if (this.#columns === undefined) {
+      this.#columns = columnsOf(this.#shape, records);
+      lines = line(this.#columns);
+    }
+    const columns = this.#columns;
+    for (const record of records) lines += line(fieldsOf(record, columns));
+    return Buffer.from(lines);
+  }
+
+  end(): Uint8Array {
+    return this.#columns === undefined ? this.rows([]) : NO_BYTES;
+  }
+}
+
+const line = (fields: readonly string[]): string =>
+  stringify([fields as string[]], { record_delimiter: END_OF_LINE });
+
+function columnsOf({ columns, definition }: RowShape, first: readonly unknown[]): string[] {
+  if (columns !== undefined) return [...columns];
+  const declared = definition.attributes.filter(isColumn).map((attribute) => attribute.name);
+  if (definition.sealed) return declared;
+  const names = new Set(declared);
+  for (const record of first) {
+    if (isObject(record)) for (const name of Object.keys(record)) names.add(name);
+  }
+  return [...names];
+}
+
+const isColumn = (attribute: AttributeDefinition): boolean =>
+  !attribute.hidden && attribute.relationship === undefined && attribute.computed === undefined;
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A row may also be a list (`select([a,b])`) or a bare value (`select(a)`). */
+function fieldsOf(record: unknown, columns: readonly string[]): readonly string[] {
+  if (isObject(record)) return columns.map((name) => field(record[name]));
+  return Array.isArray(record) ? record.map(field) : [field(record)];
+}
+
+function field(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+function decodeRecord(bytes: Uint8Array, { definition, depthMax }: DecodeLimits): JsonRecord {
+  const rows = parseRows(bytes);
+  const [names, fields] = rows;
+  if (names === undefined || fields === undefined || rows.length !== 2) {
+    throw malformed(`a record is a line of names and a line of values, not ${rows.length} lines`);
+  }
+  const properties = names.map((name, index) => [name, fields[index] ?? ''] as const);
+  // An empty field says nothing: null is not a word of CSV.
+  const given = properties.filter(([, text]) => text !== '');
+  return Object.fromEntries(
+    given.map(([name, text]) => [name, typed(text, name, definition, depthMax)]),
+  );
+}
+
+function parseRows(bytes: Uint8Array): string[][] {
+  try {
+    return parse(Buffer.from(bytes), { bom: true, skip_empty_lines: true });
+  } catch (cause) {
+    throw malformed(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+const NUMBERS: readonly unknown[] = ['Int', 'Long', 'Float'];
+const TEXTS: readonly unknown[] = ['ID', 'String', 'Date', 'Bytes', 'Blob', 'BigInt'];
+
+/** By the attribute's type; an undeclared property is text. */
+function typed(text: string, name: string, definition: TableDefinition, depthMax: number): unknown {
+  const attribute = definition.attributes.find((known) => known.name === name);
+  if (attribute === undefined) return text;
+  if (attribute.primaryKey) return definition.primaryKeyType === 'number' ? Number(text) : text;
+  if (attribute.list || !isScalar(attribute)) return jsonField(text, name, depthMax);
+  if (NUMBERS.includes(attribute.type)) return numberField(text, name);
+  if (attribute.type === 'Boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
+}
+
+const isScalar = ({ type }: AttributeDefinition): boolean =>
+  NUMBERS.includes(type) || TEXTS.includes(type) || type === 'Boolean' || type === 'Any';
+
+function numberField(text: string, name: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw malformed(`${name} is not a number`);
+  return value;
+}
+
+function jsonField(text: string, name: string, depthMax: number): unknown {
+  if (nesting(Buffer.from(text)) >= depthMax) throw malformed(`${name} is nested too deeply`);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw malformed(`${name} holds a list or an object, written as JSON`, cause);
+  }
+}
+
+function malformed(why: string, cause?: unknown): NodeError {
+  return new NodeError('BODY_MALFORMED', `the request body is not a CSV record: ${why}`, {
+    blame: 'client',
+    cause,
+  });
+}

@@ -1,0 +1,56 @@
+/**
+ * What a representation of records must be able to do. Records are kept as JSON bytes, and every
+ * format begins from those: JSON and NDJSON pass them on, the others decode each record once.
+ */
+import { NodeError } from '../../../base/errors.ts';
+import type { TableDefinition } from '../../../schema/definition.ts';
+import type { JsonRecord } from '../../../table/record-draft.ts';
+
+/** What a format needs to know of the rows it writes. */
+export interface RowShape {
+  readonly definition: TableDefinition;
+  /** The properties of every row when a `select` names them; else the declared attributes. */
+  readonly columns?: readonly string[] | undefined;
+}
+
+/** Writes the rows of one answer, batch by batch; the parts in order are the body. */
+export interface RowWriter {
+  /** What is to be sent for these rows (JSON bytes each), with the beginning if they are first. */
+  rows(rows: readonly Uint8Array[]): Uint8Array;
+  /** What ends the body; the beginning too when there were no rows. */
+  end(): Uint8Array;
+}
+
+export interface DecodeLimits {
+  readonly depthMax: number;
+  readonly definition: TableDefinition;
+}
+
+export interface Format {
+  readonly name: 'json' | 'ndjson' | 'cbor' | 'msgpack' | 'csv';
+  /** Media types by which clients ask for it and send it; the first is the preferred one. */
+  readonly mediaTypes: readonly string[];
+  /** Appended to the entity tag of a record, so that tags differ by representation. */
+  readonly tagSuffix: string;
+  /** A record, given as its JSON bytes. */
+  encodeRecord(json: Uint8Array, shape: RowShape): Uint8Array;
+  rowWriter(shape: RowShape): RowWriter;
+  /** The one record of a request body. Throws `BODY_MALFORMED`. */
+  decodeRecord(bytes: Uint8Array, limits: DecodeLimits): JsonRecord;
+}
+
+const decoder = new TextDecoder();
+
+export const parseStored = (json: Uint8Array): unknown => JSON.parse(decoder.decode(json));
+
+/** Throws `BODY_MALFORMED` for what is no record. */
+export function asRecord(value: unknown): JsonRecord {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as JsonRecord;
+  }
+  throw new NodeError('BODY_MALFORMED', 'the request body is not a record but another value', {
+    blame: 'client',
+  });
+}
+
+export const NO_BYTES = new Uint8Array(0);

@@ -1,0 +1,54 @@
+/**
+ * The record of a request body, in whichever format the client sends it.
+ */
+import { NodeError } from '../../../base/errors.ts';
+import type { TableDefinition } from '../../../schema/definition.ts';
+import type { JsonRecord } from '../../../table/record-draft.ts';
+import type { Exchange } from '../../http/port.ts';
+import { type BodyLimits, mediaType } from '../json-body.ts';
+import { JSON_FORMAT } from './json.ts';
+import { bodyFormat, SERVED_TYPES } from './negotiate.ts';
+
+export const MERGE_PATCH = 'application/merge-patch+json';
+
+/**
+ * Rejects with `CONTENT_TYPE_UNSUPPORTED` before reading the body, with `BODY_TOO_LARGE`, or with
+ * `BODY_MALFORMED`. `also`: media types of JSON which this verb takes besides.
+ */
+export async function readRecordBody(
+  exchange: Exchange,
+  definition: TableDefinition,
+  limits: BodyLimits,
+  also: readonly string[] = [],
+): Promise<JsonRecord> {
+  const type = mediaType(exchange.request.header('content-type'));
+  const isAlso = type !== undefined && also.includes(type);
+  const format = isAlso ? JSON_FORMAT : bodyFormat(exchange);
+  if (format === undefined) throw unsupported(String(type), [...SERVED_TYPES, ...also], definition);
+  const coding = exchange.request.header('content-encoding');
+  if (coding !== undefined && coding !== 'identity') throw encoded(coding);
+  const bytes = await exchange.body(limits.bytesMax);
+  return format.decodeRecord(bytes, { depthMax: limits.depthMax, definition });
+}
+
+function unsupported(
+  type: string,
+  accepted: readonly string[],
+  { typeName }: TableDefinition,
+): NodeError {
+  const message =
+    `${typeName} keeps records, and ${type} is no format of records here; send one of ` +
+    `${accepted.join(', ')} (bytes can stand in a Bytes attribute as base64)`;
+  return new NodeError('CONTENT_TYPE_UNSUPPORTED', message, {
+    blame: 'client',
+    details: { accepted },
+  });
+}
+
+function encoded(coding: string): NodeError {
+  const message = `content-encoding ${coding} is not accepted here; send no content-encoding`;
+  return new NodeError('CONTENT_TYPE_UNSUPPORTED', message, {
+    blame: 'client',
+    details: { accepted: ['identity'] },
+  });
+}
