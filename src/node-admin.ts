@@ -1,6 +1,6 @@
 /**
- * Starts the admin port: health, metrics and operations over what the node runs. What they answer is
- * read from the store, the feeds and the counters at the time they are asked.
+ * Starts the admin port: health, metrics and operations over what the node runs. What they answer
+ * is read from the store, the feeds and the counters at the time they are asked.
  */
 import type { Authenticate } from './access/authenticate.ts';
 import type { Config } from './config/config.ts';

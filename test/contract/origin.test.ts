@@ -8,7 +8,7 @@ import { type Behaviour, behave, HttpOrigin } from '../support/http-origin.ts';
 import { binding, openTestOrigin } from '../support/origins.ts';
 import { type OriginScript, originContract } from './origin.ts';
 
-const timeoutMs = 300;
+const timeoutMs = 2_000;
 // A breaker of its own size: the contract lets single records fail among good ones.
 const breaker = { failures: 100, cooldownMs: durationMs(1_000) };
 

@@ -14,7 +14,7 @@ export type HeldRecord = Readonly<Record<string, unknown>> & { readonly id: stri
 export type OriginScript = (id: string) => HeldRecord | 'absent' | 'fail' | 'hang' | 'confirm';
 
 export interface OriginContract {
-  /** An origin with a timeout of 300 ms and no retries. */
+  /** An origin with a timeout of two seconds and no retries. */
   make(script: OriginScript): Promise<{ table: WritableOrigin; close(): Promise<void> }>;
 }
 

@@ -1,14 +1,18 @@
 /** Bytes to a port and back, for what no client library would send. */
 import { connect } from 'node:net';
 
-/** Sends `head` with `Connection: close` and the body; resolves with all that came back as latin1. */
+/**
+ * Sends `head` with `Connection: close` and the body; resolves with all that came back as latin1.
+ */
 export function sendRaw(base: string, head: string, body: string | Buffer = ''): Promise<string> {
   return sendBytes(base, Buffer.concat([headOf(head), Buffer.from(body)]));
 }
 
 const headOf = (head: string): Buffer => Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1');
 
-/** Sends bytes as they are; resolves when the node closes the connection. `halfClose`: no more come. */
+/**
+ * Sends bytes as they are; resolves when the node closes the connection. `halfClose`: no more come.
+ */
 export function sendBytes(
   base: string,
   bytes: Buffer,

@@ -29,8 +29,8 @@ export interface EngineOptions {
 }
 
 /**
- * Rejects with `CONFIG_INVALID` when `wanted` is `uws` and no build can be loaded. The engine that is
- * not chosen is not even loaded: a start has half a second in all.
+ * Rejects with `CONFIG_INVALID` when `wanted` is `uws` and no build can be loaded. The engine that
+ * is not chosen is not even loaded: a start has half a second in all.
  */
 export async function selectEngine(
   wanted: 'auto' | HttpEngine,

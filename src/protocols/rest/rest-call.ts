@@ -42,7 +42,9 @@ export function identify(exchange: Exchange, parts: Identification): Principal |
   return undefined;
 }
 
-/** For answers that no cache may reuse without asking; those to signed-in clients are nobody else's. */
+/**
+ * For answers that no cache may reuse without asking; those to signed-in clients are nobody else's.
+ */
 export function unstoredHeaders({ principal, resource }: RestCall): readonly string[] {
   const { publicVary } = resource.headers;
   return principal.kind === 'anonymous'

@@ -1,6 +1,6 @@
 /**
- * The read path over a real store instead of a strict fake: fills, markers, validators, versions and
- * invalidations mean the same to both.
+ * The read path over a real store instead of a strict fake: fills, markers, validators, versions
+ * and invalidations mean the same to both.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { durationMs } from '../../../src/base/brands.ts';
