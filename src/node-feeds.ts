@@ -61,13 +61,16 @@ function openFeed(
   parts: FeedParts,
 ): OriginFeed | undefined {
   const { log, tables, writer, live, clock } = parts;
-  const window = new CommitWindow();
+  const window = new CommitWindow((error) => {
+    log.error({ origin, error: String(error) }, 'what a feed said could not be stored');
+    feed?.restart(error);
+  });
   const target = {
     table: (name: string | undefined) => (name === undefined ? first : tables.get(name)),
     onRefused: (id: unknown, error: Error) =>
       log.warn({ origin, id, error: error.message }, 'a feed event was refused'),
   };
-  return runtime.feed({
+  const feed: OriginFeed | undefined = runtime.feed({
     apply: (event: FeedEvent) => {
       const ops = feedOps(event, target);
       if (ops.length === 0) return Promise.resolve();
@@ -79,6 +82,7 @@ function openFeed(
     },
     rejected: (error) => log.warn({ origin, error: error.message }, 'a feed event makes no sense'),
   });
+  return feed;
 }
 
 function markLive(source: LiveSource | undefined, state: FeedState, clock: Clock): void {
@@ -92,23 +96,20 @@ function stateFacts(state: FeedState): object {
 }
 
 /**
- * Lets `COMMITS_MAX` commits run together; a failed one fails the next event, so the feed restarts.
+ * Lets `COMMITS_MAX` commits run together. The feed's position moves when an event has begun to be
+ * committed; so one that fails is told at once, and the feed begins again without a position.
  */
 class CommitWindow {
   readonly #underWay = new Set<Promise<void>>();
-  #failure: unknown;
+  readonly #failed: (error: unknown) => void;
+
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
 
   async begin(commit: () => Promise<unknown>): Promise<void> {
-    if (this.#failure !== undefined) {
-      const failure = this.#failure;
-      this.#failure = undefined;
-      throw failure;
-    }
     const running: Promise<void> = commit()
-      .then(() => undefined)
-      .catch((error) => {
-        this.#failure = error ?? new Error('a commit failed');
-      })
+      .then(() => undefined, this.#failed)
       .finally(() => this.#underWay.delete(running));
     this.#underWay.add(running);
     if (this.#underWay.size >= COMMITS_MAX) await Promise.race(this.#underWay);

@@ -153,6 +153,7 @@ async function openOrigins(around: TableSurroundings): Promise<Map<string, Origi
   const surroundings = {
     clock: around.clock,
     random: Math.random,
+    threads: around.config.threads,
     observer: around.originObserver,
   };
   const { application } = around;

@@ -37,6 +37,8 @@ export interface AttemptSettings {
 export interface Surroundings {
   readonly clock: Clock;
   readonly random: () => number;
+  /** Threads which share the origin's concurrency; each has its part, at least one call. */
+  readonly threads?: number | undefined;
   readonly observer?: OriginObserver | undefined;
 }
 
@@ -72,7 +74,8 @@ export class Attempts {
   constructor(settings: AttemptSettings, around: Surroundings) {
     this.#settings = settings;
     this.#around = around;
-    const { name, concurrency, queueMax } = settings;
+    const { name, queueMax } = settings;
+    const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
     this.#foreground = createLimit({ name: `origin ${name}`, concurrency, queueMax });
     this.#background = createLimit({
       name: `origin ${name}, refreshes behind`,

@@ -6,7 +6,8 @@
  *                       ▲  └──── backoff ◄── end, error, event not applied ──┘
  *
  * Invariants: events are applied one at a time, so a slow store slows the feed and no queue grows;
- * the position moves only after its event was applied; `live` is true only while connected.
+ * the position moves only after its event was applied, and is forgotten when that turns out to be
+ * undone (`restart`); `live` is true only while connected.
  * `liveSince` is the instant from which nothing was missed: an entry stored before it is judged by
  * its own freshness lifetime. It survives a reconnection only if the feed resumed from a position.
  */
@@ -57,6 +58,7 @@ export class OriginFeed {
   #rejected = 0;
   #sessions = 0;
   #reconnectMs: number | undefined;
+  #session: AbortController | undefined;
   #running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
 
   constructor(parts: FeedParts) {
@@ -103,13 +105,23 @@ export class OriginFeed {
     this.#move({ kind: 'stopped' });
   }
 
+  /**
+   * Ends the session, and begins again without a position: something that was applied is lost, so
+   * nothing stored before is vouched for any more.
+   */
+  restart(error: unknown): void {
+    this.#position = undefined;
+    this.#liveSince = undefined;
+    this.#session?.abort(error);
+  }
+
   async #run(stopped: AbortSignal): Promise<void> {
     const { clock, random } = this.#parts.around;
     let failures = 0;
     while (!stopped.aborted) {
       const began = clock.monotonic();
       const appliedBefore = this.#applied;
-      const error = await this.#session(stopped);
+      const error = await this.#runSession(stopped);
       if (stopped.aborted) return;
       this.#move({ kind: 'down', since: this.#now(), error });
       const steady = this.#applied > appliedBefore || clock.monotonic() - began > STEADY_MS;
@@ -121,9 +133,10 @@ export class OriginFeed {
   }
 
   /** One subscription from opening to end; resolves with why it ended. */
-  async #session(stopped: AbortSignal): Promise<NodeError> {
+  async #runSession(stopped: AbortSignal): Promise<NodeError> {
     const { name, subscribe } = this.#parts;
     const session = new AbortController();
+    this.#session = session;
     const end = () => session.abort(stopped.reason);
     stopped.addEventListener('abort', end, { once: true });
     this.#sessions += 1;
@@ -159,7 +172,7 @@ export class OriginFeed {
         const step = await abortable(iterator.next(), signal);
         if (step.done === true) return;
         if (this.#state.kind !== 'connected') this.#connected(false);
-        await this.#apply(step.value);
+        await this.#apply(step.value, signal);
       }
     } finally {
       // Not awaited: code that hangs in `next` would hang here too.
@@ -167,7 +180,7 @@ export class OriginFeed {
     }
   }
 
-  async #apply(event: FeedEvent): Promise<void> {
+  async #apply(event: FeedEvent, signal: AbortSignal): Promise<void> {
     const problem = checkFeedEvent(event);
     if (problem !== undefined) {
       this.#rejected += 1;
@@ -177,6 +190,7 @@ export class OriginFeed {
       await this.#parts.hooks.apply(event);
       this.#applied += 1;
     }
+    if (signal.aborted) return;
     // Past a senseless event too: it would come again for ever.
     this.#position = positionOf(event) ?? this.#position;
   }

@@ -1,4 +1,6 @@
-/** A table fed by its origin's event stream: applied, pushed on, and honest when the feed is down. */
+/**
+ * A table fed by its origin's event stream: applied, pushed on, and honest when the feed is down.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { cachedTable, originFile, pass, read } from '../support/cache-apps.ts';

@@ -105,6 +105,21 @@ describe('a live feed', () => {
     await feed.stop();
   });
 
+  it('begins again without a position when something applied turns out to be lost', async () => {
+    const { feed, contexts, clock } = make([open(put('a', '1')), open(put('b', '2'))]);
+    feed.start();
+    await settled();
+    expect(feed.position).toBe('1');
+    clock.advance(500);
+    feed.restart(new Error('the commit failed'));
+    await settled();
+    expect([feed.live(), feed.position]).toEqual([false, undefined]);
+    clock.advance(60_000);
+    await settled();
+    expect(contexts.map(({ resumeFrom }) => resumeFrom)).toEqual([undefined, undefined]);
+    expect(feed.liveSince()).toBe(clock.now());
+  });
+
   it('vouches since its first connection if it resumed, else since the new one', async () => {
     const resuming = make([ending(put('a', '1')), open()]);
     resuming.feed.start();
