@@ -78,7 +78,10 @@ export function patchOp(
   const { definition, settings, rules, now } = context;
   const problem = format === 'merge' ? rules.check(patch, 'patch') : undefined;
   if (problem !== undefined) throw recordInvalid(definition, id, problem);
-  const keepsTimes = options.maxAge === undefined && definition.expiration === undefined;
+  const isCache = definition.sourcedFrom !== undefined;
+  // What a patch does not name, a cache still has from a reply: that is as old as it was.
+  const keepsTimes =
+    options.maxAge === undefined && (isCache || definition.expiration === undefined);
   return {
     kind: 'patch',
     table: definition.name,
@@ -88,7 +91,8 @@ export function patchOp(
     times: keepsTimes ? undefined : writeTimes(definition, settings, now, options.maxAge),
     reason,
     condition: options.condition,
-    create: true,
+    // A part of a record must not pass for the whole of it: the origin has the rest.
+    create: !isCache,
     stampAttributes: stampAttributes(definition),
   };
 }

@@ -10,6 +10,7 @@ import { assert, must } from '../base/assert.ts';
 import type { RecordId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import type { TableDefinition } from '../schema/definition.ts';
@@ -79,14 +80,30 @@ export class Table {
     return this.#commit(putOp(this.draftContext(), id, record, 'client', options));
   }
 
-  /** Merges a patch into a record, or makes the record when there is none. */
-  patch(
+  /**
+   * Merges a patch into a record. When there is none, a table that is its own origin makes it; a
+   * cache asks its origin for the record first, since it would hold a part for the whole.
+   */
+  async patch(
     id: RecordId,
     patch: JsonRecord,
     format: 'merge' | 'merge-patch',
     options: WriteOptions = {},
   ): Promise<WriteOutcome> {
-    return this.#commit(patchOp(this.draftContext(), id, patch, format, 'client', options));
+    const op = patchOp(this.draftContext(), id, patch, format, 'client', options);
+    const outcome = await this.#commit(op);
+    if (outcome.kind !== 'absent' || this.definition.sourcedFrom === undefined) return outcome;
+    await this.#load(id);
+    return this.#commit(op);
+  }
+
+  /** Has a cache hold what its origin has; rejects with what kept it from it. */
+  async #load(id: RecordId): Promise<void> {
+    let failure: NodeError | undefined;
+    await this.#parts.reads.read(wholeRecord(id), (result) => {
+      if (result.kind === 'failed') failure = result.error;
+    });
+    if (failure !== undefined) throw failure;
   }
 
   /** Stores a record under a generated key, unless it brings its own; an existing one fails it. */
@@ -108,6 +125,11 @@ export class Table {
         return { id, outcome };
       }
     }
+  }
+
+  /** A new key under which no record stands. */
+  freeId(): Promise<RecordId> {
+    return this.#untakenId();
   }
 
   async #untakenId(): Promise<RecordId> {
@@ -187,6 +209,13 @@ export class Table {
     return settled(this.definition, must(outcomes[0], 'outcome of an operation'));
   }
 }
+
+const wholeRecord = (id: RecordId): ReadRequest => ({
+  id,
+  variant: '',
+  directives: NO_REQUEST_DIRECTIVES,
+  mayForce: false,
+});
 
 /** Outcomes which mean that the node could not, or may not, store are errors for every protocol. */
 function settled(definition: TableDefinition, outcome: WriteOutcome): WriteOutcome {

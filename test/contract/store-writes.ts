@@ -1,6 +1,6 @@
 /** Writes: preconditions, merging, unchanged rewrites, fills that lose, deletes. */
 import { expect, it } from 'vitest';
-import { entityTag, epochMs, recordVersion, sequence } from '../../src/base/brands.ts';
+import { durationMs, entityTag, epochMs, recordVersion, sequence } from '../../src/base/brands.ts';
 import type { WriteOutcome } from '../../src/table/store-port.ts';
 import type { Subject } from './store.ts';
 import { FLIGHT, FRESH, ITEM, invalidate, patch, put, remove, textOf } from './store-fixture.ts';
@@ -209,6 +209,108 @@ export function writeContract(subject: Subject): void {
     const kinds = ['a', 'b'].map((id) => store.withEntry(ITEM, id, '', (entry) => entry?.kind));
     expect(kindsOf(outcomes)).toEqual(['deleted', 'evicted', 'absent']);
     expect(kinds).toEqual(['tombstone', undefined]);
+  });
+
+  it('counts an expired record of a table that is its own origin as none', async () => {
+    const { store, clock } = subject();
+    const times = { ...FRESH, freshUntil: epochMs(clock.now() + 1_000) };
+    const ids = ['match', 'none', 'patched', 'removed', 'again'];
+    await store.commit(
+      ids.map((id) => put(id, { id, price: 1, tag: 'old' }, { times })),
+      'process',
+    );
+    clock.advance(2_000);
+    const last = store.lastSequence();
+    const outcomes = await store.commit(
+      [
+        put('match', 'x', { condition: { ifMatch: '*' } }),
+        put('none', 'x', { condition: { ifNoneMatch: '*' } }),
+        patch('patched', { price: 2 }, { create: true, times: FRESH }),
+        remove('removed'),
+        put('again', { id: 'again', price: 1, tag: 'old' }),
+      ],
+      'process',
+    );
+    expect(kindsOf(outcomes)).toEqual([
+      ...['preconditionFailed', 'stored', 'stored', 'absent', 'stored'],
+    ]);
+    const created = outcomes.map((found) => (found.kind === 'stored' ? found.created : undefined));
+    expect(created).toEqual([undefined, true, true, undefined, true]);
+    expect(jsonOf('patched')).toEqual({ id: 'patched', price: 2 });
+    // Who subscribed since it expired has not seen it.
+    const changed = store.changesAfter(last, 10).changes.map((change) => change.id);
+    expect(changed).toEqual(['none', 'patched', 'again']);
+  });
+
+  it('merges no patch into what was invalidated, and does not make it valid again', async () => {
+    const { store } = subject();
+    const flight = { table: FLIGHT };
+    await store.commit([put('a', { id: 'a', gate: 'A1' }, flight)], 'process');
+    await store.commit([invalidate({ kind: 'table' }, false, FLIGHT)], 'process');
+    const outcomes = await store.commit(
+      [
+        patch('a', { late: true }, { ...flight, reason: 'feed' }),
+        patch('a', { late: true }, flight),
+        put('a', 'x', { ...flight, condition: { ifMatch: '*' } }),
+      ],
+      'process',
+    );
+    const verdict = store.withEntry(FLIGHT, 'a', '', (entry) =>
+      entry === undefined ? undefined : store.invalidations(FLIGHT).judge(entry).kind,
+    );
+    expect(kindsOf(outcomes)).toEqual(['absent', 'absent', 'preconditionFailed']);
+    expect(verdict).toBe('hard');
+  });
+
+  it('leaves a patched record of a cache as old as the reply it came in', async () => {
+    const { store, clock } = subject();
+    const aged = { table: FLIGHT, storedAt: epochMs(500), initialAge: durationMs(70) };
+    await store.commit([put('a', { id: 'a' }, aged), put('b', { id: 'b' })], 'process');
+    await store.commit([invalidate({ kind: 'key', id: 'a' }, true, FLIGHT)], 'process');
+    await store.commit(
+      [patch('a', { late: true }, { table: FLIGHT, reason: 'feed' }), patch('b', { late: true })],
+      'process',
+    );
+    const cached = store.withEntry(FLIGHT, 'a', '', (entry) => entry?.retain());
+    const own = store.withEntry(ITEM, 'b', '', (entry) => entry?.storedAt);
+    expect(cached).toMatchObject({ storedAt: 500, initialAge: 70 });
+    expect(cached && store.invalidations(FLIGHT).judge(cached).kind).toBe('soft');
+    expect(own).toBe(clock.now());
+  });
+
+  it.each(['patch', 'delete'] as const)(
+    'lets a fetch lose against a %s which a feed told of meanwhile, for a record not held',
+    async (kind) => {
+      const { store, clock } = subject();
+      const told = { table: FLIGHT, reason: 'feed' } as const;
+      const op = kind === 'patch' ? patch('a', { late: true }, told) : remove('a', told);
+      const fill = (stamp: number, replaces: number) => {
+        const fetched = { stamp: sequence(stamp), replaces: recordVersion(replaces) };
+        return put('a', 'fetched', { table: FLIGHT, reason: 'fill', ...fetched });
+      };
+      const begun = store.lastSequence();
+      await store.commit([op], 'process');
+      const late = await store.commit([fill(begun, 0)], 'process');
+      const seen = store.withEntry(FLIGHT, 'a', '', (entry) => entry?.version) ?? 0;
+      const next = await store.commit([fill(store.lastSequence(), seen)], 'process');
+      expect(kindsOf([...late, ...next])).toEqual(['superseded', 'stored']);
+      await store.commit([remove('b', told)], 'process');
+      clock.advance(10 * 60_000);
+      await store.sweep();
+      expect(textOf(store, 'b', FLIGHT)).toBeUndefined();
+      expect(store.tableSize(FLIGHT)).toMatchObject({ entries: 1 });
+    },
+  );
+
+  it('lets a fetch lose against what a feed told of a record that was invalidated', async () => {
+    const { store } = subject();
+    await store.commit([put('a', { id: 'a' }, { table: FLIGHT })], 'process');
+    await store.commit([invalidate({ kind: 'key', id: 'a' }, false, FLIGHT)], 'process');
+    const stamp = store.lastSequence();
+    const replaces = store.withEntry(FLIGHT, 'a', '', (entry) => entry?.version);
+    await store.commit([patch('a', { x: 1 }, { table: FLIGHT, reason: 'feed' })], 'process');
+    const fill = put('a', 'before', { table: FLIGHT, reason: 'fill', stamp, replaces });
+    expect(kindsOf(await store.commit([fill], 'process'))).toEqual(['superseded']);
   });
 
   it('rejects a write to a table that was not declared, and nothing else', async () => {

@@ -20,9 +20,9 @@ export function applyOp(
     case 'put':
       return applyPut(batch, op, invalidations);
     case 'patch':
-      return applyPatch(batch, op);
+      return applyPatch(batch, op, invalidations);
     case 'delete':
-      return applyDelete(batch, op);
+      return applyDelete(batch, op, invalidations);
     case 'invalidate':
       return applyInvalidate(batch, op);
     case 'message':

@@ -1,55 +1,47 @@
 /**
  * The smaller writes: a client's delete, an invalidation, a message, an eviction asked for.
  */
-import { durationMs, epochMs, type RecordId } from '../../base/brands.ts';
-import { FOREVER, NEVER } from '../../cache/entry.ts';
+import { epochMs, type RecordId, type TableName } from '../../base/brands.ts';
 import type { WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import { conditionHolds } from '../conditions.ts';
 import { HIGH, type Key } from '../engine.ts';
 import { entityTagOf } from '../entity-tag.ts';
+import type { TableInvalidations } from '../invalidations.ts';
 import { elementsOf, entryKey } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch, EvictionReason } from './batch.ts';
-import { readRow, recordOf, removeRow, rowAt, writeRow } from './rows.ts';
+import { outdate, tombstone } from './outdate.ts';
+import { readRow, recordOf, removeRow, rowAt, standingRecord, writeRow } from './rows.ts';
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
 
 /** A node absent longer than this may bring a deleted record back; see DESIGN §8. */
 export const TOMBSTONE_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
-const HTTP_GONE = 410;
-const NO_BYTES = new Uint8Array(0);
 
-export function applyDelete(batch: Batch, op: OpOf<'delete'>): WriteOutcome {
+export function applyDelete(
+  batch: Batch,
+  op: OpOf<'delete'>,
+  invalidations: (table: TableName) => TableInvalidations,
+): WriteOutcome {
   const table = batch.table(op.table);
   const row = readRow(batch, table, op.id, '');
-  const current = recordOf(row);
+  const current = standingRecord(batch, row, invalidations);
   if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
   evictVariants(batch, table, op.id, 'asked');
-  if (current === undefined) return { kind: 'absent' };
+  // Of a cache, what was invalidated goes too: subscribers may still show it.
+  const removed = table.sourced ? recordOf(row) : current;
+  if (removed === undefined) {
+    if (op.reason === 'feed') outdate(batch, row);
+    return { kind: 'absent' };
+  }
   const version = batch.nextVersion();
-  const before = current.body;
+  const before = removed.body;
   const { id } = op;
   const sequence = batch.append({ version, table: op.table, op: 'delete', id, before });
-  writeRow(batch, row, {
-    kind: 'tombstone',
-    status: HTTP_GONE,
-    version,
-    author: batch.parts.author,
-    stamp: sequence,
-    storedAt: batch.now,
-    initialAge: durationMs(0),
-    freshUntil: FOREVER,
-    staleWhileRevalidateUntil: NEVER,
-    staleIfErrorUntil: NEVER,
-    evictAt: epochMs(batch.now + TOMBSTONE_RETENTION_MS),
-    mustValidate: false,
-    staleForbidden: false,
-    entityTag: undefined,
-    meta: {},
-    body: NO_BYTES,
-  });
+  const evictAt = epochMs(batch.now + TOMBSTONE_RETENTION_MS);
+  writeRow(batch, row, { ...tombstone(batch), version, stamp: sequence, evictAt });
   return { kind: 'deleted', sequence };
 }
 

@@ -3,7 +3,7 @@
  * commit, since only here is it known what it is merged into. What was touched is remembered by
  * attribute, so that replicas which were patched apart can be merged.
  */
-import type { RecordId, RecordVersion } from '../../base/brands.ts';
+import type { RecordId, RecordVersion, Sequence, TableName } from '../../base/brands.ts';
 import { durationMs } from '../../base/brands.ts';
 import { type EntryMeta, FOREVER, NEVER } from '../../cache/entry.ts';
 import { LIMITS } from '../../config/limits.ts';
@@ -12,10 +12,12 @@ import type { EntryTimes, WriteOp, WriteOutcome } from '../../table/store-port.t
 import { conditionHolds } from '../conditions.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
+import type { TableInvalidations } from '../invalidations.ts';
 import { isDeeperThan, type Merged, mergePatch, mergeTopLevel, parseObject } from '../patch.ts';
 import type { Batch } from './batch.ts';
+import { outdate } from './outdate.ts';
 import { instantFor } from './put.ts';
-import { type Row, readRow, recordOf, writeRow } from './rows.ts';
+import { type Row, type RowDraft, readRow, recordOf, standingRecord, writeRow } from './rows.ts';
 
 type PatchOp = Extract<WriteOp, { kind: 'patch' }>;
 
@@ -29,20 +31,27 @@ const UNBOUNDED: EntryTimes = {
   evictAt: FOREVER,
 };
 
-export function applyPatch(batch: Batch, op: PatchOp): WriteOutcome {
+export function applyPatch(
+  batch: Batch,
+  op: PatchOp,
+  invalidations: (table: TableName) => TableInvalidations,
+): WriteOutcome {
   const row = readRow(batch, batch.table(op.table), op.id, '');
-  const current = recordOf(row);
+  const current = standingRecord(batch, row, invalidations);
   if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
-  if (current === undefined && !op.create) return { kind: 'absent' };
+  if (current === undefined && !op.create) {
+    if (op.reason === 'feed') outdate(batch, row);
+    return { kind: 'absent' };
+  }
   const merged = merge(op, current);
   if (typeof merged === 'string') return { kind: 'invalid', problem: merged };
   const record = stamped(merged.record, row.table.definition, op, batch.now);
   const problem = wrongWith(batch, op, row.table.definition, record);
   if (problem !== undefined) return { kind: 'invalid', problem };
   if (current !== undefined && isSame(current, merged)) return unchanged(batch, current);
-  return store(batch, row, op, { ...merged, record });
+  return store(batch, row, op, { current, merged: { ...merged, record } });
 }
 
 /** The merged record, or what is wrong with one of the two parts. */
@@ -97,13 +106,17 @@ function unchanged(batch: Batch, current: EntryView): WriteOutcome {
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
 
-function store(batch: Batch, row: Row, op: PatchOp, merged: Merged): WriteOutcome {
+function store(
+  batch: Batch,
+  row: Row,
+  op: PatchOp,
+  { current, merged }: { readonly current: EntryView | undefined; readonly merged: Merged },
+): WriteOutcome {
   const { table, id } = op;
-  const current = recordOf(row);
   const version = batch.nextVersion();
   const body = Buffer.from(JSON.stringify(merged.record));
   const entityTag = entityTagOf(body);
-  const before = current?.body ?? null;
+  const before = recordOf(row)?.body ?? null;
   const meta = patchedMeta(batch, op, current?.meta ?? NO_META, merged, version);
   const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
   writeRow(batch, row, {
@@ -111,9 +124,7 @@ function store(batch: Batch, row: Row, op: PatchOp, merged: Merged): WriteOutcom
     status: current?.status ?? HTTP_OK,
     version,
     author: batch.parts.author,
-    stamp: sequence,
-    storedAt: batch.now,
-    initialAge: durationMs(0),
+    ...ageOf(batch, row, op, current, sequence),
     ...(op.times ?? timesOf(current)),
     mustValidate: current?.mustValidate ?? false,
     staleForbidden: current?.staleForbidden ?? false,
@@ -123,6 +134,24 @@ function store(batch: Batch, row: Row, op: PatchOp, merged: Merged): WriteOutcom
   });
   const created = current === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
+}
+
+/**
+ * A patch renews only what it names: in a cache the rest is as old as the reply it came in, and as
+ * invalidated, unless the writer says how long the whole is good.
+ */
+function ageOf(
+  batch: Batch,
+  row: Row,
+  op: PatchOp,
+  current: EntryView | undefined,
+  sequence: Sequence,
+): Pick<RowDraft, 'stamp' | 'storedAt' | 'initialAge'> {
+  if (row.table.sourced && current !== undefined && op.times === undefined) {
+    const { stamp, storedAt, initialAge } = current;
+    return { stamp, storedAt, initialAge };
+  }
+  return { stamp: sequence, storedAt: batch.now, initialAge: durationMs(0) };
 }
 
 function timesOf(current: EntryView | undefined): EntryTimes {

@@ -11,7 +11,15 @@ import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import { parseObject } from '../patch.ts';
 import type { Batch } from './batch.ts';
-import { type Row, type RowDraft, readRow, recordOf, storedBodyOf, writeRow } from './rows.ts';
+import {
+  type Row,
+  type RowDraft,
+  readRow,
+  recordOf,
+  standingRecord,
+  storedBodyOf,
+  writeRow,
+} from './rows.ts';
 
 export type PutOp = Extract<WriteOp, { kind: 'put' }>;
 export type StampAttributes = PutOp['stampAttributes'];
@@ -23,16 +31,19 @@ export function applyPut(
 ): WriteOutcome {
   const table = batch.table(op.table);
   const row = readRow(batch, table, op.id, op.variant);
-  const current = recordOf(row);
+  const current = standingRecord(batch, row, invalidations);
   if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
   if (isSuperseded(row, op, invalidations)) return { kind: 'superseded' };
   const old = current === undefined ? undefined : stampsOf(current, op.stampAttributes);
   const body = withStamps(op.body, table.definition, op.stampAttributes, old, batch.now);
-  const unchanged = current !== undefined && isSame(current, op, body.asBefore);
-  if (unchanged) return freshen(batch, row, current, op);
-  return replace(batch, row, op, body.bytes);
+  // A refill of what was invalidated brings subscribers nothing new when its bytes are the same.
+  const known = table.sourced || op.reason === 'fill' ? recordOf(row) : current;
+  if (known !== undefined && isSame(known, op, body.asBefore)) {
+    return freshen(batch, row, known, op);
+  }
+  return replace(batch, row, op, { body: body.bytes, created: current === undefined });
 }
 
 /** A fill loses against an invalidation, or another row, newer than its fetch. */
@@ -73,7 +84,12 @@ function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOu
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
 
-function replace(batch: Batch, row: Row, op: PutOp, body: Uint8Array): WriteOutcome {
+function replace(
+  batch: Batch,
+  row: Row,
+  op: PutOp,
+  { body, created }: { readonly body: Uint8Array; readonly created: boolean },
+): WriteOutcome {
   const before = recordOf(row);
   const version = batch.nextVersion();
   const wasGiven = body === op.body ? op.entityTag : undefined;
@@ -83,7 +99,6 @@ function replace(batch: Batch, row: Row, op: PutOp, body: Uint8Array): WriteOutc
   const meta = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
   const { author } = batch.parts;
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
-  const created = before === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
 }
 

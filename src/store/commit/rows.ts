@@ -2,12 +2,13 @@
  * One row inside a commit: reading it, writing it, removing it, together with everything that must
  * agree with it: indexes, expiry index, the table's size, a body kept apart.
  */
-import type { RecordId } from '../../base/brands.ts';
+import type { RecordId, TableName } from '../../base/brands.ts';
 import { type EntryMeta, FOREVER, type IndexedValues } from '../../cache/entry.ts';
 import { putBody, releaseBody } from '../bodies.ts';
 import type { Key, Tree } from '../engine.ts';
 import { type DraftFacts, encodeEntry, type StoredBody } from '../entry-format.ts';
 import type { EntryView } from '../entry-view.ts';
+import type { TableInvalidations } from '../invalidations.ts';
 import { elementsOf, entryKey, indexElement, isHashedKey } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch } from './batch.ts';
@@ -57,6 +58,22 @@ export function rowAt(
 /** The row's entry when it is a record: what clients and conditions see. */
 export const recordOf = (row: Row): EntryView | undefined =>
   row.entry?.kind === 'record' ? row.entry : undefined;
+
+/**
+ * The record that a condition or a patch is about: one which a read would not be answered with any
+ * more (expired in a table that is its own origin, or invalidated for good) counts as none.
+ */
+export function standingRecord(
+  batch: Batch,
+  row: Row,
+  invalidations: (table: TableName) => TableInvalidations,
+): EntryView | undefined {
+  const record = recordOf(row);
+  if (record === undefined) return undefined;
+  const { name, sourced } = row.table;
+  if (!sourced && record.freshUntil <= batch.now) return undefined;
+  return invalidations(name).judge(record).kind === 'hard' ? undefined : record;
+}
 
 export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
   const { table, key, entry: old } = row;
