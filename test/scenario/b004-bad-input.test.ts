@@ -45,6 +45,14 @@ describe.each(ENGINES)('bad input over %s', (engine) => {
     await expectProblem(await node.fetch('/Item/bad'), 404, 'NOT_FOUND');
   });
 
+  it('counts what it refuses with what it answers', async () => {
+    const labels = { resource: 'Item', method: 'PUT', status: '400' };
+    const before = await node.metric('millrace_http_requests_total', labels);
+    await put('/Item/bad', '{');
+    await put('/Item/%ff', '{}');
+    expect(await node.metric('millrace_http_requests_total', labels)).toBe(before + 2);
+  });
+
   it('refuses what a sealed type does not name, and what it requires and misses', async () => {
     await expectProblem(await put('/Sealed/a', '{"name":"x","more":1}'), 400, 'RECORD_INVALID');
     const missing = await expectProblem(

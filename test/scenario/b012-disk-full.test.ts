@@ -56,6 +56,10 @@ describe.each([1, 2])('a disk that is short, with %i threads', (threads) => {
       expect(missed.headers.get('cache-status')).not.toMatch(/stored|; hit/);
       expect(origin.requests).toHaveLength(asked);
     }
+    const labels = { resource: 'Plain', method: 'PUT', status: '507' };
+    expect(await node.metric('millrace_http_requests_total', labels)).toBe(2);
+    expect(node.stderr()).toContain('"code":"STORE_FULL"');
+    expect(node.stderr()).not.toContain('assumptions');
     // What frees room is taken.
     expect((await node.fetch('/Plain/held', { method: 'DELETE' })).status).toBe(204);
   });

@@ -3,9 +3,9 @@
  * out who asks, what for, and whether they may; then hands over to the verb. Knows nothing of
  * stores or origins.
  */
-import { NodeError } from '../../base/errors.ts';
+import { asNodeError, NodeError } from '../../base/errors.ts';
 import type { Exchange } from '../http/port.ts';
-import { replyProblem } from '../http/problem.ts';
+import { problemStatus, replyProblem } from '../http/problem.ts';
 import { describeTable } from './describe.ts';
 import { readCollection } from './read-collection.ts';
 import { readRecord } from './read-record.ts';
@@ -35,8 +35,33 @@ export function createRest(parts: RestParts): Rest {
   return (exchange, resource, rest) => {
     const principal = identify(exchange, parts);
     if (principal === undefined) return undefined;
-    return dispatch({ exchange, resource, rest, principal, limits: parts.limits });
+    return counted({ exchange, resource, rest, principal, limits: parts.limits });
   };
+}
+
+/**
+ * Runs the verb. What it throws is answered further out; here it is counted with the other answers.
+ * A hit, which returns at once, pays nothing for this.
+ */
+function counted(call: RestCall): void | Promise<void> {
+  const { monotonic } = call.resource;
+  try {
+    const running = dispatch(call);
+    if (running === undefined) return undefined;
+    const startedAt = monotonic();
+    return running.catch((error: unknown) => countFailure(call, error, startedAt));
+  } catch (error) {
+    return countFailure(call, error, monotonic());
+  }
+}
+
+function countFailure({ exchange, resource }: RestCall, error: unknown, startedAt: number): never {
+  // A client which has gone gets no answer.
+  if (!exchange.replied && !exchange.aborted) {
+    const status = problemStatus(asNodeError(error).code);
+    resource.meter.answered(exchange.request.method, status, 'failed', startedAt, 0);
+  }
+  throw error;
 }
 
 function dispatch(call: RestCall): void | Promise<void> {
