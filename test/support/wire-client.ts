@@ -1,0 +1,52 @@
+/** Requests on connections that a test owns: one at a time on each, none opened behind its back. */
+import { Agent, request } from 'node:http';
+
+export interface WireAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One keep-alive connection. */
+export class WireClient {
+  readonly #base: string;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  constructor(base: string) {
+    this.#base = base;
+  }
+
+  get(target: string): Promise<WireAnswer> {
+    return this.#send('GET', target, undefined);
+  }
+
+  put(target: string, record: object): Promise<WireAnswer> {
+    return this.#send('PUT', target, JSON.stringify(record));
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(method: string, target: string, body: string | undefined): Promise<WireAnswer> {
+    const headers =
+      body === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    return new Promise((resolve, reject) => {
+      const sent = request(
+        `${this.#base}${target}`,
+        { method, agent: this.#agent, headers },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8').on('data', (chunk: string) => {
+            text += chunk;
+          });
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+          response.on('error', reject);
+        },
+      );
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  }
+}
