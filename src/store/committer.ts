@@ -175,6 +175,8 @@ export class Committer {
   #fail({ writes, chore }: Taken, cause: unknown): void {
     const message = 'the store could not commit; nothing was written';
     const error = new NodeError('STORE_FAILED', message, { cause, retry: 'later' });
+    this.#parts.engine.refresh();
+    this.#parts.batch.scopes.revert();
     chore?.reject(error);
     if (writes.length > 1) this.#alone.push(...writes);
     else for (const write of writes) write.reject(error);
@@ -188,6 +190,7 @@ export class Committer {
     }
     publishCommit(this.#parts.shared, batch.state.sequence, batch.state.first);
     this.#parts.engine.refresh();
+    this.#parts.batch.scopes.settle();
   }
 }
 

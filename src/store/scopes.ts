@@ -5,7 +5,8 @@
  *
  * When there are too many, the oldest go. A soft one, or one that names no single key, leaves a
  * floor behind: every entry of the table with an older stamp is judged as if it belonged to it. A
- * hard one of a single key leaves nothing but is carried out: its entry is evicted.
+ * hard one of a single key leaves nothing but is carried out: its entry is evicted. Until no reader
+ * can have a view of the store from before that eviction, the scope stays in the shared table.
  */
 import type { EpochMs, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { WriteOp } from '../table/store-port.ts';
@@ -49,7 +50,10 @@ export class ScopeRegistry {
   readonly #max: number;
   /** Oldest first: a scope that is invalidated again moves to the end. */
   readonly #held = new Map<string, HeldScope>();
+  /** Carried out by the transaction under way; readers may still see their entries. */
+  #leaving: HeldScope[] = [];
   #prefixes = 0;
+  #isTouched = false;
 
   constructor(state: SharedState, trees: Trees, max: number) {
     this.#state = state;
@@ -61,7 +65,7 @@ export class ScopeRegistry {
     return this.#held.size;
   }
 
-  /** Reads all scopes at start. */
+  /** Reads all scopes, as they were committed. */
   load(): void {
     const found: HeldScope[] = [];
     this.#trees.scopes.range({ start: null, end: HIGH }, (key, value) => {
@@ -85,6 +89,7 @@ export class ScopeRegistry {
     at: Sequence,
     now: EpochMs,
   ): void {
+    this.#isTouched = true;
     const name = nameOf(scope);
     const key = scopeKey(table, scope.kind, name);
     const last = this.#held.get(mapKey(table, scope.kind, name))?.times;
@@ -105,6 +110,7 @@ export class ScopeRegistry {
   fold(now: EpochMs): { readonly table: TableTrees; readonly id: RecordId }[] {
     const dropped = this.#tooMany();
     if (dropped.length === 0) return [];
+    this.#isTouched = true;
     const evictions: { table: TableTrees; id: RecordId }[] = [];
     for (const scope of dropped) {
       this.#held.delete(mapKey(scope.table, scope.kind, scope.name));
@@ -112,14 +118,35 @@ export class ScopeRegistry {
       this.#trees.scopes.remove(scope.key);
       if (scope.kind === 'key' && scope.times.hard > 0) {
         evictions.push({ table: scope.table, id: scope.name });
+        this.#leaving.push(scope);
       }
-      this.#raiseFloor(scope, now);
+      this.#raiseFloor(scope, now, scope.kind === 'key');
+    }
+    // The shared table is twice as large as what is held; too many leave by a floor.
+    if (this.#leaving.length > this.#max / 2) {
+      for (const scope of this.#leaving.splice(0)) this.#raiseFloor(scope, now, false);
     }
     replaceScopes(this.#state, (scopes) => {
       for (const scope of this.#held.values()) putHashed(scopes, scope);
+      for (const scope of this.#leaving) putHashed(scopes, scope);
     });
     this.announcePrefixes();
     return evictions;
+  }
+
+  /** The transaction has committed. The next fold takes what left from the shared table. */
+  settle(): void {
+    this.#leaving = [];
+    this.#isTouched = false;
+  }
+
+  /** The transaction was taken back: what it dropped is in force again. */
+  revert(): void {
+    if (!this.#isTouched) return;
+    this.#held.clear();
+    this.#prefixes = 0;
+    this.settle();
+    this.load();
   }
 
   /** Makes every thread read the prefixes again; once more after the commit that changed them. */
@@ -143,10 +170,9 @@ export class ScopeRegistry {
     return found;
   }
 
-  #raiseFloor(dropped: HeldScope, now: EpochMs): void {
+  #raiseFloor(dropped: HeldScope, now: EpochMs, isCarriedOut: boolean): void {
     const { table, times } = dropped;
     const last = this.#held.get(mapKey(table, 'floor', ''))?.times;
-    const isCarriedOut = dropped.kind === 'key';
     const hard = Math.max(last?.hard ?? 0, isCarriedOut ? 0 : times.hard);
     const soft = Math.max(last?.soft ?? 0, times.soft);
     const softAt = times.soft > 0 ? now : (last?.softAt ?? 0);

@@ -6,7 +6,7 @@ import type { RecordId } from '../../src/base/brands.ts';
 import type { InvalidationVerdict } from '../../src/cache/ports.ts';
 import type { Store } from '../../src/store/store-options.ts';
 import type { Subject } from './store.ts';
-import { FLIGHT, ITEM, invalidate, put } from './store-fixture.ts';
+import { FLIGHT, ITEM, invalidate, patch, put } from './store-fixture.ts';
 
 const judge = (store: Store, id: RecordId, table = ITEM): InvalidationVerdict['kind'] | 'absent' =>
   store.withEntry(table, id, '', (entry) =>
@@ -97,6 +97,62 @@ export function invalidationContract(subject: Subject): void {
     expect(outcome?.kind).toBe('superseded');
   });
 
+  it('believes it neither while the commit that forgets the scope is under way', async () => {
+    const { open } = subject();
+    const store = await open({ limits: { scopesMax: 64 } });
+    const ids = await purged(store, 64);
+    const verdicts = new Set<string>();
+    for (const [at, oldest] of ids.entries()) {
+      let isDone = false;
+      const folding = store.commit([invalidate({ kind: 'key', id: `more ${at}` })], 'process');
+      void folding.finally(() => {
+        isDone = true;
+      });
+      const next = [oldest, ids[at + 1] ?? oldest];
+      while (!isDone) {
+        for (const id of next) verdicts.add(judge(store, id));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    expect([...verdicts].toSorted()).toEqual(['absent', 'hard']);
+  });
+
+  it('nor when that commit fails', async () => {
+    const { open } = subject();
+    const store = await open({
+      limits: { scopesMax: 64 },
+      checkRecord: () => {
+        throw new Error('a rule with a mistake in it');
+      },
+    });
+    const ids = await purged(store, 64);
+    const settled = await Promise.allSettled([
+      store.commit([invalidate({ kind: 'key', id: 'one more' })], 'process'),
+      store.commit([patch('broken', {}, { create: true })], 'process'),
+    ]);
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    const verdicts = new Set(ids.map((id) => judge(store, id)));
+    expect([...verdicts].toSorted()).toEqual(['absent', 'hard']);
+    expect(judge(store, 'kept')).toBe('valid');
+  });
+
+  it('forgets many at once in one commit, and believes none of them', async () => {
+    const { open } = subject();
+    const store = await open({ limits: { scopesMax: 64 } });
+    const ids = await purged(store, 64);
+    const more = Array.from({ length: 500 }, (_, at) => `m${at}`);
+    await store.commit(
+      more.map((id) => put(id, 'x')),
+      'process',
+    );
+    const ops = more.map((id) => invalidate({ kind: 'key', id }));
+    await store.commit(ops, 'process');
+    const verdicts = new Set([...ids, ...more].map((id) => judge(store, id)));
+    expect([...verdicts].toSorted()).toEqual(['absent', 'hard']);
+    await store.commit([put('new', 'x')], 'process');
+    expect(judge(store, 'new')).toBe('valid');
+  });
+
   it('judges softly what a forgotten soft scope may have named', async () => {
     const { open } = subject();
     const store = await open({ limits: { scopesMax: 64 } });
@@ -117,6 +173,17 @@ export function invalidationContract(subject: Subject): void {
     expect(store.stats().scopes).toBeLessThanOrEqual(257);
     expect(judge(store, 'p0/x')).toBe('hard');
   });
+}
+
+/** Stores and purges so many records, and one more which is not purged. */
+async function purged(store: Store, count: number): Promise<readonly string[]> {
+  const ids = Array.from({ length: count }, (_, at) => `k${at}`);
+  await store.commit(
+    [...ids, 'kept'].map((id) => put(id, 'x')),
+    'process',
+  );
+  for (const id of ids) await store.commit([invalidate({ kind: 'key', id })], 'process');
+  return ids;
 }
 
 const bound = (store: Store) => ({
