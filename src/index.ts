@@ -43,5 +43,26 @@ export type {
 export { type FeedMapping, feedEventOf, type StreamMessage } from './origin/feed-mapping.ts';
 export { originPath } from './origin/origin-path.ts';
 export type { OriginResponse } from './origin/response.ts';
-export { Resource, tables } from './resource/application-scope.ts';
+export { type ApplicationTables, databases, tables } from './resource/application-scope.ts';
 export type { ApplicationTable } from './resource/application-table.ts';
+export { type Context, getContext, getUser, type User } from './resource/context.ts';
+export type {
+  AttributeCondition,
+  Comparator,
+  ConditionGroup,
+  QueryCondition,
+  QueryObject,
+  QuerySort,
+} from './resource/query-object.ts';
+export type {
+  NextHandler,
+  ServerHandler,
+  ServerHandlerOptions,
+  ServerRequest,
+  SourceOptions,
+} from './resource/registrations.ts';
+export { RequestTarget, type RequestTargetParts } from './resource/request-target.ts';
+export { type PublicVerb, Resource, type Target } from './resource/resource.ts';
+export { type Logger, logger, server } from './resource/server.ts';
+export type { Source, SourceContext, SourceObject } from './resource/source.ts';
+export { transaction } from './resource/transaction.ts';

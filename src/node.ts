@@ -27,6 +27,11 @@ import type { VerdictLine } from './protocols/rest/resource.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import { startApp } from './worker-app.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import {
+  catchCodeFaults,
+  type PreparedApplication,
+  prepareApplication,
+} from './worker-resources.ts';
 import { buildTables, type ThreadTables } from './worker-tables.ts';
 
 export interface NodeOptions {
@@ -59,18 +64,24 @@ const SWEEP_ROUNDS_MAX = 50;
  * Starts a node; resolves once it answers. Throws `NodeError`s that name the cause and the cure.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { application, config, log } = options;
+  const { config, log } = options;
   const clock = systemClock;
   const engine = await selectEngine(config.http.engine, {
     uwsPath: config.http.uwsPath,
     tls: config.tls !== undefined,
   });
   log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
+  const prepared = await prepareApplication(options.application, log);
+  const { application } = prepared;
+  const stopCatching = catchCodeFaults(application.folder, log);
   const liveMemory = new SharedArrayBuffer(liveSourceBytes(application.schema.tables.length));
   const store = await openStore({ application, config, clock, log });
-  const started: (() => Promise<void>)[] = [() => store.store.close()];
+  const started: (() => Promise<void>)[] = [async () => stopCatching(), () => store.store.close()];
   try {
-    return await assemble({ ...options, clock, engine, liveMemory, store }, started);
+    return await assemble(
+      { ...options, application, prepared, clock, engine, liveMemory, store },
+      started,
+    );
   } catch (error) {
     for (const undo of started.reverse()) await undo();
     throw error;
@@ -78,6 +89,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 interface Assembly extends NodeOptions {
+  readonly prepared: PreparedApplication;
   readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly liveMemory: SharedArrayBuffer;
@@ -91,6 +103,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
     application: parts.application,
+    prepared: parts.prepared,
     config,
     reader: store.store,
     writer: store.store,
@@ -159,6 +172,7 @@ async function serve(
   const app = await startApp({
     ...parts,
     reader: store.store,
+    writer: store.store,
     threadTables,
     authenticate,
     port: config.http.port,

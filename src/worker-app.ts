@@ -8,7 +8,6 @@ import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
-import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
 import { Fanout } from './feed/fanout.ts';
 import { createResolve } from './feed/resolve.ts';
@@ -19,20 +18,24 @@ import { countDuration, durationCounts, RequestCounts } from './observe/request-
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { HttpLimits, Listener } from './protocols/http/port.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
+import { createServeCustom } from './protocols/rest/custom-resource.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
 import { createRest } from './protocols/rest/rest.ts';
 import { identify } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
-import type { StoreReader } from './table/store-port.ts';
+import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import { type CodeParts, codeRoutes } from './worker-code.ts';
+import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
 import type { ThreadTables } from './worker-tables.ts';
 
 export interface AppParts {
-  readonly application: Application;
+  readonly prepared: PreparedApplication;
   readonly config: Config;
   readonly engine: ChosenEngine;
   readonly reader: StoreReader;
+  readonly writer: StoreWriter;
   readonly threadTables: ThreadTables;
   readonly authenticate: Authenticate;
   readonly clock: Clock;
@@ -72,6 +75,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
   const tables = [...resources.values()].map(({ table }) => table.definition);
+  const code = codeRoutes(codeParts(parts, counts.requests), resources);
   const resolve = createResolve<Principal>({ tables, authorise });
   const { authenticate } = parts;
   const gateway = new WebSocketGateway<Principal>({
@@ -83,10 +87,12 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
   });
   const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
-  const { publicFolder } = parts.application;
+  const { publicFolder } = parts.prepared.application;
   const handler = createAppHandler({
     resources,
     rest: createRest({ authenticate, onRejected, limits: restLimits(config) }),
+    code,
+    serveCode: createServeCustom({ authenticate, onRejected, limits: restLimits(config) }),
     events(exchange) {
       const principal = identify(exchange, { authenticate, onRejected });
       if (principal !== undefined) streams.serve(exchange, principal);
@@ -164,6 +170,19 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
     });
   }
   return resources;
+}
+
+function codeParts(parts: AppParts, counted: RequestCounts[]): CodeParts {
+  const { writer, config, clock } = parts;
+  return {
+    ...parts,
+    commit: (ops) => writer.commit(ops, config.store.durability),
+    meter(name) {
+      const counts = new RequestCounts(name, () => clock.monotonic());
+      counted.push(counts);
+      return counts;
+    },
+  };
 }
 
 function restLimits({ limits }: Config) {

@@ -7,9 +7,12 @@ import { NodeError } from './base/errors.ts';
 import type { Exchange, HttpHandler } from './protocols/http/port.ts';
 import { replyProblem } from './protocols/http/problem.ts';
 import type { StaticFiles } from './protocols/http/static-files.ts';
+import type { ServeCustom } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
 import type { Rest } from './protocols/rest/rest.ts';
 import { wantsEventStream } from './protocols/sse/endpoint.ts';
+import type { PathTree } from './resource/path-tree.ts';
+import type { CodeRoute } from './worker-code.ts';
 
 export interface AppRoutes {
   readonly resources: ReadonlyMap<string, RestResource>;
@@ -17,6 +20,9 @@ export interface AppRoutes {
   /** Serves an event stream for a resource path. */
   readonly events: (exchange: Exchange) => void;
   readonly files: StaticFiles | undefined;
+  /** Paths that application code has a say in; their first segments are not in `resources`. */
+  readonly code?: PathTree<CodeRoute> | undefined;
+  readonly serveCode: ServeCustom;
 }
 
 /** A resource and what stands after its name in the path. */
@@ -54,23 +60,48 @@ export function createAppHandler(routes: AppRoutes): HttpHandler {
   return (exchange) => {
     const { request } = exchange;
     const routed = routePath(routes.resources, request.path);
-    if (routed === undefined) return serveFile(exchange, routes);
-    const { resource, rest } = routed;
-    if (request.method === 'GET' && wantsEventStream(request.header('accept'))) {
-      return routes.events(exchange);
-    }
-    return routes.rest(exchange, resource, rest);
+    if (routed === undefined) return serveOther(exchange, routes);
+    return serveTable(exchange, routed, routes);
   };
 }
 
-async function serveFile(exchange: Exchange, { files, resources }: AppRoutes): Promise<void> {
+function serveTable(
+  exchange: Exchange,
+  { resource, rest }: RoutedPath,
+  routes: AppRoutes,
+): void | Promise<void> {
+  const { request } = exchange;
+  if (request.method === 'GET' && wantsEventStream(request.header('accept'))) {
+    return routes.events(exchange);
+  }
+  return routes.rest(exchange, resource, rest);
+}
+
+/** Application code by the longest of its paths, else a file. */
+function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void> {
+  const found = routes.code?.match(exchange.request.path);
+  if (found === undefined) return serveFile(exchange, routes);
+  const { custom, table, untouched } = found.value;
+  const { method, header } = exchange.request;
+  const isEvents = method === 'GET' && wantsEventStream(header.call(exchange.request, 'accept'));
+  if (table !== undefined && (custom === undefined || isEvents || untouched.has(method))) {
+    return serveTable(exchange, { resource: table, rest: found.rest }, routes);
+  }
+  return custom === undefined ? undefined : routes.serveCode(exchange, custom, found);
+}
+
+async function serveFile(
+  exchange: Exchange,
+  { files, resources, code: routes }: AppRoutes,
+): Promise<void> {
   const { method, path } = exchange.request;
   if (files !== undefined && (await files.serve(exchange))) return;
   if (exchange.aborted) return;
-  const known = [...resources.keys()].map((name) => `/${name}/`).join(' ');
+  const tables = [...resources.keys()].map((name) => `/${name}/`);
+  const known = [...tables, ...(routes?.paths ?? []).map((name) => `/${name}`)].join(' ');
   const nothing = `nothing is served at ${path}`;
   const message =
-    known === '' ? `${nothing}; no table is exported` : `${nothing}; tables: ${known}`;
+    known === '' ? `${nothing}; no table is exported` : `${nothing}; there are: ${known}`;
   const code = method === 'GET' || method === 'HEAD' ? 'NOT_FOUND' : 'TABLE_UNKNOWN';
   replyProblem(exchange, new NodeError(code, message, { blame: 'client' }));
 }

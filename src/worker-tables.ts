@@ -18,8 +18,6 @@ import type { Surroundings } from './origin/attempts.ts';
 import type { OriginObserver } from './origin/counters.ts';
 import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
-import { bindTables } from './resource/application-scope.ts';
-import { applicationTable } from './resource/application-table.ts';
 import { loadOriginCode, loadPolicyCode } from './resource/load-code.ts';
 import type { TableDefinition } from './schema/definition.ts';
 import { compileIndexedValues, indexedAttributes } from './schema/indexed-values.ts';
@@ -33,9 +31,12 @@ import type { RecordRules } from './table/record-draft.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { Table } from './table/table.ts';
 import { Tables } from './table/tables.ts';
+import type { PreparedApplication } from './worker-resources.ts';
 
 export interface TableSurroundings {
   readonly application: Application;
+  /** What the application's code brings: its tables are opened to it. */
+  readonly prepared: Pick<PreparedApplication, 'codeOrigins' | 'open'>;
   readonly config: Config;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
@@ -67,10 +68,7 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
     live.set(definition.name, source);
     tables.add(buildTable(definition, policy, origins, source, around));
   }
-  bindTables((name) => {
-    const table = tables.get(name);
-    return table === undefined ? undefined : applicationTable(table);
-  });
+  around.prepared.open(tables);
   return { tables, origins, live };
 }
 
@@ -86,11 +84,12 @@ function buildTable(
   const entries = tableEntries(definition.name, reader, writer, (body) =>
     rules.indexed(JSON.parse(decoder.decode(body))),
   );
+  const origin = tableOrigin(definition, policy, origins);
   const reads = createReadPath({
     table: definition.name,
     entries,
     invalidations: reader.invalidations(definition.name),
-    origin: tableOrigin(definition, policy, origins),
+    origin,
     policy,
     leases: around.leases,
     clock,
@@ -159,6 +158,9 @@ async function openOrigins(around: TableSurroundings): Promise<Map<string, Origi
   const { application } = around;
   for (const [name, source] of application.origins) {
     opened.set(name, await openSource(name, source, application.folder, surroundings));
+  }
+  for (const [name, definition] of around.prepared.codeOrigins) {
+    opened.set(name, openCodeOrigin(definition, name, surroundings));
   }
   return opened;
 }

@@ -20,6 +20,7 @@ import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
 import { buildTables } from './worker-tables.ts';
 
 export interface WorkerData {
@@ -70,7 +71,9 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   if (loaded.application === undefined) {
     throw new NodeError('APPLICATION_INVALID', 'the application changed while the node started');
   }
-  const { application } = loaded;
+  const prepared = await prepareApplication(loaded.application, log);
+  const { application } = prepared;
+  catchCodeFaults(application.folder, log);
   const { reader, writer } = connectStore(thread.connection, thread.storePort, {
     clock: systemClock,
     undecodable: (table, key) => log.error({ table, key }, 'an entry cannot be decoded'),
@@ -79,6 +82,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
     application,
+    prepared,
     config,
     reader,
     writer,
@@ -91,7 +95,8 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   for (const origin of threadTables.origins.values()) origin.start();
   const { username, password } = config.admin;
   const app = await startApp({
-    application,
+    prepared,
+    writer,
     config,
     engine: await selectEngine(config.http.engine, {
       uwsPath: config.http.uwsPath,

@@ -8,16 +8,19 @@ import type { Application } from '../config/application.ts';
 import { listFiles } from '../config/application-files.ts';
 import { loadOriginCode, loadPolicyCode } from '../resource/load-code.ts';
 import { type Problem, ProblemList } from '../schema/problem.ts';
+import { prepareApplication } from '../worker-resources.ts';
 
 /** `application` where it could be read: its origins of `kind: module` name further files. */
 export async function codeProblems(
   folder: string,
   application?: Application | undefined,
 ): Promise<readonly Problem[]> {
-  const loads = [
+  const loads: (() => Promise<unknown>)[] = [
     ...codeIn(folder, 'origins').map((file) => () => loadOriginCode(file)),
     ...modules(folder, application).map((file) => () => loadOriginCode(file, folder)),
     ...codeIn(folder, 'cache-policies').map((file) => () => loadPolicyCode(file)),
+    // Classes may extend tables: without a schema there are none.
+    ...(application === undefined ? [] : [() => prepareApplication(application)]),
   ];
   const problems: Problem[] = [];
   for (const load of loads) {

@@ -95,6 +95,8 @@ export const LIMITS = {
   fetchMsMax: 60_000,
   /** Failures of origins remembered for their back-off window, bytes a table. */
   failureMarkersBytes: 1024 * 1024,
+  /** Time for a resource of the application to answer, and between two rows of it, milliseconds. */
+  resourceMsMax: 30_000,
   /** Time for a graceful stop, milliseconds. */
   drainMsMax: 8_000,
   /** Group names of one origin reply. */

@@ -1,71 +1,197 @@
 /**
- * A table as application code sees it (`import { tables } from 'millrace'`): records as objects,
- * absent as `undefined`, and errors that carry their code. Code of the application is trusted; no
- * grants are checked here.
+ * A table as application code sees it (`import { tables } from 'millrace'`): a `Resource` class
+ * whose static methods read and write records as objects, absent as `undefined`. Code of the
+ * application is trusted: no grants are checked here, but for a target marked as denied.
+ *
+ * The class exists before the node has opened its store, so that modules can extend it while they
+ * are loaded; it finds its table when it is used.
  */
+// biome-ignore-all lint/complexity/noThisInStatic: `this` is the application's subclass.
 import type { RecordId } from '../base/brands.ts';
-import { NodeError } from '../base/errors.ts';
-import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
-import type { ReadResult } from '../cache/read-request.ts';
+import type { TableDefinition } from '../schema/definition.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
-import { recordIdFrom } from '../table/record-key.ts';
-import type { Table } from '../table/table.ts';
+import type { Context, User } from './context.ts';
+import type { QueryObject } from './query-object.ts';
+import { registrations, type SourceOptions } from './registrations.ts';
+import type { RequestTarget } from './request-target.ts';
+import {
+  type Allowed,
+  CALL_VERBS,
+  type CallVerb,
+  callInstance,
+  markDefaults,
+  ownMethod,
+  Resource,
+  type Target,
+} from './resource.ts';
+import { type Source, sourceToOrigin } from './source.ts';
+import type { TableAccess } from './table-access.ts';
+import { currentCall } from './thread-scope.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: what a table holds is known to the application only.
+type Held = any;
+
+/** Where to write: an id, a target, or the record itself with its key in it. */
+type WriteTarget = RecordId | RequestTarget | JsonRecord;
 
 export interface ApplicationTable {
+  new (id?: RecordId | undefined, context?: Context | undefined): TableInstance;
   readonly name: string;
-  /** The record, fetched from its origin when it is not held; `undefined` when there is none. */
-  get(id: RecordId): Promise<JsonRecord | undefined>;
-  put(id: RecordId, record: JsonRecord): Promise<void>;
-  patch(id: RecordId, patch: JsonRecord): Promise<void>;
+  readonly tableName: string;
+  readonly databaseName: string;
+  readonly primaryKey: string;
+  readonly attributes: TableDefinition['attributes'];
+  /**
+   * The record, fetched from its origin when it is not held, `undefined` when there is none; or,
+   * for a query, the records that match.
+   */
+  get(target: Target, context?: Context): Promise<Held>;
+  search(query?: RequestTarget | QueryObject, context?: Context): AsyncIterable<Held>;
+  /** Stores a whole record: `put(id, record)`, or `put(record)` with the key in it. */
+  put(target: WriteTarget, record?: unknown, context?: Context): Promise<void>;
+  /** Merges into a record; `{ "n": { "__op__": "add", "value": 1 } }` adds to a number. */
+  patch(target: WriteTarget, patch?: unknown, context?: Context): Promise<void>;
+  /** Stores a new record, under a new key unless it brings its own; resolves with it. */
+  create(record: JsonRecord, context?: Context): Promise<JsonRecord>;
+  /** As `create`; resolves with the key. */
+  post(target: Target | JsonRecord, record?: unknown, context?: Context): Promise<RecordId>;
   /** False when there was none. */
-  delete(id: RecordId): Promise<boolean>;
+  delete(target: RecordId | RequestTarget, context?: Context): Promise<boolean>;
   /** One record, or the whole table when no id is given: the next read asks the origin again. */
-  invalidate(id?: RecordId): Promise<void>;
+  invalidate(target?: RecordId | RequestTarget): Promise<void>;
+  /** Makes the table a cache over `source`; to be called while the module is loaded. */
+  sourcedFrom(source: Source, options?: SourceOptions): void;
 }
 
-const decoder = new TextDecoder();
-
-export function applicationTable(table: Table): ApplicationTable {
-  const { definition } = table;
-  const key = (id: RecordId): RecordId => recordIdFrom(definition, id);
-  return {
-    name: definition.typeName,
-    get: (id) => readRecord(table, key(id)),
-    async put(id, record) {
-      await table.put(key(id), record);
-    },
-    async patch(id, patch) {
-      await table.patch(key(id), patch, 'merge');
-    },
-    async delete(id) {
-      return (await table.delete(key(id))).kind === 'deleted';
-    },
-    async invalidate(id) {
-      await table.invalidate(id === undefined ? 'table' : { keys: [key(id)] });
-    },
-  };
+export interface TableInstance extends Resource {
+  get(target: Target): Promise<Held>;
+  search(target?: Target): AsyncIterable<Held>;
+  put(target: Target, record?: unknown): Promise<void>;
+  patch(target: Target, patch?: unknown): Promise<void>;
+  post(target: Target, record?: unknown): Promise<RecordId>;
+  delete(target: Target): Promise<boolean>;
+  invalidate(target?: Target): Promise<void>;
 }
 
-async function readRecord(table: Table, id: RecordId): Promise<JsonRecord | undefined> {
-  let found: JsonRecord | undefined;
-  await table.read(
-    { id, variant: '', directives: NO_REQUEST_DIRECTIVES, mayForce: true },
-    (result) => {
-      found = recordOf(result);
-    },
-  );
-  return found;
+const ACCESS = Symbol.for('millrace.tableAccess');
+type Holder = { readonly [ACCESS]: TableAccess };
+const accessOf = (holder: unknown): TableAccess => (holder as Holder)[ACCESS];
+const accessOfInstance = (instance: object): TableAccess => accessOf(instance.constructor);
+
+/** Runs the method of the instance when an application has overridden it there. */
+function instanceFirst<T>(
+  type: unknown,
+  verb: CallVerb,
+  args: readonly unknown[],
+  otherwise: (access: TableAccess) => T,
+): T {
+  const own = ownMethod((type as typeof Resource).prototype, verb);
+  if (own !== undefined) return callInstance(type as typeof Resource, verb, args) as T;
+  return otherwise(accessOf(type));
 }
 
-function recordOf(result: ReadResult): JsonRecord | undefined {
-  switch (result.kind) {
-    case 'found':
-      return JSON.parse(decoder.decode(result.entry.body)) as JsonRecord;
-    case 'absent':
-      return undefined;
-    case 'failed':
-      throw result.error;
-    case 'refused':
-      throw new NodeError('NOT_CACHED', 'the record is not held here');
+class TableResource extends Resource {
+  static override get(target: Target, context?: Context): unknown {
+    return instanceFirst(this, 'get', [target, context], (access) => access.get(target));
+  }
+  static override search(target: Target, context?: Context): unknown {
+    return instanceFirst(this, 'search', [target, context], (access) => access.search(target));
+  }
+  static override put(target: Target, body?: unknown, context?: Context): unknown {
+    const args = [target, body, context];
+    return instanceFirst(this, 'put', args, (access) => access.put(target, body, context));
+  }
+  static override patch(target: Target, body?: unknown, context?: Context): unknown {
+    const args = [target, body, context];
+    return instanceFirst(this, 'patch', args, (access) => access.patch(target, body, context));
+  }
+  static override post(target: Target, body?: unknown, context?: Context): unknown {
+    const args = [target, body, context];
+    return instanceFirst(this, 'post', args, (access) => access.post(target, body, context));
+  }
+  static override delete(target: Target, context?: Context): unknown {
+    return instanceFirst(this, 'delete', [target, context], (access) => access.delete(target));
+  }
+  static create(record: JsonRecord, context?: Context): unknown {
+    return accessOf(this).create(record, context);
+  }
+  static invalidate(target?: Target): unknown {
+    return accessOf(this).invalidate(target);
+  }
+  static sourcedFrom(source: Source, options: SourceOptions = {}): void {
+    const { typeName } = accessOf(this).definition;
+    const { sources } = registrations(`tables.${typeName}.sourcedFrom(…)`);
+    sources.push({ typeName, origin: sourceToOrigin(source), options });
+  }
+
+  get(target: Target): unknown {
+    return accessOfInstance(this).get(target);
+  }
+  search(target: Target): unknown {
+    return accessOfInstance(this).search(target);
+  }
+  put(target: Target, record?: unknown): unknown {
+    return accessOfInstance(this).put(target, record, this.getContext());
+  }
+  patch(target: Target, patch?: unknown): unknown {
+    return accessOfInstance(this).patch(target, patch, this.getContext());
+  }
+  post(target: Target, record?: unknown): unknown {
+    return accessOfInstance(this).post(target, record, this.getContext());
+  }
+  delete(target: Target): unknown {
+    return accessOfInstance(this).delete(target);
+  }
+  invalidate(target?: Target): unknown {
+    return accessOfInstance(this).invalidate(target ?? this.getId());
+  }
+
+  override allowRead(user: User | undefined): Allowed {
+    return super.allowRead(user) || mayDo(this, 'read');
+  }
+  override allowUpdate(user: User | undefined): Allowed {
+    return super.allowUpdate(user) || (mayDo(this, 'update') && mayDo(this, 'insert'));
+  }
+  override allowCreate(user: User | undefined): Allowed {
+    return super.allowCreate(user) || mayDo(this, 'insert');
+  }
+  override allowDelete(user: User | undefined): Allowed {
+    return super.allowDelete(user) || mayDo(this, 'delete');
   }
 }
+
+markDefaults(TableResource, CALL_VERBS);
+markDefaults(TableResource.prototype, [
+  ...CALL_VERBS,
+  'allowRead',
+  'allowUpdate',
+  'allowCreate',
+  'allowDelete',
+]);
+
+/** What the client of the running call was granted; nothing outside of one. */
+function mayDo(instance: object, verb: 'read' | 'insert' | 'update' | 'delete'): boolean {
+  return currentCall()?.may(accessOfInstance(instance).definition, verb) === true;
+}
+
+/** The class of a table. */
+export function applicationTable(access: TableAccess): ApplicationTable {
+  const { definition } = access;
+  const made = class extends TableResource {};
+  const fixed = {
+    name: definition.typeName,
+    tableName: definition.typeName,
+    databaseName: definition.database,
+    primaryKey: definition.primaryKey,
+    attributes: definition.attributes,
+    [ACCESS]: access,
+  };
+  for (const key of Reflect.ownKeys(fixed)) {
+    Object.defineProperty(made, key, { value: Reflect.get(fixed, key), configurable: true });
+  }
+  return made as unknown as ApplicationTable;
+}
+
+/** The definition of the table that a class extends; `undefined` for a class of its own. */
+export const extendedTable = (type: typeof Resource): TableDefinition | undefined =>
+  ACCESS in type ? accessOf(type).definition : undefined;

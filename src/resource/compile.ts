@@ -13,17 +13,43 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, relative, sep } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Loader, Message, OnLoadArgs, OnResolveArgs, Plugin, PluginBuild } from 'esbuild';
+import { pathToFileURL } from 'node:url';
+import type {
+  BuildOptions,
+  Loader,
+  Message,
+  OnLoadArgs,
+  OnResolveArgs,
+  Plugin,
+  PluginBuild,
+} from 'esbuild';
 import type { Problem } from '../schema/problem.ts';
+import { placeInCode } from './code-place.ts';
 
 export type LoadedCode =
   | { readonly exports: Readonly<Record<string, unknown>>; readonly problems?: undefined }
   | { readonly problems: readonly Problem[]; readonly exports?: undefined };
 
 /** Loads the module at `path` (absolute) of the application in `folder` (absolute). */
-export async function loadCode(path: string, folder: string): Promise<LoadedCode> {
-  const compiled = await compile(path, folder);
+export const loadCode = (path: string, folder: string): Promise<LoadedCode> =>
+  load({ entryPoints: [path] }, path, folder);
+
+/**
+ * Loads several modules as one, so that what they import in common exists once. The exports are
+ * namespaces `module0`, `module1`, … in the order of `paths`.
+ */
+export function loadTogether(paths: readonly string[], folder: string): Promise<LoadedCode> {
+  const contents = paths
+    .map((path, index) => `export * as module${index} from ${JSON.stringify(path)};`)
+    .join('\n');
+  const stdin = { contents, resolveDir: folder, sourcefile: 'millrace-modules.js' };
+  return load({ stdin }, paths[0] ?? folder, folder);
+}
+
+type Entry = Pick<BuildOptions, 'entryPoints' | 'stdin'>;
+
+async function load(entry: Entry, path: string, folder: string): Promise<LoadedCode> {
+  const compiled = await compile(entry, path, folder);
   if (typeof compiled !== 'string') return { problems: compiled };
   // An unguessable folder of mode 0700: nobody else may slip in code that this process would run.
   const place = await mkdtemp(join(tmpdir(), 'millrace-code-'));
@@ -46,13 +72,17 @@ const IDLE_MS = 1_000;
 // esbuild keeps one helper a thread, whoever asks: so this is one a thread too.
 const helper: { running: number; idle?: NodeJS.Timeout | undefined } = { running: 0 };
 
-async function compile(path: string, folder: string): Promise<string | readonly Problem[]> {
+async function compile(
+  entry: Entry,
+  path: string,
+  folder: string,
+): Promise<string | readonly Problem[]> {
   const { build, stop } = await import('esbuild');
   clearTimeout(helper.idle);
   helper.running += 1;
   try {
     const result = await build({
-      entryPoints: [path],
+      ...entry,
       absWorkingDir: folder,
       bundle: true,
       write: false,
@@ -77,6 +107,8 @@ async function compile(path: string, folder: string): Promise<string | readonly 
   }
 }
 
+/** This installation; the other two are what the application may have been written for. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['millrace', 'harper', 'harperdb']);
 const MODULE_URL = '__millraceModuleUrl';
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.cts': 'ts',
@@ -97,7 +129,7 @@ const outsidePlugin: Plugin = {
 /** Bare names: this installation, Node's own modules, or packages near the importing file. */
 async function outside(build: PluginBuild, args: OnResolveArgs) {
   if (args.kind === 'entry-point' || args.pluginData === outsidePlugin) return undefined;
-  if (args.path === 'millrace') return { path: publicSurface(), external: true };
+  if (OWN_NAMES.has(args.path)) return { path: publicSurface(), external: true };
   if (isBuiltin(args.path)) return { path: args.path, external: true };
   const { kind, resolveDir, importer } = args;
   const found = await build.resolve(args.path, {
@@ -153,14 +185,8 @@ function buildProblem(
 /** What the module threw while it was being loaded, at the place where it did. */
 function importProblem(error: unknown, path: string, folder: string): Problem {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const stack = error instanceof Error ? (error.stack ?? '') : '';
-  for (const match of stack.matchAll(/\(?((?:file:\/\/)?\/[^\s()]+):(\d+):(\d+)\)?/g)) {
-    const [, at = '', line, column] = match;
-    const file = at.startsWith('file://') ? fileURLToPath(at) : at;
-    if (!file.startsWith(folder + sep) || file.includes('node_modules')) continue;
-    return { file: shown(file, folder), line: Number(line), column: Number(column), message };
-  }
-  return { file: shown(path, folder), line: 0, column: 0, message };
+  const place = placeInCode(error, folder) ?? { file: shown(path, folder), line: 0, column: 0 };
+  return { ...place, message };
 }
 
 const shown = (path: string, folder: string): string => relative(folder, path).split(sep).join('/');

@@ -50,6 +50,7 @@ const problems: Record<ErrorCode, Problem> = {
   RECORD_EXISTS: { status: 409, title: 'Record exists' },
   RECORD_INVALID: { status: 400, title: 'Record invalid' },
   REQUEST_MALFORMED: { status: 400, title: 'Request malformed' },
+  RESOURCE_REFUSED: { status: 400, title: 'Refused by the resource' },
   SCHEMA_INVALID: { status: 500, title: 'Schema invalid' },
   SHUTTING_DOWN: { status: 503, title: 'Shutting down' },
   STORE_FAILED: { status: 500, title: 'Store failed' },

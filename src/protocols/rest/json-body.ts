@@ -18,18 +18,22 @@ export function mediaType(field: string | undefined): string | undefined {
 }
 
 export function parseJsonObject(bytes: Uint8Array, depthMax: number): JsonRecord {
-  if (nesting(bytes) > depthMax) throw malformed(`nested deeper than ${depthMax} levels`);
-  let value: unknown;
-  try {
-    value = JSON.parse(decoder.decode(bytes));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw malformed(bytes.length === 0 ? 'it is empty' : reason, cause);
-  }
+  const value = parseJson(bytes, depthMax);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw malformed('a record is a JSON object');
   }
   return value as JsonRecord;
+}
+
+/** Any JSON value within the limit of nesting; throws `BODY_MALFORMED`. */
+export function parseJson(bytes: Uint8Array, depthMax: number): unknown {
+  if (nesting(bytes) > depthMax) throw malformed(`nested deeper than ${depthMax} levels`);
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw malformed(bytes.length === 0 ? 'it is empty' : reason, cause);
+  }
 }
 
 /** Greatest depth of brackets outside strings; cheap, so that hostile nesting is never parsed. */

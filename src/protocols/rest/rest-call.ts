@@ -83,7 +83,8 @@ export function refuse(
   );
 }
 
-function replyUnauthenticated(exchange: Exchange, message: string): void {
+/** A 401 with its challenge. */
+export function replyUnauthenticated(exchange: Exchange, message: string): void {
   replyProblem(exchange, new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' }), [
     ...CHALLENGE,
     'cache-control',

@@ -1,0 +1,42 @@
+/**
+ * What a resource's method knows about the request it answers: who asks, the HTTP request, and the
+ * fields of the answer that are not its body. Passed as the last argument, and yielded by
+ * `getContext()` anywhere in the same chain of awaits.
+ */
+import { currentCall } from './thread-scope.ts';
+
+export interface User {
+  readonly username: string;
+  readonly role: {
+    readonly role: string;
+    readonly permission: { readonly super_user: boolean };
+  };
+}
+
+export interface Context {
+  /** `undefined` for an anonymous client. */
+  readonly user: User | undefined;
+  readonly method: string;
+  /** Path and query, raw. */
+  readonly url: string;
+  readonly pathname: string;
+  readonly host: string;
+  readonly ip: string;
+  readonly headers: Headers;
+  /** Fields of the answer; what the returned value says itself comes on top. */
+  readonly responseHeaders: Headers;
+  /** Aborts when the client has gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  /** The request's body as it was read; `undefined` when it has none. */
+  readonly data: unknown;
+  /** Milliseconds since 1970; becomes `Last-Modified`. */
+  lastModified?: number | undefined;
+  /** End of the freshness of records written under this context, milliseconds since 1970. */
+  expiresAt?: number | undefined;
+}
+
+/** The context of the request which the running code answers; `undefined` outside of one. */
+export const getContext = (): Context | undefined => currentCall()?.context;
+
+/** Who asks; `undefined` for an anonymous client and outside of a request. */
+export const getUser = (): User | undefined => currentCall()?.context.user;

@@ -1,0 +1,51 @@
+/** `server` and `logger`, as application code imports them from `millrace`. */
+import { registrations, type ServerHandler, type ServerHandlerOptions } from './registrations.ts';
+import { threadScope } from './thread-scope.ts';
+
+/** Ways into the node's own HTTP server, to be called while a module is being loaded. */
+export const server = {
+  /** Runs `handler` before the node's own answer, for all requests or those below `urlPath`. */
+  http(handler: ServerHandler, options: ServerHandlerOptions = {}): void {
+    registrations('server.http(…)').handlers.push({ handler, options });
+  },
+  resources: {
+    /** Serves a `Resource` class at a path, as if it were exported under it. */
+    set(path: string, resource: unknown): void {
+      registrations('server.resources.set(…)').resources.push({ path, resource });
+    },
+  },
+} as const;
+
+export type Logger = Readonly<
+  Record<'trace' | 'debug' | 'info' | 'notify' | 'warn' | 'error' | 'fatal', LogMethod>
+>;
+/** Texts, errors and values, as `console.log` takes them. */
+export type LogMethod = (...parts: readonly unknown[]) => void;
+
+const TEXT_MAX = 8_192;
+
+function write(level: 'debug' | 'info' | 'warn' | 'error', parts: readonly unknown[]): void {
+  const text = parts.map(textOf).join(' ').slice(0, TEXT_MAX);
+  threadScope().writeLog?.(level, { from: 'application' }, text);
+}
+
+function textOf(part: unknown): string {
+  if (typeof part === 'string') return part;
+  if (part instanceof Error) return part.stack ?? part.message;
+  try {
+    return JSON.stringify(part) ?? String(part);
+  } catch {
+    return String(part);
+  }
+}
+
+/** The node's log. Lines carry `from: "application"`. */
+export const logger: Logger = {
+  trace: (...parts) => write('debug', parts),
+  debug: (...parts) => write('debug', parts),
+  info: (...parts) => write('info', parts),
+  notify: (...parts) => write('info', parts),
+  warn: (...parts) => write('warn', parts),
+  error: (...parts) => write('error', parts),
+  fatal: (...parts) => write('error', parts),
+};

@@ -1,0 +1,45 @@
+/**
+ * What application code on this thread stands in: the tables it may use, the call it is answering,
+ * where its log lines go, what it registers while it is being loaded.
+ *
+ * One a thread, on the global object under a registered symbol, since an application's compiled
+ * code may import another copy of this module than the node that fills it.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { ApplicationTable } from './application-table.ts';
+import type { Call } from './call.ts';
+import type { Registrations } from './registrations.ts';
+
+/** Finds a table by its type name; `undefined` when there is none of that name. */
+export type TableFinder = (name: string, database?: string) => ApplicationTable | undefined;
+
+export type LogLine = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  facts: object,
+  text: string,
+) => void;
+
+export interface ThreadScope {
+  findTable: TableFinder | undefined;
+  writeLog: LogLine | undefined;
+  /** Set while modules are being loaded: later registrations are refused. */
+  registrations: Registrations | undefined;
+  readonly calls: AsyncLocalStorage<Call>;
+}
+
+const SCOPE = Symbol.for('millrace.threadScope');
+const holder = globalThis as { [SCOPE]?: ThreadScope };
+
+/** The scope of this thread, made when first asked for. */
+export function threadScope(): ThreadScope {
+  holder[SCOPE] ??= {
+    findTable: undefined,
+    writeLog: undefined,
+    registrations: undefined,
+    calls: new AsyncLocalStorage<Call>(),
+  };
+  return holder[SCOPE];
+}
+
+/** The call which the running code answers; `undefined` outside of one. */
+export const currentCall = (): Call | undefined => threadScope().calls.getStore();

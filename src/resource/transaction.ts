@@ -1,0 +1,109 @@
+/**
+ * The writes of one request, or of one `transaction(fn)`, committed together when it succeeds and
+ * forgotten when it throws. What was written so far is seen by its own reads.
+ *
+ * Once committed it is used up: writes of code that runs on afterwards are committed one by one.
+ * Once aborted (thrown, or past the deadline) it refuses further writes.
+ */
+import { must } from '../base/assert.ts';
+import type { RecordId } from '../base/brands.ts';
+import { NodeError } from '../base/errors.ts';
+import type { JsonRecord } from '../table/record-draft.ts';
+import type { WriteOp, WriteOutcome } from '../table/store-port.ts';
+import { currentCall, threadScope } from './thread-scope.ts';
+
+/** Commits operations of any tables in one commit. */
+export type Commit = (ops: readonly WriteOp[]) => Promise<readonly WriteOutcome[]>;
+
+const OPS_MAX = 10_000;
+
+export class Transaction {
+  readonly #commit: Commit;
+  readonly #ops: WriteOp[] = [];
+  /** `null`: deleted. */
+  readonly #written = new Map<string, JsonRecord | null>();
+  #state: 'open' | 'committed' | 'aborted' = 'open';
+
+  constructor(commit: Commit) {
+    this.#commit = commit;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** The record as this transaction left it; `null`: deleted; `undefined`: not touched. */
+  written(table: string, id: RecordId): JsonRecord | null | undefined {
+    return this.#written.get(rowKey(table, id));
+  }
+
+  /** `after`: the whole record as it will be, where that is known. */
+  async write(op: WriteOp, id: RecordId, after?: JsonRecord | null | undefined): Promise<void> {
+    if (this.#state === 'aborted') throw ended();
+    if (this.#state === 'committed') return settle([op], await this.#commit([op]));
+    if (this.#ops.length >= OPS_MAX) {
+      throw new NodeError('USAGE', `a transaction has at most ${OPS_MAX} writes`);
+    }
+    this.#ops.push(op);
+    if (after !== undefined) this.#written.set(rowKey(op.table, id), after);
+  }
+
+  async commit(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'committed';
+    const ops = this.#ops.splice(0);
+    this.#written.clear();
+    if (ops.length > 0) settle(ops, await this.#commit(ops));
+  }
+
+  abort(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    this.#ops.length = 0;
+    this.#written.clear();
+  }
+}
+
+const rowKey = (table: string, id: RecordId): string => `${table}\n${typeof id} ${id}`;
+
+const ended = (): NodeError =>
+  new NodeError('USAGE', 'the request of this write was given up; nothing is written for it');
+
+/** Throws for the first operation that the store did not take. */
+function settle(ops: readonly WriteOp[], outcomes: readonly WriteOutcome[]): void {
+  for (const [index, outcome] of outcomes.entries()) {
+    const { table } = must(ops[index], 'operation of an outcome');
+    if (outcome.kind === 'shed') {
+      throw new NodeError(outcome.code, `${table} was not written`, { retry: 'later' });
+    }
+    if (outcome.kind === 'invalid') {
+      throw new NodeError('RECORD_INVALID', `${table}: ${outcome.problem}`, { blame: 'client' });
+    }
+    if (outcome.kind === 'preconditionFailed') {
+      throw new NodeError('RECORD_EXISTS', `${table}: there is such a record already`, {
+        blame: 'client',
+      });
+    }
+  }
+}
+
+/**
+ * Runs `fn` so that its writes are committed together, or not at all when it throws. Inside of
+ * another transaction, such as a request's own, it is part of that one.
+ */
+export async function transaction<T>(fn: () => T | Promise<T>): Promise<T> {
+  const around = currentCall();
+  if (around === undefined) throw new Error('transaction(fn) runs inside of a request');
+  if (around.transaction.isOpen) return fn();
+  const own = around.renewed();
+  return threadScope().calls.run(own, async () => {
+    try {
+      const result = await fn();
+      await own.transaction.commit();
+      return result;
+    } catch (error) {
+      own.transaction.abort();
+      throw error;
+    }
+  });
+}

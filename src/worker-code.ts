@@ -1,0 +1,179 @@
+/**
+ * Serves an application's resources on one thread: each path with what runs its class, the tables
+ * that a class stands in front of, and the log line of code that fails.
+ */
+import { authorise } from './access/authorise.ts';
+import type { Principal } from './access/principal.ts';
+import type { Clock } from './base/clock.ts';
+import { NodeError } from './base/errors.ts';
+import type { Config } from './config/config.ts';
+import type { Log } from './observe/log.ts';
+import type { RequestCounts } from './observe/request-meter.ts';
+import type { Exchange } from './protocols/http/port.ts';
+import type { CustomRequest, CustomResource } from './protocols/rest/custom-resource.ts';
+import type { RestResource } from './protocols/rest/resource.ts';
+import { extendedTable } from './resource/application-table.ts';
+import { placeInCode } from './resource/code-place.ts';
+import type { Context, User } from './resource/context.ts';
+import { failureOf } from './resource/failure.ts';
+import type { LoadedResource } from './resource/load-resources.ts';
+import { PathTree } from './resource/path-tree.ts';
+import { methodsOf, ownMethod, type Resource } from './resource/resource.ts';
+import { type CallSurroundings, runCall } from './resource/run-call.ts';
+import type { Commit } from './resource/transaction.ts';
+import type { PreparedApplication } from './worker-resources.ts';
+
+/** What serves a path that code has a say in. */
+export interface CodeRoute {
+  readonly custom: CustomResource | undefined;
+  /** The table behind it, for the methods which the class leaves as they are. */
+  readonly table: RestResource | undefined;
+  /** Methods which go to the table at once. */
+  readonly untouched: ReadonlySet<string>;
+}
+
+export interface CodeParts {
+  readonly prepared: PreparedApplication;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly commit: Commit;
+  /** Counts the requests of a resource of this name. */
+  readonly meter: (name: string) => RequestCounts;
+}
+
+/**
+ * The paths of the application's classes. Tables which share the first segment of one of them are
+ * taken out of `tables` and found here too, so that the longest path wins.
+ */
+export function codeRoutes(
+  parts: CodeParts,
+  tables: Map<string, RestResource>,
+): PathTree<CodeRoute> | undefined {
+  const { resources } = parts.prepared.resources;
+  if (resources.length === 0) return undefined;
+  const tree = new PathTree<CodeRoute>();
+  for (const loaded of resources) {
+    if (tree.set(loaded.path, codeRoute(loaded, parts, tables))) continue;
+    const message = `two resources are exported for /${loaded.path}`;
+    throw new NodeError('APPLICATION_INVALID', message);
+  }
+  const first = new Set(resources.map(({ path }) => path.split('/', 1)[0]));
+  for (const [name, table] of [...tables]) {
+    if (!first.has(name.split('/', 1)[0])) continue;
+    tables.delete(name);
+    tree.set(name, { custom: undefined, table, untouched: new Set() });
+  }
+  return tree;
+}
+
+function codeRoute(
+  { path, type }: LoadedResource,
+  parts: CodeParts,
+  tables: ReadonlyMap<string, RestResource>,
+): CodeRoute {
+  const behind = extendedTable(type)?.export?.name;
+  const table = behind === path ? tables.get(path) : undefined;
+  const untouched = table === undefined ? new Set<string>() : untouchedMethods(type);
+  return { custom: customResource(type, path, parts), table, untouched };
+}
+
+const METHODS = {
+  GET: ['get', 'search', 'allowRead'],
+  HEAD: ['get', 'search', 'allowRead'],
+  PUT: ['put', 'allowUpdate'],
+  PATCH: ['patch', 'allowUpdate'],
+  POST: ['post', 'create', 'allowCreate'],
+  DELETE: ['delete', 'allowDelete'],
+} as const;
+
+/** Methods that a class over a table has not overridden: they stay as fast as the table's own. */
+function untouchedMethods(type: typeof Resource): Set<string> {
+  const readsPaths = 'parsePath' in type || type.directURLMapping === true;
+  if (readsPaths || type.public !== undefined) return new Set();
+  const isOwn = (name: string): boolean =>
+    ownMethod(type, name) !== undefined || ownMethod(type.prototype, name) !== undefined;
+  const entries = Object.entries(METHODS).filter(([, names]) => {
+    return !names.some((name) => (name === 'create' ? Object.hasOwn(type, name) : isOwn(name)));
+  });
+  return new Set(entries.map(([method]) => method));
+}
+
+function customResource(type: typeof Resource, path: string, parts: CodeParts): CustomResource {
+  const { clock, config, log, prepared } = parts;
+  const { folder } = prepared.application;
+  const complain = (thrown: unknown, facts: object, message: string): void => {
+    const place = placeInCode(thrown, folder);
+    const stack = thrown instanceof Error ? thrown.stack : String(thrown);
+    log.error({ resource: type.name, ...facts, ...place, stack }, message);
+  };
+  const around: CallSurroundings = {
+    commit: parts.commit,
+    clock,
+    deadlineMs: config.limits.resourceMsMax,
+    late: (error) => complain(error, {}, 'a resource failed after it had been given up'),
+  };
+  return {
+    methods: methodsOf(type),
+    meter: parts.meter(path === '' ? '/' : path),
+    monotonic: () => clock.monotonic(),
+    answer: (request) => runCall(type, callRequest(request), around),
+    failure(thrown, { request }) {
+      const failure = failureOf(thrown);
+      const { method, path: at } = request;
+      if (failure.isFault) complain(thrown, { method, path: at }, 'a resource failed');
+      return failure;
+    },
+  };
+}
+
+function callRequest(request: CustomRequest) {
+  const { exchange, principal, rest, params, wildcard } = request;
+  return {
+    method: exchange.request.method,
+    path: rest,
+    query: exchange.request.query,
+    params,
+    wildcard,
+    context: contextOf(exchange, principal, request.body),
+    may: (...[definition, verb]: MayArguments) =>
+      authorise(principal, definition, verb) === 'allowed',
+  };
+}
+
+type MayArguments = [Parameters<typeof authorise>[1], Parameters<typeof authorise>[2]];
+
+export function contextOf(exchange: Exchange, principal: Principal, body: unknown): Context {
+  const { request } = exchange;
+  return {
+    user: userOf(principal),
+    method: request.method,
+    url: request.query === '' ? request.path : `${request.path}?${request.query}`,
+    pathname: request.path,
+    host: request.header('host') ?? '',
+    ip: request.remoteAddress,
+    headers: headersOf(request.headers()),
+    responseHeaders: new Headers(),
+    signal: exchange.signal,
+    data: body,
+  };
+}
+
+export function userOf(principal: Principal): User | undefined {
+  if (principal.kind === 'anonymous') return undefined;
+  const role = { role: principal.kind, permission: { super_user: principal.kind === 'admin' } };
+  return { username: principal.name, role };
+}
+
+/** A field which `Headers` would refuse cannot be asked for either. */
+export function headersOf(fields: Iterable<readonly [string, string]>): Headers {
+  const headers = new Headers();
+  for (const [name, value] of fields) {
+    try {
+      headers.append(name, value);
+    } catch {
+      // Such as a value beyond Latin-1: the application does not see it.
+    }
+  }
+  return headers;
+}
