@@ -185,3 +185,44 @@ describe.each([1, 2])('an origin that dies and comes back, %i thread(s)', (threa
     );
   });
 });
+
+describe.each([1, 2])('the concurrency of an origin, %i thread(s)', (threads) => {
+  it('bounds what is in flight on the whole node, and queues the rest', async () => {
+    const held: (() => void)[] = [];
+    const origin = await HttpOrigin.start((request) => {
+      const reply = behave.json({ id: request.path.split('/').pop() });
+      return (socket) => held.push(() => reply(socket, request));
+    });
+    const node = await startCache({
+      tables: [{ name: 'Item' }],
+      url: origin.url,
+      threads,
+      origin: 'concurrency: 4\nqueue: 10\ntimeout: 10s\nretries: 0',
+    });
+    try {
+      const reads = Array.from({ length: 40 }, (_, i) => read(node, `/Item/k${i}`));
+      const busy = () => node.metric('millrace_origin_requests_total', { outcome: 'origin_busy' });
+      await until('the refusals', async () => (await busy()) >= 40 - 4 - 10 * threads);
+      expect(held.length).toBeLessThanOrEqual(4);
+      let answered = false;
+      const all = Promise.all(reads).finally(() => {
+        answered = true;
+      });
+      let most = 0;
+      await until('all answers', () => {
+        const now = held.splice(0);
+        most = Math.max(most, now.length);
+        for (const release of now) release();
+        return answered;
+      });
+      const statuses = (await all).map(({ status }) => status);
+      expect(most).toBeLessThanOrEqual(4);
+      expect(new Set(statuses)).toEqual(new Set([200, 503]));
+      const refused = (await all).find(({ status }) => status === 503);
+      expect(refused?.headers.get('retry-after')).toMatch(/^\d+$/);
+    } finally {
+      await node.dispose();
+      await origin.close();
+    }
+  });
+});

@@ -15,7 +15,7 @@ interface Change {
 }
 
 const FEED = (url: string): string =>
-  `feed: { kind: sse, path: "${url}/stream", id: "$.id", value: "$.value", event: name }`;
+  `feed: { kind: sse, path: "${url}/stream", id: "$.id", value: "$.value", event: name, group: "$.group" }`;
 const LIVE = { name: 'Live', cache: 'freshness: { default: "300ms", jitter: "0%" }' };
 
 class Fed {
@@ -168,6 +168,24 @@ describe.each([1, 2])('a live feed on %i thread(s)', (threads) => {
     // It resumed: what came before the cut is vouched for still.
     expect((await read(fed.node, '/Live/r1')).cache).toMatch(/^millrace; hit/);
     expect(fed.origin.requests).toHaveLength(0);
+  });
+
+  it('invalidates by group, and the whole table when nothing is named [RFC9875 §3]', async () => {
+    fed = await Fed.start(threads);
+    fed.origin.script = (request) => {
+      const id = request.path.split('/').pop() ?? '';
+      const fields = { 'cache-groups': `"${id.slice(0, 1)}"`, 'cache-control': 'max-age=1000' };
+      return behave.json({ id, n: 0 }, fields);
+    };
+    for (const id of ['a1', 'a2', 'b1']) await read(fed.node, `/Live/${id}`);
+    fed.events.send('event: invalidate\ndata: {"group":"a"}\n\n');
+    await fed.reads('a1', undefined);
+    await fed.reads('a2', undefined);
+    expect((await read(fed.node, '/Live/b1', 'only-if-cached')).status).toBe(200);
+    expect((await read(fed.node, '/Live/a1')).cache).toMatch(/fwd=miss/);
+    fed.events.send('event: invalidate\ndata: {}\n\n');
+    await fed.reads('b1', undefined);
+    await fed.reads('a1', undefined);
   });
 
   it('survives senseless events and refused rows', async () => {

@@ -13,9 +13,9 @@ type Item @table @export(public: [read, insert, update, delete, subscribe]) {
 type Closed @table @export(public: [read]) { id: ID @primaryKey }
 `;
 
-const start = (threads: number, folder?: string): Promise<NodeProcess> =>
+const start = (threads: number, folder?: string, yaml = ''): Promise<NodeProcess> =>
   startNode({
-    files: { 'schema.graphql': SCHEMA },
+    files: { 'schema.graphql': SCHEMA, 'millrace.yaml': yaml },
     flags: ['--threads', String(threads)],
     ...(folder === undefined ? {} : { folder }),
   });
@@ -257,6 +257,30 @@ describe.each([1, 2])('positions and the end of the process, %i thread(s)', (thr
         expect(blocks[0]).toMatch(/^event: put$/m);
         expect(blocks.join()).toContain(`"n":${n}`);
       }
+    } finally {
+      await node.dispose();
+    }
+  });
+
+  it('below what the log still holds are told reset, and given the present state', async () => {
+    const node = await start(threads, undefined, 'limits: { logEntriesMax: 100 }\n');
+    try {
+      await node.put('/Item/a', { n: 1 });
+      const [first = ''] = await stream(node, '/Item/', undefined, (all) => all.length >= 1);
+      const position = /^id: (.+)$/m.exec(first)?.[1] ?? '';
+      const entries = () => node.metric('millrace_log_entries');
+      for (let n = 2; n <= 600; n += 20) {
+        await Promise.all(Array.from({ length: 20 }, (_, i) => node.put('/Item/a', { n: n + i })));
+      }
+      await until('the log to be trimmed', async () => {
+        await node.put('/Item/b', { n: Date.now() % 1e6 });
+        return (await entries()) < 300;
+      });
+      const blocks = await stream(node, '/Item/', position, (all) => all.length >= 2);
+      expect(blocks[0]).toMatch(/^event: reset$/m);
+      expect(blocks[1]).toMatch(/^event: snapshot$/m);
+      const resets = await node.metric('millrace_subscriber_resets_total', { protocol: 'sse' });
+      expect(resets).toBe(1);
     } finally {
       await node.dispose();
     }

@@ -5,8 +5,8 @@ import { startNode, until } from '../support/node-process.ts';
 import { WireClient } from '../support/wire-client.ts';
 
 /** Until then all read, and the node reaches its size. */
-const WARM = 800;
-const CHANGES = 2_400;
+const WARM = 400;
+const CHANGES = 1_600;
 const RECORD_BYTES = 32 * 1024;
 /** Less than what the stalled reader is behind by. */
 const GROWTH_BYTES_MAX = 0.8 * (CHANGES - WARM) * RECORD_BYTES;
