@@ -5,7 +5,7 @@
  */
 import { type EpochMs, secondsToMs } from '../base/brands.ts';
 import type { EntryFacts } from './entry.ts';
-import { currentAge, isFresh, staleAllowance, staleFrom } from './freshness.ts';
+import { currentAge, isFresh, isOfThisClock, staleAllowance, staleFrom } from './freshness.ts';
 import type { CachePolicy } from './policy.ts';
 import type { InvalidationVerdict } from './ports.ts';
 import type { ForwardReason, ReadRequest } from './read-request.ts';
@@ -46,6 +46,8 @@ export interface DecisionContext {
   readonly isOrigin: boolean;
   /** Since when a live feed tells of every change; `undefined` without one, or while it is down. */
   readonly fedSince: EpochMs | undefined;
+  /** Until when it did: what came later it never vouched for; `undefined` while it still does. */
+  readonly fedUntil?: EpochMs | undefined;
 }
 
 /** What the store, or a flight, has for the request. */
@@ -177,17 +179,22 @@ function demandsValidation({ request, now }: DecisionContext, entry: EntryFacts)
 
 // Rule 7. [RFC9111 §4.2] While a live feed tells of every change, time alone makes nothing stale.
 function isReusableAsFresh(
-  { now, fedSince }: DecisionContext,
+  context: DecisionContext,
   verdict: InvalidationVerdict,
   entry: EntryFacts,
 ): boolean {
-  if (isFresh(entry, now, verdict)) return true;
-  return (
-    fedSince !== undefined &&
-    entry.kind === 'record' &&
-    verdict.kind === 'valid' &&
-    entry.storedAt >= fedSince
-  );
+  if (isFresh(entry, context.now, verdict)) return true;
+  return entry.kind === 'record' && verdict.kind === 'valid' && isVouchedFor(context, entry);
+}
+
+/**
+ * Whether the feed has told of every change since the reply was made at the origin, which is as
+ * long before it was stored as it was old then.
+ */
+function isVouchedFor({ now, fedSince, fedUntil }: DecisionContext, entry: EntryFacts): boolean {
+  if (fedSince === undefined || !isOfThisClock(entry, now)) return false;
+  if (fedUntil !== undefined && entry.storedAt > fedUntil) return false;
+  return entry.storedAt - entry.initialAge >= fedSince;
 }
 
 // Rule 8. [RFC9111 §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10]

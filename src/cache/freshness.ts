@@ -66,8 +66,12 @@ export function staleFrom(entry: EntryFacts, verdict: InvalidationVerdict): Epoc
 
 /** Whether the freshness lifetime exceeds the current age at `now` [RFC9111 §4.2]. */
 export function isFresh(entry: EntryFacts, now: EpochMs, verdict: InvalidationVerdict): boolean {
-  return now < staleFrom(entry, verdict) && entry.storedAt <= now + CLOCK_STEP_MAX;
+  return now < staleFrom(entry, verdict) && isOfThisClock(entry, now);
 }
+
+/** Whether the entry's instants can be compared with `now`. */
+export const isOfThisClock = (entry: EntryFacts, now: EpochMs): boolean =>
+  entry.storedAt <= now + CLOCK_STEP_MAX;
 
 /**
  * The ends of both stale windows. Under a soft invalidation they count from it, but never end later

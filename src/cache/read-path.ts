@@ -114,6 +114,7 @@ export class ReadPath {
       now: this.#deps.clock.now(),
       isOrigin: this.#deps.origin === undefined,
       fedSince: this.#deps.fedSince?.(),
+      fedUntil: this.#deps.fedUntil?.(),
       startBehind,
     };
   }

@@ -42,6 +42,8 @@ export interface ReadPathDeps {
   readonly events: CacheEvents;
   /** Since when a live feed tells of every change; `undefined` while there is none. */
   readonly fedSince?: (() => EpochMs | undefined) | undefined;
+  /** Until when it told of every change; `undefined` while it does. */
+  readonly fedUntil?: (() => EpochMs | undefined) | undefined;
   readonly limits: { readonly fetchMsMax: number; readonly failureMarkersBytes: number };
 }
 

@@ -1,7 +1,8 @@
 /**
  * Whether a table's feed is connected, and since when without a gap. While it is, what was stored
  * since counts as fresh whatever its age; when it goes down, for one more freshness lifetime,
- * counted from the moment up to which the feed vouched for it.
+ * counted from the moment up to which the feed vouched for it. What is stored while it is down has
+ * its own lifetime only.
  *
  * Kept in shared memory: the feed runs on the store thread, the reads on every worker.
  */
@@ -47,5 +48,9 @@ export class LiveSource {
     if (since === 0) return undefined;
     const vouched = this.live || now < (this.#slots[DOWN_AT] as number) + this.#lifetime;
     return vouched ? since : undefined;
+  }
+  /** Until when it vouched for what was stored; `undefined` while it does. */
+  fedUntil(): EpochMs | undefined {
+    return this.live ? undefined : (this.#slots[DOWN_AT] as EpochMs);
   }
 }

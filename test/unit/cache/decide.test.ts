@@ -237,4 +237,16 @@ describe('decide', () => {
     const before = { ...fed, fedSince: epochMs(T0 + durationMs(1)) };
     expect(said(decide(before, { ...selection, verdict: VALID }))).toMatch(/^forward stale/);
   });
+
+  it.each([
+    ['was under way, or old, before the feed began', { initialAge: durationMs(1) }, {}],
+    ['was stored by a clock which has stepped back', { storedAt: epochMs(T0 + 1e12) }, {}],
+    ['was stored when the feed was down', {}, { fedUntil: epochMs(T0 - 1) }],
+  ])('does not let a live feed vouch for what %s', (_what, facts, more) => {
+    const entry = makeEntry(facts);
+    const one: Case = { request: '', mayForce: true, age: 1e9, entry, verdict: VALID };
+    const fed = { ...contextOf(one), fedSince: epochMs(T0), ...more };
+    const selection = { entry, verdict: VALID, missing: 'uri-miss', handed: false } as const;
+    expect(said(decide(fed, selection))).toMatch(/^forward stale/);
+  });
 });

@@ -33,6 +33,14 @@ describe('a live source', () => {
     expect(reader.fedSince(at(10_500))).toBeUndefined();
   });
 
+  it('says until when it vouched once it is down', () => {
+    const { writer, reader } = make();
+    writer.connected(at(100));
+    const live = reader.fedUntil();
+    writer.disconnected(at(500));
+    expect([live, reader.fedUntil()]).toEqual([undefined, at(500)]);
+  });
+
   it('keeps the tables apart', () => {
     const memory = new SharedArrayBuffer(liveSourceBytes(2));
     new LiveSource(memory, 0, durationMs(1)).connected(at(0));
