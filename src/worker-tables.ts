@@ -98,7 +98,7 @@ function buildTable(
     events: around.events,
     ...(definition.sourcedFrom === undefined
       ? {}
-      : { fedSince: () => source.fedSince(clock.now()) }),
+      : { fedSince: () => source.fedSince(clock.now()), fedUntil: () => source.fedUntil() }),
     limits: {
       fetchMsMax: config.limits.fetchMsMax,
       failureMarkersBytes: config.limits.failureMarkersBytes,
