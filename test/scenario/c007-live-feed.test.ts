@@ -15,7 +15,8 @@ interface Change {
 }
 
 const FEED = (url: string): string =>
-  `feed: { kind: sse, path: "${url}/stream", id: "$.id", value: "$.value", event: name, group: "$.group" }`;
+  `feed: { kind: sse, path: "${url}/stream", id: "$.id", value: "$.value", ` +
+  'group: "$.group", event: name }';
 const LIVE = { name: 'Live', cache: 'freshness: { default: "300ms", jitter: "0%" }' };
 
 class Fed {
