@@ -38,9 +38,10 @@ function distribution(): string {
 /** Machine and versions, as lines of a list. */
 export function machineFacts(): readonly string[] {
   const [first] = cpus();
+  const gibibytes = Math.round(totalmem() / 2 ** 30);
   const commit = versionOf('git', ['rev-parse', '--short', 'HEAD'], /^([0-9a-f]+)/);
   return [
-    `machine: ${cpus().length} x ${first?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    `machine: ${cpus().length} x ${first?.model ?? 'unknown'}, ${gibibytes} GiB`,
     `system: ${distribution()}, Linux ${release()}, Node ${process.version}`,
     `commit: ${commit}; ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
     `wrk ${versionOf('wrk', ['-v'], /wrk\s+(\S+)/)}`,

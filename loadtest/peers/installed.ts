@@ -38,10 +38,12 @@ daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 8192; }
 http {
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; sendfile on; tcp_nodelay on;
+  access_log off; sendfile on; tcp_nodelay on;
+  keepalive_requests 1000000000; keepalive_timeout 300s;
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
   fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
-  proxy_cache_path ${folder}/cache levels=1:2 keys_zone=items:256m max_size=8g inactive=1d use_temp_path=off;
+  proxy_cache_path ${folder}/cache levels=1:2 keys_zone=items:256m max_size=8g inactive=1d
+    use_temp_path=off;
   open_file_cache max=8000 inactive=1h; open_file_cache_valid 1h;
   upstream origin { server ${origin}; keepalive 64; }
   server {

@@ -93,7 +93,7 @@ export function unprovenInvariants(
         line,
         rule: 'specifications',
         message: `${id} names no test that exists`,
-        cure: `begin a title with "${id} ", or tag it [${id}], or name the test file that says ${id}`,
+        cure: `begin a title with "${id} ", tag one [${id}], or name the file that proves it`,
       }));
   });
 }
