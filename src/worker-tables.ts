@@ -31,6 +31,7 @@ import type { RecordRules } from './table/record-draft.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { Table } from './table/table.ts';
 import { Tables } from './table/tables.ts';
+import { WriteThrough } from './table/write-through.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
 export interface TableSurroundings {
@@ -104,6 +105,8 @@ function buildTable(
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
   });
+  const { durability } = config.store;
+  const isThrough = definition.sourcedFrom?.write === 'through';
   return new Table({
     definition,
     policy,
@@ -112,7 +115,20 @@ function buildTable(
     writer,
     rules,
     clock,
-    durability: config.store.durability,
+    durability,
+    ...(isThrough && origin !== undefined
+      ? {
+          through: new WriteThrough({
+            definition,
+            source: origin,
+            reads,
+            reader,
+            writer,
+            clock,
+            durability,
+          }),
+        }
+      : {}),
     newId: createNewIds(definition, writer),
   });
 }

@@ -26,6 +26,8 @@ import { isOriginResponse } from './response.ts';
 /** What the origin made of a write; `body` is the record as it now holds it, if it said so. */
 export interface WriteReply {
   readonly body: Uint8Array | undefined;
+  /** Whether there was no such record before; `undefined` when the origin did not say. */
+  readonly created?: boolean | undefined;
 }
 
 /** Which writes the origin takes. */
@@ -141,7 +143,7 @@ export class TableOrigin implements WritableOrigin {
         ? definition.put?.(id, record, context)
         : definition.patch?.(id, record, context),
     );
-    return { body: writtenRecord(result, place) };
+    return { body: writtenRecord(result, place), created: isCreated(result) };
   }
 
   #send<T>(signal: AbortSignal, task: (context: WriteContext) => Promise<T>): Promise<T> {
@@ -165,6 +167,12 @@ export class TableOrigin implements WritableOrigin {
   #place(id: RecordId): RecordPlace {
     return { origin: this.name, id, primaryKey: this.#parts.binding.primaryKey };
   }
+}
+
+/** [RFC9110 §9.3.4] */
+function isCreated(result: WriteResult): boolean | undefined {
+  if (!isOriginResponse(result) || result.status === 202) return undefined;
+  return result.status === 201;
 }
 
 function writtenRecord(result: WriteResult, place: RecordPlace): Uint8Array | undefined {

@@ -26,6 +26,7 @@ import {
 } from './record-draft.ts';
 import { recordIdFrom } from './record-key.ts';
 import type { Durability, StoreReader, StoreWriter, WriteOp, WriteOutcome } from './store-port.ts';
+import type { WriteThrough, WriteVerb } from './write-through.ts';
 
 /** The read path of this table, as `cache/read-path.ts` makes it. */
 export interface TableReads {
@@ -41,6 +42,8 @@ export interface TableParts {
   readonly rules: RecordRules;
   readonly clock: Clock;
   readonly durability: Durability;
+  /** Takes the writes of a table whose origin decides them. */
+  readonly through?: WriteThrough | undefined;
   /** A new primary key for a record that came without one. */
   readonly newId: () => Promise<RecordId>;
 }
@@ -64,6 +67,11 @@ export class Table {
     return this.definition.name;
   }
 
+  /** Whether such writes are possible at all: an origin that decides may not take them. */
+  takes(verb: WriteVerb): boolean {
+    return this.#parts.through?.takes(verb) ?? true;
+  }
+
   /** Answers one read; synchronously when the store can answer. */
   read(request: ReadRequest, answer: Answer): void | Promise<void> {
     return this.#parts.reads.read(request, answer);
@@ -76,8 +84,11 @@ export class Table {
   }
 
   /** Stores a whole record. Rejects with `RECORD_INVALID`, `STORE_FULL`, `WRITE_QUEUE_FULL`. */
-  put(id: RecordId, record: JsonRecord, options: WriteOptions = {}): Promise<WriteOutcome> {
-    return this.#commit(putOp(this.draftContext(), id, record, 'client', options));
+  async put(id: RecordId, record: JsonRecord, options: WriteOptions = {}): Promise<WriteOutcome> {
+    const { through } = this.#parts;
+    const context = this.draftContext();
+    if (through === undefined) return this.#commit(putOp(context, id, record, 'client', options));
+    return settled(this.definition, await through.put(context, id, record, options));
   }
 
   /**
@@ -90,7 +101,12 @@ export class Table {
     format: 'merge' | 'merge-patch',
     options: WriteOptions = {},
   ): Promise<WriteOutcome> {
-    const op = patchOp(this.draftContext(), id, patch, format, 'client', options);
+    const { through } = this.#parts;
+    const context = this.draftContext();
+    if (through !== undefined) {
+      return settled(this.definition, await through.patch(context, id, patch, format, options));
+    }
+    const op = patchOp(context, id, patch, format, 'client', options);
     const outcome = await this.#commit(op);
     if (outcome.kind !== 'absent' || this.definition.sourcedFrom === undefined) return outcome;
     await this.#load(id);
@@ -145,7 +161,9 @@ export class Table {
     }
   }
 
-  delete(id: RecordId, options: WriteOptions = {}): Promise<WriteOutcome> {
+  async delete(id: RecordId, options: WriteOptions = {}): Promise<WriteOutcome> {
+    const { through } = this.#parts;
+    if (through !== undefined) return settled(this.definition, await through.delete(id, options));
     return this.#commit({
       kind: 'delete',
       table: this.name,

@@ -39,6 +39,8 @@ const problems: Record<ErrorCode, Problem> = {
   ORIGIN_BODY_TOO_LARGE: { status: 502, title: 'Origin answered too large a body' },
   ORIGIN_BUSY: { status: 503, title: 'Origin busy' },
   ORIGIN_FAILED: { status: 502, title: 'Origin failed' },
+  // The status is the origin's own; see `statusOf`.
+  ORIGIN_REFUSED: { status: 409, title: 'Refused by the origin' },
   ORIGIN_STATUS: { status: 502, title: 'Origin answered an error' },
   ORIGIN_TIMED_OUT: { status: 504, title: 'Origin timed out' },
   ORIGIN_UNREACHABLE: { status: 502, title: 'Origin unreachable' },
@@ -84,6 +86,13 @@ export function problemStatus(code: ErrorCode): number {
   return problems[code].status;
 }
 
+/** An origin that refuses a write says which of the client's mistakes it was. */
+function statusOf({ code, details }: NodeError): number {
+  const { status } = details;
+  if (code === 'ORIGIN_REFUSED' && typeof status === 'number') return status;
+  return problemStatus(code);
+}
+
 export interface ProblemDocument {
   readonly type: string;
   readonly title: string;
@@ -98,7 +107,7 @@ export function problemDocument(error: NodeError, status?: number): ProblemDocum
   return {
     type: `urn:millrace:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
     title: problem.title,
-    status: status ?? problem.status,
+    status: status ?? statusOf(error),
     code: error.code,
     ...(unspoken.has(error.code) ? {} : { detail: error.message }),
   };

@@ -15,6 +15,7 @@ import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { MERGE_PATCH, readRecordBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
+import { originTakes } from './origin-writes.ts';
 import { withStoredForms } from './representation.ts';
 import { permitted, type RestCall } from './rest-call.ts';
 import { writePermission } from './write-permission.ts';
@@ -25,6 +26,7 @@ export async function putRecord(call: RestCall): Promise<void> {
   if (id === undefined) return;
   const permission = writePermission(call, preconditions(call.exchange));
   if (permission === undefined) return;
+  if (!originTakes(call, 'put')) return;
   const { condition } = permission;
   const record = await bodyOf(call);
   const maxAge = clientMaxAge(call.exchange);
@@ -39,6 +41,7 @@ export async function patchRecord(call: RestCall): Promise<void> {
   if (id === undefined) return;
   const permission = writePermission(call, preconditions(call.exchange));
   if (permission === undefined) return;
+  if (!originTakes(call, 'patch')) return;
   const { condition } = permission;
   const type = mediaType(call.exchange.request.header('content-type'));
   const format = type === MERGE_PATCH ? 'merge-patch' : 'merge';
@@ -65,11 +68,11 @@ export async function createRecord(call: RestCall): Promise<void> {
     replyProblem(exchange, error, ['allow', allow]);
     return;
   }
-  if (!permitted(call, 'insert')) return;
+  if (!permitted(call, 'insert') || !originTakes(call, 'put')) return;
   const record = await bodyOf(call);
   const { table } = resource;
   const { id, outcome } = await table.create(record, { maxAge: clientMaxAge(exchange) });
-  if (outcome.kind !== 'stored') {
+  if (outcome.kind === 'preconditionFailed') {
     const problem = `${table.definition.typeName}/${String(id)} exists already; PUT replaces it`;
     replyProblem(exchange, new NodeError('RECORD_EXISTS', problem, { blame: 'client' }));
     resource.meter.answered('POST', 409, 'written', startedAt, 0);
@@ -78,7 +81,7 @@ export async function createRecord(call: RestCall): Promise<void> {
   const location = `/${table.definition.export?.name ?? ''}/${formatRecordId(id)}`;
   exchange.reply(
     201,
-    ['location', location, 'etag', outcome.entityTag, 'content-type', 'application/json'],
+    ['location', location, ...tagOf(outcome), 'content-type', 'application/json'],
     JSON.stringify({ [table.definition.primaryKey]: id }),
   );
   resource.meter.answered('POST', 201, 'written', startedAt, 0);
@@ -88,6 +91,7 @@ export async function deleteRecord(call: RestCall): Promise<void> {
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
+  if (!originTakes(call, 'delete')) return;
   const outcome = await call.resource.table.delete(id, { condition: preconditions(call.exchange) });
   replyOutcome(call, id, outcome, startedAt);
 }
@@ -151,6 +155,7 @@ function replyOutcome(
       exchange.reply(status, ['etag', outcome.entityTag]);
       break;
     case 'deleted':
+    case 'invalidated':
       exchange.reply(204, []);
       break;
     case 'absent':
@@ -166,6 +171,10 @@ function replyOutcome(
   }
   resource.meter.answered(exchange.request.method, status, 'written', startedAt, 0);
 }
+
+/** A record that its origin took, but which is not held here, has no tag yet. */
+const tagOf = (outcome: WriteOutcome): readonly string[] =>
+  outcome.kind === 'stored' ? ['etag', outcome.entityTag] : [];
 
 function preconditionFailed(name: string, id: RecordId): NodeError {
   return new NodeError(
