@@ -55,6 +55,8 @@ interface Applied {
   readonly outcomes: readonly (readonly WriteOutcome[])[];
 }
 
+/** The thread serves nothing else meanwhile: what a commit does not get done in this goes on next. */
+const APPLY_MS_MAX = 20;
 const NOTHING_TAKEN: Taken = { writes: [], chore: undefined };
 
 export class Committer {
@@ -134,7 +136,9 @@ export class Committer {
       committed = await this.#parts.engine.transact(() => {
         // Taken here and not before: more has gathered while the engine made ready.
         taken = this.#take();
-        return this.#apply(taken);
+        const applied = this.#apply(taken);
+        taken = this.#putBack(taken, applied.outcomes.length);
+        return applied;
       });
     } catch (cause) {
       this.#fail(taken === NOTHING_TAKEN ? this.#take() : taken, cause);
@@ -159,16 +163,27 @@ export class Committer {
   }
 
   #apply({ writes, chore }: Taken): Applied {
-    const batch = new Batch(this.#parts.batch, this.#state, this.#parts.clock.now());
-    const outcomes = writes.map((write) =>
-      write.ops.map(
-        (op, at) => write.outcomes[at] ?? applyOp(batch, op, this.#parts.invalidations),
-      ),
-    );
+    const { clock } = this.#parts;
+    const batch = new Batch(this.#parts.batch, this.#state, clock.now());
+    const until = clock.monotonic() + APPLY_MS_MAX;
+    const outcomes: (readonly WriteOutcome[])[] = [];
+    for (const write of writes) {
+      if (outcomes.length > 0 && clock.monotonic() >= until) break;
+      const { ops, outcomes: refused } = write;
+      outcomes.push(
+        ops.map((op, at) => refused[at] ?? applyOp(batch, op, this.#parts.invalidations)),
+      );
+    }
     chore?.run(batch);
     this.#parts.trim(batch);
     batch.finish();
     return { batch, outcomes };
+  }
+
+  /** What there was no time for waits again, before all others. */
+  #putBack({ writes, chore }: Taken, applied: number): Taken {
+    if (applied < writes.length) this.#parts.queue.putBack(writes.slice(applied));
+    return { writes: writes.slice(0, applied), chore };
   }
 
   /** Of writes that failed together each is tried once more alone: one of them may be the cause. */

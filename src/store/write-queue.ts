@@ -102,6 +102,12 @@ export class WriteQueue {
     return taken;
   }
 
+  /** Undoes `take` for writes that were not begun. */
+  putBack(writes: readonly PendingWrite[]): void {
+    this.#waiting = [...writes, ...this.#waiting];
+    for (const write of writes) this.#bytes += write.bytes;
+  }
+
   #refusal(op: WriteOp): WriteOutcome | undefined {
     const precedence = precedenceOf(op);
     if (precedence === 'exempt') return undefined;

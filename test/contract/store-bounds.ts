@@ -149,6 +149,27 @@ export function boundsContract(subject: Subject): void {
     expect(outcomes[5]).toMatchObject({ code: 'WRITE_QUEUE_FULL' });
   });
 
+  it('goes on with the next commit when one has taken long, in order', async () => {
+    const { open, clock } = subject();
+    const sizes: number[] = [];
+    const store = await open({
+      checkRecord: () => {
+        clock.advance(15);
+        return undefined;
+      },
+      events: { committed: (_seconds, operations) => void sizes.push(operations) },
+    });
+    sizes.length = 0;
+    const add = { n: { __op__: 'add', value: 1 } };
+    const outcomes = await Promise.all(
+      [1, 2, 3, 4, 5].map(() => store.commit([patch('a', add, { create: true })], 'flushed')),
+    );
+    expect(outcomes.flat().map((outcome) => outcome.kind)).toEqual(Array(5).fill('stored'));
+    expect(sizes).toEqual([2, 2, 1]);
+    expect(JSON.parse(textOf(store, 'a') ?? '')).toMatchObject({ n: 5 });
+    expect(store.stats()).toMatchObject({ queueDepth: 0, queueBytes: 0 });
+  });
+
   it('refuses writes while it closes, and keeps those it took', async () => {
     const { open } = subject();
     const store = await open({});
