@@ -15,6 +15,7 @@ import { readThrough } from './feed/table-reads.ts';
 import { createFaultLog } from './observe/fault-log.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
+import { withCors } from './protocols/http/cors.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { HttpLimits, Listener } from './protocols/http/port.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
@@ -104,7 +105,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     port: parts.port,
     shared: parts.shared,
     limits: httpLimits(config),
-    handler,
+    handler: withCors(handler, config.http.cors),
     webSocket: gateway,
     allowedOrigins: config.http.allowedOrigins,
     onRefused: (reason) => increment(counts.refusals, reason),

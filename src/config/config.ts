@@ -41,6 +41,14 @@ export interface Config {
     readonly allowedOrigins: readonly string[];
     /** Values of `Host` that are answered; all when empty. */
     readonly allowedHosts: readonly string[];
+    /** Which pages of other origins may read answers; none when `origins` is empty. */
+    readonly cors: {
+      readonly origins: readonly string[];
+      readonly headers: readonly string[];
+      readonly exposeHeaders: readonly string[];
+      readonly credentials: boolean;
+      readonly maxAgeSeconds: number;
+    };
   };
   readonly admin: {
     readonly host: string;
@@ -174,6 +182,12 @@ function checkTogether(values: SettingValues, problems: ProblemList): void {
       cure: `set ${missing} too, in ${CONFIG_FILE} or as ${variable}`,
     });
   }
+  if (values['http.cors.credentials'] === true && values['http.cors.origins']?.includes('*')) {
+    problems.add(place, 'http.cors.credentials cannot go with the origin *', {
+      cause: 'any page could then act as its visitor',
+      cure: 'name the origins',
+    });
+  }
   checkPorts(values, place, problems);
 }
 
@@ -217,6 +231,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       uwsPath: resolved(appFolder, values['http.uwsPath']),
       allowedOrigins: values['http.allowedOrigins'] ?? [],
       allowedHosts: values['http.allowedHosts'] ?? [],
+      cors: cors(values),
     },
     admin: {
       // Operations without a configured admin never leave the machine.
@@ -244,6 +259,21 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       shield: values['cluster.shield'] ?? false,
     },
     limits,
+  };
+}
+
+/** Fields which the answers of a node carry and a page may want to see. */
+const EXPOSED = ['age', 'cache-groups', 'cache-status', 'etag', 'location', 'server-timing'];
+const SENT = ['authorization', 'content-type', 'if-match', 'if-none-match', 'last-event-id'];
+const CORS_MAX_AGE_MS = 600_000;
+
+function cors(values: SettingValues): Config['http']['cors'] {
+  return {
+    origins: values['http.cors.origins'] ?? [],
+    headers: values['http.cors.headers'] ?? SENT,
+    exposeHeaders: values['http.cors.exposeHeaders'] ?? EXPOSED,
+    credentials: values['http.cors.credentials'] ?? false,
+    maxAgeSeconds: Math.round((values['http.cors.maxAge'] ?? CORS_MAX_AGE_MS) / 1_000),
   };
 }
 

@@ -6,6 +6,7 @@
 import { LIMITS, type LimitName } from './limits.ts';
 import {
   count,
+  duration,
   flag,
   listOf,
   nonEmpty,
@@ -74,6 +75,10 @@ const webOrigin: Reader<string> = scalar(
   },
 );
 
+const fieldName: Reader<string> = textThat('the name of a header field', (written) =>
+  /^[!#$%&'*+.^_`|~\w-]+$/.test(written),
+);
+
 export const SETTINGS = {
   data: {
     read: nonEmpty,
@@ -103,6 +108,11 @@ export const SETTINGS = {
   'http.uwsPath': { read: nonEmpty, env: 'MILLRACE_UWS_PATH' },
   'http.allowedOrigins': { read: listOf(webOrigin) },
   'http.allowedHosts': { read: listOf(nonEmpty) },
+  'http.cors.origins': { read: listOf(webOrigin) },
+  'http.cors.headers': { read: listOf(fieldName) },
+  'http.cors.exposeHeaders': { read: listOf(fieldName) },
+  'http.cors.credentials': { read: flag },
+  'http.cors.maxAge': { read: duration },
   'admin.port': {
     read: port,
     env: 'MILLRACE_ADMIN_PORT',
