@@ -51,6 +51,8 @@ export interface TableParts {
 /** Numbers passed over in one request because clients chose them, and inserts lost to a race. */
 const TAKEN_IDS_MAX = 10_000;
 const INSERT_TRIES_MAX = 8;
+/** Invalidations that are committed together: reads are answered between the commits. */
+const INVALIDATIONS_MAX = 500;
 
 export class Table {
   readonly definition: TableDefinition;
@@ -190,7 +192,12 @@ export class Table {
       scope === 'table'
         ? [{ ...common, scope: { kind: 'table' } }]
         : scope.keys.map((id) => ({ ...common, scope: { kind: 'key', id } }));
-    await this.#parts.writer.commit(ops, 'flushed');
+    const commits: Promise<unknown>[] = [];
+    for (let at = 0; at < ops.length; at += INVALIDATIONS_MAX) {
+      const some = ops.slice(at, at + INVALIDATIONS_MAX);
+      commits.push(this.#parts.writer.commit(some, 'flushed'));
+    }
+    await Promise.all(commits);
     return ops.length;
   }
 
