@@ -34,8 +34,11 @@ export const LIMITS = {
   /** Rows held to be sorted, bytes; and ids remembered to tell duplicates. */
   querySortBytesMax: 32 * 1024 * 1024,
   queryDuplicatesMax: 100_000,
-  /** Rows looked at, and milliseconds spent, before other requests have a turn. */
+  /** An answer that carries a cursor ends at the row which brings it beyond this, bytes. */
+  queryCursorPageBytesMax: 4 * 1024 * 1024,
+  /** Rows looked at, bytes gathered and milliseconds spent before other requests have a turn. */
   queryPageRowsMax: 256,
+  queryPageBytesMax: 256 * 1024,
   queryTurnMsMax: 8,
   /** Records removed by one `DELETE` with a query. */
   deleteRowsMax: 10_000,

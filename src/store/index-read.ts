@@ -39,10 +39,11 @@ export function readIndex(table: TableTrees, range: IndexRange, page: IndexPage)
 export function readIndexPage(
   table: TableTrees,
   span: IndexSpan,
-  { limit, after, isDescending = false }: IndexPageOptions,
+  page: IndexPageOptions,
 ): IndexHit[] {
+  const { limit, isDescending = false } = page;
   const tree = indexOf(table, span.attribute);
-  const bounds = { ...boundsOf(span), ...behind(after, isDescending) };
+  const bounds = { ...boundsOf(span), ...beginning(page, isDescending) };
   const hits: IndexHit[] = [];
   for (const key of tree.keys({ ...bounds, limit, isReverse: isDescending })) {
     const value = ((key as readonly Key[])[0] ?? null) as IndexValue;
@@ -51,10 +52,16 @@ export function readIndexPage(
   return hits;
 }
 
-function behind(after: IndexHit | undefined, isDescending: boolean): Partial<RangeOptions> {
-  if (after === undefined) return {};
-  const key: Key = [after.value, ...elementsOf(entryKey(after.id, ''))];
-  return isDescending ? { end: key } : { start: [...key, HIGH] };
+function beginning(
+  { after, from }: IndexPageOptions,
+  isDescending: boolean,
+): Partial<RangeOptions> {
+  if (after !== undefined) {
+    const key: Key = [after.value, ...elementsOf(entryKey(after.id, ''))];
+    return isDescending ? { end: key } : { start: [...key, HIGH] };
+  }
+  if (from === undefined) return {};
+  return isDescending ? { end: upperBound(from, false) } : { start: lowerBound(from, false) };
 }
 
 export const countIndex = (table: TableTrees, range: IndexSpan, max: number): number =>

@@ -53,7 +53,9 @@ export interface IndexSpan extends IndexRange {
   readonly prefix?: string | undefined;
 }
 
-/** Where a record stands in an index. `value` is as the index holds it: long texts are shortened. */
+/**
+ * Where a record stands in an index. `value` is as the index holds it: long texts are shortened.
+ */
 export interface IndexHit {
   readonly value: IndexValue;
   readonly id: RecordId;
@@ -63,6 +65,8 @@ export interface IndexPageOptions {
   readonly limit: number;
   /** Goes on behind this hit, whether or not it still stands there. */
   readonly after?: IndexHit | undefined;
+  /** Begins at this value, of whatever kind; `after` goes before it. */
+  readonly from?: IndexValue | undefined;
   /** From the highest (value, id) to the lowest. */
   readonly isDescending?: boolean | undefined;
 }

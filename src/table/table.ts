@@ -16,6 +16,8 @@ import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type CollectionQuery, CollectionReader } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
+import type { Query } from './query/query.ts';
+import { QueryReader } from './query/query-reader.ts';
 import {
   type DraftContext,
   type JsonRecord,
@@ -83,6 +85,12 @@ export class Table {
   collection(query: CollectionQuery): CollectionReader {
     const { reader, clock } = this.#parts;
     return new CollectionReader(this.definition, reader, query, clock.now());
+  }
+
+  /** A reader that answers a query page by page; throws `QUERY_INVALID`. */
+  query(query: Query): QueryReader {
+    const { reader, clock } = this.#parts;
+    return new QueryReader(query, { definition: this.definition, reader, clock });
   }
 
   /** Stores a whole record. Rejects with `RECORD_INVALID`, `STORE_FULL`, `WRITE_QUEUE_FULL`. */

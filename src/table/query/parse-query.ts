@@ -10,6 +10,7 @@
  */
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
+import { fieldNamed } from './fields.ts';
 import { ConditionParser } from './parse-condition.ts';
 import { type Directives, isDirective, parseDirective } from './parse-directive.ts';
 import type { Filter, Query } from './query.ts';
@@ -38,6 +39,14 @@ export function parseQuery(text: string, definition: TableDefinition, limits: Qu
     isExplain,
     signature: signatureOf(filter, sort),
   };
+}
+
+/** The same query of the records whose key begins with `prefix` (`/Table/a/`). */
+export function belowPrefix(query: Query, definition: TableDefinition, prefix: string): Query {
+  const field = fieldNamed(definition, definition.primaryKey, 0);
+  const below: Filter = { kind: 'condition', field, test: { kind: 'prefix', text: prefix } };
+  const filter = grouped('and', query.filter === undefined ? [below] : [below, query.filter]);
+  return { ...query, filter, signature: signatureOf(filter, query.sort) };
 }
 
 /** Reads conditions alone, as a subscription takes them; directives are refused. */

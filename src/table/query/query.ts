@@ -75,8 +75,6 @@ export interface Query {
   /** `after()` or `after(<cursor>)`: answers come as pages with a cursor; '' begins. */
   readonly after: string | undefined;
   readonly isExplain: boolean;
-  /** Only ids which begin with this (`/Table/a/`). */
-  readonly prefix?: string | undefined;
   /** The same for the same conditions and order; a cursor belongs to it. */
   readonly signature: string;
 }

@@ -1,0 +1,201 @@
+/**
+ * The ways to the rows of a filter: one record, a scan, a span of an index, or several of these one
+ * after the other. Found from the filter alone; which one is taken is `plan.ts`'s choice.
+ *
+ * `covers` holds the conditions which every row that comes this way satisfies; the others must be
+ * looked at in the row.
+ */
+import type { RecordId } from '../../base/brands.ts';
+import type { IndexValue } from '../../cache/entry.ts';
+import type { AttributeDefinition } from '../../schema/definition.ts';
+import { indexValueOf, isExact } from '../../schema/indexed-values.ts';
+import type { IndexSpan } from '../store-port.ts';
+import { compareValues } from './compare.ts';
+import type { Bound, Condition, Field, Filter, QueryValue, Test } from './query.ts';
+import { filterKey } from './signature.ts';
+
+export type Access =
+  | (AccessBase & { readonly kind: 'empty' })
+  | (AccessBase & { readonly kind: 'record'; readonly id: RecordId })
+  | (AccessBase & { readonly kind: 'scan'; readonly prefix: string | undefined })
+  | (AccessBase & {
+      readonly kind: 'index';
+      readonly span: IndexSpan;
+      /** A record may stand several times in the span. */
+      readonly mayRepeat: boolean;
+    })
+  | (AccessBase & { readonly kind: 'union'; readonly branches: readonly Branch[] });
+
+interface AccessBase {
+  /** The same for the same way; a cursor names it. */
+  readonly name: string;
+  readonly covers: readonly Filter[];
+}
+
+export interface Branch {
+  readonly access: Access;
+  readonly filter: Filter;
+  /** No row of this branch is one of a branch before it. */
+  readonly isApart: boolean;
+}
+
+export const SCAN: Access = { kind: 'scan', name: 'scan', prefix: undefined, covers: [] };
+
+/** The conditions all of which must hold. */
+export const conjuncts = (filter: Filter | undefined): readonly Filter[] =>
+  filter === undefined ? [] : filter.kind === 'and' ? filter.filters : [filter];
+
+/** Every way that is narrower than a scan of the whole table. */
+export function accessesOf(
+  filter: Filter | undefined,
+  choose: (accesses: readonly Access[]) => Access | undefined,
+): readonly Access[] {
+  const filters = conjuncts(filter);
+  const found: Access[] = [];
+  for (const each of filters) {
+    if (each.kind === 'or') found.push(...unionOf(each.filters, each, choose));
+    else if (each.kind === 'condition' && !isMergeable(each)) found.push(...conditionAccess(each));
+  }
+  return [...found, ...mergedRanges(filters)];
+}
+
+function unionOf(
+  filters: readonly Filter[],
+  whole: Filter,
+  choose: (accesses: readonly Access[]) => Access | undefined,
+): readonly Access[] {
+  const branches: Branch[] = [];
+  const seen = new Set<string>();
+  const apart = areApart(filters);
+  for (const filter of filters) {
+    const key = filterKey(filter);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const access = choose(accessesOf(filter, choose));
+    if (access === undefined) return [];
+    branches.push({ access, filter, isApart: apart });
+  }
+  return [{ kind: 'union', name: `union ${filterKey(whole)}`, branches, covers: [whole] }];
+}
+
+/** Equalities of one attribute which has one value a record: no two hold of the same. */
+function areApart(filters: readonly Filter[]): boolean {
+  const [first] = filters;
+  if (first?.kind !== 'condition' || first.field.isMultiple) return false;
+  return filters.every(
+    (each) =>
+      each.kind === 'condition' && each.test.kind === 'eq' && isSame(each.field, first.field),
+  );
+}
+
+const isSame = (one: Field, other: Field): boolean => one.path.join('.') === other.path.join('.');
+
+function conditionAccess(condition: Condition): readonly Access[] {
+  const { field, test } = condition;
+  const name = filterKey(condition);
+  if (field.isKey) return keyAccess(condition, name);
+  const { indexed } = field;
+  if (indexed === undefined) return [];
+  if (test.kind === 'eq') return equalAccess(indexed, test.value, condition, name);
+  if (test.kind === 'prefix') {
+    const covers = isSurePrefix(test.text) ? [condition] : [];
+    const span = { attribute: indexed.name, prefix: test.text };
+    return [{ kind: 'index', name, span, mayRepeat: field.isMultiple, covers }];
+  }
+  return test.kind === 'range' ? rangeAccess(indexed, [condition], field.isMultiple, name) : [];
+}
+
+function keyAccess(condition: Condition, name: string): readonly Access[] {
+  const { test } = condition;
+  const covers = [condition];
+  if (test.kind === 'prefix') return [{ kind: 'scan', name, prefix: test.text, covers }];
+  if (test.kind !== 'eq') return [];
+  const { value } = test;
+  const isId = typeof value === 'string' ? value !== '' : Number.isSafeInteger(value);
+  if (!isId) return [{ kind: 'empty', name, covers }];
+  return [{ kind: 'record', name, id: value as RecordId, covers }];
+}
+
+function equalAccess(
+  attribute: AttributeDefinition,
+  value: QueryValue,
+  condition: Condition,
+  name: string,
+): readonly Access[] {
+  const element = indexValueOf(attribute, value);
+  if (element === undefined || element === Number.POSITIVE_INFINITY) return [];
+  const span = { attribute: attribute.name, from: element, to: element };
+  const covers = isSure(attribute, element) ? [condition] : [];
+  return [{ kind: 'index', name, span, mayRepeat: false, covers }];
+}
+
+/** The replacement character stands in the index for text that has no UTF-8 form as well. */
+const isSure = (attribute: AttributeDefinition, element: IndexValue): boolean =>
+  isExact(attribute, element) && !(typeof element === 'string' && element.includes('\ufffd'));
+
+const SURE_PREFIX_CHARS_MAX = 30;
+
+const isSurePrefix = (text: string): boolean =>
+  text.length <= SURE_PREFIX_CHARS_MAX && !text.includes('\ufffd');
+
+/** Ranges of one attribute with one value a record are one span of its index. */
+const isMergeable = ({ field, test }: Condition): boolean =>
+  test.kind === 'range' && field.indexed !== undefined && !field.isMultiple;
+
+function mergedRanges(filters: readonly Filter[]): readonly Access[] {
+  const groups = new Map<string, Condition[]>();
+  for (const each of filters) {
+    if (each.kind !== 'condition' || !isMergeable(each)) continue;
+    const test = each.test as Extract<Test, { kind: 'range' }>;
+    const key = `${each.field.path[0]} ${typeof (test.from ?? test.to)?.value}`;
+    groups.set(key, [...(groups.get(key) ?? []), each]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const attribute = group[0]?.field.indexed;
+    const name = group.map(filterKey).sort().join();
+    return attribute === undefined ? [] : rangeAccess(attribute, group, false, name);
+  });
+}
+
+function rangeAccess(
+  attribute: AttributeDefinition,
+  conditions: readonly Condition[],
+  mayRepeat: boolean,
+  name: string,
+): readonly Access[] {
+  let from: Bound | undefined;
+  let to: Bound | undefined;
+  for (const { test } of conditions) {
+    if (test.kind !== 'range') continue;
+    from = tighter(from, test.from, 1);
+    to = tighter(to, test.to, -1);
+  }
+  const order = from === undefined || to === undefined ? -1 : compareValues(from.value, to.value);
+  const isOpen = from?.isOpen === true || to?.isOpen === true;
+  if (order > 0 || (order === 0 && isOpen)) return [{ kind: 'empty', name, covers: conditions }];
+  // Long texts are shortened and whole numbers rounded in the index: its span may hold too much.
+  const isSureKind = typeof (from ?? to)?.value !== 'string' && attribute.type !== 'BigInt';
+  const span: IndexSpan = {
+    attribute: attribute.name,
+    from: from && indexBound(from),
+    to: to && indexBound(to),
+    fromOpen: isSureKind && from?.isOpen === true,
+    toOpen: isSureKind && to?.isOpen === true,
+  };
+  return [{ kind: 'index', name, span, mayRepeat, covers: isSureKind ? conditions : [] }];
+}
+
+const indexBound = ({ value }: Bound): IndexValue =>
+  typeof value === 'bigint' ? Number(value) : value;
+
+/** The bound that admits less; `direction` 1 for lower ones. */
+function tighter(
+  one: Bound | undefined,
+  other: Bound | undefined,
+  direction: 1 | -1,
+): Bound | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  const order = compareValues(one.value, other.value) * direction;
+  if (order === 0) return one.isOpen ? one : other;
+  return order > 0 ? one : other;
+}

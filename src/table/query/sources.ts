@@ -1,0 +1,253 @@
+/**
+ * Entries along an access, batch by batch. A source holds nothing between batches but the place
+ * where it stopped, so a reader that waits keeps no transaction open.
+ */
+import type { RecordId, TableName } from '../../base/brands.ts';
+import type { Entry } from '../../cache/entry.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { IndexHit, IndexPageOptions, IndexSpan, StoreReader } from '../store-port.ts';
+import type { Access, Branch } from './access.ts';
+import type { Step } from './cursor.ts';
+import { compileFilter } from './matches.ts';
+import type { Row, RowTest } from './query.ts';
+import { queryTooExpensive } from './query-error.ts';
+
+/**
+ * An entry on the way and where it stands; `undefined` for one that was looked at and passed over.
+ * `row` parses the record when it is asked for. False ends the batch.
+ */
+export type Visit = (entry: Entry | undefined, row: () => Row, hit?: IndexHit) => boolean;
+
+export interface Source {
+  /** Visits one batch; true when the way has ended. */
+  pull(visit: Visit): boolean;
+  /** Behind the last entry visited; `undefined` before the first. */
+  readonly steps: readonly Step[] | undefined;
+}
+
+export interface SourceParts {
+  readonly reader: StoreReader;
+  readonly table: TableName;
+  /** Entries that will hardly be exceeded, for the size of the first batch. */
+  readonly rowsWanted: number;
+}
+
+const decoder = new TextDecoder();
+
+const NO_ROW: Row = Object.freeze(Object.create(null));
+const noRow = (): Row => NO_ROW;
+
+/** Parses a record at most once; what is no JSON object is a row without attributes. */
+function lazyRow(entry: Entry): () => Row {
+  let row: Row | undefined;
+  return () => {
+    row ??= parseRow(entry.body);
+    return row;
+  };
+}
+
+export function parseRow(body: Uint8Array): Row {
+  try {
+    const value: unknown = JSON.parse(decoder.decode(body));
+    return typeof value === 'object' && value !== null ? (value as Row) : NO_ROW;
+  } catch {
+    return NO_ROW;
+  }
+}
+
+/** `steps` continue a way that was left. */
+export function openSource(
+  access: Access,
+  parts: SourceParts,
+  steps: readonly Step[] = [],
+): Source {
+  const [step] = steps;
+  switch (access.kind) {
+    case 'empty':
+      return NOTHING;
+    case 'record':
+      return step === undefined ? new RecordSource(access.id, parts) : NOTHING;
+    case 'scan':
+      return new ScanSource(access.prefix, parts, idOf(step));
+    case 'index':
+      return new IndexSource(access.span, parts, {
+        mayRepeat: access.mayRepeat,
+        after: hitOf(step),
+      });
+    case 'union':
+      return new UnionSource(access.branches, parts, steps);
+  }
+}
+
+const idOf = (step: Step | undefined): RecordId | undefined =>
+  step !== undefined && 'id' in step ? step.id : undefined;
+
+const hitOf = (step: Step | undefined): IndexHit | undefined =>
+  step !== undefined && 'id' in step && step.value !== undefined
+    ? { id: step.id, value: step.value }
+    : undefined;
+
+const NOTHING: Source = { pull: () => true, steps: undefined };
+
+class RecordSource implements Source {
+  readonly #id: RecordId;
+  readonly #parts: SourceParts;
+  steps: readonly Step[] | undefined;
+
+  constructor(id: RecordId, parts: SourceParts) {
+    this.#id = id;
+    this.#parts = parts;
+  }
+
+  pull(visit: Visit): boolean {
+    const { reader, table } = this.#parts;
+    this.steps = [{ id: this.#id }];
+    reader.withEntry(table, this.#id, '', (entry) => {
+      if (entry !== undefined) visit(entry, lazyRow(entry));
+    });
+    return true;
+  }
+}
+
+class ScanSource implements Source {
+  readonly #prefix: string | undefined;
+  readonly #parts: SourceParts;
+  #last: RecordId | undefined;
+
+  constructor(prefix: string | undefined, parts: SourceParts, after: RecordId | undefined) {
+    this.#prefix = prefix;
+    this.#parts = parts;
+    this.#last = after;
+  }
+
+  get steps(): readonly Step[] | undefined {
+    return this.#last === undefined ? undefined : [{ id: this.#last }];
+  }
+
+  pull(visit: Visit): boolean {
+    const { reader, table } = this.#parts;
+    const options = { after: this.#last, prefix: this.#prefix, limit: LIMITS.queryPageRowsMax };
+    const page = reader.scan(table, options, (entry) => {
+      this.#last = entry.id;
+      return visit(entry, lazyRow(entry));
+    });
+    return page.next === undefined;
+  }
+}
+
+export interface IndexSourceOptions extends Pick<IndexPageOptions, 'after' | 'from'> {
+  readonly mayRepeat: boolean;
+  readonly isDescending?: boolean | undefined;
+}
+
+export class IndexSource implements Source {
+  readonly #span: IndexSpan;
+  readonly #parts: SourceParts;
+  readonly #options: IndexSourceOptions;
+  readonly #seen: Set<RecordId> | undefined;
+  #last: IndexHit | undefined;
+  #batch: number;
+
+  constructor(span: IndexSpan, parts: SourceParts, options: IndexSourceOptions) {
+    this.#span = span;
+    this.#parts = parts;
+    this.#options = options;
+    this.#seen = options.mayRepeat ? new Set() : undefined;
+    this.#last = options.after;
+    this.#batch = Math.min(LIMITS.queryPageRowsMax, Math.max(1, parts.rowsWanted));
+  }
+
+  get steps(): readonly Step[] | undefined {
+    const last = this.#last;
+    return last === undefined ? undefined : [{ id: last.id, value: last.value }];
+  }
+
+  pull(visit: Visit): boolean {
+    const { reader, table } = this.#parts;
+    const { isDescending, from } = this.#options;
+    const limit = this.#batch;
+    const page = { limit, after: this.#last, from, isDescending };
+    const hits = reader.indexPage(table, this.#span, page);
+    this.#batch = LIMITS.queryPageRowsMax;
+    for (const hit of hits) {
+      this.#last = hit;
+      if (this.#isRepeated(hit.id)) continue;
+      const goesOn = reader.withEntry(table, hit.id, '', (entry) =>
+        entry === undefined ? true : visit(entry, lazyRow(entry), hit),
+      );
+      if (!goesOn) return false;
+    }
+    return hits.length < limit;
+  }
+
+  #isRepeated(id: RecordId): boolean {
+    if (this.#seen === undefined) return false;
+    if (this.#seen.has(id)) return true;
+    this.#seen.add(id);
+    if (this.#seen.size > LIMITS.queryDuplicatesMax) {
+      throw queryTooExpensive(
+        `more than ${LIMITS.queryDuplicatesMax} records would have to be remembered to answer ` +
+          'each once; narrow the range',
+      );
+    }
+    return false;
+  }
+}
+
+/** Branches one after the other; a row that an earlier branch has given is passed over. */
+class UnionSource implements Source {
+  readonly #branches: readonly Branch[];
+  readonly #parts: SourceParts;
+  readonly #earlier: RowTest[] = [];
+  #at = 0;
+  #source: Source | undefined;
+  #residual: RowTest | undefined;
+
+  constructor(branches: readonly Branch[], parts: SourceParts, steps: readonly Step[]) {
+    this.#branches = branches;
+    this.#parts = parts;
+    const [step, ...inner] = steps;
+    if (step === undefined || !('branch' in step)) return;
+    while (this.#at < Math.min(step.branch, branches.length)) this.#leaveBranch();
+    this.#source = this.#open(inner);
+  }
+
+  get steps(): readonly Step[] | undefined {
+    return [{ branch: this.#at }, ...(this.#source?.steps ?? [])];
+  }
+
+  pull(visit: Visit): boolean {
+    this.#source ??= this.#open([]);
+    const source = this.#source;
+    if (source === undefined) return true;
+    const earlier = this.#earlier;
+    const residual = this.#residual;
+    const isOver = source.pull((entry, row, hit) => {
+      if (entry === undefined) return visit(undefined, noRow);
+      const { id } = entry;
+      const isMember =
+        (residual === undefined || residual(row(), id)) &&
+        !earlier.some((matches) => matches(row(), id));
+      return isMember ? visit(entry, row, hit) : visit(undefined, noRow);
+    });
+    if (!isOver) return false;
+    this.#leaveBranch();
+    return this.#at >= this.#branches.length;
+  }
+
+  #open(steps: readonly Step[]): Source | undefined {
+    const branch = this.#branches[this.#at];
+    if (branch === undefined) return undefined;
+    const { access, filter } = branch;
+    // What the way of the branch does not answer is looked at in the row.
+    this.#residual = access.covers.includes(filter) ? undefined : compileFilter(filter);
+    return openSource(access, this.#parts, steps);
+  }
+
+  #leaveBranch(): void {
+    const branch = this.#branches[this.#at];
+    if (branch !== undefined && !branch.isApart) this.#earlier.push(compileFilter(branch.filter));
+    this.#at += 1;
+    this.#source = undefined;
+  }
+}
