@@ -3,9 +3,11 @@
  * flight is settled as soon as the reply is judged, and ends when its entry is readable or storing
  * was given up.
  *
- * Invariant: a store that fails, sheds or refuses never fails the read [R7].
+ * Invariant: a store that fails, sheds or refuses never fails the read, and one that hangs does not
+ * keep it [R7]: the flight has the reply in memory until the store is done with it.
  */
-import type { RecordVersion } from '../base/brands.ts';
+import { durationMs, type RecordVersion } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
 import {
   type DraftContext,
   draftOfFreshening,
@@ -13,11 +15,15 @@ import {
   draftOfReply,
   isUseful,
 } from './draft.ts';
+import type { Entry } from './entry.ts';
 import { entryOfDraft } from './plain-entry.ts';
 import type { FillDraft, ReplyFacts } from './ports.ts';
 import { fetchedResult } from './results.ts';
 import type { Fetch, Final, Freshening, Run, Storing } from './states.ts';
 import { isShareable, notStorable } from './storable.ts';
+
+/** A client's wait for the store, whose disk may have stopped; most commits take a hundredth of it. */
+const FILL_WAIT = durationMs(1_000);
 
 /** Updates the entry from a 304 [RFC9111 §4.3.4]; the store sees that the bytes are the same. */
 export function freshening(run: Run, state: Freshening): Promise<Final> {
@@ -57,13 +63,30 @@ async function keep(
   const outcome = { kind: 'reply', entry, stored: false, shareable, originStatus } as const;
   flight?.settle(outcome);
   const chosen = draftToKeep(run, state, facts, draft);
-  const version = chosen === undefined ? undefined : await fill(run, chosen);
-  const stored = version !== undefined && chosen === draft;
-  if (flight !== undefined) run.flights.end(flight);
-  const kept = stored ? entryOfDraft(draft, () => entry.entityTag, version) : entry;
-  lease?.settle({ ...outcome, entry: kept, stored });
-  const result = fetchedResult(kept, errand, { served, originStatus, stored, collapsed: false });
+  const keeping = keepDraft(run, chosen).then((version): Kept => {
+    const stored = version !== undefined && chosen === draft;
+    const kept = stored ? entryOfDraft(draft, () => entry.entityTag, version) : entry;
+    if (flight !== undefined) run.flights.end(flight);
+    lease?.settle({ ...outcome, entry: kept, stored });
+    return { entry: kept, stored };
+  });
+  const kept = await within(run.deps.clock, keeping, { entry, stored: false });
+  const fetch = { served, originStatus, stored: kept.stored, collapsed: false } as const;
+  const result = fetchedResult(kept.entry, errand, fetch);
   return { kind: 'answered', result, refresh: undefined };
+}
+
+interface Kept {
+  readonly entry: Entry;
+  readonly stored: boolean;
+}
+
+/** What becomes of the draft, or `otherwise` when the store takes too long to say. */
+function within(clock: Clock, keeping: Promise<Kept>, otherwise: Kept): Promise<Kept> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(FILL_WAIT, () => resolve(otherwise));
+    keeping.finally(cancel).then(resolve, reject);
+  });
 }
 
 /** The draft itself, a pass marker in its place, or nothing. */
@@ -84,7 +107,11 @@ function draftToKeep(
 }
 
 /** The version under which the store keeps the draft; `undefined` when it does not [R7]. */
-async function fill(run: Run, draft: FillDraft): Promise<RecordVersion | undefined> {
+async function keepDraft(
+  run: Run,
+  draft: FillDraft | undefined,
+): Promise<RecordVersion | undefined> {
+  if (draft === undefined) return undefined;
   const { entries, events, table } = run.deps;
   try {
     const outcome = await entries.fill(draft);

@@ -301,6 +301,28 @@ describe('R7 a store that fails', () => {
   });
 });
 
+describe('R7 a store that hangs', () => {
+  it('keeps no client for long; the reply is in memory meanwhile', async () => {
+    const scenario = new Scenario();
+    let open = () => {};
+    scenario.entries.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const { results } = await scenario.hold({ body: '{"v":1}' });
+    const early = [...results];
+    await scenario.advance(1_000);
+    const other = await scenario.answer();
+    expect(early).toEqual([]);
+    expect(results).toMatchObject([{ text: '{"v":1}', cacheStatus: { stored: false } }]);
+    expect(other.text).toBe('{"v":1}');
+    expect([scenario.origin.calls.length, scenario.path.flights]).toEqual([1, 1]);
+    open();
+    await scenario.step();
+    expect(scenario.path.flights).toBe(0);
+    expect((await scenario.answer()).cacheStatus.hit).toBe(true);
+  });
+});
+
 describe('a table without an origin', () => {
   const scenario = () => new Scenario({ withoutOrigin: true });
 
