@@ -13,7 +13,9 @@ import { builtIndexes, isIndexBuilt, markIndexBuilt } from './meta.ts';
 import { parseObject } from './patch.ts';
 import { indexTreeName, type TableTrees, type Trees } from './tables.ts';
 
+/** One page: large bodies are parsed too, and the thread serves nothing else meanwhile. */
 const PAGE_ROWS = 500;
+const PAGE_BYTES = 1024 * 1024;
 
 /** Attributes of a table whose index is still to be built. */
 export const missingIndexes = (trees: Trees, table: TableTrees): readonly string[] =>
@@ -71,14 +73,20 @@ function indexPage(
 ): Key | undefined {
   const page: [Key, Uint8Array][] = [];
   const range = { start: after ?? false, exclusiveStart: after !== undefined, end: HIGH };
+  let read = 0;
   table.entries.range({ ...range, limit: PAGE_ROWS }, (key, value) => {
     page.push([key, value]);
-    return true;
+    read += value.length;
+    return read < PAGE_BYTES;
   });
+  let parsed = 0;
   for (const [key, value] of page) {
-    indexRow(batch, rowAt(batch, table, key, idOfKey(key) ?? '', value), attributes);
+    const row = rowAt(batch, table, key, idOfKey(key) ?? '', value);
+    indexRow(batch, row, attributes);
+    parsed += row.entry?.storedBytes ?? 0;
+    if (parsed >= PAGE_BYTES) return key;
   }
-  return page.length < PAGE_ROWS ? undefined : page.at(-1)?.[0];
+  return page.length < PAGE_ROWS && read < PAGE_BYTES ? undefined : page.at(-1)?.[0];
 }
 
 function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {

@@ -159,6 +159,31 @@ describe('a data folder', () => {
     expect(second.idsByIndex(ITEM, even, { limit: 1, offset: 0 })).toEqual(['k'.repeat(1_500)]);
   });
 
+  it('builds an index over large bodies in small steps', async () => {
+    const inline = { id: 'a', more: 'x'.repeat(60_000) };
+    const apart = { id: 'b', more: 'x'.repeat(300_000) };
+    await open();
+    for (let at = 0; at < 40; at += 1) {
+      const record = { ...(at % 2 === 0 ? inline : apart), colour: 'red' };
+      await store?.commit([put(`k${at}`, record)], 'process');
+    }
+    let commits = 0;
+    const coloured = makeDefinition('Item', { indexed: ['tag', 'price', 'colour'] });
+    const reopened = await reopen({
+      definitions: [coloured, ...definitions.slice(1)],
+      indexedValues: (_table, record) => ({ colour: [String(record.colour)] }),
+      events: {
+        committed() {
+          commits += 1;
+        },
+      },
+    });
+    const range = { attribute: 'colour', from: 'red', to: 'red' };
+    expect(reopened.idsByIndex(ITEM, range, { limit: 100, offset: 0 })).toHaveLength(40);
+    // Seven megabytes and some, a megabyte at a time.
+    expect(commits).toBeGreaterThan(6);
+  });
+
   it('builds an index anew which was not kept for a while', async () => {
     const first = await open();
     await first.commit([put('a', { id: 'a', tag: 'x' })], 'process');
