@@ -133,7 +133,7 @@ async function run(bench: Bench) {
   const wrong = ours.reduce((sum, one) => sum + one.outOfOrder + one.behind, 0);
   const late = median(ours.map((one) => one.p99Ms)) / median(peers.map((one) => one.p99Ms));
   return {
-    title: `WebSocket push: ${SUBSCRIBERS} subscribers, one record, ${CHANGES_PER_SECOND} changes/s`,
+    title: `WebSocket push: ${SUBSCRIBERS} subscribers, one record, ${CHANGES_PER_SECOND}/s`,
     estimate: '7 to 8 us of CPU a delivery for both, ours at most 1.1 of the engine.',
     table: [
       ['server', 'us CPU/delivery', 'delivered %', 'p50 ms', 'p99 ms', 'out of order', 'behind'],
