@@ -11,7 +11,7 @@ import type { Log } from './observe/log.ts';
 import type { FeedState, OriginFeed } from './origin/feed.ts';
 import type { FeedEvent } from './origin/feed-events.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
-import { feedOps } from './table/feed-writes.ts';
+import { feedOps, followUps } from './table/feed-writes.ts';
 import type { LiveSource } from './table/live-source.ts';
 import type { StoreWriter } from './table/store-port.ts';
 import type { Table } from './table/table.ts';
@@ -74,7 +74,11 @@ function openFeed(
     apply: (event: FeedEvent) => {
       const ops = feedOps(event, target);
       if (ops.length === 0) return Promise.resolve();
-      return window.begin(() => writer.commit(ops, 'process'));
+      return window.begin(async () => {
+        const outcomes = await writer.commit(ops, 'process');
+        const more = followUps(ops, outcomes, target);
+        if (more.length > 0) await writer.commit(more, 'process');
+      });
     },
     moved: (state) => {
       log.info({ origin, ...stateFacts(state) }, 'feed moved');

@@ -1,13 +1,13 @@
 /**
  * From an origin's live events to operations of the store. Events of one transaction become
- * operations of one commit. An event that the schema refuses is reported and skipped: one bad row
- * must not stop a feed.
+ * operations of one commit. An event that the schema refuses is reported, and what it was about is
+ * stale from then on: one bad row must not stop a feed, nor be vouched for by it.
  */
-import type { RecordId } from '../base/brands.ts';
+import type { RecordId, TableName } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import { type DraftContext, type JsonRecord, patchOp, putOp } from './record-draft.ts';
 import { recordIdFrom } from './record-key.ts';
-import type { WriteOp } from './store-port.ts';
+import type { WriteOp, WriteOutcome } from './store-port.ts';
 import type { Table } from './table.ts';
 
 /** One live change as an origin tells it; the origin layer's events have this shape. */
@@ -45,10 +45,46 @@ export function feedOps(event: LiveEvent, target: FeedTarget): readonly WriteOp[
       ops.push(liveOp(write, target));
     } catch (error) {
       target.onRefused(write.id, asNodeError(error));
+      ops.push(...outdatedBy(write, target));
     }
   }
   return ops;
 }
+
+/** What was held of the record that a refused event is about may be wrong. */
+function outdatedBy(write: LiveWrite, target: FeedTarget): readonly WriteOp[] {
+  const table = target.table(write.table);
+  if (table?.definition.sourcedFrom === undefined) return [];
+  try {
+    return [staleOp(table.name, liveId(table.draftContext(), write.id))];
+  } catch {
+    // Not even its key makes sense.
+    return [];
+  }
+}
+
+/** Operations that follow those which the store found to break the schema. */
+export function followUps(
+  ops: readonly WriteOp[],
+  outcomes: readonly WriteOutcome[],
+  target: FeedTarget,
+): readonly WriteOp[] {
+  return ops.flatMap((op, at) => {
+    const outcome = outcomes[at];
+    if (outcome?.kind !== 'invalid' || op.kind !== 'patch') return [];
+    target.onRefused(op.id, new NodeError('RECORD_INVALID', outcome.problem, { blame: 'origin' }));
+    const isCache = target.table(op.table)?.definition.sourcedFrom !== undefined;
+    return isCache ? [staleOp(op.table, op.id)] : [];
+  });
+}
+
+const staleOp = (table: TableName, id: RecordId): WriteOp => ({
+  kind: 'invalidate',
+  table,
+  scope: { kind: 'key', id },
+  soft: true,
+  reason: 'invalidate',
+});
 
 function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
   const table = target.table(write.table);
