@@ -22,7 +22,9 @@ RUN npm run build
 RUN npm prune --omit=dev --no-audit --no-fund
 RUN keep="uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" \
  && find node_modules/uWebSockets.js node_modules/uws-compat -name 'uws_*.node' ! -name "$keep" -delete
-RUN find node_modules/@lmdb node_modules/@msgpackr-extract -name '*.musl.node' -delete \
+RUN own="prebuilds/$(node -p 'process.platform + "-" + process.arch')" \
+ && find node_modules -name '*.musl.node' -delete \
+ && find node_modules -path '*/prebuilds/*.node' ! -path "*/$own/*" -delete \
  && find node_modules dist -name '*.map' -delete \
  && rm -rf node_modules/uws-compat/docs node_modules/uws-compat/src
 RUN mkdir -p volumes/app volumes/data

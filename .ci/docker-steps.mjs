@@ -94,10 +94,13 @@ const replayed = await check('the Dockerfile replays', () => {
 
 /** The binaries that this machine's Node cannot load are another platform's. */
 function foreignBinaries(folder) {
-  const own = `${process.platform}_${process.arch}_${process.versions.modules}`;
-  return readdirSync(folder, { recursive: true })
-    .filter((path) => /uws_.*\.node$/.test(path) && !path.includes(own))
-    .concat(readdirSync(folder, { recursive: true }).filter((path) => /\.musl\.node$/.test(path)));
+  const { platform, arch, versions } = process;
+  const isForeign = (path) =>
+    path.endsWith('.musl.node') ||
+    (/uws_.*\.node$/.test(path) &&
+      !path.endsWith(`${platform}_${arch}_${versions.modules}.node`)) ||
+    (/prebuilds\/.*\.node$/.test(path) && !path.includes(`prebuilds/${platform}-${arch}/`));
+  return readdirSync(folder, { recursive: true }).filter(isForeign);
 }
 
 async function startImage(image) {
