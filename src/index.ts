@@ -43,7 +43,12 @@ export type {
 export { type FeedMapping, feedEventOf, type StreamMessage } from './origin/feed-mapping.ts';
 export { originPath } from './origin/origin-path.ts';
 export type { OriginResponse } from './origin/response.ts';
-export { type ApplicationTables, databases, tables } from './resource/application-scope.ts';
+export {
+  type ApplicationTables,
+  databases,
+  type Tables,
+  tables,
+} from './resource/application-scope.ts';
 export type { ApplicationTable } from './resource/application-table.ts';
 export { type Context, getContext, getUser, type User } from './resource/context.ts';
 export type {

@@ -27,6 +27,7 @@ import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, codeRoutes } from './worker-code.ts';
+import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
 import type { ThreadTables } from './worker-tables.ts';
@@ -76,7 +77,8 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
   const tables = [...resources.values()].map(({ table }) => table.definition);
-  const code = codeRoutes(codeParts(parts, counts.requests), resources);
+  const codeWith = codeParts(parts, counts.requests);
+  const code = codeRoutes(codeWith, resources);
   const resolve = createResolve<Principal>({ tables, authorise });
   const { authenticate } = parts;
   const gateway = new WebSocketGateway<Principal>({
@@ -100,12 +102,13 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     },
     files: publicFolder === undefined ? undefined : createStaticFiles(publicFolder),
   });
+  const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const listener = await engine.listen({
     host: config.host,
     port: parts.port,
     shared: parts.shared,
     limits: httpLimits(config),
-    handler: withCors(handler, config.http.cors),
+    handler: withCors(around, config.http.cors),
     webSocket: gateway,
     allowedOrigins: config.http.allowedOrigins,
     onRefused: (reason) => increment(counts.refusals, reason),
@@ -184,6 +187,11 @@ function codeParts(parts: AppParts, counted: RequestCounts[]): CodeParts {
       return counts;
     },
   };
+}
+
+function handlerParts(parts: AppParts, commit: CodeParts['commit']): HandlerParts {
+  const { application, resources } = parts.prepared;
+  return { ...parts, handlers: resources.handlers, commit, folder: application.folder };
 }
 
 function restLimits({ limits }: Config) {

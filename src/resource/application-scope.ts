@@ -6,7 +6,13 @@
 import type { ApplicationTable } from './application-table.ts';
 import { type TableFinder, threadScope } from './thread-scope.ts';
 
-export type ApplicationTables = Readonly<Record<string, ApplicationTable>>;
+/**
+ * The tables by name. An application that wants them checked declares them:
+ * `declare module 'millrace' { interface Tables { Flight: ApplicationTable } }`.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by applications.
+export interface Tables {}
+export type ApplicationTables = Tables & Readonly<Record<string, ApplicationTable>>;
 
 /** Makes `tables` usable on this thread; `undefined` unbinds it. */
 export function bindTables(find: TableFinder | undefined): void {
@@ -35,10 +41,10 @@ const tablesOf = (database?: string): ApplicationTables =>
         typeof name === 'string' && threadScope().findTable?.(name, database) !== undefined,
       set: () => false,
     },
-  );
+  ) as ApplicationTables;
 
 /** The application's tables by type name, such as `tables.Flight`. */
-export const tables: ApplicationTables = tablesOf();
+export const tables = tablesOf();
 
 /** The same by database: `databases.data.Flight`. */
 export const databases: Readonly<Record<string, ApplicationTables>> = new Proxy<

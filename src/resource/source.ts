@@ -41,7 +41,9 @@ export interface SourceObject {
   subscribe?(context: unknown): Result;
 }
 
-export type Source = SourceObject | typeof Resource;
+/** Without its own `get`, or an object's parameters would have no types. */
+type SourceClass = abstract new (...args: never[]) => Resource;
+export type Source = SourceObject | SourceClass;
 
 /** Throws a `TypeError` when the source has no `get`. */
 export function sourceToOrigin(source: Source): OriginDefinition {
@@ -90,7 +92,7 @@ function caller(source: Source): Caller {
 async function* events(source: Source, context: unknown): AsyncGenerator<FeedEvent> {
   const holder = Reflect.has(source, 'subscribe')
     ? source
-    : new (source as typeof Resource)(undefined, undefined);
+    : new (source as unknown as typeof Resource)(undefined, undefined);
   const subscribe = Reflect.get(holder, 'subscribe') as (context: unknown) => unknown;
   yield* (await subscribe.call(holder, context)) as AsyncIterable<FeedEvent>;
 }
