@@ -4,7 +4,7 @@
  */
 import { Agent, get } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pass, read, startCache } from '../support/cache-apps.ts';
+import { read, startCache } from '../support/cache-apps.ts';
 import { behave, HttpOrigin } from '../support/http-origin.ts';
 import { type NodeProcess, until } from '../support/node-process.ts';
 
@@ -170,20 +170,20 @@ describe.each([1, 2])('invalidation on %i thread(s)', (threads) => {
       }
     };
     const running = Array.from({ length: 24 }, hammer);
-    for (let round = 1; round <= 40; round += 1) {
+    for (let round = 1; round <= 30; round += 1) {
       // What the origin tells from now on; readers may not expect it before the purge is answered.
       const next = round;
       origin.script = () => behave.json({ id: 'hot', n: next });
       await purge('Item', ['hot']);
       current = next;
-      await pass(20);
+      // Readers have met the new entry as a hit before it is purged in its turn.
+      const before = hits;
+      await until('hits', () => hits >= before + 5);
     }
     stop = true;
     await Promise.all(running);
     agent.destroy();
     expect(violations).toEqual([]);
-    // Most reads between two purges found the entry: the rule was tried.
-    expect(hits).toBeGreaterThan(100);
   });
 });
 
