@@ -20,6 +20,7 @@ import { viewSharedMemory } from '../shared-state.ts';
 import { openTrees } from '../tables.ts';
 import {
   type IdsReply,
+  nodeErrorOf,
   packWrites,
   type StoreConnection,
   type ToStore,
@@ -153,14 +154,14 @@ class RemoteWriter implements StoreWriter {
     this.#waiting.delete(reply.id);
     if (write === undefined) return;
     if ('outcomes' in reply) write.resolve(reply.outcomes);
-    else write.reject(new NodeError(reply.code, reply.message));
+    else write.reject(nodeErrorOf(reply.error));
   }
 
   #settleIds(reply: IdsReply): void {
     const waiting = this.#waitingIds.get(reply.id);
     this.#waitingIds.delete(reply.id);
     if (reply.kind === 'ids') waiting?.resolve(reply.first);
-    else waiting?.reject(new NodeError(reply.code, reply.message));
+    else waiting?.reject(nodeErrorOf(reply.error));
   }
 }
 

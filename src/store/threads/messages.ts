@@ -3,7 +3,13 @@
  * changes hands: cloning a small view of a pooled buffer would copy the whole pool.
  */
 import type { Epoch, NodeId, TableName } from '../../base/brands.ts';
-import type { ErrorCode } from '../../base/errors.ts';
+import {
+  asNodeError,
+  type Blame,
+  type ErrorCode,
+  NodeError,
+  type Retry,
+} from '../../base/errors.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Durability, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import type { LmdbStoreOptions } from '../lmdb/open.ts';
@@ -64,18 +70,29 @@ export type ToStore =
   /** The worker has looked at the commits it was told of. */
   | { readonly kind: 'awake' };
 
+/** An error as it travels: what a protocol answers with must not depend on the thread. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly blame: Blame;
+  readonly retry: Retry;
+}
+
+export function plainError(error: unknown): PlainError {
+  const { code, message, blame, retry } = asNodeError(error);
+  return { code, message, blame, retry };
+}
+
+export const nodeErrorOf = ({ code, message, blame, retry }: PlainError): NodeError =>
+  new NodeError(code, message, { blame, retry });
+
 export type WriteReply =
   | { readonly id: number; readonly outcomes: readonly WriteOutcome[] }
-  | { readonly id: number; readonly code: ErrorCode; readonly message: string };
+  | { readonly id: number; readonly error: PlainError };
 
 export type IdsReply =
   | { readonly kind: 'ids'; readonly id: number; readonly first: number }
-  | {
-      readonly kind: 'noIds';
-      readonly id: number;
-      readonly code: ErrorCode;
-      readonly message: string;
-    };
+  | { readonly kind: 'noIds'; readonly id: number; readonly error: PlainError };
 
 export type ToWorker =
   | { readonly kind: 'replies'; readonly replies: readonly WriteReply[] }

@@ -4,10 +4,10 @@
  * when the worker has looked at the last: a busy worker is not buried under wake-ups.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { asNodeError } from '../../base/errors.ts';
 import type { Store } from '../store-options.ts';
 import {
   type PackedWrite,
+  plainError,
   type ToStore,
   type ToWorker,
   unpackOp,
@@ -60,8 +60,7 @@ class WriterServer {
       const whole = ops.map((op) => unpackOp(op, bytes));
       this.#reply({ id, outcomes: await this.#store.commit(whole, durability) });
     } catch (error) {
-      const { code, message } = asNodeError(error);
-      this.#reply({ id, code, message });
+      this.#reply({ id, error: plainError(error) });
     }
   }
 
@@ -69,8 +68,7 @@ class WriterServer {
     try {
       this.#send({ kind: 'ids', id, first: await this.#store.reserveIds(table, count) });
     } catch (error) {
-      const { code, message } = asNodeError(error);
-      this.#send({ kind: 'noIds', id, code, message });
+      this.#send({ kind: 'noIds', id, error: plainError(error) });
     }
   }
 
