@@ -11,6 +11,7 @@ import type { RecordId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
+import type { Entry } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import type { TableDefinition } from '../schema/definition.ts';
@@ -161,14 +162,14 @@ export class Table {
   async #untakenId(): Promise<RecordId> {
     for (let tries = 1; ; tries += 1) {
       const id = await this.#parts.newId();
-      const isTaken = this.#parts.reader.withEntry(
-        this.name,
-        id,
-        '',
-        (entry) => entry?.kind === 'record',
-      );
-      if (!isTaken || tries === TAKEN_IDS_MAX) return id;
+      if (!this.holds(id) || tries === TAKEN_IDS_MAX) return id;
     }
+  }
+
+  /** Whether a record is stored under the key, fresh or not. */
+  holds(id: RecordId): boolean {
+    const isRecord = (entry: Entry | undefined) => entry?.kind === 'record';
+    return this.#parts.reader.withEntry(this.name, id, '', isRecord);
   }
 
   async delete(id: RecordId, options: WriteOptions = {}): Promise<WriteOutcome> {

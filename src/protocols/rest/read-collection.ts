@@ -1,70 +1,150 @@
 /**
  * `GET` of a collection: the rows that match, in the format the client prefers (JSON: an array of
  * stored bytes). A small answer is sent at once with its length; a large one is streamed page by
- * page at the client's pace.
+ * page at the client's pace, and other requests have their turn between pages. An answer which
+ * carries a cursor (`after()`) is gathered first, since its `Link` stands in the header.
  */
-import type { CollectionPage, CollectionQuery, CollectionReader } from '../../table/collection.ts';
+import { LIMITS } from '../../config/limits.ts';
+import { belowPrefix, parseQuery } from '../../table/query/parse-query.ts';
+import type { Query } from '../../table/query/query.ts';
+import type { QueryPage, QueryReader } from '../../table/query/query-reader.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
-import type { BodyWriter } from '../http/port.ts';
+import type { BodyWriter, Exchange } from '../http/port.ts';
+import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
-import { parseCollectionQuery } from './query.ts';
 import { type RestCall, unstoredHeaders } from './rest-call.ts';
 
 export async function readCollection(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
   const offer = negotiate(exchange);
-  const reader = resource.table.collection(collectionQuery(call));
-  const first = reader.next();
-  const headers = collectionHeaders(call, first, offer);
-  const rows = offer.format.rowWriter({ definition: resource.table.definition });
+  const query = collectionQuery(call);
+  const reader = resource.table.query(query);
+  if (query.isExplain) return replyPlan(call, reader);
+  const first = await gathered(exchange, reader, query.after !== undefined);
+  if (exchange.aborted) return;
+  const headers = collectionHeaders(call, first, offer, reader.cursor);
+  const rows = offer.format.rowWriter({
+    definition: resource.table.definition,
+    columns: query.select?.selections.map((selection) => selection.name),
+  });
   const bytes = first.done
-    ? replyWhole(call, first, headers, rows)
-    : await streamPages(exchange.stream(200, headers), first, reader, rows);
+    ? await replyWhole(call, first, headers, rows)
+    : await streamPages(openStream(call, headers), first, reader, rows);
   resource.meter.answered(exchange.request.method, 200, 'collection', startedAt, bytes);
 }
 
-function collectionQuery(call: RestCall): CollectionQuery {
+/** The query of the URL; below a prefix for `/Table/a/`. */
+export function collectionQuery(call: RestCall, limits = call.limits): Query {
   const { definition } = call.resource.table;
-  const query = parseCollectionQuery(call.exchange.request.query, definition, call.limits);
+  const query = parseQuery(call.exchange.request.query, definition, limits);
   if (call.rest.length <= 1) return query;
-  // `/Table/a/`: what is below `a/`.
   const prefix = recordIdFromUrl({ ...definition, primaryKeyType: 'string' }, call.rest.slice(1));
-  return { ...query, prefix: String(prefix) };
+  return belowPrefix(query, definition, String(prefix));
 }
 
-function replyWhole(
+function replyPlan(call: RestCall, reader: QueryReader): void {
+  const headers = ['content-type', 'application/json', ...unstoredHeaders(call)];
+  call.exchange.reply(200, headers, JSON.stringify(reader.explain()));
+}
+
+/** Lets everything else that waits have its turn. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** The first pages as one: all of a small answer, else enough to be worth sending. */
+async function gathered(
+  exchange: Exchange,
+  reader: QueryReader,
+  isWhole: boolean,
+): Promise<QueryPage> {
+  let page = reader.next();
+  if (page.done) return page;
+  const rows: Uint8Array[] = [...page.rows];
+  let { stale, leftOut } = page;
+  let bytes = bytesOf(page.rows);
+  while (!page.done && !exchange.aborted && (isWhole || bytes < LIMITS.queryPageBytesMax)) {
+    await turn();
+    page = reader.next();
+    rows.push(...page.rows);
+    bytes += bytesOf(page.rows);
+    stale += page.stale;
+    leftOut += page.leftOut;
+  }
+  return { rows, stale, leftOut, done: page.done };
+}
+
+const bytesOf = (rows: readonly Uint8Array[]): number =>
+  rows.reduce((sum, row) => sum + row.length, 0);
+
+async function replyWhole(
   call: RestCall,
-  page: CollectionPage,
+  page: QueryPage,
   headers: readonly string[],
   rows: RowWriter,
-): number {
+): Promise<number> {
   const body = Buffer.concat([rows.rows(page.rows), rows.end()]);
-  call.exchange.reply(200, headers, body);
+  const { exchange, resource } = call;
+  const { encodings } = resource;
+  const coding = codingFor(encodings, exchange, '', body.length);
+  if (encodings !== undefined && coding !== undefined) {
+    return replyCompressed(exchange, headers, body, encodings, coding);
+  }
+  exchange.reply(200, headers, body);
   return body.length;
+}
+
+function openStream({ exchange, resource }: RestCall, headers: readonly string[]): BodyWriter {
+  const { encodings } = resource;
+  const coding = codingFor(encodings, exchange, '', Number.POSITIVE_INFINITY);
+  return streamCompressed(exchange, headers, encodings, coding);
 }
 
 async function streamPages(
   writer: BodyWriter,
-  first: CollectionPage,
-  reader: CollectionReader,
+  first: QueryPage,
+  reader: QueryReader,
   rows: RowWriter,
 ): Promise<number> {
   let page = first;
   let sent = 0;
-  while (!writer.aborted) {
-    const chunk = page.rows.length === 0 ? NO_BYTES : rows.rows(page.rows);
-    sent += chunk.length;
-    if (chunk.length > 0 && !writer.write(chunk)) await writer.drained();
-    if (page.done) break;
-    page = reader.next();
+  try {
+    while (!writer.aborted) {
+      const chunk = page.rows.length === 0 ? NO_BYTES : rows.rows(page.rows);
+      sent += chunk.length;
+      await (chunk.length > 0 && !writer.write(chunk) ? writer.drained() : turn());
+      if (page.done) break;
+      page = reader.next();
+    }
+  } catch (error) {
+    // The status has been sent: only a body that breaks off says that rows are missing.
+    writer.destroy();
+    throw error;
   }
   writer.end(rows.end());
   return sent;
 }
 
-function collectionHeaders(call: RestCall, first: CollectionPage, offer: Offer): readonly string[] {
-  const status = first.stale > 0 ? 'millrace; hit; detail=stale-rows' : 'millrace; hit';
-  return ['content-type', contentTypeOf(offer), 'cache-status', status, ...unstoredHeaders(call)];
+function collectionHeaders(
+  call: RestCall,
+  first: QueryPage,
+  offer: Offer,
+  cursor: string | undefined,
+): readonly string[] {
+  const headers = ['content-type', contentTypeOf(offer), 'cache-status', worstRow(first)];
+  if (cursor !== undefined) headers.push('link', nextLink(call.exchange.request.query, cursor));
+  return [...headers, ...unstoredHeaders(call)];
+}
+
+/** [RFC9211] speaks of one response: the worst of the rows known when the header is sent. */
+function worstRow({ stale, leftOut }: QueryPage): string {
+  if (leftOut > 0) return 'millrace; hit; detail=rows-left-out';
+  return stale > 0 ? 'millrace; hit; detail=stale-rows' : 'millrace; hit';
+}
+
+/** [RFC8288 §3] The same query behind the last row, relative to the request's own URL. */
+function nextLink(query: string, cursor: string): string {
+  const next = query.replace(/(^|[&|([])after\([^()]*\)/, `$1after(${cursor})`);
+  const safe = next.replace(/[^\x21-\x7e]|[<>"]/g, encodeURIComponent);
+  return `<?${safe}>; rel="next"`;
 }

@@ -15,6 +15,7 @@ import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { JSON_FORMAT } from './formats/json.ts';
 import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
+import { type Projection, partOf, recordTarget } from './projection.ts';
 import { representationTag } from './representation.ts';
 import type { RestCall } from './rest-call.ts';
 
@@ -44,7 +45,8 @@ export function readRecord(call: RestCall): void | Promise<void> {
   const { request } = exchange;
   const { table } = resource;
   const offer = negotiate(exchange);
-  const id = recordIdFromUrl(table.definition, call.rest.slice(1));
+  const { key, part } = recordTarget(call);
+  const id = recordIdFromUrl(table.definition, key);
   const directives = parseRequestDirectives(
     request.header('cache-control'),
     request.header('pragma'),
@@ -52,11 +54,17 @@ export function readRecord(call: RestCall): void | Promise<void> {
   const mayForce =
     principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
   return table.read(new RecordRead(id, directives, mayForce, exchange), (result) =>
-    answer(call, result, startedAt, offer),
+    answer(call, result, startedAt, offer, part),
   );
 }
 
-function answer(call: RestCall, result: ReadResult, startedAt: number, offer: Offer): void {
+function answer(
+  call: RestCall,
+  result: ReadResult,
+  startedAt: number,
+  offer: Offer,
+  part: Projection | undefined,
+): void {
   const { exchange, resource } = call;
   const cacheStatus = formatCacheStatus(result.cacheStatus);
   let status: number;
@@ -64,10 +72,10 @@ function answer(call: RestCall, result: ReadResult, startedAt: number, offer: Of
   let served: string = result.kind;
   switch (result.kind) {
     case 'found': {
-      const form = formOf(offer, result.entry);
+      const form = formOf(offer, result.entry, part);
       status = isNotModified(exchange, result.entry, form.entityTag) ? 304 : 200;
       served = result.served;
-      const body = status === 200 ? bodyOf(call, offer, form, result.entry) : undefined;
+      const body = status === 200 ? bodyOf(call, offer, form, result.entry, part) : undefined;
       bytes = body?.length ?? 0;
       exchange.reply(status, foundHeaders(call, result, cacheStatus, form), body);
       break;
@@ -97,15 +105,27 @@ function answer(call: RestCall, result: ReadResult, startedAt: number, offer: Of
 type Form = Pick<Entry, 'entityTag' | 'contentType'>;
 
 /** What is stored as another type than JSON is served as it came, whatever was asked for. */
-function formOf(offer: Offer, entry: Entry): Form {
-  if (offer.format === JSON_FORMAT || entry.contentType !== 'application/json') return entry;
-  const entityTag = representationTag(entry.entityTag, offer.format.tagSuffix);
+function formOf(offer: Offer, entry: Entry, part: Projection | undefined): Form {
+  const isWhole = part === undefined && offer.format === JSON_FORMAT;
+  if (isWhole || entry.contentType !== 'application/json') return entry;
+  const suffix = `${part?.tagSuffix ?? ''}${offer.format.tagSuffix}`;
+  const entityTag = representationTag(entry.entityTag, suffix);
   return { entityTag, contentType: contentTypeOf(offer) };
 }
 
-function bodyOf(call: RestCall, offer: Offer, form: Form, entry: Entry): Uint8Array {
+function bodyOf(
+  call: RestCall,
+  offer: Offer,
+  form: Form,
+  entry: Entry,
+  part: Projection | undefined,
+): Uint8Array {
   if (form === entry) return entry.body;
-  return offer.format.encodeRecord(entry.body, { definition: call.resource.table.definition });
+  const json = part === undefined ? entry.body : partOf(entry, part);
+  return offer.format.encodeRecord(json, {
+    definition: call.resource.table.definition,
+    columns: part?.select.selections.map((selection) => selection.name),
+  });
 }
 
 /** [RFC9110 §13.1.2, §13.1.3] */

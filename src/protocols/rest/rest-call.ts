@@ -7,11 +7,11 @@ import { authorise } from '../../access/authorise.ts';
 import type { Principal } from '../../access/principal.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { Verb } from '../../schema/definition.ts';
+import type { QueryLimits } from '../../table/query/parse-query.ts';
 import type { Table } from '../../table/table.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import type { BodyLimits } from './json-body.ts';
-import type { QueryLimits } from './query.ts';
 import type { RestResource } from './resource.ts';
 
 export interface RestLimits extends BodyLimits, QueryLimits {}

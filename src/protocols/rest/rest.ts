@@ -6,6 +6,7 @@
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
+import { deleteMatching, namesMany } from './delete-matching.ts';
 import { describeTable } from './describe.ts';
 import { readCollection } from './read-collection.ts';
 import { readRecord } from './read-record.ts';
@@ -78,7 +79,7 @@ function dispatch(call: RestCall): void | Promise<void> {
       return createRecord(call);
     case 'DELETE':
       if (!permitted(call, 'delete')) return undefined;
-      return deleteRecord(call);
+      return namesMany(call) ? deleteMatching(call) : deleteRecord(call);
     case 'OPTIONS':
       return call.exchange.reply(204, ['allow', ALLOW]);
     default:

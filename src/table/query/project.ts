@@ -7,11 +7,22 @@ import type { Row, Select, Selection } from './query.ts';
 export interface RowFacts {
   readonly id: RecordId;
   readonly lastModified: number;
+  readonly entityTag: string;
 }
 
 const encoder = new TextEncoder();
 
-export const factsOf = ({ id, lastModified }: Entry): RowFacts => ({ id, lastModified });
+export const factsOf = ({ id, lastModified, entityTag }: Entry): RowFacts => ({
+  id,
+  lastModified,
+  entityTag,
+});
+
+/** What a write needs of a row, asked for by the node itself: clients cannot name the tag. */
+export const KEY_AND_TAG: Select = {
+  shape: 'array',
+  selections: [{ name: '$id' }, { name: '$entitytag' }],
+};
 
 /** JSON bytes of the projected row. Missing attributes are left out of objects, null elsewhere. */
 export function projectRow(select: Select, row: Row, facts: RowFacts): Uint8Array {
@@ -28,6 +39,7 @@ function projected({ shape, selections }: Select, row: Row, facts: RowFacts): un
 function topValue(selection: Selection, row: Row, facts: RowFacts): unknown {
   if (selection.name === '$id') return facts.id;
   if (selection.name === '$updatedtime') return facts.lastModified;
+  if (selection.name === '$entitytag') return facts.entityTag;
   return valueIn(selection, row);
 }
 

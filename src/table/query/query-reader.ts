@@ -16,6 +16,7 @@ import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { StoreReader } from '../store-port.ts';
 import { formatCursor, type Place } from './cursor.ts';
+import { type Explanation, explain } from './explain.ts';
 import { compileFilter } from './matches.ts';
 import { type Plan, planQuery } from './plan.ts';
 import { factsOf, projectRow, type RowFacts } from './project.ts';
@@ -101,6 +102,16 @@ export class QueryReader {
     const hasDropped = this.#sorted?.hasDropped ?? false;
     this.#isCut = done && (!this.#isOver || hasHeld || hasDropped);
     return { rows: page.rows, stale: page.stale, leftOut: page.leftOut, done };
+  }
+
+  /** How the query is answered, instead of its rows. */
+  explain(): Explanation {
+    return explain(this.#parts.definition, this.plan, this.#parts.reader);
+  }
+
+  /** Whether `limit()` ended the answer before all rows were given. */
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   /** Where a query with `after()` goes on; `undefined` when it is answered to the end. */

@@ -1,0 +1,61 @@
+/** A plan in words that a person can act upon: what drives the query, and what it costs. */
+import type { TableDefinition } from '../../schema/definition.ts';
+import type { StoreReader } from '../store-port.ts';
+import type { Access } from './access.ts';
+import { conjuncts } from './access.ts';
+import type { Plan } from './plan.ts';
+import { filterKey } from './signature.ts';
+
+export interface Explanation {
+  readonly table: string;
+  readonly access: AccessExplanation;
+  /** Conditions that are looked at row by row. */
+  readonly residual: readonly string[];
+  readonly order: Plan['order'];
+}
+
+interface AccessExplanation {
+  readonly kind: Access['kind'];
+  readonly attribute?: string | undefined;
+  readonly prefix?: string | undefined;
+  /** Rows on this way, counted up to 10,000. */
+  readonly rows?: number | undefined;
+  readonly branches?: readonly AccessExplanation[] | undefined;
+}
+
+const ROWS_MAX = 10_000;
+const BRANCHES_MAX = 20;
+
+export function explain(definition: TableDefinition, plan: Plan, reader: StoreReader): Explanation {
+  return {
+    table: definition.name,
+    access: explainAccess(definition, plan.access, reader),
+    residual: conjuncts(plan.residual).map(filterKey),
+    order: plan.order,
+  };
+}
+
+function explainAccess(
+  definition: TableDefinition,
+  access: Access,
+  reader: StoreReader,
+): AccessExplanation {
+  const { kind } = access;
+  switch (access.kind) {
+    case 'index': {
+      const rows = reader.countByIndex(definition.name, access.span, ROWS_MAX);
+      return { kind, attribute: access.span.attribute, rows };
+    }
+    case 'scan':
+      return { kind, prefix: access.prefix, rows: reader.tableSize(definition.name).entries };
+    case 'union': {
+      const branches = access.branches.slice(0, BRANCHES_MAX);
+      return {
+        kind,
+        branches: branches.map((branch) => explainAccess(definition, branch.access, reader)),
+      };
+    }
+    default:
+      return { kind, rows: access.kind === 'empty' ? 0 : 1 };
+  }
+}
