@@ -13,6 +13,7 @@ import type { Rest } from './protocols/rest/rest.ts';
 import { wantsEventStream } from './protocols/sse/endpoint.ts';
 import type { PathTree } from './resource/path-tree.ts';
 import type { CodeRoute } from './worker-code.ts';
+import { OPENAPI_PATH } from './worker-openapi.ts';
 
 export interface AppRoutes {
   readonly resources: ReadonlyMap<string, RestResource>;
@@ -23,6 +24,8 @@ export interface AppRoutes {
   /** Paths that application code has a say in; their first segments are not in `resources`. */
   readonly code?: PathTree<CodeRoute> | undefined;
   readonly serveCode: ServeCustom;
+  /** The description of all this, at `/openapi` unless something else is served there. */
+  readonly openApi: HttpHandler;
 }
 
 /** A resource and what stands after its name in the path. */
@@ -80,7 +83,11 @@ function serveTable(
 /** Application code by the longest of its paths, else a file. */
 function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void> {
   const found = routes.code?.match(exchange.request.path);
-  if (found === undefined) return serveFile(exchange, routes);
+  if (found === undefined) {
+    return exchange.request.path === OPENAPI_PATH
+      ? routes.openApi(exchange)
+      : serveFile(exchange, routes);
+  }
   const { custom, table, untouched } = found.value;
   const { method, header } = exchange.request;
   const isEvents = method === 'GET' && wantsEventStream(header.call(exchange.request, 'accept'));
