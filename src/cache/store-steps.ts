@@ -22,7 +22,7 @@ import { fetchedResult } from './results.ts';
 import type { Fetch, Final, Freshening, Run, Storing } from './states.ts';
 import { isShareable, notStorable } from './storable.ts';
 
-/** A client's wait for the store, whose disk may have stopped; most commits take a hundredth of it. */
+/** A client's wait for the store, whose disk may hang; most commits take a hundredth of it. */
 const FILL_WAIT = durationMs(1_000);
 
 /** Updates the entry from a 304 [RFC9111 §4.3.4]; the store sees that the bytes are the same. */

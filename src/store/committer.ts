@@ -55,7 +55,7 @@ interface Applied {
   readonly outcomes: readonly (readonly WriteOutcome[])[];
 }
 
-/** The thread serves nothing else meanwhile: what a commit does not get done in this goes on next. */
+/** The thread serves nothing else meanwhile: what a commit does not get done goes on next. */
 const APPLY_MS_MAX = 20;
 const NOTHING_TAKEN: Taken = { writes: [], chore: undefined };
 

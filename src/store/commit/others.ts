@@ -11,7 +11,7 @@ import { elementsOf, entryKey } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch, EvictionReason } from './batch.ts';
 import { outdate, tombstone } from './outdate.ts';
-import { readRow, recordOf, removeRow, rowAt, standingRecord, writeRow } from './rows.ts';
+import { livingRecord, readRow, removeRow, rowAt, standingRecord, writeRow } from './rows.ts';
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
 
@@ -30,8 +30,8 @@ export function applyDelete(
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
   evictVariants(batch, table, op.id, 'asked');
-  // Of a cache, what was invalidated goes too: subscribers may still show it.
-  const removed = table.sourced ? recordOf(row) : current;
+  // What was invalidated goes too: subscribers may still show it.
+  const removed = livingRecord(batch, row);
   if (removed === undefined) {
     if (op.reason === 'feed') outdate(batch, row);
     return { kind: 'absent' };

@@ -59,20 +59,25 @@ export function rowAt(
 export const recordOf = (row: Row): EntryView | undefined =>
   row.entry?.kind === 'record' ? row.entry : undefined;
 
+/** The row's record, unless it has expired in a table that is its own origin. */
+export function livingRecord(batch: Batch, row: Row): EntryView | undefined {
+  const record = recordOf(row);
+  const isOver = !row.table.sourced && record !== undefined && record.freshUntil <= batch.now;
+  return isOver ? undefined : record;
+}
+
 /**
  * The record that a condition or a patch is about: one which a read would not be answered with any
- * more (expired in a table that is its own origin, or invalidated for good) counts as none.
+ * more, since it has expired or was invalidated for good, counts as none.
  */
 export function standingRecord(
   batch: Batch,
   row: Row,
   invalidations: (table: TableName) => TableInvalidations,
 ): EntryView | undefined {
-  const record = recordOf(row);
+  const record = livingRecord(batch, row);
   if (record === undefined) return undefined;
-  const { name, sourced } = row.table;
-  if (!sourced && record.freshUntil <= batch.now) return undefined;
-  return invalidations(name).judge(record).kind === 'hard' ? undefined : record;
+  return invalidations(row.table.name).judge(record).kind === 'hard' ? undefined : record;
 }
 
 export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
