@@ -8,6 +8,7 @@ import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
+import { createLimit } from './base/limit.ts';
 import type { Config } from './config/config.ts';
 import { Fanout } from './feed/fanout.ts';
 import { createResolve } from './feed/resolve.ts';
@@ -20,6 +21,7 @@ import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { HttpLimits, Listener } from './protocols/http/port.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
+import { COMPRESSIONS, createEncodings } from './protocols/rest/encodings.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
 import { createRest } from './protocols/rest/rest.ts';
 import { identify } from './protocols/rest/rest-call.ts';
@@ -28,7 +30,6 @@ import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
-import { createOpenApi } from './worker-openapi.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
 import type { ThreadTables } from './worker-tables.ts';
@@ -96,7 +97,6 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     resources,
     rest: createRest({ authenticate, onRejected, limits: restLimits(config) }),
     code,
-    openApi: createOpenApi(parts.prepared, { authenticate, onRejected }),
     serveCode: createServeCustom({ authenticate, onRejected, limits: restLimits(config) }),
     events(exchange) {
       const principal = identify(exchange, { authenticate, onRejected });
@@ -162,6 +162,7 @@ function createCounts() {
 function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, RestResource> {
   const resources = new Map<string, RestResource>();
   const monotonic = () => parts.clock.monotonic();
+  const limit = createLimit(COMPRESSIONS);
   for (const table of parts.threadTables.tables.all()) {
     const exported = table.definition.export;
     if (exported === undefined) continue;
@@ -173,6 +174,7 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
       monotonic,
       onVerdict: parts.onVerdict,
       headers: resourceHeaders(table.policy, exported.public.has('read')),
+      encodings: createEncodings(table, { ...parts, limit }),
     });
   }
   return resources;

@@ -50,3 +50,23 @@ export function acceptsCoding(field: string | undefined, coding: string): boolea
     wishes.find(({ range }) => range === coding) ?? wishes.find(({ range }) => range === '*');
   return wish !== undefined && wish.quality > 0;
 }
+
+/**
+ * The offered coding with the highest quality, earlier ones winning ties; `undefined` for none, or
+ * when the client likes the bytes better as they are [RFC9110 §12.5.3].
+ */
+export function prefersCoding<Coding extends string>(
+  field: string,
+  offered: readonly Coding[],
+): Coding | undefined {
+  const wishes = field.split(',').map(parseWish);
+  const named = (range: string) => wishes.find((wish) => wish.range === range)?.quality;
+  const others = named('*') ?? 0;
+  let best: Coding | undefined;
+  let bestQuality = 0;
+  for (const coding of offered) {
+    const quality = named(coding) ?? others;
+    if (quality > bestQuality) [best, bestQuality] = [coding, quality];
+  }
+  return bestQuality >= (named('identity') ?? 0) ? best : undefined;
+}

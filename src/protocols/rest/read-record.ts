@@ -13,6 +13,7 @@ import { notModified } from '../http/conditional.ts';
 import { formatHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
+import { codingFor } from './encodings.ts';
 import { JSON_FORMAT } from './formats/json.ts';
 import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
 import { type Projection, partOf, recordTarget } from './projection.ts';
@@ -72,12 +73,10 @@ function answer(
   let served: string = result.kind;
   switch (result.kind) {
     case 'found': {
-      const form = formOf(offer, result.entry, part);
-      status = isNotModified(exchange, result.entry, form.entityTag) ? 304 : 200;
+      const sent = replyFound(call, result, cacheStatus, offer, part);
       served = result.served;
-      const body = status === 200 ? bodyOf(call, offer, form, result.entry, part) : undefined;
-      bytes = body?.length ?? 0;
-      exchange.reply(status, foundHeaders(call, result, cacheStatus, form), body);
+      status = sent === NOT_MODIFIED ? 304 : 200;
+      bytes = Math.max(0, sent);
       break;
     }
     case 'absent':
@@ -128,6 +127,58 @@ function bodyOf(
   });
 }
 
+type Found = Extract<ReadResult, { kind: 'found' }>;
+
+const NOT_MODIFIED = -1;
+
+/** Answers 200 and yields the bytes of the body, or answers 304 and yields `NOT_MODIFIED`. */
+function replyFound(
+  call: RestCall,
+  result: Found,
+  cacheStatus: string,
+  offer: Offer,
+  part: Projection | undefined,
+): number {
+  const { exchange } = call;
+  const { entry } = result;
+  const form = formOf(offer, entry, part);
+  if (isNotModified(exchange, entry, form.entityTag)) {
+    exchange.reply(304, foundHeaders(call, result, cacheStatus, form));
+    return NOT_MODIFIED;
+  }
+  if (form === entry) return replyStored(call, result, cacheStatus);
+  const body = bodyOf(call, offer, form, entry, part);
+  exchange.reply(200, foundHeaders(call, result, cacheStatus, form), body);
+  return body.length;
+}
+
+/** The stored bytes; compressed when they are kept so, and the client takes them so. */
+function replyStored(call: RestCall, result: Found, cacheStatus: string): number {
+  const { exchange, resource } = call;
+  const { entry } = result;
+  const { body, contentType } = entry;
+  const coding = codingFor(resource.encodings, exchange, contentType, body.length);
+  if (coding === undefined || resource.encodings === undefined) {
+    exchange.reply(200, foundHeaders(call, result, cacheStatus, entry), body);
+    return body.length;
+  }
+  const form = { contentType, entityTag: representationTag(entry.entityTag, `+${coding}`) };
+  if (isNotModified(exchange, entry, form.entityTag)) {
+    exchange.reply(304, foundHeaders(call, result, cacheStatus, form));
+    return NOT_MODIFIED;
+  }
+  return resource.encodings.bodies.withBody(entry, coding, (encoded) => {
+    const isKept = encoded !== undefined && encoded.length < body.length;
+    const headers = foundHeaders(call, result, cacheStatus, isKept ? form : entry);
+    exchange.reply(
+      200,
+      isKept ? [...headers, 'content-encoding', coding] : headers,
+      isKept ? encoded : body,
+    );
+    return isKept ? encoded.length : body.length;
+  });
+}
+
 /** [RFC9110 §13.1.2, §13.1.3] */
 function isNotModified(exchange: Exchange, entry: Entry, tag: EntityTag): boolean {
   const ifNoneMatch = exchange.request.header('if-none-match');
@@ -145,7 +196,7 @@ const SERVER_TIMING: Readonly<Record<Served, string>> = {
 
 function foundHeaders(
   call: RestCall,
-  result: Extract<ReadResult, { kind: 'found' }>,
+  result: Found,
   cacheStatus: string,
   form: Form,
 ): readonly string[] {

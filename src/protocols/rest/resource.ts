@@ -4,6 +4,7 @@
  */
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { Table } from '../../table/table.ts';
+import type { Encodings } from './encodings.ts';
 
 /** Counts what is answered; implemented by `observe/`, by arrays rather than labelled counters. */
 export interface RequestMeter {
@@ -18,6 +19,8 @@ export interface RestResource {
   /** Tells a person the verdict of a request (`millrace dev`). */
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
   readonly headers: ResourceHeaders;
+  /** Absent when answers are sent as they are. */
+  readonly encodings?: Encodings | undefined;
 }
 
 export interface VerdictLine {
