@@ -4,10 +4,11 @@
  * (the ring no longer holds them, or a newer row was already shown to somebody): then the record's
  * present state takes their place, so that versions never go back.
  */
+
 import type { EpochMs, Position } from '../base/brands.ts';
+import type { RowFilter } from '../table/query/row-filter.ts';
 import type { Change } from '../table/store-port.ts';
 import { type EncodedEvent, type EventType, encodeEvent, messageJson, textOf } from './event.ts';
-import type { RowFilter } from './filter.ts';
 import type { RecordState } from './record-state.ts';
 import type { TableTopics } from './topic-index.ts';
 

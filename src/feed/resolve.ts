@@ -1,13 +1,13 @@
 /**
  * From a URL to what is subscribed to: `/<name>/<id>` a record, `/<name>/` (or `/<name>`) the
- * collection, with equality conditions in the query. The same for every protocol that names its
+ * collection, with conditions in the query as a `GET` takes them. The same for every protocol that names its
  * subscriptions by path. `lastEventId` in the query is a position to resume from, for clients which
  * cannot send a header. Judges the grant; knows no wire.
  */
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import { parseRowFilter } from '../table/query/row-filter.ts';
 import { recordIdFromUrl } from '../table/record-key.ts';
-import { type Condition, equalityFilter } from './filter.ts';
 import type { FeedProtocol } from './sink.ts';
 import type { SubscriptionRequest } from './subscriber.ts';
 
@@ -86,37 +86,32 @@ function requestFor(
   query: string,
   protocol: FeedProtocol,
 ): SubscriptionRequest {
-  const { conditions, from } = parseQuery(query);
+  const { conditions, from } = withoutPosition(query);
   if (rest === '' || rest === '/') {
-    return { kind: 'collection', table, protocol, from, filter: equalityFilter(table, conditions) };
+    const filter = parseRowFilter(conditions, table);
+    return { kind: 'collection', table, protocol, from, filter };
   }
   if (rest.endsWith('/')) {
     throw new NodeError('QUERY_INVALID', 'a part of a collection cannot be subscribed to', CLIENT);
   }
-  if (conditions.length > 0) {
+  if (conditions !== '') {
     throw new NodeError('QUERY_INVALID', 'a subscription to one record takes no query', CLIENT);
   }
   return { kind: 'record', table, protocol, from, id: recordIdFromUrl(table, rest.slice(1)) };
 }
 
-function parseQuery(query: string): { conditions: Condition[]; from: string | undefined } {
-  const conditions: Condition[] = [];
-  let from: string | undefined;
-  for (const term of query === '' ? [] : query.split('&')) {
-    const equals = term.indexOf('=');
-    if (equals <= 0) {
-      throw new NodeError(
-        'QUERY_INVALID',
-        `${JSON.stringify(term)} is not attribute=value`,
-        CLIENT,
-      );
-    }
-    const name = decode(term.slice(0, equals));
-    const text = decode(term.slice(equals + 1));
-    if (name === 'lastEventId') from = text === '' ? undefined : text;
-    else conditions.push([name, text]);
-  }
-  return { conditions, from };
+const POSITION = 'lastEventId=';
+
+/** The conditions, and the position which stands among them. */
+function withoutPosition(query: string): { conditions: string; from: string | undefined } {
+  if (!query.includes(POSITION)) return { conditions: query, from: undefined };
+  const terms = query.split('&');
+  const positions = terms.filter((term) => term.startsWith(POSITION));
+  const from = decode(positions.at(-1)?.slice(POSITION.length) ?? '');
+  return {
+    conditions: terms.filter((term) => !term.startsWith(POSITION)).join('&'),
+    from: from === '' ? undefined : from,
+  };
 }
 
 function decode(text: string): string {

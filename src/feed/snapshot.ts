@@ -8,10 +8,10 @@
 import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
 import type { EpochMs, RecordId, RecordVersion } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
+import type { RowFilter } from '../table/query/row-filter.ts';
 import { formatPosition } from '../table/store-port.ts';
 import type { ChangeSource } from './change-source.ts';
 import { type EncodedEvent, encodeSnapshot, idJson } from './event.ts';
-import type { RowFilter } from './filter.ts';
 import type { FeedLimits } from './limits.ts';
 import { parse } from './live-change.ts';
 import { stateOfEntry } from './record-state.ts';

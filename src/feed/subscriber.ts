@@ -7,9 +7,10 @@
  *                     ▲                 │  ▲        │
  *                     └──── reset ──────┘  └─ no room ┘        any ─► closed
  */
+
 import type { RecordId, RecordVersion, Sequence, TableName } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import type { RowFilter } from './filter.ts';
+import type { RowFilter } from '../table/query/row-filter.ts';
 import type { Pending } from './pending.ts';
 import type { FeedProtocol, Sink } from './sink.ts';
 

@@ -4,9 +4,10 @@
  * per change. Sets, because a sink may close its subscription while a change is handed round.
  * Prefix and wildcard topics will come in here; the fan-out only asks `table()`.
  */
+
 import { must } from '../base/assert.ts';
 import type { RecordId, TableName } from '../base/brands.ts';
-import type { RowFilter } from './filter.ts';
+import type { RowFilter } from '../table/query/row-filter.ts';
 import { isEvictable } from './record-state.ts';
 import type { Subscriber } from './subscriber.ts';
 

@@ -47,7 +47,7 @@ export const LAYERS: readonly Layer[] = [
     layer: 4,
     values: ['base'],
     types: ['table', 'cache', 'schema'],
-    ports: ['table/store-port.ts', 'table/record-key.ts'],
+    ports: ['table/store-port.ts', 'table/record-key.ts', 'table/query/row-filter.ts'],
   },
   {
     folder: 'replication',

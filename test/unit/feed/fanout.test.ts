@@ -2,11 +2,11 @@
  * The fan-out over a change source in memory: what each kind of subscription is told, and when.
  */
 import { describe, expect, it } from 'vitest';
-import { equalityFilter } from '../../../src/feed/filter.ts';
+import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
 import { FakeSink } from '../../support/fake-sink.ts';
 import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
-const atSfo = equalityFilter(flightTable, [['airport', 'SFO']]);
+const atSfo = parseRowFilter('airport=SFO', flightTable);
 
 describe('a record subscription', () => {
   it('begins with the record, marked as retained, then streams its changes', async () => {
@@ -202,22 +202,16 @@ describe('a collection subscription with conditions', () => {
   });
 
   it('shares one evaluation among subscribers with the same conditions in any order', () => {
-    const one = equalityFilter(flightTable, [
-      ['airport', 'SFO'],
-      ['late', 'true'],
-    ]);
-    const other = equalityFilter(flightTable, [
-      ['late', 'true'],
-      ['airport', 'SFO'],
-    ]);
+    const one = parseRowFilter('airport=SFO&late=true', flightTable);
+    const other = parseRowFilter('late=true&airport=SFO', flightTable);
     expect(one?.key).toBe(other?.key);
   });
 
   it('refuses attributes that are not declared and values of another type', () => {
-    expect(() => equalityFilter(flightTable, [['wings', '2']])).toThrowError(
+    expect(() => parseRowFilter('wings=2', flightTable)).toThrowError(
       expect.objectContaining({ code: 'QUERY_INVALID' }),
     );
-    expect(() => equalityFilter(flightTable, [['v', 'many']])).toThrowError(
+    expect(() => parseRowFilter('v=many', flightTable)).toThrowError(
       expect.objectContaining({ code: 'QUERY_INVALID' }),
     );
   });

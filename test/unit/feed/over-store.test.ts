@@ -5,10 +5,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { Fanout } from '../../../src/feed/fanout.ts';
-import { equalityFilter } from '../../../src/feed/filter.ts';
 import type { SubscriptionRequest } from '../../../src/feed/subscriber.ts';
 import { openMemoryStore } from '../../../src/store/memory/open.ts';
 import type { Store } from '../../../src/store/store-options.ts';
+import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
 import type { WriteOp } from '../../../src/table/store-port.ts';
 import {
   bytesOf,
@@ -79,7 +79,7 @@ describe('over a store', () => {
   });
 
   it('keeps the membership of conditions from the rows before and after', async () => {
-    const filter = equalityFilter(item, [['tag', 'red']]);
+    const filter = parseRowFilter('tag=red', item);
     await commit(put('a', { id: 'a', tag: 'red' }), put('b', { id: 'b', tag: 'blue' }));
     const sink = subscribe({ kind: 'collection', filter });
     await until(() => sink.events.length === 1);

@@ -4,8 +4,8 @@
  * the sink itself asserts that no record's version ever goes back. A failing run names its seed.
  */
 import { expect, it } from 'vitest';
-import { equalityFilter } from '../../../src/feed/filter.ts';
 import type { SubscriptionRequest } from '../../../src/feed/subscriber.ts';
+import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
 import { FakeSink } from '../../support/fake-sink.ts';
 import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
@@ -23,7 +23,7 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-const atSfo = equalityFilter(flightTable, [['airport', 'SFO']]);
+const atSfo = parseRowFilter('airport=SFO', flightTable);
 const requests: readonly (Partial<SubscriptionRequest> & Pick<SubscriptionRequest, 'kind'>)[] = [
   { kind: 'collection' },
   { kind: 'collection', filter: atSfo },
