@@ -30,6 +30,7 @@ import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
+import { createOpenApi } from './worker-openapi.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
 import type { ThreadTables } from './worker-tables.ts';
@@ -97,6 +98,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     resources,
     rest: createRest({ authenticate, onRejected, limits: restLimits(config) }),
     code,
+    openApi: createOpenApi(parts.prepared, { authenticate, onRejected }),
     serveCode: createServeCustom({ authenticate, onRejected, limits: restLimits(config) }),
     events(exchange) {
       const principal = identify(exchange, { authenticate, onRejected });
