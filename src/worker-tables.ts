@@ -2,6 +2,7 @@
  * Builds the tables of one thread from an application: policies with their hooks, origins, read
  * paths, record rules. Used by the store thread (operations, feeds) and by every app thread.
  */
+import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { must } from './base/assert.ts';
 import type { TableName } from './base/brands.ts';
@@ -129,7 +130,7 @@ function buildTable(
           }),
         }
       : {}),
-    newId: createNewIds(definition, writer),
+    newId: createNewIds(definition, writer, randomUUID),
   });
 }
 

@@ -4,11 +4,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type AppFiles, runCommand, writeApp } from '../support/node-process.ts';
 
 const GOOD: AppFiles = {
-  'schema.graphql':
-    'type Item @table @sourcedFrom(origin: "shop") @cache(policy: "mine") @export { id: ID @primaryKey }\n',
+  'schema.graphql': [
+    'type Item @table @sourcedFrom(origin: "shop") @cache(policy: "mine")',
+    '@export { id: ID @primaryKey }\n',
+  ].join(' '),
   'origins/shop.yaml': 'kind: http\nurl: https://api.example.com\n',
-  'origins/code.ts':
-    "import { defineOrigin } from 'millrace';\nexport const origin = defineOrigin({ get: async (id) => ({ id }) });\n",
+  'origins/code.ts': [
+    "import { defineOrigin } from 'millrace';",
+    'export const origin = defineOrigin({ get: async (id) => ({ id }) });\n',
+  ].join('\n'),
   'cache-policies/mine.yaml': 'freshness: { default: 30s }\n',
   'millrace.yaml': 'threads: 1\n',
 };

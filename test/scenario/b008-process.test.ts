@@ -1,4 +1,6 @@
-/** A node as a process: what it prints, where its settings come from, what keeps it from starting. */
+/**
+ * A node as a process: what it prints, where its settings come from, what keeps it from starting.
+ */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -8,7 +8,9 @@ import { ENGINES, json } from '../support/scenario-apps.ts';
 
 const SCHEMA = `
 type Item @table @export(public: [read, insert, update, subscribe]) { id: ID @primaryKey, n: Int }
-type Slow @table @sourcedFrom(origin: "slow", path: "/{id}") @export(public: [read]) { id: ID @primaryKey }
+type Slow @table @sourcedFrom(origin: "slow", path: "/{id}") @export(public: [read]) {
+  id: ID @primaryKey
+}
 `;
 const WRITERS = 16;
 const READERS = 10;

@@ -8,8 +8,14 @@ import { type NodeProcess, startNode } from '../support/node-process.ts';
 import { ENGINES, expectProblem, json } from '../support/scenario-apps.ts';
 
 const SCHEMA = `
-type Plain @table @export(public: [read, insert, update, delete]) { id: ID @primaryKey, note: String @indexed }
-type Cached @table @sourcedFrom(origin: "shop", path: "/{id}") @export(public: [read]) { id: ID @primaryKey, note: String }
+type Plain @table @export(public: [read, insert, update, delete]) {
+  id: ID @primaryKey
+  note: String @indexed
+}
+type Cached @table @sourcedFrom(origin: "shop", path: "/{id}") @export(public: [read]) {
+  id: ID @primaryKey
+  note: String
+}
 `;
 const SECRET = 'bytes that nobody may see';
 

@@ -6,7 +6,9 @@ import { expectProblem, json } from '../support/scenario-apps.ts';
 
 const SCHEMA = `
 type Plain @table @export(public: [read, insert, update, delete]) { id: ID @primaryKey, n: Int }
-type Cached @table @sourcedFrom(origin: "shop", path: "/{id}") @export(public: [read]) { id: ID @primaryKey }
+type Cached @table @sourcedFrom(origin: "shop", path: "/{id}") @export(public: [read]) {
+  id: ID @primaryKey
+}
 `;
 /** More than any disk has free: the node sees one that is short. */
 const NEVER_FREE = 2 ** 52;

@@ -25,7 +25,8 @@ export interface NodeOptions {
 }
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery' } as const;
-const AUTHORIZATION = `Basic ${Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64')}`;
+const CREDENTIALS = Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64');
+const AUTHORIZATION = `Basic ${CREDENTIALS}`;
 
 export class NodeProcess {
   readonly folder: string;
