@@ -1,8 +1,8 @@
 /**
  * From a URL to what is subscribed to: `/<name>/<id>` a record, `/<name>/` (or `/<name>`) the
- * collection, with conditions in the query as a `GET` takes them. The same for every protocol that names its
- * subscriptions by path. `lastEventId` in the query is a position to resume from, for clients which
- * cannot send a header. Judges the grant; knows no wire.
+ * collection, with conditions in the query as a `GET` takes them. The same for every protocol that
+ * names its subscriptions by path. `lastEventId` in the query is a position to resume from, for
+ * clients which cannot send a header. Judges the grant; knows no wire.
  */
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
@@ -26,7 +26,7 @@ export interface Target {
 export type Resolve<Principal> = (
   target: Target,
   principal: Principal,
-  protocol: FeedProtocol,
+  protocol: Exclude<FeedProtocol, 'code'>,
 ) => Resolution;
 
 export interface ResolveParts<Principal> {
@@ -84,7 +84,7 @@ function check(verdict: 'allowed' | 'unauthenticated' | 'denied', table: TableDe
 function requestFor(
   { table, rest }: Found,
   query: string,
-  protocol: FeedProtocol,
+  protocol: Exclude<FeedProtocol, 'code'>,
 ): SubscriptionRequest {
   const { conditions, from } = withoutPosition(query);
   if (rest === '' || rest === '/') {

@@ -22,8 +22,10 @@ export function filterKey(filter: Filter | undefined): string {
   }
 }
 
-export const signatureOf = (filter: Filter | undefined, sort: readonly SortKey[]): string =>
-  `${filterKey(filter)};${sort.map((key) => `${key.isDescending ? '-' : '+'}${nameOf(key.field)}`)}`;
+export function signatureOf(filter: Filter | undefined, sort: readonly SortKey[]): string {
+  const keys = sort.map((key) => `${key.isDescending ? '-' : '+'}${nameOf(key.field)}`);
+  return `${filterKey(filter)};${keys.join(',')}`;
+}
 
 const boundKey = (bound: Bound | undefined): string =>
   bound === undefined ? '' : `${bound.isOpen ? '>' : '='}${valueKey(bound.value)}`;
