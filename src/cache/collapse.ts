@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
-import { type DurationMs, type EpochMs, later, type Sequence } from '../base/brands.ts';
+import type { DurationMs, EpochMs, Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import type { FlightOutcome, Lease, Leases } from './ports.ts';
@@ -98,6 +98,14 @@ export interface JoinRequest {
 interface Failure {
   readonly error: NodeError;
   readonly until: EpochMs;
+  /** Readers may try again at once; only refreshes behind stale answers hold back. */
+  readonly refreshesOnly: boolean;
+}
+
+/** Until when a failure is remembered, and for whom. */
+export interface BackOff {
+  readonly until: EpochMs;
+  readonly refreshesOnly: boolean;
 }
 
 /** The flights of one table on one thread. */
@@ -123,7 +131,8 @@ export class Flights {
       return { kind: 'turnedAway', error: tooManyWaiters(request) };
     }
     const failure = this.#failureAt(request.key, request.now);
-    if (failure !== undefined) return { kind: 'turnedAway', error: failure.error };
+    if (failure !== undefined && !failure.refreshesOnly)
+      return { kind: 'turnedAway', error: failure.error };
     const begun = new Flight(request.key, request.newest, request.stamp);
     this.#flying.set(request.key, begun);
     return { kind: 'lead', flight: begun };
@@ -137,14 +146,15 @@ export class Flights {
   }
 
   /**
-   * Shares a failure with all who wait, and with all who ask until `backOff` after `now` is over.
+   * Shares a failure with all who wait, and with all who ask until the back-off is over. Where the
+   * node itself refused (`refreshesOnly`), only refreshes hold back: without that, each of a
+   * thousand stale answers a second would begin one more that an open breaker refuses.
    */
-  fail(flight: Flight, error: NodeError, now: EpochMs, backOff: DurationMs): void {
+  fail(flight: Flight, error: NodeError, backOff: BackOff): void {
     flight.settle({ kind: 'failure', error });
     this.end(flight);
-    if (backOff > 0) {
-      this.#failures.set(flight.key, { error, until: later(now, backOff) }, FAILURE_BYTES);
-    }
+    const { until, refreshesOnly } = backOff;
+    this.#failures.set(flight.key, { error, until, refreshesOnly }, FAILURE_BYTES);
   }
 
   /** The entry is readable, or storing was given up: later reads begin with the store again. */

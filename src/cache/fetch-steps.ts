@@ -5,7 +5,7 @@
  * Invariants: a flight that began is settled on every way out; a client which leaves hands its
  * fetch to a run without a client [R9]; a failure is shared and remembered for its back-off window.
  */
-import { durationMs } from '../base/brands.ts';
+import { durationMs, later } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { Flight } from './collapse.ts';
 import { mayCoverFailure } from './decide.ts';
@@ -163,7 +163,7 @@ function failed(run: Run, state: Fetching, error: NodeError): State {
   return { kind: 'fallingBack', errand: state.errand, error, collapsed: false };
 }
 
-/** Refusals of this node, which say nothing of the origin's health: the next read may try again. */
+/** Refusals of this node, which say nothing of the origin's health: a reader may try again. */
 const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'ORIGIN_BUSY',
   'BREAKER_OPEN',
@@ -179,10 +179,8 @@ export function failFlight(
   error: NodeError,
 ): void {
   if (flight.outcome === undefined) {
-    const backOff = NOT_REMEMBERED.has(error.code)
-      ? durationMs(0)
-      : backOffAfter(statusOf(error), run.policy.settings);
-    run.flights.fail(flight, error, run.deps.clock.now(), backOff);
+    const until = later(run.deps.clock.now(), backOffAfter(statusOf(error), run.policy.settings));
+    run.flights.fail(flight, error, { until, refreshesOnly: NOT_REMEMBERED.has(error.code) });
   } else {
     run.flights.end(flight);
   }

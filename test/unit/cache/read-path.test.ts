@@ -214,6 +214,20 @@ describe('R8 stale', () => {
     });
   });
 
+  it('begins no refresh for each stale answer while the node itself refuses them', async () => {
+    const scenario = new Scenario({ policy: { stale: { whileRevalidate: ms(MINUTE) } } });
+    await scenario.hold();
+    await scenario.advance(61_000);
+    await scenario.answer();
+    scenario.origin.next().fail('BREAKER_OPEN');
+    await scenario.step();
+    for (let reads = 0; reads < 20; reads += 1) await scenario.answer();
+    expect(scenario.origin.open).toHaveLength(0);
+    await scenario.advance(1_000);
+    await scenario.answer();
+    expect(scenario.origin.open).toHaveLength(1);
+  });
+
   it('is never served when the origin forbade it [RFC9111 §5.2.2.2]', async () => {
     const scenario = new Scenario({ policy: { stale: { whileRevalidate: ms(MINUTE) } } });
     await scenario.hold({ cacheControl: 'max-age=10, must-revalidate, stale-if-error=900' });
