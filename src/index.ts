@@ -70,4 +70,5 @@ export { RequestTarget, type RequestTargetParts } from './resource/request-targe
 export { type PublicVerb, Resource, type Target } from './resource/resource.ts';
 export { type Logger, logger, server } from './resource/server.ts';
 export type { Source, SourceContext, SourceObject } from './resource/source.ts';
+export type { SubscribeOptions, TableEvent } from './resource/table-feed.ts';
 export { transaction } from './resource/transaction.ts';

@@ -27,6 +27,7 @@ import { createRest } from './protocols/rest/rest.ts';
 import { identify } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
+import { threadScope } from './resource/thread-scope.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
@@ -79,6 +80,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     readRecord: readThrough((name) => parts.threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
+  threadScope().openFeed = (request, sink) => fanout.subscribe(request, sink);
   const tables = [...resources.values()].map(({ table }) => table.definition);
   const codeWith = codeParts(parts, counts.requests);
   const code = codeRoutes(codeWith, resources);

@@ -20,7 +20,12 @@ export interface FeedCounters {
 /** Told once per change and protocol, after it was handed to `deliveries` sinks. */
 export type ObserveLag = (protocol: FeedProtocol, lag: DurationMs, deliveries: number) => void;
 
-const zeros = (): Record<FeedProtocol, number> => ({ websocket: 0, sse: 0, mqtt: 0 });
+const zeros = (): Record<FeedProtocol, number> => ({
+  websocket: 0,
+  sse: 0,
+  mqtt: 0,
+  code: 0,
+});
 
 export const createCounters = (): FeedCounters => ({
   subscriptions: zeros(),

@@ -94,7 +94,7 @@ export class LiveStream {
     if (topics === undefined) return;
     const live = this.#liveChange(changes, at, topics);
     if (live === undefined) return;
-    const sent = { websocket: 0, sse: 0, mqtt: 0 };
+    const sent = { websocket: 0, sse: 0, mqtt: 0, code: 0 };
     if (change.id === undefined) {
       for (const members of topics.records.values()) this.#send(members, live, sent);
     } else {

@@ -7,8 +7,9 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { EncodedEvent } from './event.ts';
 
-export type FeedProtocol = 'websocket' | 'sse' | 'mqtt';
-export const FEED_PROTOCOLS: readonly FeedProtocol[] = ['websocket', 'sse', 'mqtt'];
+/** `code`: application code on this thread, without a socket. */
+export type FeedProtocol = 'websocket' | 'sse' | 'mqtt' | 'code';
+export const FEED_PROTOCOLS: readonly FeedProtocol[] = ['websocket', 'sse', 'mqtt', 'code'];
 
 export interface Sink {
   /** Whether another event may be handed over now. */

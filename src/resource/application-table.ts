@@ -26,6 +26,7 @@ import {
 } from './resource.ts';
 import { type Source, sourceToOrigin } from './source.ts';
 import type { TableAccess } from './table-access.ts';
+import type { SubscribeOptions, TableEvent } from './table-feed.ts';
 import { currentCall } from './thread-scope.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what a table holds is known to the application only.
@@ -59,6 +60,8 @@ export interface ApplicationTable {
   delete(target: RecordId | RequestTarget, context?: Context): Promise<boolean>;
   /** One record, or the whole table when no id is given: the next read asks the origin again. */
   invalidate(target?: RecordId | RequestTarget): Promise<void>;
+  /** The changes as they come, after the present state; see `TableEvent`. */
+  subscribe(options?: SubscribeOptions): AsyncIterableIterator<TableEvent>;
   /** Makes the table a cache over `source`; to be called while the module is loaded. */
   sourcedFrom(source: Source, options?: SourceOptions): void;
 }
@@ -117,6 +120,9 @@ class TableResource extends Resource {
   }
   static invalidate(target?: Target): unknown {
     return accessOf(this).invalidate(target);
+  }
+  static subscribe(options: SubscribeOptions = {}): unknown {
+    return accessOf(this).subscribe(options);
   }
   static sourcedFrom(source: Source, options: SourceOptions = {}): void {
     const { typeName } = accessOf(this).definition;

@@ -11,6 +11,7 @@ import { Call, type MayDo, type ReadFacts } from './call.ts';
 import type { Context } from './context.ts';
 import { deny, RequestTarget } from './request-target.ts';
 import { type HOOKS, type Method, ownMethod, type Resource } from './resource.ts';
+import { ENDLESS } from './table-feed.ts';
 import { threadScope } from './thread-scope.ts';
 import type { Commit } from './transaction.ts';
 
@@ -90,11 +91,14 @@ async function* guarded(
 ): AsyncGenerator<unknown> {
   const within = <T>(fn: () => Promise<T>): Promise<T> => threadScope().calls.run(call, fn);
   const iterator = rows[Symbol.asyncIterator]();
+  const accept = call.context.headers.get('accept') ?? '';
+  // Who follows changes does not expect the next one in time.
+  const isEndless = ENDLESS in rows || accept.includes('text/event-stream');
   let ended = false;
   try {
     for (;;) {
       const next = within(async () => iterator.next());
-      const { value, done } = await beforeDeadline(next, name, around);
+      const { value, done } = await (isEndless ? next : beforeDeadline(next, name, around));
       ended = done === true;
       if (ended) return;
       yield value;

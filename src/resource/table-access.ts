@@ -15,7 +15,8 @@ import type { Context } from './context.ts';
 import type { QueryObject } from './query-object.ts';
 import { RequestTarget, requirePermission } from './request-target.ts';
 import { pickAttributes, searchTable } from './search.ts';
-import { currentCall } from './thread-scope.ts';
+import { type SubscribeOptions, TableEvents } from './table-feed.ts';
+import { currentCall, threadScope } from './thread-scope.ts';
 
 const decoder = new TextDecoder();
 
@@ -105,6 +106,17 @@ export class TableAccess {
   async invalidate(target: unknown): Promise<void> {
     const whole = target === undefined || target === null;
     await this.table().invalidate(whole ? 'table' : { keys: [this.#keyOf(target)] });
+  }
+
+  subscribe(options: SubscribeOptions): TableEvents {
+    const { openFeed } = threadScope();
+    if (openFeed === undefined) {
+      throw new Error(`tables.${this.definition.typeName}.subscribe: this thread has no feed yet`);
+    }
+    const id = options.id === undefined ? undefined : this.#key(options.id);
+    // The subscription of a request ends with its client.
+    const signal = options.signal ?? currentCall()?.context.signal;
+    return new TableEvents(openFeed, this.table().definition, { ...options, id, signal });
   }
 
   async #read(id: RecordId): Promise<JsonRecord | undefined> {

@@ -9,6 +9,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ApplicationTable } from './application-table.ts';
 import type { Call } from './call.ts';
 import type { Registrations } from './registrations.ts';
+import type { OpenFeed } from './table-feed.ts';
 
 /** Finds a table by its type name; `undefined` when there is none of that name. */
 export type TableFinder = (name: string, database?: string) => ApplicationTable | undefined;
@@ -22,6 +23,8 @@ export type LogLine = (
 export interface ThreadScope {
   findTable: TableFinder | undefined;
   writeLog: LogLine | undefined;
+  /** Where this thread serves subscribers. */
+  openFeed: OpenFeed | undefined;
   /** Set while modules are being loaded: later registrations are refused. */
   registrations: Registrations | undefined;
   readonly calls: AsyncLocalStorage<Call>;
@@ -35,6 +38,7 @@ export function threadScope(): ThreadScope {
   holder[SCOPE] ??= {
     findTable: undefined,
     writeLog: undefined,
+    openFeed: undefined,
     registrations: undefined,
     calls: new AsyncLocalStorage<Call>(),
   };

@@ -138,6 +138,24 @@ describe.each(['1', '2'])('resources on %s threads', (threads) => {
     expect([head.status, await head.text()]).toEqual([200, '']);
   });
 
+  it('follows the changes of a table, and ends with its client', async () => {
+    const leaving = new AbortController();
+    const headers = { accept: 'text/event-stream' };
+    const stream = await node.fetch('/Changes?new', { headers, signal: leaving.signal });
+    expect(stream.headers.get('content-type')).toBe('text/event-stream');
+    await node.put('/Note/followed', { text: 'x' });
+    let text = '';
+    for await (const chunk of stream.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      if (text.includes('data:')) break;
+    }
+    expect(text).toContain('data: {"type":"put","id":"followed","retained":false}');
+    leaving.abort();
+    await until('the end of the subscription', async () => {
+      return (await node.metric('millrace_subscriptions', { protocol: 'code' })) === 0;
+    });
+  });
+
   it('makes a table a cache over a source given by code', async () => {
     const first = await json(await node.fetch('/Rate/eur'));
     const again = await node.fetch('/Rate/eur');

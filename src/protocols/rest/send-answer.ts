@@ -14,6 +14,7 @@ import { isBodiless } from '../http/status-text.ts';
 
 const JSON_TYPE = 'application/json';
 const LINES_TYPE = 'application/x-ndjson';
+const EVENTS_TYPE = 'text/event-stream';
 
 export interface AnswerSurroundings {
   readonly reads: ReadFacts;
@@ -115,10 +116,19 @@ function sendRows(
   { status, headers }: ResourceAnswer,
   { rows }: Extract<AnswerBody, { kind: 'rows' }>,
 ): Promise<number> {
-  const type = prefers(exchange.request.header('accept'), [JSON_TYPE, LINES_TYPE]) ?? JSON_TYPE;
+  const offered = [JSON_TYPE, LINES_TYPE, EVENTS_TYPE];
+  const type = prefers(exchange.request.header('accept'), offered) ?? JSON_TYPE;
   setDefault(headers, 'content-type', type);
-  const chunks = headers.get('content-type') === LINES_TYPE ? asLines(rows) : asArray(rows);
+  const sent = headers.get('content-type');
+  const inForm = sent === EVENTS_TYPE ? asEvents : sent === LINES_TYPE ? asLines : asArray;
+  const chunks = inForm(rows);
   return pour(chunks, () => exchange.stream(status, flat(headers)));
+}
+
+/** Begins with a comment: the client then knows that it is connected. */
+async function* asEvents(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
+  yield ':\n\n';
+  for await (const row of rows) yield `data: ${stringify(row)}\n\n`;
 }
 
 async function* asLines(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
