@@ -14,7 +14,7 @@ import type { Entry } from '../../cache/entry.ts';
 import type { Invalidations } from '../../cache/ports.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
-import type { StoreReader } from '../store-port.ts';
+import type { IndexHit, StoreReader } from '../store-port.ts';
 import { formatCursor, type Place } from './cursor.ts';
 import { type Explanation, explain } from './explain.ts';
 import { compileFilter } from './matches.ts';
@@ -137,41 +137,42 @@ export class QueryReader {
     return this.#source.pull((entry, row, hit) => {
       this.#page.looked += 1;
       this.#looked += 1;
-      if (entry !== undefined && this.#isShown(entry) && this.#holds(entry, row)) {
-        if (this.#sorted === undefined) this.#take(entry, row);
-        else this.#sorted.see(entry, row, hit, this.#skip + this.#left, this.#isStale(entry));
-      }
+      if (entry !== undefined) this.#see(entry, row, hit);
       const isSated = this.#sorted?.isSated(this.#skip + this.#left) ?? false;
       return !isSated && this.#wantsMore && !this.#isPageFull && clock.monotonic() <= until;
     });
   }
 
-  #isShown(entry: Entry): boolean {
-    if (entry.kind !== 'record') return false;
-    const isSourced = this.#parts.definition.sourcedFrom !== undefined;
-    if (entry.freshUntil <= this.#now && !isSourced) return false;
-    if (this.#invalidations.judge(entry).kind !== 'hard') return true;
-    this.#page.leftOut += 1;
-    return false;
+  #see(entry: Entry, row: () => Row, hit: IndexHit | undefined): void {
+    const state = this.#stateOf(entry);
+    if (state === 'hidden') return;
+    if (this.#matches !== undefined && !this.#matches(row(), entry.id)) return;
+    const isStale = state === 'stale';
+    if (this.#sorted === undefined) this.#take(entry, row, isStale);
+    else this.#sorted.see(entry, row, hit, this.#skip + this.#left, isStale);
   }
 
-  #holds(entry: Entry, row: () => Row): boolean {
-    return this.#matches === undefined || this.#matches(row(), entry.id);
+  #stateOf(entry: Entry): 'fresh' | 'stale' | 'hidden' {
+    if (entry.kind !== 'record') return 'hidden';
+    const isFresh = entry.freshUntil > this.#now;
+    if (!isFresh && this.#parts.definition.sourcedFrom === undefined) return 'hidden';
+    const { kind } = this.#invalidations.judge(entry);
+    if (kind === 'hard') {
+      this.#page.leftOut += 1;
+      return 'hidden';
+    }
+    return isFresh && kind === 'valid' ? 'fresh' : 'stale';
   }
 
-  #isStale(entry: Entry): boolean {
-    return entry.freshUntil <= this.#now || this.#invalidations.judge(entry).kind === 'soft';
-  }
-
-  #take(entry: Entry, row: () => Row): void {
+  #take(entry: Entry, row: () => Row, isStale: boolean): void {
     if (this.#skip > 0) {
       this.#skip -= 1;
       return;
     }
     const { select } = this.#query;
     const bytes =
-      select === undefined ? entry.body.slice() : projectRow(select, row(), factsOf(entry));
-    this.#emit(bytes, this.#isStale(entry));
+      select === undefined ? Buffer.from(entry.body) : projectRow(select, row(), factsOf(entry));
+    this.#emit(bytes, isStale);
     if (this.#wantsMore) return;
     this.#place = {
       kind: 'rows',

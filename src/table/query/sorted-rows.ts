@@ -75,7 +75,7 @@ export class SortedRows {
     const rank = { keys: this.#keys(row, id, hit), id };
     if (this.#after !== undefined && this.#compare(rank, this.#after) <= 0) return;
     const held = (): HeldRow => {
-      return { ...rank, facts: factsOf(entry), body: entry.body.slice(), isStale };
+      return { ...rank, facts: factsOf(entry), body: Buffer.from(entry.body), isStale };
     };
     if (this.#isInOrder(hit)) {
       this.finish();
