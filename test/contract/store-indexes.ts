@@ -75,6 +75,10 @@ export function indexContract(subject: Subject): void {
     const page = (isDescending: boolean) =>
       store.indexPage(ITEM, equal('price', 1), { limit: 9, after, isDescending });
     expect(page(false).map((hit) => hit.id)).toEqual(['k3']);
+    const from = (isDescending: boolean) =>
+      store.indexPage(ITEM, { attribute: 'price' }, { limit: 3, from: 1, isDescending });
+    expect(from(false).map((hit) => hit.id)).toEqual(['k1', 'k11', 'k3']);
+    expect(from(true).map((hit) => hit.id)).toEqual(['k3', 'k11', 'k1']);
     expect(page(true).map((hit) => hit.id)).toEqual(['k11', 'k1']);
   });
 

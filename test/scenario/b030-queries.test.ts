@@ -1,6 +1,7 @@
 /** The query language over the wire: operators, order, projections, cursors, deleting by query. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../support/node-process.ts';
+import { SocketClient } from '../support/push-node.ts';
 import { ENGINES, expectProblem, json, startItems } from '../support/scenario-apps.ts';
 
 type Row = Record<string, unknown>;
@@ -100,6 +101,12 @@ describe.each(ENGINES)('queries over %s', (engine) => {
     const response = await node.fetch('/Item/?tag=red', { method: 'HEAD' });
     expect([response.status, await response.text()]).toEqual([200, '']);
     expect(response.headers.get('content-type')).toBe('application/json');
+    const long = { tag: 'long', note: 'x'.repeat(200_000) };
+    await Promise.all([1, 2, 3, 4].map((at) => node.put(`/Item/long-${at}`, long)));
+    const head = await node.fetch('/Item/?tag=long', { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect(await ids('/Item/?tag=long')).toHaveLength(4);
+    await node.fetch('/Item/?tag=long', { method: 'DELETE' });
   });
 
   it('deletes what matches a query, up to its limit, and nothing else', async () => {
@@ -130,6 +137,19 @@ describe.each(ENGINES)('queries over %s', (engine) => {
   ])('refuses %s and says where', async (query, position) => {
     const problem = await expectProblem(await node.fetch(`/Item/?${query}`), 400, 'QUERY_INVALID');
     expect(problem.detail).toContain(`position ${position}:`);
+  });
+
+  it('follows what begins to match, changes, and stops matching a range', async () => {
+    const client = new SocketClient(`${node.ws}/Item/?price=gt=500&[n=1|n=2]`, {});
+    await client.count(1);
+    await node.put('/Item/live', { price: 400, n: 1 });
+    await node.put('/Item/live', { price: 600, n: 1 });
+    await node.put('/Item/live', { price: 700, n: 2 });
+    await node.put('/Item/live', { price: 700, n: 3 });
+    await client.count(4);
+    expect(client.events.map((event) => event.type)).toEqual(['snapshot', 'enter', 'put', 'leave']);
+    client.terminate();
+    await node.fetch('/Item/live', { method: 'DELETE' });
   });
 
   it('refuses a cursor of another query', async () => {

@@ -31,7 +31,7 @@ export async function readCollection(call: RestCall): Promise<void> {
   });
   const bytes = first.done
     ? await replyWhole(call, first, headers, rows)
-    : await streamPages(openStream(call, headers), first, reader, rows);
+    : await replyLong(call, headers, first, reader, rows);
   resource.meter.answered(exchange.request.method, 200, 'collection', startedAt, bytes);
 }
 
@@ -98,6 +98,19 @@ function openStream({ exchange, resource }: RestCall, headers: readonly string[]
   const { encodings } = resource;
   const coding = codingFor(encodings, exchange, '', Number.POSITIVE_INFINITY);
   return streamCompressed(exchange, headers, encodings, coding);
+}
+
+async function replyLong(
+  call: RestCall,
+  headers: readonly string[],
+  first: QueryPage,
+  reader: QueryReader,
+  rows: RowWriter,
+): Promise<number> {
+  const writer = openStream(call, headers);
+  if (call.exchange.request.method !== 'HEAD') return streamPages(writer, first, reader, rows);
+  writer.end();
+  return 0;
 }
 
 async function streamPages(
