@@ -29,7 +29,7 @@ import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
-import { type CodeParts, codeRoutes } from './worker-code.ts';
+import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import type { PreparedApplication } from './worker-resources.ts';
@@ -70,7 +70,7 @@ export interface RunningApp {
 }
 
 export async function startApp(parts: AppParts): Promise<RunningApp> {
-  const { clock, config, reader, engine } = parts;
+  const { clock, config, reader, writer, engine } = parts;
   const counts = createCounts();
   const onRejected = (method: string) => increment(counts.authFailures, method);
   const resources = restResources(parts, counts.requests);
@@ -80,6 +80,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     readRecord: readThrough((name) => parts.threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
+  threadScope().newCall = () => callOfNobody((ops) => writer.commit(ops, config.store.durability));
   threadScope().openFeed = (request, sink) => fanout.subscribe(request, sink);
   const tables = [...resources.values()].map(({ table }) => table.definition);
   const codeWith = codeParts(parts, counts.requests);

@@ -4,8 +4,8 @@
  */
 import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
+import { assert } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
-import { NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './observe/log.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
@@ -13,6 +13,7 @@ import type { Exchange } from './protocols/http/port.ts';
 import type { CustomRequest, CustomResource } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
 import { extendedTable } from './resource/application-table.ts';
+import { Call } from './resource/call.ts';
 import { placeInCode } from './resource/code-place.ts';
 import type { Context, User } from './resource/context.ts';
 import { failureOf } from './resource/failure.ts';
@@ -54,9 +55,7 @@ export function codeRoutes(
   if (resources.length === 0) return undefined;
   const tree = new PathTree<CodeRoute>();
   for (const loaded of resources) {
-    if (tree.set(loaded.path, codeRoute(loaded, parts, tables))) continue;
-    const message = `two resources are exported for /${loaded.path}`;
-    throw new NodeError('APPLICATION_INVALID', message);
+    assert(tree.set(loaded.path, codeRoute(loaded, parts, tables)), 'each path is claimed once');
   }
   const first = new Set(resources.map(({ path }) => path.split('/', 1)[0]));
   for (const [name, table] of [...tables]) {
@@ -157,6 +156,17 @@ export function contextOf(exchange: Exchange, principal: Principal, body: unknow
     signal: exchange.signal,
     data: body,
   };
+}
+
+/** A call which no request began, and which nobody has to be allowed. */
+export function callOfNobody(commit: Commit): Call {
+  const context: Context = {
+    ...{ user: undefined, method: '', url: '', pathname: '', host: '', ip: '', data: undefined },
+    headers: new Headers(),
+    responseHeaders: new Headers(),
+    signal: new AbortController().signal,
+  };
+  return new Call({ context, commit, may: () => true });
 }
 
 export function userOf(principal: Principal): User | undefined {

@@ -88,7 +88,11 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
   const origins = readOrigins(reading);
   const policies = readPolicies(reading);
   const roles = readRoles(reading, schema);
-  const resources = listFiles(root, 'resources', problems).filter((each) => each.kind === 'code');
+  const resources = [
+    ...listFiles(root, 'resources', problems),
+    // Where applications of another house keep all of theirs.
+    ...listFiles(root, '.', new ProblemList()).filter((each) => each.name === 'resources'),
+  ].filter((each) => each.kind === 'code');
   const tables = schema?.tables ?? [];
   for (const table of tables) checkOrigin(table, origins, problems);
   const catalogue = new PolicyCatalogue(policies, options.shippedPolicies, reading);

@@ -5,6 +5,7 @@
  */
 import type { Problem } from '../schema/problem.ts';
 import { loadTogether } from './compile.ts';
+import { PathTree } from './path-tree.ts';
 import { noRegistrations, type Registrations } from './registrations.ts';
 import { CALL_VERBS, isResourceClass, ownMethod, type Resource } from './resource.ts';
 import { threadScope } from './thread-scope.ts';
@@ -42,7 +43,7 @@ export async function loadResources(
     for (const { path, resource } of collected.resources) {
       if (isResourceClass(resource)) resources.push(placed(path.replace(/^\//, ''), resource));
     }
-    const problems = resources.flatMap(({ type }) => problemsOf(type));
+    const problems = [...resources.flatMap(({ type }) => problemsOf(type)), ...clashes(resources)];
     if (problems.length > 0) return { problems };
     const { handlers, sources } = collected;
     return { loaded: { resources, handlers, sources } };
@@ -67,6 +68,17 @@ function placed(path: string, type: typeof Resource, prefix = ''): LoadedResourc
   const own = Object.hasOwn(type, 'path') ? type.path : undefined;
   if (own === undefined) return { path, type };
   return { path: own.startsWith('/') ? own.slice(1) : `${prefix}${own}`, type };
+}
+
+/** Paths that two classes claim. */
+function clashes(resources: readonly LoadedResource[]): Problem[] {
+  const tree = new PathTree<typeof Resource>();
+  return resources.flatMap(({ path, type }): Problem[] => {
+    if (tree.set(path, type)) return [];
+    const message = `two resources are exported for /${path}, one of them ${type.name}`;
+    const cure = 'export one of them under another name, or give it a static path';
+    return [{ file: 'resources', line: 0, column: 0, message, cure }];
+  });
 }
 
 /** What would be called with other arguments than it expects. */

@@ -18,6 +18,7 @@ export interface RequestTargetParts {
 }
 
 const DENIED = Symbol.for('millrace.targetDenied');
+const ORIGINAL = Symbol.for('millrace.targetOriginal');
 
 /** `sort` is a method there and a wish here. */
 const Parameters = URLSearchParams as unknown as new (
@@ -46,6 +47,7 @@ export class RequestTarget extends Parameters {
   sort: QuerySort | undefined;
   select: string | readonly string[] | undefined;
   [DENIED]: Error | undefined;
+  readonly [ORIGINAL]: string;
 
   constructor(parts: RequestTargetParts | string = {}) {
     const given = typeof parts === 'string' ? { path: parts } : parts;
@@ -57,8 +59,14 @@ export class RequestTarget extends Parameters {
     this.isCollection = given.isCollection ?? this.pathname.endsWith('/');
     this.id = given.id ?? this.params.id ?? idOf(this.pathname);
     this.conditions = conditionsOf(this);
+    this[ORIGINAL] = JSON.stringify(this.conditions);
   }
 }
+
+/** Whether the query is still the one of the URL: then its text says more than its conditions. */
+export const isUntouched = (target: RequestTarget): boolean =>
+  target[ORIGINAL] === JSON.stringify(target.conditions) &&
+  [target.limit, target.offset, target.sort, target.select].every((each) => each === undefined);
 
 /** Marks a target whose client may not do what it asked, unless the code says otherwise. */
 export function deny(target: RequestTarget, error: Error): void {

@@ -25,6 +25,8 @@ export interface ThreadScope {
   writeLog: LogLine | undefined;
   /** Where this thread serves subscribers. */
   openFeed: OpenFeed | undefined;
+  /** A call that no request began: of a timer, of a source. */
+  newCall: (() => Call) | undefined;
   /** Set while modules are being loaded: later registrations are refused. */
   registrations: Registrations | undefined;
   readonly calls: AsyncLocalStorage<Call>;
@@ -39,6 +41,7 @@ export function threadScope(): ThreadScope {
     findTable: undefined,
     writeLog: undefined,
     openFeed: undefined,
+    newCall: undefined,
     registrations: undefined,
     calls: new AsyncLocalStorage<Call>(),
   };

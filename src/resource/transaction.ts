@@ -93,9 +93,9 @@ function settle(ops: readonly WriteOp[], outcomes: readonly WriteOutcome[]): voi
  */
 export async function transaction<T>(fn: () => T | Promise<T>): Promise<T> {
   const around = currentCall();
-  if (around === undefined) throw new Error('transaction(fn) runs inside of a request');
-  if (around.transaction.isOpen) return fn();
-  const own = around.renewed();
+  if (around?.transaction.isOpen === true) return fn();
+  const own = around?.renewed() ?? threadScope().newCall?.();
+  if (own === undefined) throw new Error('transaction(fn) is used before the node is open');
   return threadScope().calls.run(own, async () => {
     try {
       const result = await fn();

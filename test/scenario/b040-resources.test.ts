@@ -138,6 +138,21 @@ describe.each(['1', '2'])('resources on %s threads', (threads) => {
     expect([head.status, await head.text()]).toEqual([200, '']);
   });
 
+  it('searches a table by conditions, order and window', async () => {
+    for (const n of [1, 2, 3, 4, 5]) {
+      const text = n === 1 ? 'zero' : 'x';
+      expect((await node.put(`/Note/q${n}`, { text, n, tag: 'find' })).status).toBe(201);
+    }
+    expect(await json(await node.fetch('/Find?tag=find'))).toEqual([
+      { id: 'q4', n: 4 },
+      { id: 'q3', n: 3 },
+      { id: 'q2', n: 2 },
+    ]);
+    const passedOn = '/Note/?tag=find&n=gt=3&sort(-n)&select(id)';
+    expect(await json(await node.fetch(passedOn))).toEqual(['q5', 'q4']);
+    await expectProblem(await node.fetch('/Note/?nothing=1'), 400, 'QUERY_INVALID');
+  });
+
   it('follows the changes of a table, and ends with its client', async () => {
     const leaving = new AbortController();
     const headers = { accept: 'text/event-stream' };
@@ -164,10 +179,45 @@ describe.each(['1', '2'])('resources on %s threads', (threads) => {
   });
 });
 
+describe('an application written for Harper', () => {
+  it('finds its resources.js, and this installation under the names it knows', async () => {
+    const node = await startNode({
+      files: {
+        'schema.graphql': 'type Dog @table @export { id: ID @primaryKey, name: String }',
+        'resources.js': `
+          import { Resource, tables } from 'harperdb';
+          export class Dogs extends tables.Dog {
+            static loadAsInstance = false;
+            get(target) { target.checkPermission = false; return super.get(target); }
+          }
+          export class Bark extends Resource {
+            allowCreate() { return true; }
+            post(data) { return { said: data.word, by: this.getId() }; }
+          }`,
+      },
+    });
+    try {
+      expect((await node.put('/Dog/rex', { name: 'Rex' }, AS_ADMIN)).status).toBe(201);
+      expect(await json(await node.fetch('/Dogs/rex'))).toEqual({ id: 'rex', name: 'Rex' });
+      const post = { method: 'POST', headers: JSON_BODY, body: '{"word":"wuff"}' };
+      expect(await json(await node.fetch('/Bark/rex', post))).toEqual({ said: 'wuff', by: 'rex' });
+    } finally {
+      await node.dispose();
+    }
+  });
+});
+
 describe('check', () => {
   it('says where a resource does not compile', async () => {
     const folder = writeApp({ 'resources/broken.ts': 'export class A {\n  static get( { }\n}\n' });
     const { code, stderr } = await runCommand(['check', folder]);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/resources\/broken.ts:3/)]);
+  });
+
+  it('names a path that two classes claim', async () => {
+    const twice = "import { Resource } from 'millrace'; export class A extends Resource {}";
+    const folder = writeApp({ 'resources/a.ts': twice, 'resources/b.ts': twice });
+    const { code, stderr } = await runCommand(['check', folder]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('two resources')]);
   });
 });
