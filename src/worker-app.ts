@@ -70,7 +70,7 @@ export interface RunningApp {
 }
 
 export async function startApp(parts: AppParts): Promise<RunningApp> {
-  const { clock, config, reader, writer, engine } = parts;
+  const { clock, config, reader, engine } = parts;
   const counts = createCounts();
   const onRejected = (method: string) => increment(counts.authFailures, method);
   const resources = restResources(parts, counts.requests);
@@ -80,10 +80,9 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     readRecord: readThrough((name) => parts.threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
-  threadScope().newCall = () => callOfNobody((ops) => writer.commit(ops, config.store.durability));
-  threadScope().openFeed = (request, sink) => fanout.subscribe(request, sink);
   const tables = [...resources.values()].map(({ table }) => table.definition);
   const codeWith = codeParts(parts, counts.requests);
+  openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
   const resolve = createResolve<Principal>({ tables, authorise });
   const { authenticate } = parts;
@@ -183,6 +182,13 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
     });
   }
   return resources;
+}
+
+/** Lets application code follow changes, and write when no request asked it to. */
+function openToCode(fanout: Fanout, commit: CodeParts['commit']): void {
+  const scope = threadScope();
+  scope.newCall = () => callOfNobody(commit);
+  scope.openFeed = (request, sink) => fanout.subscribe(request, sink);
 }
 
 function codeParts(parts: AppParts, counted: RequestCounts[]): CodeParts {

@@ -1,9 +1,28 @@
-/** Tells an editor which tables there are. */
+/**
+ * The tables of schema.graphql. Written by `millrace check --types`: changes here are lost.
+ */
 import type { ApplicationTable } from 'millrace';
+
+/** A guest and what they wrote. */
+export interface Guest {
+  id: string;
+  name: string;
+  words?: string | null;
+  visits?: number | null;
+  signedAt?: number | string | null;
+  [undeclared: string]: unknown;
+}
+
+/** What a unit of money costs; fetched by resources/rates.ts, kept for a minute. */
+export interface Rate {
+  id: string;
+  perEuro?: number | null;
+  [undeclared: string]: unknown;
+}
 
 declare module 'millrace' {
   interface Tables {
-    readonly Guest: ApplicationTable;
-    readonly Rate: ApplicationTable;
+    readonly Guest: ApplicationTable<Guest>;
+    readonly Rate: ApplicationTable<Rate>;
   }
 }

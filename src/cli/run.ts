@@ -62,9 +62,10 @@ function createProgram(
     .command('check')
     .description('say what is wrong with an application, without starting it')
     .argument('[app]', 'folder of the application', '.')
-    .action(async (folder: string) => {
+    .option('--types', 'also write millrace-env.d.ts, which tells an editor the tables')
+    .action(async (folder: string, options: { readonly types?: boolean }) => {
       const { check } = await import('./check.ts');
-      finish(await check(resolved(folder, terminal), terminal));
+      finish(await check(resolved(folder, terminal), terminal, options));
     });
   program
     .command('version')

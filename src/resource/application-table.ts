@@ -35,7 +35,11 @@ type Held = any;
 /** Where to write: an id, a target, or the record itself with its key in it. */
 type WriteTarget = RecordId | RequestTarget | JsonRecord;
 
-export interface ApplicationTable {
+/**
+ * `Row` is what `millrace check --types` writes. Reads are typed by whoever reads: a class that
+ * overrides them may answer with something else.
+ */
+export interface ApplicationTable<Row = Held> {
   new (id?: RecordId | undefined, context?: Context | undefined): TableInstance;
   readonly name: string;
   readonly tableName: string;
@@ -53,7 +57,7 @@ export interface ApplicationTable {
   /** Merges into a record; `{ "n": { "__op__": "add", "value": 1 } }` adds to a number. */
   patch(target: WriteTarget, patch?: unknown, context?: Context): Promise<void>;
   /** Stores a new record, under a new key unless it brings its own; resolves with it. */
-  create(record: JsonRecord, context?: Context): Promise<JsonRecord>;
+  create(record: Partial<Row>, context?: Context): Promise<Row>;
   /** As `create`; resolves with the key. */
   post(target: Target | JsonRecord, record?: unknown, context?: Context): Promise<RecordId>;
   /** False when there was none. */
