@@ -25,7 +25,7 @@ export interface Context {
   readonly headers: Headers;
   /** Fields of the answer; what the returned value says itself comes on top. */
   readonly responseHeaders: Headers;
-  /** Aborts when the client has gone or the deadline has passed. */
+  /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
   /** The request's body as it was read; `undefined` when it has none. */
   readonly data: unknown;

@@ -120,7 +120,20 @@ async function answerOf(type: typeof Resource, request: CallRequest): Promise<Re
   const result: unknown = await method.apply(type, [...args, context]);
   // A denied read which went on has to have said, by now, that it answers for the access itself.
   if (target.checkPermission) throw refusal(type, context);
-  return toAnswer(result, isRead);
+  return withContext(toAnswer(result, isRead), context);
+}
+
+/** What the code said beside its result; the result itself comes on top. */
+function withContext(answer: ResourceAnswer, context: Context): ResourceAnswer {
+  const { headers } = answer;
+  const said = [...headers.keys()];
+  for (const [name, value] of context.responseHeaders) {
+    if (!said.includes(name)) headers.append(name, value);
+  }
+  if (context.lastModified !== undefined && !headers.has('last-modified')) {
+    headers.set('last-modified', new Date(context.lastModified).toUTCString());
+  }
+  return answer;
 }
 
 type ParsePath = (path: string, context: Context, query: RequestTarget) => unknown;

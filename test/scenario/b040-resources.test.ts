@@ -55,6 +55,12 @@ describe.each(['1', '2'])('resources on %s threads', (threads) => {
     expect((await node.fetch('/Web/none')).status).toBe(404);
   });
 
+  it('adds what a method said by its context', async () => {
+    const { headers } = await node.fetch('/Dated');
+    expect(headers.get('x-said')).toBe('yes');
+    expect(headers.get('last-modified')).toBe('Thu, 01 Jan 2026 00:00:00 GMT');
+  });
+
   it('says 304 to a client that holds the same bytes [RFC9110 §13.1.2]', async () => {
     const first = await node.fetch('/Hello/a');
     const etag = first.headers.get('etag') ?? '';
