@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'DEADLINE_EXCEEDED'
   | 'ENTRY_UNDECODABLE'
   | 'HEADERS_TOO_LARGE'
+  | 'INDEX_BUILDING'
   | 'INTERNAL'
   | 'KEY_INVALID'
   | 'KEY_TOO_LONG'

@@ -15,6 +15,7 @@ export type ChangeSource = Pick<
   | 'scan'
   | 'idsByIndex'
   | 'countByIndex'
+  | 'isIndexComplete'
   | 'invalidations'
 >;
 

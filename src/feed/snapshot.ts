@@ -151,6 +151,7 @@ export class Snapshots {
     const { attribute, value } = indexed;
     const range = { attribute, from: value, to: value };
     const max = limits.snapshotIndexIdsMax;
+    if (!source.isIndexComplete(table, attribute)) return undefined;
     if (source.countByIndex(table, range, max + 1) > max) return undefined;
     const ids = source.idsByIndex(table, range, { limit: max, offset: 0 });
     this.#serial += 1;

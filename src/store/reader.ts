@@ -27,7 +27,7 @@ import { EntryView } from './entry-view.ts';
 import { countIndex, readIndex, readIndexPage } from './index-read.ts';
 import { TableInvalidations } from './invalidations.ts';
 import { entryKey } from './keys.ts';
-import { readTableSize } from './meta.ts';
+import { isIndexBuilt, readTableSize } from './meta.ts';
 import { scanTable } from './scan.ts';
 import { readPrefixScopes } from './scopes.ts';
 import { commitCount, committedSequence, firstSequence, type SharedState } from './shared-state.ts';
@@ -49,6 +49,7 @@ export class EngineReader implements StoreReader {
   readonly author: NodeId;
   readonly #parts: ReaderParts;
   readonly #changes: ChangeReader;
+  readonly #completeIndexes = new Set<string>();
   readonly #invalidations = new Map<TableName, TableInvalidations>();
   readonly #listeners = new Set<() => void>();
   /** One view for each level of reads within reads; nearly always only the first is used. */
@@ -130,6 +131,16 @@ export class EngineReader implements StoreReader {
   countByIndex(table: TableName, range: IndexSpan, max: number): number {
     this.#renew();
     return countIndex(tableOf(this.#parts.trees, table), range, max);
+  }
+
+  isIndexComplete(table: TableName, attribute: string): boolean {
+    const index = `${table}/${attribute}`;
+    if (this.#completeIndexes.has(index)) return true;
+    this.#renew();
+    const isComplete = isIndexBuilt(this.#parts.trees.meta, table, attribute);
+    // What is complete stays so: later queries need not look.
+    if (isComplete) this.#completeIndexes.add(index);
+    return isComplete;
   }
 
   tableSize(table: TableName): { readonly entries: number; readonly bytes: number } {

@@ -206,6 +206,9 @@ export class EngineStore implements Store {
   countByIndex(table: TableName, range: IndexSpan, max: number): number {
     return this.#reader.countByIndex(table, range, max);
   }
+  isIndexComplete(table: TableName, attribute: string): boolean {
+    return this.#reader.isIndexComplete(table, attribute);
+  }
   tableSize(table: TableName): { readonly entries: number; readonly bytes: number } {
     return this.#reader.tableSize(table);
   }

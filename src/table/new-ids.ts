@@ -9,7 +9,10 @@ import type { StoreWriter } from './store-port.ts';
 /** Numbers reserved at a time; the rest of a block is lost when the node ends. */
 const BLOCK = 64;
 
-/** Makes the function that yields a new key, text by `uuid`; it rejects with the errors of `reserveIds`. */
+/**
+ * Makes the function that yields a new key, text by `uuid`; it rejects with the errors of
+ * `reserveIds`.
+ */
 export function createNewIds(
   definition: TableDefinition,
   writer: StoreWriter,

@@ -102,6 +102,8 @@ export interface StoreReader {
   indexPage(table: TableName, span: IndexSpan, page: IndexPageOptions): readonly IndexHit[];
   /** Number of ids under a range, counted up to `max`. */
   countByIndex(table: TableName, range: IndexSpan, max: number): number;
+  /** False while the index is being built, and so holds a part of the rows only. */
+  isIndexComplete(table: TableName, attribute: string): boolean;
   /** Entries and bytes of a table, maintained by the commits (exact after start). */
   tableSize(table: TableName): { readonly entries: number; readonly bytes: number };
 

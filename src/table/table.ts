@@ -15,7 +15,6 @@ import type { Entry } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import { type CollectionQuery, CollectionReader } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
 import type { Query } from './query/query.ts';
 import { QueryReader } from './query/query-reader.ts';
@@ -80,12 +79,6 @@ export class Table {
   /** Answers one read; synchronously when the store can answer. */
   read(request: ReadRequest, answer: Answer): void | Promise<void> {
     return this.#parts.reads.read(request, answer);
-  }
-
-  /** A reader over the rows that match; throws `QUERY_INVALID`. */
-  collection(query: CollectionQuery): CollectionReader {
-    const { reader, clock } = this.#parts;
-    return new CollectionReader(this.definition, reader, query, clock.now());
   }
 
   /** A reader that answers a query page by page; throws `QUERY_INVALID`. */

@@ -159,6 +159,21 @@ describe('a data folder', () => {
     expect(second.idsByIndex(ITEM, even, { limit: 1, offset: 0 })).toEqual(['k'.repeat(1_500)]);
   });
 
+  it('says that an index is not complete until all its rows are in it', async () => {
+    const first = await open({ definitions: [makeDefinition('Item')] });
+    await first.commit(
+      Array.from({ length: 600 }, (_, at) => put(at, { id: at, tag: 'even' }, { meta: {} })),
+      'process',
+    );
+    await first.close();
+    const events = { undecodable: () => undefined };
+    const more = { clock: systemClock, indexedValues, checkRecord, events };
+    store = await openLmdbStore({ path, definitions, ...more });
+    expect(store.isIndexComplete(ITEM, 'tag')).toBe(false);
+    await store.indexesReady;
+    expect(store.isIndexComplete(ITEM, 'tag')).toBe(true);
+  });
+
   it('builds an index over large bodies in small steps', async () => {
     const inline = { id: 'a', more: 'x'.repeat(60_000) };
     const apart = { id: 'b', more: 'x'.repeat(300_000) };

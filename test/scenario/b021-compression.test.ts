@@ -1,4 +1,6 @@
-/** Compressed answers on a real node: kept beside the record, tied to its tag, streamed with rows. */
+/**
+ * Compressed answers on a real node: kept beside the record, tied to its tag, streamed with rows.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NodeProcess, until } from '../support/node-process.ts';
 import { ENGINES, startItems } from '../support/scenario-apps.ts';

@@ -1,4 +1,6 @@
-/** A table that writes through to its origin, on a real node: the origin decides, then it is kept. */
+/**
+ * A table that writes through to its origin, on a real node: the origin decides, then it is kept.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { originFile, read } from '../support/cache-apps.ts';
 import { type Behaviour, behave, HttpOrigin, type SeenRequest } from '../support/http-origin.ts';
@@ -11,7 +13,10 @@ type Item @table @sourcedFrom(origin: "api", path: "/items/{id}", write: through
   id: ID @primaryKey
   n: Int
 }
-type Fixed @table @sourcedFrom(origin: "fixed", write: through) ${OPEN} { id: ID @primaryKey, n: Int }
+type Fixed @table @sourcedFrom(origin: "fixed", write: through) ${OPEN} {
+  id: ID @primaryKey
+  n: Int
+}
 `;
 const fixed = `import { defineOrigin } from 'millrace';
 export default defineOrigin({ get: (id) => ({ id, n: 1 }), delete: () => undefined });

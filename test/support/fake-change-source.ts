@@ -147,6 +147,10 @@ export class FakeChangeSource implements ChangeSource {
     return ids.sort().slice(page.offset, page.offset + page.limit);
   }
 
+  isIndexComplete(): boolean {
+    return true;
+  }
+
   countByIndex(table: TableName, range: IndexRange, max: number): number {
     return this.idsByIndex(table, range, { limit: max, offset: 0 }).length;
   }

@@ -17,6 +17,7 @@ import type { TableDefinition } from '../../schema/definition.ts';
 import type { IndexHit, StoreReader } from '../store-port.ts';
 import { formatCursor, type Place } from './cursor.ts';
 import { type Explanation, explain } from './explain.ts';
+import { requireIndexes } from './index-readiness.ts';
 import { compileFilter } from './matches.ts';
 import { type Plan, planQuery } from './plan.ts';
 import { factsOf, projectRow, type RowFacts } from './project.ts';
@@ -67,6 +68,7 @@ export class QueryReader {
     this.#query = query;
     this.#parts = parts;
     this.plan = planQuery(query, table, reader);
+    requireIndexes(this.plan.access, table, reader);
     const { residual, cursor, access, order } = this.plan;
     this.#matches = residual && compileFilter(residual);
     this.#invalidations = reader.invalidations(table);

@@ -1,0 +1,26 @@
+/**
+ * Refuses a query whose way leads through an index that is still being built: it holds a part of
+ * the rows, and an answer that silently lacks some is worse than none.
+ */
+import type { TableName } from '../../base/brands.ts';
+import { NodeError } from '../../base/errors.ts';
+import type { StoreReader } from '../store-port.ts';
+import type { Access } from './access.ts';
+
+/** Throws `INDEX_BUILDING`, which says to come back. */
+export function requireIndexes(
+  access: Access,
+  table: TableName,
+  reader: Pick<StoreReader, 'isIndexComplete'>,
+): void {
+  if (access.kind === 'union') {
+    for (const branch of access.branches) requireIndexes(branch.access, table, reader);
+    return;
+  }
+  if (access.kind !== 'index' || reader.isIndexComplete(table, access.span.attribute)) return;
+  throw new NodeError(
+    'INDEX_BUILDING',
+    `the index of ${access.span.attribute} is being built; try again in a while`,
+    { retry: 'later', details: { attribute: access.span.attribute } },
+  );
+}
