@@ -3,11 +3,19 @@
  * nesting, and tags. Tags with which a short body could stand for a long one (shared references,
  * packed values, record definitions) are refused.
  */
-import { Encoder } from 'cbor-x';
+import { createRequire } from 'node:module';
+import type * as CborX from 'cbor-x';
+import { lazy } from '../../base/lazy.ts';
 import { plainValue } from './plain-value.ts';
 import { StructureCheck, unsignedAt } from './structure-check.ts';
 
-const codec = new Encoder({ useRecords: false, mapsAsObjects: true });
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first CBOR body: most nodes never see one. */
+const codec = lazy(() => {
+  const { Encoder }: typeof CborX = require('cbor-x');
+  return new Encoder({ useRecords: false, mapsAsObjects: true });
+});
 
 /** Dates (0, 1), big numbers (2, 3), URIs (32), bytes (64), self-description (55799). */
 const TAGS: ReadonlySet<number> = new Set([0, 1, 2, 3, 32, 64, 55_799]);
@@ -18,14 +26,14 @@ const INDEFINITE = 31;
 export const CBOR_ARRAY_START = Uint8Array.of(0x9f);
 export const CBOR_ARRAY_END = Uint8Array.of(BREAK);
 
-export const encodeCbor = (value: unknown): Uint8Array => codec.encode(value);
+export const encodeCbor = (value: unknown): Uint8Array => codec().encode(value);
 
 /** One value as JSON has it. Throws `BODY_MALFORMED`. */
 export function decodeCbor(bytes: Uint8Array, depthMax: number): unknown {
   const check = new StructureCheck('CBOR', depthMax);
   walk(bytes, check);
   try {
-    return plainValue(codec.decode(bytes));
+    return plainValue(codec().decode(bytes));
   } catch (cause) {
     throw check.malformed(cause instanceof Error ? cause.message : String(cause), cause);
   }

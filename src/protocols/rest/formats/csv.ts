@@ -3,9 +3,11 @@
  * row: they are what a `select` names, or the declared attributes, or else (a table that declares
  * none) the properties of the first rows. Objects and lists stand in a field as JSON.
  */
-import { parse } from 'csv-parse/sync';
-import { stringify } from 'csv-stringify/sync';
+import { createRequire } from 'node:module';
+import type * as CsvParse from 'csv-parse/sync';
+import type * as CsvStringify from 'csv-stringify/sync';
 import { NodeError } from '../../../base/errors.ts';
+import { lazy } from '../../../base/lazy.ts';
 import type { AttributeDefinition, TableDefinition } from '../../../schema/definition.ts';
 import type { JsonRecord } from '../../../table/record-draft.ts';
 import { nesting } from '../json-body.ts';
@@ -19,6 +21,11 @@ import {
 } from './format.ts';
 
 const END_OF_LINE = '\r\n'; // [RFC4180 §2]
+
+const require = createRequire(import.meta.url);
+/** Loaded with the first CSV: most nodes never see one. */
+const parser = lazy((): typeof CsvParse => require('csv-parse/sync'));
+const writer = lazy((): typeof CsvStringify => require('csv-stringify/sync'));
 
 export const CSV_FORMAT: Format = {
   name: 'csv',
@@ -55,7 +62,7 @@ class CsvRows implements RowWriter {
 }
 
 const line = (fields: readonly string[]): string =>
-  stringify([fields as string[]], { record_delimiter: END_OF_LINE });
+  writer().stringify([fields as string[]], { record_delimiter: END_OF_LINE });
 
 function columnsOf({ columns, definition }: RowShape, first: readonly unknown[]): string[] {
   if (columns !== undefined) return [...columns];
@@ -101,7 +108,7 @@ function decodeRecord(bytes: Uint8Array, { definition, depthMax }: DecodeLimits)
 
 function parseRows(bytes: Uint8Array): string[][] {
   try {
-    return parse(Buffer.from(bytes), { bom: true, skip_empty_lines: true });
+    return parser().parse(Buffer.from(bytes), { bom: true, skip_empty_lines: true });
   } catch (cause) {
     throw malformed(cause instanceof Error ? cause.message : String(cause), cause);
   }
