@@ -131,9 +131,12 @@ export async function runCommand(
   return { code, stdout: started.stdout(), stderr: started.stderr() };
 }
 
+/** The disk of a shared machine stands still for seconds at times; a fill is not to be shed for it. */
+const PATIENT: AppFiles = { 'millrace.yaml': 'limits: { writeQueueAgeMsMax: 60s }\n' };
+
 /** Starts a node and resolves once it answers; rejects with its output when it ends before. */
 export async function startNode(options: NodeOptions): Promise<NodeProcess> {
-  const folder = writeApp(options.files, options.folder);
+  const folder = writeApp({ ...PATIENT, ...options.files }, options.folder);
   const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
   const args = [
     options.command ?? 'start',
