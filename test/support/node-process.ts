@@ -131,7 +131,9 @@ export async function runCommand(
   return { code, stdout: started.stdout(), stderr: started.stderr() };
 }
 
-/** The disk of a shared machine stands still for seconds at times; a fill is not to be shed for it. */
+/**
+ * The disk of a shared machine stands still for seconds at times; a fill is not to be shed for it.
+ */
 const PATIENT: AppFiles = { 'millrace.yaml': 'limits: { writeQueueAgeMsMax: 60s }\n' };
 
 /** Starts a node and resolves once it answers; rejects with its output when it ends before. */
