@@ -2,10 +2,8 @@
  * The `EntryStore` of one table: what the read path sees of the store. Turns a fill into a write
  * operation, with the values under which the new row stands in the table's indexes.
  */
-
 import { assert } from '../base/assert.ts';
-import type { TableName } from '../base/brands.ts';
-import { recordVersion } from '../base/brands.ts';
+import { recordVersion, type TableName } from '../base/brands.ts';
 import type { IndexedValues } from '../cache/entry.ts';
 import type { EntryStore, FillDraft, FillOutcome } from '../cache/ports.ts';
 import type { StoreReader, StoreWriter, WriteOp } from './store-port.ts';
@@ -22,7 +20,7 @@ export function tableEntries(
   return {
     withEntry: (id, variant, fn) => reader.withEntry(table, id, variant, fn),
     async fill(draft) {
-      // A fill never waits for the disk: losing one costs a fetch, not data.
+      // Losing a fill costs a fetch, not data: it asks for no flush of its own.
       const [outcome] = await writer.commit([fillOp(table, draft, indexBytes)], 'process');
       assert(outcome !== undefined, 'every operation has an outcome');
       return fillOutcome(outcome.kind === 'stored' ? outcome : undefined, outcome.kind);
