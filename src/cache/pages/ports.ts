@@ -1,0 +1,72 @@
+/**
+ * What the page cache needs of a rendering origin, in its own words: one HTTP exchange whose body
+ * is still arriving. Implemented by `origin/page-origin.ts` over a pool of replicas.
+ *
+ * Header fields are flat lists (name, value, name, value) in the order in which they came, names in
+ * lower case, one pair a field line: only the cache decides which lines may be joined or dropped.
+ */
+import type { EpochMs } from '../../base/brands.ts';
+
+export type FieldLines = readonly string[];
+
+/** One request as it goes to the origin: what must not be forwarded has been left out already. */
+export interface PageOriginRequest {
+  /** Upper case. */
+  readonly method: string;
+  /** Path and query as they go on the request line, beginning with '/'. */
+  readonly target: string;
+  /** `Host` as the client sent it; an origin may be configured to send its own instead. */
+  readonly host: string;
+  readonly fields: FieldLines;
+  /** `undefined`: no body. A stream is read with back-pressure and sent once, never again. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
+  /** Length of a streamed body when the client told it; else it goes out chunked. */
+  readonly bodyLength?: number | undefined;
+  /** A refresh behind a stale answer: uses the smaller background limiter. */
+  readonly background: boolean;
+  readonly signal: AbortSignal;
+  /** Told of every interim response (103 and others, not 100 and 101) before the final one. */
+  readonly onInterim?: ((status: number, fields: FieldLines) => void) | undefined;
+}
+
+export interface PageOriginReply {
+  /** The final status, 200 to 599. */
+  readonly status: number;
+  readonly fields: FieldLines;
+  readonly requestedAt: EpochMs;
+  readonly receivedAt: EpochMs;
+  readonly body: ArrivingBody;
+}
+
+/**
+ * A body that is still arriving, as the origin coded it (no decompression). Read once. It throws a
+ * `NodeError` with code `ORIGIN_BODY_INVALID` when the connection was cut, the chunking was broken
+ * or the length was wrong: what came so far is then neither complete nor storable.
+ */
+export interface ArrivingBody extends AsyncIterable<Uint8Array> {
+  /** `Content-Length`; `undefined` when the origin did not tell. */
+  readonly length: number | undefined;
+  /** Trailer fields, known when the body has been read to its end. */
+  readonly trailers: FieldLines;
+  /** Gives up: the connection is destroyed and never reused. */
+  cancel(): void;
+}
+
+/** An upgraded connection (WebSocket pass-through): bytes both ways, half-closed by `end`. */
+export interface UpgradedOrigin {
+  readonly status: 101;
+  readonly fields: FieldLines;
+  readonly socket: import('node:stream').Duplex;
+}
+
+export interface PageOrigin {
+  readonly name: string;
+  /**
+   * Resolves when the final response's head is there; rejects with a `NodeError` whose blame is
+   * `origin` (unreachable, timed out, breaker open, busy). A reply of any status resolves.
+   */
+  fetch(request: PageOriginRequest): Promise<PageOriginReply>;
+  /** Passes an upgrade on; resolves with the refusal as a reply when the origin does not switch. */
+  upgrade(request: PageOriginRequest): Promise<UpgradedOrigin | PageOriginReply>;
+  close(): Promise<void>;
+}

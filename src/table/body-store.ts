@@ -1,0 +1,51 @@
+/**
+ * Bodies too large for a row: streamed into the store and out of it in bounded pieces, read while
+ * they are being written. A body is written once and never changed; a row that names it keeps it,
+ * and what no row names is removed (a minute after the row let go of it, and at the next start).
+ *
+ * Implemented by `store/body-files.ts` in a folder beside the tables. Every thread has its own.
+ */
+
+/** A complete body in the store; plain data, so that a write operation can carry it. */
+export interface StoredBody {
+  /** Names the body's file: unique on this node, made by the store. */
+  readonly name: string;
+  readonly length: number;
+  /** Hex digest (SHA-256) of the bytes. */
+  readonly digest: string;
+}
+
+/** A body that is being written. Exactly one of `finish` and `discard` ends it. */
+export interface BodyDraft {
+  /** Bytes written so far; all of them can be read. */
+  readonly length: number;
+  /** Queues a chunk (copied); `false` means: wait for `drained` before the next. */
+  write(chunk: Uint8Array): boolean;
+  /** Resolves when there is room again; rejects with `STORE_FULL` or `STORE_FAILED`. */
+  drained(): Promise<void>;
+  /** A reader that may run ahead of the writer: it waits for what is not there yet. */
+  read(): BodyReader;
+  /** The body is whole and, when `durable`, on the disk. */
+  finish(options?: { readonly durable?: boolean }): Promise<StoredBody>;
+  /** Removes it; readers get what was written and then `STORE_FAILED`. */
+  discard(): void;
+}
+
+/** Reads a body in pieces; holds an open file, so it must be closed. */
+export interface BodyReader {
+  /** `undefined` while a body is being written and its end is not known. */
+  readonly length: number | undefined;
+  /**
+   * At most `max` bytes (limit `bodyReadBytes` at the most) from `offset`; empty at the end. Waits
+   * for bytes that are still to come. Rejects with `STORE_FAILED`.
+   */
+  read(offset: number, max: number): Promise<Uint8Array>;
+  close(): void;
+}
+
+export interface BodyStore {
+  /** Throws `STORE_FULL` when the disk has no room for bodies. */
+  create(): BodyDraft;
+  /** `undefined` when the body is gone. */
+  open(body: StoredBody): BodyReader | undefined;
+}
