@@ -3,7 +3,8 @@
  * at it and change its fields. A whole answer is kept; the body of a streamed one is held back, at
  * its first chunk, until `begin` or `drop`.
  */
-import type { BodyWriter, Exchange, HeaderList } from './port.ts';
+import type { BodyWriter, Exchange, HeaderList, RequestStream } from './port.ts';
+import { streamOf } from './request-body.ts';
 
 export type CapturedAnswer =
   | {
@@ -55,6 +56,11 @@ export class CapturedExchange implements Exchange {
   }
   body(maxBytes: number): Promise<Uint8Array> {
     return this.#readBody(maxBytes);
+  }
+  requestStream(maxBytes: number): RequestStream {
+    const declared = this.request.header('content-length');
+    const length = declared === undefined ? undefined : Number(declared);
+    return streamOf(() => this.#readBody(maxBytes), length);
   }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     // The view that a caller hands over ends with this call.

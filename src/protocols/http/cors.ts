@@ -3,7 +3,7 @@
  * and puts the permission on every other answer. Off unless origins are configured; then each
  * answer varies by `Origin`, with or without the field, or a cache would mix them up.
  */
-import type { BodyWriter, Exchange, HeaderList, HttpHandler } from './port.ts';
+import type { BodyWriter, Exchange, HeaderList, HttpHandler, RequestStream } from './port.ts';
 
 export interface CorsRules {
   /** Exact origins, or `*` for all. */
@@ -93,6 +93,9 @@ class SharedExchange implements Exchange {
   }
   body(maxBytes: number): Promise<Uint8Array> {
     return this.#inner.body(maxBytes);
+  }
+  requestStream(maxBytes: number): RequestStream {
+    return this.#inner.requestStream(maxBytes);
   }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     this.#inner.reply(status, this.#with(headers), body);

@@ -41,6 +41,16 @@ export interface BodyWriter {
   readonly aborted: boolean;
 }
 
+/**
+ * A request body as it arrives. The sender waits while its reader works: at most a window of bytes
+ * is held. Iterating rejects with `BODY_TOO_LARGE`, or with `REQUEST_MALFORMED` when the client
+ * leaves before the end. To leave the loop early gives the rest up.
+ */
+export interface RequestStream extends AsyncIterable<Uint8Array> {
+  /** As `Content-Length` says; `undefined` when only the last chunk tells. */
+  readonly length: number | undefined;
+}
+
 export interface Exchange {
   readonly request: HttpRequest;
   /** The client has gone; nothing can be sent any more. */
@@ -56,6 +66,8 @@ export interface Exchange {
    * `REQUEST_MALFORMED` for framing the engine cannot take safely. Call it before the first await.
    */
   body(maxBytes: number): Promise<Uint8Array>;
+  /** The same body piece by piece, with back-pressure; either may be called once, not both. */
+  requestStream(maxBytes: number): RequestStream;
   /**
    * The complete answer in one call. For HEAD (and 304, 204) the body is not sent, but its length
    * is told where HTTP says so. A body view is consumed before the call returns.

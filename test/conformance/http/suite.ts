@@ -10,6 +10,7 @@ import { describeLifecycle } from './lifecycle.ts';
 import { describeMessages } from './messages.ts';
 import { describeSockets } from './sockets.ts';
 import { describeStreams } from './streams.ts';
+import { describeUploads } from './uploads.ts';
 
 export interface Abilities {
   readonly chunkedUploads: boolean;
@@ -31,6 +32,7 @@ export function describeHttpPort(engine: HttpEngine): void {
     describeMessages(engine, abilities[engine]);
     describeBodies(engine, abilities[engine]);
     describeStreams(engine);
+    describeUploads(engine, abilities[engine]);
     describeFraming(engine, abilities[engine]);
     describeSockets(engine);
     describeLifecycle(engine);

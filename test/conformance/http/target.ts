@@ -38,6 +38,9 @@ export class Target {
   readonly refused: string[] = [];
   readonly sockets: Socket<SocketState>[] = [];
   readonly closedCodes: number[] = [];
+  /** Bytes of the latest streamed request body, and codes of those that broke off. */
+  uploadBytes = 0;
+  readonly uploadFailures: string[] = [];
   drains = 0;
   writer: BodyWriter | undefined;
   release: () => void = () => undefined;
@@ -122,7 +125,28 @@ async function later<T>(value: T): Promise<T> {
 }
 
 export const bigBody = Buffer.alloc(24 * 1024 * 1024, 'millrace.');
+export const uploadBytesMax = 64 * 1024 * 1024;
 const text = ['content-type', 'text/plain'];
+
+/** Reads the body as it arrives, and says whether it is the pattern it should be. */
+async function receive(exchange: Exchange, target: Target): Promise<void> {
+  target.uploadBytes = 0;
+  let matches = true;
+  const stream = exchange.requestStream(uploadBytesMax);
+  try {
+    for await (const chunk of stream) {
+      const at = target.uploadBytes % 'millrace.'.length;
+      const wanted = bigBody.subarray(at, at + chunk.length);
+      matches &&= wanted.equals(chunk);
+      target.uploadBytes += chunk.length;
+    }
+  } catch (error) {
+    if (error instanceof NodeError) target.uploadFailures.push(error.code);
+    throw error;
+  }
+  const seen = { length: stream.length, received: target.uploadBytes, matches };
+  exchange.reply(200, ['content-type', 'application/json'], JSON.stringify(seen));
+}
 
 const routes: Record<string, Route> = {
   hello: (exchange) => exchange.reply(200, text, 'hello'),
@@ -145,6 +169,23 @@ const routes: Record<string, Route> = {
     await later(0);
     await later(0);
     exchange.reply(200, text, String((await exchange.body(1024 * 1024)).length));
+  },
+  upload: receive,
+  'upload-late': async (exchange, target) => {
+    await later(0);
+    await receive(exchange, target);
+  },
+  'upload-held': async (exchange, target) => {
+    await new Promise<void>((resolve) => {
+      target.release = resolve;
+    });
+    await receive(exchange, target);
+  },
+  'upload-first': async (exchange) => {
+    for await (const chunk of exchange.requestStream(uploadBytesMax)) {
+      if (chunk.length > 0) break;
+    }
+    exchange.reply(200, text, 'enough');
   },
   ignored: (exchange) => exchange.reply(200, text, 'ignored the body'),
   request: (exchange) => {

@@ -22,7 +22,7 @@ import { NodeExchange } from './exchange.ts';
 import { SocketSide } from './sockets.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+const BODY_TIMEOUT_MS = 60_000;
 const TIMEOUT_CHECK_MS = 2_000;
 
 /** `reusePort` came with Node 22.12 and 23.1, and means balancing on Linux only. */
@@ -110,7 +110,8 @@ class NodeListener implements Listener {
     });
     const refusal = this.#inspect(message, request);
     if (refusal !== undefined) this.#refuse(exchange, message, refusal);
-    else runHandler(exchange, this.#options.handler, this.#options.onFault);
+    if (request.bodyFraming !== 0) exchange.limitUpload(BODY_TIMEOUT_MS);
+    if (refusal === undefined) runHandler(exchange, this.#options.handler, this.#options.onFault);
   }
 
   /** Counts answers under way, so that none is mixed with the refusal of a later request. */
@@ -190,7 +191,8 @@ function makeServer(options: ListenOptions): Server {
   const settings = {
     maxHeaderSize: limits.headBytesMax,
     headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Bodies have their own limit, since one that is streamed may take as long as it moves.
+    requestTimeout: 0,
     keepAliveTimeout: limits.idleTimeoutSeconds * 1000,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     noDelay: true,

@@ -7,8 +7,8 @@ import { assert } from '../../../base/assert.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
-import type { BodyWriter, HeaderList } from '../port.ts';
-import { bodyTooLarge, RequestBody } from '../request-body.ts';
+import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
+import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless } from '../status-text.ts';
 import { discardingWriter } from '../stream-writer.ts';
@@ -37,6 +37,7 @@ export class NodeExchange implements CuttableExchange {
   #body: RequestBody | undefined;
   #onGone: (() => void)[] = [];
   #abort: AbortController | undefined;
+  #upload: NodeJS.Timeout | undefined;
 
   constructor(
     message: IncomingMessage,
@@ -88,6 +89,28 @@ export class NodeExchange implements CuttableExchange {
     return this.#requestBody(maxBytes).whole(maxBytes);
   }
 
+  requestStream(maxBytes: number): RequestStream {
+    const declared = this.request.bodyFraming;
+    const isTaken = declared === CHUNKED || (declared > 0 && declared <= maxBytes);
+    if (!isTaken) return streamOf(() => this.body(maxBytes), declared);
+    const length = declared === CHUNKED ? undefined : declared;
+    return this.#requestBody(maxBytes).streamed(maxBytes, length);
+  }
+
+  /**
+   * Cuts the client off whose body does not arrive in time: in one piece within `ms`, or, when it
+   * is streamed, with no longer pause than that which the reader did not ask for.
+   */
+  limitUpload(ms: number): void {
+    const message = this.#message;
+    this.#upload = setTimeout(() => {
+      if (message.complete) return;
+      if (this.#body?.isPaused) this.#upload?.refresh();
+      else message.socket.destroy();
+    }, ms).unref();
+    message.once('close', () => clearTimeout(this.#upload));
+  }
+
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     if (this.#gone) return;
     assert(!this.#replied, 'an exchange is answered once');
@@ -129,8 +152,17 @@ export class NodeExchange implements CuttableExchange {
   #writeHead(status: number, headers: HeaderList, length: number | undefined): void {
     const fields: string[] = [...headers];
     if (length !== undefined) fields.push('content-length', String(length));
-    if (this.#closes || this.#terms.connections.draining) fields.push('connection', 'close');
+    if (this.#closesAfter()) fields.push('connection', 'close');
     this.#response.writeHead(status, fields);
+  }
+
+  /** A large rest of a body that nobody reads is not worth swallowing. */
+  #closesAfter(): boolean {
+    if (this.#closes || this.#terms.connections.draining) return true;
+    if (this.#message.complete) return false;
+    const declared = this.request.bodyFraming;
+    if (declared === CHUNKED) return this.#body !== undefined;
+    return declared - (this.#body?.receivedBytes ?? 0) > SWALLOWED_BYTES_MAX;
   }
 
   #requestBody(maxBytes: number): RequestBody {
@@ -143,10 +175,12 @@ export class NodeExchange implements CuttableExchange {
     this.#body = body;
     message.on('data', (chunk: Buffer) => {
       body.push(chunk);
+      if (body.isStreamed) this.#upload?.refresh();
       // Only the last chunk would tell the length: stop swallowing it.
       if (body.receivedBytes > maxBytes) this.#closes = true;
     });
     message.on('end', () => body.end());
+    if (this.#gone) body.abort();
     return body;
   }
 

@@ -15,9 +15,9 @@ import { assert } from '../../../base/assert.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
-import type { BodyWriter, HeaderList } from '../port.ts';
+import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
 import { addressText } from '../remote-address.ts';
-import { bodyTooLarge, RequestBody } from '../request-body.ts';
+import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless, statusLine } from '../status-text.ts';
 import { discardingWriter, StreamWriter } from '../stream-writer.ts';
@@ -25,8 +25,6 @@ import type { UwsContext, UwsResponse } from './types.ts';
 
 /** Bodies above this are sent by `tryEnd`. */
 const WHOLE_BODY_BYTES_MAX = 8 * 1024;
-/** An unread request body above this is not worth swallowing: the connection is closed instead. */
-const SWALLOWED_BYTES_MAX = 1024 * 1024;
 
 const nothing = new Uint8Array(0);
 const ignore = () => undefined;
@@ -103,6 +101,13 @@ export class UwsExchange implements CuttableExchange {
       return refused;
     }
     return this.#requestBody().whole(maxBytes);
+  }
+
+  requestStream(maxBytes: number): RequestStream {
+    const declared = this.request.bodyFraming;
+    const isTaken = declared === CHUNKED || (declared > 0 && declared <= maxBytes);
+    if (!isTaken) return streamOf(() => this.body(maxBytes), declared);
+    return this.#requestBody().streamed(maxBytes, declared === CHUNKED ? undefined : declared);
   }
 
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
