@@ -34,7 +34,7 @@ export const DEFAULT_SETTINGS: PolicySettings = Object.freeze({
     forward: 'listed',
   },
   vary: { allow: ['accept-encoding', 'accept-language'], variantsMax: 32 },
-  groups: { from: ['cache-groups', 'cache-tag', 'surrogate-key', 'xkey'], tables: true },
+  groups: { from: ['cache-groups', 'cache-tag', 'surrogate-key', 'xkey'], tables: false },
   store: {
     bodyMax: 8 * 1024 * 1024,
     compress: ['br', 'gzip'],

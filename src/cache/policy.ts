@@ -35,7 +35,12 @@ export interface PolicySettings {
     readonly forward: 'listed' | 'all';
   };
   readonly vary: { readonly allow: readonly string[]; readonly variantsMax: number };
-  readonly groups: { readonly from: readonly string[]; readonly tables: boolean };
+  readonly groups: {
+    /** Header fields of the origin's replies which name groups. */
+    readonly from: readonly string[];
+    /** Whether every answer names its record in `Cache-Groups`, or only one that was asked to. */
+    readonly tables: boolean;
+  };
   readonly store: {
     readonly bodyMax: number;
     readonly compress: readonly ('br' | 'gzip')[];

@@ -2,9 +2,10 @@
  * One call of application code: its context, its transaction, what it read. Lives as long as the
  * chain of awaits which began with it.
  */
-import { type EpochMs, epochMs } from '../base/brands.ts';
+import { type EpochMs, epochMs, type RecordId, type RecordVersion } from '../base/brands.ts';
 import { type Entry, FOREVER } from '../cache/entry.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
+import { NO_RECORD, recordGroup, versionBefore } from '../table/record-groups.ts';
 import type { Context } from './context.ts';
 import { type Commit, Transaction } from './transaction.ts';
 
@@ -44,20 +45,38 @@ export class ReadFacts {
   #lastModified = 0;
   #freshUntil: EpochMs = FOREVER;
   #queried = false;
-  readonly #groups = new Set<string>();
+  readonly #groups = new Map<string, RecordVersion>();
 
   /** One record was read. */
   add(typeName: string, entry: Entry): void {
     this.#lastModified = Math.max(this.#lastModified, entry.lastModified);
     if (entry.freshUntil < this.#freshUntil) this.#freshUntil = entry.freshUntil;
-    if (this.#groups.size >= GROUPS_MAX) this.#queried = true;
-    else this.#groups.add(`${typeName}/${entry.id};v=${entry.version}`);
+    this.#name(typeName, recordGroup(typeName, entry.id), entry.version);
+  }
+
+  /** A record was asked for which there is not. */
+  addAbsent(typeName: string, id: RecordId): void {
+    this.#queried = true;
+    this.#name(typeName, recordGroup(typeName, id), NO_RECORD);
   }
 
   /** A whole collection was looked at: any of its changes may concern the answer. */
-  addCollection(typeName: string): void {
+  addCollection(typeName: string, now: EpochMs): void {
     this.#queried = true;
-    if (this.#groups.size < GROUPS_MAX) this.#groups.add(typeName);
+    this.#name(typeName, typeName, versionBefore(now));
+  }
+
+  /** Rows of a query are as fresh as the least fresh of them. */
+  addRow(freshUntil: EpochMs): void {
+    if (freshUntil < this.#freshUntil) this.#freshUntil = freshUntil;
+  }
+
+  /** Of a group read twice the older version counts. Too many records stand for their table. */
+  #name(typeName: string, group: string, version: RecordVersion): void {
+    const isFull = this.#groups.size >= GROUPS_MAX && !this.#groups.has(group);
+    const name = isFull ? typeName : group;
+    const known = this.#groups.get(name);
+    if (known === undefined || version < known) this.#groups.set(name, version);
   }
 
   /** `undefined` when nothing was read, or when the newest record does not tell. */
@@ -70,6 +89,6 @@ export class ReadFacts {
   }
 
   get groups(): readonly string[] {
-    return [...this.#groups];
+    return [...this.#groups].map(([group, version]) => `${group};v=${version}`);
   }
 }

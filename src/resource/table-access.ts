@@ -42,8 +42,9 @@ export class TableAccess {
 
   search(target: unknown): AsyncIterable<unknown> {
     requirePermission(target);
-    currentCall()?.reads.addCollection(this.definition.typeName);
-    return searchTable(this.table(), (target ?? {}) as QueryObject);
+    const table = this.table();
+    currentCall()?.reads.addCollection(this.definition.typeName, table.draftContext().now);
+    return searchTable(table, (target ?? {}) as QueryObject);
   }
 
   async put(target: unknown, record: unknown, context?: Context): Promise<void> {
@@ -130,6 +131,7 @@ export class TableAccess {
       (result) => {
         found = recordOf(result);
         if (result.kind === 'found') call?.reads.add(this.definition.typeName, result.entry);
+        if (result.kind === 'absent') call?.reads.addAbsent(this.definition.typeName, id);
       },
     );
     return found;

@@ -8,12 +8,13 @@ import { LIMITS } from '../../config/limits.ts';
 import { belowPrefix, parseQuery } from '../../table/query/parse-query.ts';
 import type { Query } from '../../table/query/query.ts';
 import type { QueryPage, QueryReader } from '../../table/query/query-reader.ts';
+import { formatCacheGroups, tableGroup, versionBefore } from '../../table/record-groups.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { BodyWriter, Exchange } from '../http/port.ts';
 import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
-import { type RestCall, unstoredHeaders } from './rest-call.ts';
+import { namesGroups, type RestCall, unstoredHeaders } from './rest-call.ts';
 
 export async function readCollection(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
@@ -24,7 +25,7 @@ export async function readCollection(call: RestCall): Promise<void> {
   if (query.isExplain) return replyPlan(call, reader);
   const first = await gathered(exchange, reader, query.after !== undefined);
   if (exchange.aborted) return;
-  const headers = collectionHeaders(call, first, offer, reader.cursor);
+  const headers = collectionHeaders(call, first, offer, reader);
   const rows = offer.format.rowWriter({
     definition: resource.table.definition,
     columns: query.select?.selections.map((selection) => selection.name),
@@ -142,10 +143,15 @@ function collectionHeaders(
   call: RestCall,
   first: QueryPage,
   offer: Offer,
-  cursor: string | undefined,
+  { cursor, now }: QueryReader,
 ): readonly string[] {
   const headers = ['content-type', contentTypeOf(offer), 'cache-status', worstRow(first)];
   if (cursor !== undefined) headers.push('link', nextLink(call.exchange.request.query, cursor));
+  if (namesGroups(call)) {
+    // Any change of a row is one of the table: naming the rows would add nothing.
+    const group = tableGroup(call.resource.table.definition.typeName, versionBefore(now));
+    headers.push('cache-groups', formatCacheGroups([group]));
+  }
   return [...headers, ...unstoredHeaders(call)];
 }
 

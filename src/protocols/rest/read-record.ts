@@ -2,11 +2,12 @@
  * `GET` and `HEAD` of one record: asks the table and prints the result. This is the hot path: on a
  * hit everything from here to the socket is synchronous, and the stored bytes go out as they are.
  */
-import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
+import type { DeltaSeconds, EntityTag, RecordId, RecordVersion } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import type { Entry } from '../../cache/entry.ts';
 import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
+import { formatCacheGroups, NO_RECORD, recordGroup } from '../../table/record-groups.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import { notModified } from '../http/conditional.ts';
@@ -18,7 +19,7 @@ import { JSON_FORMAT } from './formats/json.ts';
 import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
 import { type Projection, partOf, recordTarget } from './projection.ts';
 import { representationTag } from './representation.ts';
-import type { RestCall } from './rest-call.ts';
+import { namesGroups, type RestCall } from './rest-call.ts';
 
 /** A read on behalf of an exchange. The signal is made only if somebody waits. */
 class RecordRead implements ReadRequest {
@@ -81,7 +82,7 @@ function answer(
     }
     case 'absent':
       status = result.status === 410 ? 410 : 404;
-      replyProblem(exchange, absent(call, status), problemHeaders(cacheStatus, result.age), status);
+      replyAbsent(call, cacheStatus, result.age, status);
       break;
     case 'refused':
       status = 504;
@@ -222,6 +223,7 @@ function foundHeaders(
     SERVER_TIMING[result.served],
   ];
   if (headers.cdnCacheControl !== '') list.push('cdn-cache-control', headers.cdnCacheControl);
+  if (namesGroups(call)) list.push('cache-groups', groupsOf(call, entry.id, entry.version));
   return list;
 }
 
@@ -229,6 +231,20 @@ const problemHeaders = (cacheStatus: string, age: DeltaSeconds | undefined): rea
   age === undefined
     ? ['cache-status', cacheStatus]
     : ['cache-status', cacheStatus, 'age', String(age)];
+
+function groupsOf(call: RestCall, id: RecordId, version: RecordVersion): string {
+  return formatCacheGroups([recordGroup(call.resource.table.definition.typeName, id, version)]);
+}
+
+/** A page that says "not found" is to be told when the record appears. */
+function replyAbsent(call: RestCall, cacheStatus: string, age: DeltaSeconds, status: number): void {
+  const headers = [...problemHeaders(cacheStatus, age)];
+  if (namesGroups(call)) {
+    const id = recordIdFromUrl(call.resource.table.definition, recordTarget(call).key);
+    headers.push('cache-groups', groupsOf(call, id, NO_RECORD));
+  }
+  replyProblem(call.exchange, absent(call, status), headers, status);
+}
 
 function absent(call: RestCall, status: number): NodeError {
   const name = call.resource.table.definition.typeName;

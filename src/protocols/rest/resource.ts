@@ -39,6 +39,8 @@ export interface ResourceHeaders {
   readonly cdnCacheControl: string;
   readonly publicVary: string;
   readonly privateVary: string;
+  /** Every answer names the groups of its records, whether or not the request asks for it. */
+  readonly namesGroups: boolean;
 }
 
 const VARY = 'accept, accept-encoding';
@@ -55,6 +57,7 @@ export function resourceHeaders(policy: CachePolicy, isOpen: boolean): ResourceH
     privateCacheControl: shared ? cacheControl : 'private, no-cache',
     cdnCacheControl,
     publicVary: VARY,
+    namesGroups: policy.settings.groups.tables,
     privateVary: shared ? VARY : `${VARY}, authorization`,
   };
 }

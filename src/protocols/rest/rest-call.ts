@@ -52,6 +52,13 @@ export function unstoredHeaders({ principal, resource }: RestCall): readonly str
     : ['cache-control', 'private, no-cache', 'vary', `${publicVary}, authorization`];
 }
 
+/**
+ * Whether the answer is to name the groups of what it was made from: always, where the table's
+ * policy says so; else for a renderer, which says that it will pass them on with its page.
+ */
+export const namesGroups = ({ exchange, resource }: RestCall): boolean =>
+  resource.headers.namesGroups || exchange.request.header('millrace-groups') === '1';
+
 /** Whether the principal may; answers 401 or 403 when not. */
 export function permitted(call: RestCall, verb: Verb): boolean {
   const { exchange, resource, principal } = call;

@@ -8,7 +8,7 @@
  * Each row is judged like a read of it: expired rows of a plain table and hard-invalidated rows are
  * left out; a stale cached row is served and counted.
  */
-import type { TableName } from '../../base/brands.ts';
+import type { EpochMs, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Entry } from '../../cache/entry.ts';
 import type { Invalidations } from '../../cache/ports.ts';
@@ -50,7 +50,7 @@ export class QueryReader {
   readonly #invalidations: Invalidations;
   readonly #sorted: SortedRows | undefined;
   readonly #source: Source;
-  readonly #now: number;
+  readonly #now: EpochMs;
   readonly #page = { rows: [] as Uint8Array[], bytes: 0, stale: 0, leftOut: 0, looked: 0 };
   #skip: number;
   #left: number;
@@ -104,6 +104,11 @@ export class QueryReader {
     const hasDropped = this.#sorted?.hasDropped ?? false;
     this.#isCut = done && (!this.#isOver || hasHeld || hasDropped);
     return { rows: page.rows, stale: page.stale, leftOut: page.leftOut, done };
+  }
+
+  /** The instant by which all rows are judged. */
+  get now(): EpochMs {
+    return this.#now;
   }
 
   /** How the query is answered, instead of its rows. */
