@@ -40,7 +40,7 @@ export function recordGroup(table: string, id: RecordId, version?: RecordVersion
   return version === undefined ? group : group + VERSION_MARK + version;
 }
 
-/** What a query that began at `now` has certainly seen all of: older than any change of that instant. */
+/** What a query which began at `now` has seen all of: older than any change of that instant. */
 export const versionBefore = (now: EpochMs): RecordVersion =>
   recordVersion(Math.max(0, versionAt(now) - 1));
 
