@@ -53,6 +53,10 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
         const known = evicted.get(key) ?? { table, reason, value: 0 };
         evicted.set(key, { ...known, value: known.value + count });
       },
+      bodyDamaged: (body) =>
+        log.error({ body }, 'a stored body is not what was written; it is not served whole'),
+      orphanSearchFailed: (error) =>
+        log.error({ error: String(error) }, 'looking for bodies that nothing names failed'),
       indexBuildFailed: (error) => log.error({ error: String(error) }, 'building an index failed'),
     },
   };

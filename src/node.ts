@@ -173,6 +173,7 @@ async function serve(
     ...parts,
     reader: store.store,
     writer: store.store,
+    bodies: store.store.bodies,
     threadTables,
     authenticate,
     port: config.http.port,

@@ -28,6 +28,7 @@ import { identify } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
+import type { BodyStore } from './table/body-store.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
@@ -42,6 +43,7 @@ export interface AppParts {
   readonly engine: ChosenEngine;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
+  readonly bodies: BodyStore;
   readonly threadTables: ThreadTables;
   readonly authenticate: Authenticate;
   readonly clock: Clock;
@@ -174,6 +176,7 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
     counted.push(meter);
     resources.set(exported.name, {
       table,
+      bodies: parts.bodies,
       meter,
       monotonic,
       onVerdict: parts.onVerdict,

@@ -48,6 +48,8 @@ export type FromWorker =
   | { readonly kind: 'metrics'; readonly call: number; readonly metrics: MetricsJson }
   | { readonly kind: 'verdict'; readonly line: VerdictLine };
 
+const DAMAGED_BODY = 'a stored body is not what was written; it is not served whole';
+
 const thread = workerData as WorkerData;
 const say = (message: FromWorker) => thread.controlPort.postMessage(message);
 
@@ -74,9 +76,10 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const prepared = await prepareApplication(loaded.application, log);
   const { application } = prepared;
   catchCodeFaults(application.folder, log);
-  const { reader, writer } = connectStore(thread.connection, thread.storePort, {
+  const { reader, writer, bodies } = connectStore(thread.connection, thread.storePort, {
     clock: systemClock,
     undecodable: (table, key) => log.error({ table, key }, 'an entry cannot be decoded'),
+    bodyDamaged: (body) => log.error({ body }, DAMAGED_BODY),
   });
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
@@ -97,6 +100,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const app = await startApp({
     prepared,
     writer,
+    bodies,
     config,
     engine: await selectEngine(config.http.engine, {
       uwsPath: config.http.uwsPath,

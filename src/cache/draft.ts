@@ -80,7 +80,7 @@ export function draftOfFreshening(
     ...identity(context),
     kind: 'record',
     status: entry.status,
-    body: entry.body,
+    body: entry.storedBody ?? entry.body,
     meta: freshenedMeta(facts, entry.meta, context.policy),
     entityTag: entry.entityTag,
     ...times(facts, lifetime, false, context.policy),

@@ -53,10 +53,21 @@ export interface EntryFacts {
   readonly staleForbidden: boolean;
 }
 
+/** A complete body in a file of the store; plain data, so that a write operation can carry it. */
+export interface StoredBody {
+  /** Names the body's file: unique on this node, made by the store. */
+  readonly name: string;
+  readonly length: number;
+  /** Hex digest (SHA-256) of the bytes. */
+  readonly digest: string;
+}
+
 /** The part of an entry that is decoded only when somebody asks for it. */
 export interface EntryMeta {
   /** Media type when it is not `application/json`. */
   readonly contentType?: string | undefined;
+  /** The file that holds the body; set by the store from what the write brought. */
+  readonly body?: StoredBody | undefined;
   /** The origin's `Last-Modified`. */
   readonly lastModified?: EpochMs | undefined;
   /** The origin's entity tag as it came, weak ones too: what a revalidation sends back. */
@@ -94,9 +105,14 @@ export interface Entry extends EntryFacts {
   readonly meta: EntryMeta;
   /**
    * The bytes a `GET` answers. A view which is valid only inside the `withEntry` callback that
-   * handed the entry out; an entry that must live longer is `retain`ed first.
+   * handed the entry out; an entry that must live longer is `retain`ed first. Empty when the body
+   * is in a file (`storedBody`): it must not be taken for the body then.
    */
   readonly body: Uint8Array;
+  /** The file that holds the body, when one does: it is read with a `BodyStore`. */
+  readonly storedBody: StoredBody | undefined;
+  /** Length of the body, wherever it is. */
+  readonly bodyLength: number;
   /** A copy which owns its bytes; an entry which already owns them returns itself. */
   retain(): Entry;
 }

@@ -12,7 +12,7 @@ import {
   recordVersion,
   type Sequence,
 } from '../base/brands.ts';
-import type { Entry, EntryFacts, EntryMeta } from './entry.ts';
+import type { Entry, EntryFacts, EntryMeta, StoredBody } from './entry.ts';
 import type { FillDraft } from './ports.ts';
 
 /** An entry without behaviour: may be posted to another thread. */
@@ -26,12 +26,15 @@ export interface PlainEntryFields extends EntryFacts {
 
 /** The version of an entry which the store has not numbered. */
 export const UNNUMBERED: RecordVersion = recordVersion(0);
+const NO_BYTES = new Uint8Array(0);
 const NOBODY: NodeId = nodeId(0);
 
 /** An entry over fields; `body` must be owned by the caller and never change. */
 export function plainEntry(fields: PlainEntryFields): Entry {
   const contentType = fields.meta.contentType ?? 'application/json';
-  const entry: Entry = { ...fields, contentType, retain: () => entry };
+  const storedBody = fields.meta.body;
+  const bodyLength = storedBody?.length ?? fields.body.length;
+  const entry: Entry = { ...fields, contentType, storedBody, bodyLength, retain: () => entry };
   return entry;
 }
 
@@ -60,7 +63,7 @@ export function entryFields(entry: Entry): PlainEntryFields {
 }
 
 /** The strong tag of a body: the store's own definition, given by whoever assembles the node. */
-export type TagOf = (body: Uint8Array) => EntityTag;
+export type TagOf = (body: Uint8Array | StoredBody) => EntityTag;
 
 /** The entry which a draft will become; `version` is 0 until the store has numbered it. */
 export function entryOfDraft(
@@ -68,6 +71,8 @@ export function entryOfDraft(
   tagOf: TagOf,
   version: RecordVersion = UNNUMBERED,
 ): Entry {
+  const { body, meta } = draft;
+  const isInFile = !(body instanceof Uint8Array);
   return plainEntry({
     id: draft.id,
     kind: draft.kind,
@@ -85,8 +90,8 @@ export function entryOfDraft(
     staleForbidden: draft.staleForbidden,
     entityTag: draft.entityTag ?? tagOf(draft.body),
     lastModified: draft.meta.lastModified ?? draft.storedAt,
-    meta: draft.meta,
-    body: draft.body,
+    meta: isInFile ? { ...meta, body } : meta,
+    body: isInFile ? NO_BYTES : body,
   });
 }
 

@@ -13,7 +13,7 @@ import type {
 } from '../base/brands.ts';
 import type { NodeError } from '../base/errors.ts';
 import type { ResponseDirectives } from './directives.ts';
-import type { Entry, EntryKind, EntryMeta } from './entry.ts';
+import type { Entry, EntryKind, EntryMeta, StoredBody } from './entry.ts';
 
 /** The entries of one table. */
 export interface EntryStore {
@@ -36,7 +36,7 @@ export interface FillDraft {
   readonly variant: string;
   readonly kind: Exclude<EntryKind, 'tombstone'>;
   readonly status: number;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | StoredBody;
   readonly meta: EntryMeta;
   readonly entityTag?: EntityTag | undefined;
   /** The sequence when the fetch began: an invalidation after it wins. */

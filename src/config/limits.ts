@@ -84,6 +84,11 @@ export const LIMITS = {
   commitOpsMax: 4_096,
   /** Bodies above this are kept apart from their entry, bytes. */
   inlineBodyBytesMax: 64 * 1024,
+  /** A body larger than this is kept in a file of its own, bytes. */
+  fileBodyBytesMin: 1024 * 1024,
+  /** Bytes of a body that wait to be written to its file, and bytes read from it at a time. */
+  bodyWindowBytes: 1024 * 1024,
+  bodyReadBytes: 256 * 1024,
   /** Free disk: below the soft mark fills stop, below the hard mark writes are answered 507. */
   diskSoftFreeBytes: 512 * 1024 * 1024,
   diskHardFreeBytes: 128 * 1024 * 1024,

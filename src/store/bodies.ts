@@ -3,11 +3,12 @@
  * A body is written once under a number of its own and never changed. When its entry lets go of it,
  * it stays for a minute more: a reader with an older snapshot may still be writing it to a socket.
  */
-import type { EpochMs } from '../base/brands.ts';
+import { durationMs, type EpochMs } from '../base/brands.ts';
 import { clearRange, HIGH, type Key, type Tree } from './engine.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
-const GRACE_MS = 60_000;
+/** How long a body that was let go of can still be read. */
+export const RELEASE_GRACE_MS = durationMs(60_000);
 const NOTHING = new Uint8Array(0);
 
 export function putBody(bodies: Tree, bodyId: number, bytes: Uint8Array): void {
@@ -33,7 +34,7 @@ export function loadBody(bodies: Tree, bodyId: number, length: number): Uint8Arr
 
 /** Lets go of a body; its bytes are removed by `sweepBodies` later. */
 export function releaseBody(bodies: Tree, bodyId: number, now: EpochMs): void {
-  bodies.put([true, now + GRACE_MS, bodyId], NOTHING);
+  bodies.put([true, now + RELEASE_GRACE_MS, bodyId], NOTHING);
 }
 
 /** Removes released bodies whose time is up, at most `max`; inside a transaction. */

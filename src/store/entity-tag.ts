@@ -5,12 +5,19 @@
  */
 import { createHash } from 'node:crypto';
 import { type EntityTag, entityTag } from '../base/brands.ts';
+import type { StoredBody } from '../cache/entry.ts';
 
 const TAG_LENGTH = 16;
 
-/** Sixteen characters between quotes. */
-export function entityTagOf(body: Uint8Array): EntityTag {
-  const digest = createHash('sha1').update(body).digest('base64url');
+/**
+ * Sixteen characters between quotes. Of a body in a file, whose bytes were never all in memory, it
+ * is the file's own digest: two forms of one rule, since equal bytes are kept in equal form.
+ */
+export function entityTagOf(body: Uint8Array | StoredBody): EntityTag {
+  const digest =
+    body instanceof Uint8Array
+      ? createHash('sha1').update(body).digest('base64url')
+      : Buffer.from(body.digest, 'hex').toString('base64url');
   return entityTag(`"${digest.slice(0, TAG_LENGTH)}"`);
 }
 

@@ -17,7 +17,7 @@ import type {
   RecordVersion,
   Sequence,
 } from '../base/brands.ts';
-import type { EntryKind, EntryMeta } from '../cache/entry.ts';
+import type { EntryKind, EntryMeta, StoredBody } from '../cache/entry.ts';
 
 export const FORMAT_VERSION = 1;
 
@@ -33,6 +33,7 @@ export const FLAG = {
   entityTag: 32,
   lastModified: 64,
   contentType: 128,
+  bodyInFile: 256,
 } as const;
 
 /** Byte offsets of the header's fields. */
@@ -62,9 +63,11 @@ export const HEADER_BYTES = 100;
 /** Where a body that is kept apart stands in its entry: its number in the body store. */
 export const BODY_REFERENCE_BYTES = 8;
 
-export type StoredBody =
+/** Where a body is kept: in the entry, in chunks beside it, or in a file named by its meta. */
+export type PlacedBody =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
-  | { readonly kind: 'referenced'; readonly bodyId: number; readonly length: number };
+  | { readonly kind: 'referenced'; readonly bodyId: number; readonly length: number }
+  | { readonly kind: 'file'; readonly file: StoredBody };
 
 /** Everything that is stored of an entry but its meta, its body, and what follows from them. */
 export interface DraftFacts {
@@ -88,7 +91,7 @@ export interface DraftFacts {
 export interface DraftTail {
   readonly keyHashed: boolean;
   readonly meta: EntryMeta;
-  readonly body: StoredBody;
+  readonly body: PlacedBody;
 }
 
 // Plain msgpack: no records, no structures shared between entries, so that every entry can be read
@@ -121,7 +124,7 @@ export function encodeEntry(facts: DraftFacts, tail: DraftTail): Uint8Array {
   const metaLength = meta?.length ?? 0;
   const tag = facts.entityTag ?? '';
   const inline = body.kind === 'inline' ? body.bytes : undefined;
-  const tailLength = inline === undefined ? BODY_REFERENCE_BYTES : inline.length;
+  const tailLength = inline?.length ?? (body.kind === 'file' ? 0 : BODY_REFERENCE_BYTES);
   const bodyAt = HEADER_BYTES + tag.length + metaLength;
   if (scratch.length < bodyAt + tailLength)
     scratch = Buffer.allocUnsafeSlow((bodyAt + tailLength) * 2);
@@ -161,7 +164,13 @@ function writeHeader(
   bytes.writeDoubleLE(tail.meta.lastModified ?? 0, AT.lastModified);
   bytes.writeUInt32LE(metaLength, AT.metaLength);
   const { body } = tail;
-  bytes.writeUInt32LE(body.kind === 'inline' ? body.bytes.length : body.length, AT.bodyLength);
+  bytes.writeUInt32LE(lengthInHeader(body), AT.bodyLength);
+}
+
+/** A file's length may be beyond what the field can hold: it is in the meta. */
+function lengthInHeader(body: PlacedBody): number {
+  if (body.kind === 'file') return 0;
+  return body.kind === 'inline' ? body.bytes.length : body.length;
 }
 
 function flagsOf(draft: DraftFacts, tail: DraftTail, metaLength: number): number {
@@ -171,6 +180,7 @@ function flagsOf(draft: DraftFacts, tail: DraftTail, metaLength: number): number
     (draft.staleForbidden ? FLAG.staleForbidden : 0) |
     (metaLength > 0 ? FLAG.meta : 0) |
     (body.kind === 'referenced' ? FLAG.bodyReferenced : 0) |
+    (body.kind === 'file' ? FLAG.bodyInFile : 0) |
     (keyHashed ? FLAG.keyHashed : 0) |
     (draft.entityTag === undefined ? 0 : FLAG.entityTag) |
     (meta.lastModified === undefined ? 0 : FLAG.lastModified) |

@@ -16,7 +16,7 @@ import {
   type Sequence,
 } from '../base/brands.ts';
 import { versionTime } from '../base/hlc.ts';
-import type { Entry, EntryKind, EntryMeta } from '../cache/entry.ts';
+import type { Entry, EntryKind, EntryMeta, StoredBody } from '../cache/entry.ts';
 import {
   AT,
   BODY_REFERENCE_BYTES,
@@ -138,9 +138,14 @@ export class EntryView implements Entry {
   }
   /** Bytes stored for the entry, a body kept apart included. */
   get storedBytes(): number {
-    return this.#bytes.length + (this.bodyId === undefined ? 0 : this.bodyLength);
+    const isApart = this.#has(FLAG.bodyReferenced) || this.#has(FLAG.bodyInFile);
+    return this.#bytes.length + (isApart ? this.bodyLength : 0);
+  }
+  get storedBody(): StoredBody | undefined {
+    return this.#has(FLAG.bodyInFile) ? this.meta.body : undefined;
   }
   get bodyLength(): number {
+    if (this.#has(FLAG.bodyInFile)) return this.meta.body?.length ?? 0;
     return this.#view.getUint32(this.#base + AT.bodyLength, true);
   }
   /** Number of the body in the body store; `undefined` when it is inline. */

@@ -5,7 +5,7 @@
  */
 
 import type { Batch } from './commit/batch.ts';
-import { type Row, rowAt, storedBodyOf, writeRow } from './commit/rows.ts';
+import { placedBodyOf, type Row, rowAt, writeRow } from './commit/rows.ts';
 import type { Committer } from './committer.ts';
 import { clearRange, HIGH, type Key } from './engine.ts';
 import { idOfKey } from './keys.ts';
@@ -113,7 +113,7 @@ function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
       ...{ staleWhileRevalidateUntil, staleIfErrorUntil, evictAt, entityTag },
       ...{ mustValidate, staleForbidden },
       meta: { ...entry.meta, indexed },
-      body: storedBodyOf(entry),
+      body: placedBodyOf(entry),
     },
   );
 }

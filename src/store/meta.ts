@@ -30,7 +30,10 @@ export interface LogState {
   version: RecordVersion;
   logEntries: number;
   logBytes: number;
+  /** The number last given to a body in chunks. */
   bodies: number;
+  /** Bytes of all files that rows name. */
+  fileBytes: number;
 }
 
 export interface Identity {
@@ -52,10 +55,9 @@ const read = (meta: Tree, key: Key): unknown => {
 };
 
 export function readLogState(meta: Tree): LogState {
-  const [newest = 0, first = 1, version = 0, logEntries = 0, logBytes = 0, bodies = 0] = (read(
-    meta,
-    'state',
-  ) ?? []) as number[];
+  const stored = (read(meta, 'state') ?? []) as number[];
+  const [newest = 0, first = 1, version = 0] = stored;
+  const [, , , logEntries = 0, logBytes = 0, bodies = 0, fileBytes = 0] = stored;
   return {
     sequence: sequence(newest),
     first: sequence(first),
@@ -63,12 +65,14 @@ export function readLogState(meta: Tree): LogState {
     logEntries,
     logBytes,
     bodies,
+    fileBytes,
   };
 }
 
 export function writeLogState(meta: Tree, state: LogState): void {
-  const { first, version, logEntries, logBytes, bodies } = state;
-  meta.put('state', packPlain([state.sequence, first, version, logEntries, logBytes, bodies]));
+  const { first, version, logEntries, logBytes, bodies, fileBytes } = state;
+  const { sequence: newest } = state;
+  meta.put('state', packPlain([newest, first, version, logEntries, logBytes, bodies, fileBytes]));
 }
 
 export const readTableSize = (meta: Tree, table: TableName): TableSize => {

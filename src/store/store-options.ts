@@ -7,6 +7,7 @@ import type { RecordId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { LIMITS } from '../config/limits.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import type { BodyStore } from '../table/body-store.ts';
 import type { StoreReader, StoreWriter } from '../table/store-port.ts';
 import type { EvictionReason, RecordRules } from './commit/batch.ts';
 import type { SweepResult } from './expiry.ts';
@@ -41,6 +42,10 @@ export interface StoreEvents {
   readonly evicted?:
     | ((table: TableName, reason: EvictionReason, count: number) => void)
     | undefined;
+  /** A file of a body that is not what was written; it is not served whole. */
+  readonly bodyDamaged?: ((name: string) => void) | undefined;
+  /** Looking for files that an earlier run left behind failed; the next start tries again. */
+  readonly orphanSearchFailed?: ((error: unknown) => void) | undefined;
   /** Building an index failed; the index stays incomplete until the next start. */
   readonly indexBuildFailed?: ((error: unknown) => void) | undefined;
 }
@@ -59,6 +64,7 @@ export interface StoreOptions extends RecordRules {
 export interface StoreStats {
   readonly logEntries: number;
   readonly logBytes: number;
+  /** Bytes of the engine and of all files of bodies. */
   readonly storeBytes: number;
   readonly queueDepth: number;
   readonly queueBytes: number;
@@ -72,6 +78,11 @@ export interface StoreStats {
 export interface Store extends StoreReader, StoreWriter, AsyncDisposable {
   /** For workers: see `connectStore`. */
   readonly shared: SharedMemory;
+  /** The mark of this run in the names of bodies. */
+  readonly run: string;
+  readonly bodies: BodyStore;
+  /** Resolves, with their number, when the files that earlier runs left behind are gone. */
+  readonly orphansRemoved: Promise<number>;
   /** Resolves when every declared index is complete; until then it holds a part of the rows. */
   readonly indexesReady: Promise<void>;
   /** Removes what is due and evicts for room, within the budget; call again soon on `more`. */

@@ -23,6 +23,9 @@ import type {
   WriteOp,
   WriteOutcome,
 } from '../table/store-port.ts';
+import { BodyFiles, newRun } from './body-files.ts';
+import type { BodyFolder } from './body-folder.ts';
+import { BodyKeeper, filesIn } from './body-keeper.ts';
 import { ChangeRing } from './change-ring.ts';
 import type { Batch } from './commit/batch.ts';
 import { Committer } from './committer.ts';
@@ -53,6 +56,7 @@ export function createStore(
   trees: Trees,
   identity: Identity,
   options: StoreOptions,
+  folder: BodyFolder,
 ): EngineStore {
   const limits: StoreLimits = { ...LIMITS, ...options.limits };
   const memory = createSharedMemory({
@@ -61,7 +65,8 @@ export function createStore(
     ringBytes: limits.changeRingBytes,
     ringSlots: RING_SLOTS,
   });
-  return new EngineStore(engine, trees, identity, { ...options, limits }, viewSharedMemory(memory));
+  const shared = viewSharedMemory(memory);
+  return new EngineStore(engine, trees, identity, { ...options, limits }, { shared, folder });
 }
 
 /** The store on the thread that owns it: an `EngineReader` and the `Committer`. */
@@ -69,7 +74,11 @@ export class EngineStore implements Store {
   readonly epoch: Epoch;
   readonly author: NodeId;
   readonly shared: SharedMemory;
+  readonly run = newRun();
+  readonly bodies: BodyFiles;
   readonly indexesReady: Promise<void>;
+  readonly orphansRemoved: Promise<number>;
+  readonly #keeper: BodyKeeper;
   readonly #reader: EngineReader;
   readonly #engine: Engine;
   readonly #trees: Trees;
@@ -93,7 +102,7 @@ export class EngineStore implements Store {
     trees: Trees,
     identity: Identity,
     options: StoreOptions & { readonly limits: StoreLimits },
-    shared: SharedState,
+    { shared, folder }: { readonly shared: SharedState; readonly folder: BodyFolder },
   ) {
     const { clock, limits, events = {} } = options;
     const onUndecodable = (table: TableName, id: RecordId) => events.undecodable?.(table, id);
@@ -115,6 +124,13 @@ export class EngineStore implements Store {
       limits.diskSoftFreeBytes,
       limits.diskHardFreeBytes,
     );
+    this.bodies = new BodyFiles({
+      folder,
+      run: this.run,
+      room: () => this.#guard.room(),
+      onDamaged: ({ name }) => events.bodyDamaged?.(name),
+    });
+    this.#keeper = new BodyKeeper(folder, trees.bodies, this.run);
     this.#queue = new WriteQueue(clock, this.#guard, {
       bytesMax: limits.writeQueueBytesMax,
       ageMsMax: limits.writeQueueAgeMsMax,
@@ -131,6 +147,10 @@ export class EngineStore implements Store {
     this.#committer = this.#makeCommitter(options, shared, onUndecodable);
     const state = readLogState(trees.meta);
     publishCommit(shared, state.sequence, state.first);
+    this.orphansRemoved = this.#keeper.removeOrphans().catch((error: unknown) => {
+      events.orphanSearchFailed?.(error);
+      return 0;
+    });
     this.indexesReady = buildMissingIndexes(this.#committer, trees).catch((error: unknown) => {
       // Closing in the middle is no fault: the next start begins it again.
       if (asNodeError(error).code !== 'SHUTTING_DOWN') events.indexBuildFailed?.(error);
@@ -222,8 +242,11 @@ export class EngineStore implements Store {
     return this.#reader.onCommit(listener);
   }
 
-  commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
-    return this.#committer.commit(ops, durability);
+  async commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+    const committed = this.#committer.commit(ops, durability);
+    const files = filesIn(ops);
+    if (files.length === 0) return committed;
+    return committed.finally(() => this.#keeper.releaseUnnamed(files, this.#clock.now()));
   }
 
   async reserveIds(table: TableName, count: number): Promise<number> {
@@ -244,6 +267,9 @@ export class EngineStore implements Store {
       result.removed = due.removed + room.removed;
       result.more = due.more || room.more;
     });
+    const { batchMax } = this.#sweepLimits;
+    const files = await this.#keeper.removeDue(this.#clock.now(), batchMax);
+    result.more ||= files === batchMax;
     return result;
   }
 
@@ -261,11 +287,11 @@ export class EngineStore implements Store {
   }
 
   stats(): StoreStats {
-    const { logEntries, logBytes } = this.#committer.state;
+    const { logEntries, logBytes, fileBytes } = this.#committer.state;
     return {
       logEntries,
       logBytes,
-      storeBytes: this.#engine.sizeBytes(),
+      storeBytes: this.#engine.sizeBytes() + fileBytes,
       queueDepth: this.#queue.depth,
       queueBytes: this.#queue.bytes,
       scopes: this.#scopes.count,
@@ -280,7 +306,9 @@ export class EngineStore implements Store {
   }
 
   async #close(): Promise<void> {
+    this.#keeper.close();
     await this.#committer.close();
+    await this.orphansRemoved;
     const mark = () => writeIdentity(this.#trees.meta, { ...this.#identity, isClean: true });
     const { flushed } = await this.#engine.transact(mark);
     await flushed;
@@ -299,6 +327,7 @@ export class EngineStore implements Store {
 
   #committed(batch: Batch, seconds: number, operations: number): void {
     this.#events.committed?.(seconds, operations);
+    for (const file of batch.releasedFiles) this.#keeper.release(file, batch.now);
     for (const { table, reason, count } of batch.evicted.values()) {
       this.#evictions[reason] = (this.#evictions[reason] ?? 0) + count;
       this.#events.evicted?.(table, reason, count);

@@ -26,7 +26,8 @@ export interface Trees {
   /** sequence → change. */
   readonly log: Tree;
   /**
-   * [body number, chunk] → bytes; [true, instant, body number]: to be removed after the instant.
+   * [body number, chunk] → bytes; [true, instant, body number]: to be removed after the instant;
+   * name of a file → number of rows that name it.
    */
   readonly bodies: Tree;
   /** [table, kind, ...name] → times. */

@@ -36,7 +36,8 @@ export interface QueueLimits {
 const OP_BYTES = 200;
 
 const bodyBytes = (op: WriteOp): number => {
-  if (op.kind === 'put' || op.kind === 'message') return op.body.length;
+  if (op.kind === 'put') return op.body instanceof Uint8Array ? op.body.length : 0;
+  if (op.kind === 'message') return op.body.length;
   return op.kind === 'patch' ? op.patch.length : 0;
 };
 const bytesOf = (ops: readonly WriteOp[]): number =>

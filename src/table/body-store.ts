@@ -3,17 +3,17 @@
  * they are being written. A body is written once and never changed; a row that names it keeps it,
  * and what no row names is removed (a minute after the row let go of it, and at the next start).
  *
- * Implemented by `store/body-files.ts` in a folder beside the tables. Every thread has its own.
+ * Implemented by `store/body-files.ts` in a folder beside the tables. Every thread has its own. Who
+ * has finished a body gives it to a write (`WriteOp` put); a body whose write was not stored is
+ * removed by the store, and one that was finished and never written, at the next start.
  */
+import type { StoredBody } from '../cache/entry.ts';
 
-/** A complete body in the store; plain data, so that a write operation can carry it. */
-export interface StoredBody {
-  /** Names the body's file: unique on this node, made by the store. */
-  readonly name: string;
-  readonly length: number;
-  /** Hex digest (SHA-256) of the bytes. */
-  readonly digest: string;
-}
+/** An entry carries it too, and knows nothing of this port. */
+export type { StoredBody };
+
+/** Fills give way first when the disk runs short; what a client writes, at its very end. */
+export type BodyPurpose = 'fill' | 'client';
 
 /** A body that is being written. Exactly one of `finish` and `discard` ends it. */
 export interface BodyDraft {
@@ -37,15 +37,16 @@ export interface BodyReader {
   readonly length: number | undefined;
   /**
    * At most `max` bytes (limit `bodyReadBytes` at the most) from `offset`; empty at the end. Waits
-   * for bytes that are still to come. Rejects with `STORE_FAILED`.
+   * for bytes that are still to come. Rejects with `STORE_FAILED`; so does the reading of the last
+   * bytes when a body that was read from its beginning is not what was written.
    */
   read(offset: number, max: number): Promise<Uint8Array>;
   close(): void;
 }
 
 export interface BodyStore {
-  /** Throws `STORE_FULL` when the disk has no room for bodies. */
-  create(): BodyDraft;
-  /** `undefined` when the body is gone. */
+  /** Throws `STORE_FULL` when the disk has no room for bodies; a `fill` unless said otherwise. */
+  create(purpose?: BodyPurpose): BodyDraft;
+  /** `undefined` when the body is gone, or is not what was written (it is then reported). */
   open(body: StoredBody): BodyReader | undefined;
 }

@@ -29,7 +29,9 @@ export function tableEntries(
 }
 
 function fillOp(table: TableName, draft: FillDraft, indexBytes: IndexBytes): WriteOp {
-  const indexed = draft.kind === 'record' ? indexBytes(draft.body) : undefined;
+  const { body } = draft;
+  const isRecord = draft.kind === 'record' && body instanceof Uint8Array;
+  const indexed = isRecord ? indexBytes(body) : undefined;
   return {
     kind: 'put',
     table,
@@ -37,7 +39,7 @@ function fillOp(table: TableName, draft: FillDraft, indexBytes: IndexBytes): Wri
     variant: draft.variant,
     entryKind: draft.kind,
     status: draft.status,
-    body: draft.body,
+    body,
     meta: indexed === undefined ? draft.meta : { ...draft.meta, indexed },
     entityTag: draft.entityTag,
     times: draft,

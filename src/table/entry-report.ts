@@ -47,7 +47,7 @@ export function reportEntry(
     evictAt: instant(entry.evictAt),
     mustValidate: entry.mustValidate,
     staleForbidden: entry.staleForbidden,
-    bytes: entry.body.length,
+    bytes: entry.bodyLength,
     groups: entry.meta.groups ?? [],
   };
 }

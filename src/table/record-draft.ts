@@ -33,6 +33,8 @@ export interface DraftContext {
 const encoder = new TextEncoder();
 const NO_META: EntryMeta = Object.freeze({});
 
+export type RecordPut = Extract<WriteOp, { kind: 'put' }> & { readonly body: Uint8Array };
+
 /** The `put` of a whole record. Throws `RECORD_INVALID` (naming the attribute). */
 export function putOp(
   context: DraftContext,
@@ -40,7 +42,7 @@ export function putOp(
   record: JsonRecord,
   reason: WriteReason,
   options: WriteOptions,
-): WriteOp {
+): RecordPut {
   const { definition, settings, rules, now } = context;
   const keyed = withPrimaryKey(definition, id, record);
   const problem = rules.check(keyed, 'put');

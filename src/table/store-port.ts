@@ -17,7 +17,7 @@ import type {
   Sequence,
   TableName,
 } from '../base/brands.ts';
-import type { Entry, EntryKind, EntryMeta, IndexValue } from '../cache/entry.ts';
+import type { Entry, EntryKind, EntryMeta, IndexValue, StoredBody } from '../cache/entry.ts';
 import type { Invalidations } from '../cache/ports.ts';
 
 // Reading ------------------------------------------------------------------------------------
@@ -175,7 +175,8 @@ export type WriteOp =
       readonly variant: string;
       readonly entryKind: Exclude<EntryKind, 'tombstone'>;
       readonly status: number;
-      readonly body: Uint8Array;
+      /** A `StoredBody` is given away: when the write is not stored, its file is removed. */
+      readonly body: Uint8Array | StoredBody;
       readonly meta: EntryMeta;
       readonly entityTag?: EntityTag | undefined;
       readonly times: EntryTimes;

@@ -97,8 +97,7 @@ export class WriteThrough {
     const refusal = await this.#precondition(id, options.condition);
     if (refusal !== undefined) return refusal;
     const before = this.#before(id);
-    const body = asSent.kind === 'put' ? asSent.body : encoder.encode(JSON.stringify(record));
-    const written = await this.#ask(id, (source, signal) => source.put(id, body, signal));
+    const written = await this.#ask(id, (source, signal) => source.put(id, asSent.body, signal));
     const op = written.body === undefined ? asSent : enriched(context, id, written.body, options);
     return this.#settle(id, op === undefined ? undefined : asBefore(op, before), written);
   }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Store, StoreOptions } from '../../src/store/store-options.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { bodyContract } from './store-bodies.ts';
 import { boundsContract } from './store-bounds.ts';
 import { changeContract } from './store-changes.ts';
 import { entryContract } from './store-entries.ts';
@@ -73,5 +74,6 @@ export function storeContract({ name, make }: StoreContract): void {
     invalidationContract(subject);
     boundsContract(subject);
     idContract(subject);
+    bodyContract(subject);
   });
 }

@@ -9,12 +9,14 @@ import {
   recordVersion,
   sequence,
 } from '../../src/base/brands.ts';
-import { type Entry, NEVER } from '../../src/cache/entry.ts';
+import { type Entry, NEVER, type StoredBody } from '../../src/cache/entry.ts';
 import { type PlainEntryFields, plainEntry } from '../../src/cache/plain-entry.ts';
 
 /** A strong tag; which digest it is does not matter to the rules. */
-export const tagOf = (body: Uint8Array): EntityTag =>
-  entityTag(`"${createHash('sha1').update(body).digest('base64url').slice(0, 16)}"`);
+export const tagOf = (body: Uint8Array | StoredBody): EntityTag => {
+  const bytes = body instanceof Uint8Array ? body : body.digest;
+  return entityTag(`"${createHash('sha1').update(bytes).digest('base64url').slice(0, 16)}"`);
+};
 
 /** A record stored at the epoch plus `storedAt`, fresh for a minute. */
 export function makeEntry(

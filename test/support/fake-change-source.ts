@@ -215,6 +215,8 @@ function entryOf(id: RecordId, row: Row): Entry {
       meta: {},
       contentType: 'application/json',
       body: row.body,
+      storedBody: undefined,
+      bodyLength: row.body.length,
       retain: () => entry,
     },
   };

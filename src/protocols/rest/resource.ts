@@ -3,6 +3,7 @@
  * values which do not depend on the entry, and the counters of its requests.
  */
 import type { CachePolicy } from '../../cache/policy.ts';
+import type { BodyStore } from '../../table/body-store.ts';
 import type { Table } from '../../table/table.ts';
 import type { Encodings } from './encodings.ts';
 
@@ -13,6 +14,8 @@ export interface RequestMeter {
 
 export interface RestResource {
   readonly table: Table;
+  /** The bodies that are too large for their entries. */
+  readonly bodies: BodyStore;
   readonly meter: RequestMeter;
   /** Milliseconds for durations. */
   readonly monotonic: () => number;

@@ -7,7 +7,7 @@
 import type { NodeId, TableName } from '../../base/brands.ts';
 import { type EpochMs, type RecordVersion, type Sequence, sequence } from '../../base/brands.ts';
 import type { HybridClock } from '../../base/hlc.ts';
-import type { IndexedValues } from '../../cache/entry.ts';
+import type { IndexedValues, StoredBody } from '../../cache/entry.ts';
 import type { Change } from '../../table/store-port.ts';
 import { loadBody } from '../bodies.ts';
 import { encodeChange } from '../change-format.ts';
@@ -52,6 +52,8 @@ export class Batch {
   readonly now: EpochMs;
   readonly state: LogState;
   readonly changes: Change[] = [];
+  /** Files that no row names any more. */
+  readonly releasedFiles: StoredBody[] = [];
   readonly evicted = new Map<string, { table: TableName; reason: EvictionReason; count: number }>();
   readonly #sizes = new Map<TableName, TableSize>();
 

@@ -11,7 +11,15 @@ import { elementsOf, entryKey } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch, EvictionReason } from './batch.ts';
 import { outdate, tombstone } from './outdate.ts';
-import { livingRecord, readRow, removeRow, rowAt, standingRecord, writeRow } from './rows.ts';
+import {
+  livingRecord,
+  loggedBody,
+  readRow,
+  removeRow,
+  rowAt,
+  standingRecord,
+  writeRow,
+} from './rows.ts';
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
 
@@ -37,7 +45,7 @@ export function applyDelete(
     return { kind: 'absent' };
   }
   const version = batch.nextVersion();
-  const before = removed.body;
+  const before = loggedBody(removed);
   const { id } = op;
   const sequence = batch.append({ version, table: op.table, op: 'delete', id, before });
   const evictAt = epochMs(batch.now + TOMBSTONE_RETENTION_MS);

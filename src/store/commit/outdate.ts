@@ -7,7 +7,7 @@ import { durationMs, epochMs } from '../../base/brands.ts';
 import { FOREVER, NEVER } from '../../cache/entry.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Batch } from './batch.ts';
-import { type Row, type RowDraft, recordOf, storedBodyOf, writeRow } from './rows.ts';
+import { placedBodyOf, type Row, type RowDraft, recordOf, writeRow } from './rows.ts';
 
 /** No fetch that began before takes longer. */
 const RETENTION_MS = 2 * LIMITS.fetchMsMax;
@@ -62,5 +62,5 @@ const renumbered = (batch: Batch, record: NonNullable<Row['entry']>): RowDraft =
   staleForbidden: record.staleForbidden,
   entityTag: record.entityTag,
   meta: record.meta,
-  body: storedBodyOf(record),
+  body: placedBodyOf(record),
 });

@@ -17,7 +17,15 @@ import { isDeeperThan, type Merged, mergePatch, mergeTopLevel, parseObject } fro
 import type { Batch } from './batch.ts';
 import { outdate } from './outdate.ts';
 import { instantFor } from './put.ts';
-import { type Row, type RowDraft, readRow, recordOf, standingRecord, writeRow } from './rows.ts';
+import {
+  loggedBody,
+  type Row,
+  type RowDraft,
+  readRow,
+  recordOf,
+  standingRecord,
+  writeRow,
+} from './rows.ts';
 
 type PatchOp = Extract<WriteOp, { kind: 'patch' }>;
 
@@ -116,7 +124,8 @@ function store(
   const version = batch.nextVersion();
   const body = Buffer.from(JSON.stringify(merged.record));
   const entityTag = entityTagOf(body);
-  const before = recordOf(row)?.body ?? null;
+  const stood = recordOf(row);
+  const before = stood === undefined ? null : loggedBody(stood);
   const meta = patchedMeta(batch, op, current?.meta ?? NO_META, merged, version);
   const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
   writeRow(batch, row, {

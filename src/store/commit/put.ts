@@ -12,12 +12,13 @@ import type { TableInvalidations } from '../invalidations.ts';
 import { parseObject } from '../patch.ts';
 import type { Batch } from './batch.ts';
 import {
+  loggedBody,
+  placedBodyOf,
   type Row,
   type RowDraft,
   readRow,
   recordOf,
   standingRecord,
-  storedBodyOf,
   writeRow,
 } from './rows.ts';
 
@@ -36,14 +37,13 @@ export function applyPut(
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
   if (isSuperseded(row, op, invalidations)) return { kind: 'superseded' };
-  const old = current === undefined ? undefined : stampsOf(current, op.stampAttributes);
-  const body = withStamps(op.body, table.definition, op.stampAttributes, old, batch.now);
+  const body = bodyOf(batch, op, table.definition, current);
   // A refill of what was invalidated brings subscribers nothing new when its bytes are the same.
   const known = table.sourced || op.reason === 'fill' ? recordOf(row) : current;
   if (known !== undefined && isSame(known, op, body.asBefore)) {
     return freshen(batch, row, known, op);
   }
-  return replace(batch, row, op, { body: body.bytes, created: current === undefined });
+  return replace(batch, row, op, { body: body.now, created: current === undefined });
 }
 
 /** A fill loses against an invalidation, or another row, newer than its fetch. */
@@ -63,10 +63,27 @@ function isSuperseded(
   return !(replaces === 0 && row.entry.kind !== 'record' && stoodThere);
 }
 
-function isSame(current: EntryView, op: PutOp, body: Uint8Array): boolean {
+type Body = PutOp['body'];
+
+/** What is to be stored, and by what an unchanged record is known. */
+function bodyOf(
+  batch: Batch,
+  { body, stampAttributes }: PutOp,
+  definition: TableDefinition,
+  current: EntryView | undefined,
+): { readonly now: Body; readonly asBefore: Body } {
+  if (!(body instanceof Uint8Array)) return { now: body, asBefore: body };
+  const old = current === undefined ? undefined : stampsOf(current, stampAttributes);
+  return withStamps(body, definition, stampAttributes, old, batch.now);
+}
+
+function isSame(current: EntryView, op: PutOp, body: Body): boolean {
   if (op.entryKind !== 'record' || current.status !== op.status) return false;
   if (current.meta.contentType !== op.meta.contentType) return false;
   if (current.bodyLength !== body.length) return false;
+  const { storedBody } = current;
+  if (!(body instanceof Uint8Array)) return storedBody?.digest === body.digest;
+  if (storedBody !== undefined) return false;
   return Buffer.compare(current.body, body) === 0;
 }
 
@@ -74,11 +91,12 @@ function isSame(current: EntryView, op: PutOp, body: Uint8Array): boolean {
 function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOutcome {
   const { version, author } = current;
   const { fields, counters, indexed } = current.meta;
-  const entityTag = op.entityTag ?? entityTagOf(current.body);
+  const { storedBody } = current;
+  const entityTag = op.entityTag ?? entityTagOf(storedBody ?? current.body);
   // A patched record stays one: the versions of its attributes say what a replica must merge.
   const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, fields, counters };
   const stamp = op.stamp ?? batch.state.sequence;
-  const body = storedBodyOf(current);
+  const body = placedBodyOf(current);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
   const { sequence } = batch.state;
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
@@ -88,17 +106,24 @@ function replace(
   batch: Batch,
   row: Row,
   op: PutOp,
-  { body, created }: { readonly body: Uint8Array; readonly created: boolean },
+  { body, created }: { readonly body: Body; readonly created: boolean },
 ): WriteOutcome {
   const before = recordOf(row);
   const version = batch.nextVersion();
   const wasGiven = body === op.body ? op.entityTag : undefined;
   const entityTag = wasGiven ?? entityTagOf(body);
-  const sequence = logPut(batch, op, version, before?.body ?? null, body);
+  const sequence = logPut(
+    batch,
+    op,
+    version,
+    before === undefined ? null : loggedBody(before),
+    body,
+  );
   const stamp = op.stamp ?? sequence;
   const meta = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
   const { author } = batch.parts;
-  writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
+  const placed = body instanceof Uint8Array ? body : ({ kind: 'file', file: body } as const);
+  writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body: placed }));
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
 }
 
@@ -107,11 +132,12 @@ function logPut(
   batch: Batch,
   op: PutOp,
   version: Change['version'],
-  before: Uint8Array | null,
-  after: Uint8Array,
+  before: Uint8Array | null | undefined,
+  body: Body,
 ): Sequence {
   const { table, id } = op;
   if (op.entryKind === 'record') {
+    const after = body instanceof Uint8Array ? body : undefined;
     return batch.append({ version, table, op: 'put', id, before, after });
   }
   if (op.entryKind === 'negative' && before !== null) {
@@ -146,8 +172,8 @@ function draftOf(op: PutOp, decided: Decided): RowDraft {
   };
 }
 
-function indexedAnew(batch: Batch, op: PutOp, body: Uint8Array) {
-  const record = parseObject(body);
+function indexedAnew(batch: Batch, op: PutOp, body: Body) {
+  const record = body instanceof Uint8Array ? parseObject(body) : undefined;
   return record === undefined ? undefined : batch.parts.rules.indexedValues(op.table, record);
 }
 
@@ -176,9 +202,9 @@ function withStamps(
   names: StampAttributes,
   old: Stamps | undefined,
   now: number,
-): { readonly bytes: Uint8Array; readonly asBefore: Uint8Array } {
+): { readonly now: Uint8Array; readonly asBefore: Uint8Array } {
   const record = names === undefined ? undefined : parseObject(body);
-  if (names === undefined || record === undefined) return { bytes: body, asBefore: body };
+  if (names === undefined || record === undefined) return { now: body, asBefore: body };
   const encode = (created: unknown, updated: unknown) => {
     const stamped = { ...record };
     if (names.created !== undefined) stamped[names.created] = created;
@@ -187,7 +213,7 @@ function withStamps(
   };
   const created = old?.created ?? instantFor(definition, names.created, now);
   return {
-    bytes: encode(created, instantFor(definition, names.updated, now)),
+    now: encode(created, instantFor(definition, names.updated, now)),
     asBefore: encode(created, old?.updated),
   };
 }

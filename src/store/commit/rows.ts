@@ -3,10 +3,11 @@
  * agree with it: indexes, expiry index, the table's size, a body kept apart.
  */
 import type { RecordId, TableName } from '../../base/brands.ts';
-import { type EntryMeta, FOREVER, type IndexedValues } from '../../cache/entry.ts';
+import { type EntryMeta, FOREVER, type IndexedValues, type StoredBody } from '../../cache/entry.ts';
 import { putBody, releaseBody } from '../bodies.ts';
+import { dropFile, holdFile } from '../body-keeper.ts';
 import type { Key, Tree } from '../engine.ts';
-import { type DraftFacts, encodeEntry, type StoredBody } from '../entry-format.ts';
+import { type DraftFacts, encodeEntry, type PlacedBody } from '../entry-format.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import { elementsOf, entryKey, indexElement, isHashedKey } from '../keys.ts';
@@ -28,7 +29,7 @@ export interface Row {
 /** An entry as it is to stand in its row; the row decides how its key and body are kept. */
 export interface RowDraft extends DraftFacts {
   readonly meta: EntryMeta;
-  readonly body: Uint8Array | StoredBody;
+  readonly body: Uint8Array | PlacedBody;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -83,17 +84,18 @@ export function standingRecord(
 export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
   const { table, key, entry: old } = row;
   const keyHashed = isHashedKey(key);
-  const meta = metaFor(row, draft, keyHashed);
   const body = placeBody(batch, draft.body);
+  const meta = metaFor(row, draft, keyHashed, body);
   const bytes = encodeEntry(draft, { keyHashed, meta, body });
   table.entries.put(key, bytes);
   if (old?.bodyId !== undefined && !(body.kind === 'referenced' && body.bodyId === old.bodyId)) {
     releaseBody(batch.trees.bodies, old.bodyId, batch.now);
   }
+  moveFile(batch, old?.storedBody, body.kind === 'file' ? body.file : undefined);
   const stands = row.standsUnder ?? old?.meta.indexed ?? NO_VALUES;
   moveIndexes(table, key, row.id, stands, meta.indexed ?? NO_VALUES);
   moveExpiry(batch, row, draft.evictAt);
-  const stored = bytes.length + (body.kind === 'referenced' ? body.length : 0);
+  const stored = bytes.length + bytesApart(body);
   const counts = draft.kind === 'tombstone' ? 0 : 1;
   batch.resize(table.name, counts - countOf(row), stored - bytesOf(row));
 }
@@ -102,6 +104,7 @@ export function removeRow(batch: Batch, row: Row): void {
   const { table, key, entry } = row;
   table.entries.remove(key);
   if (entry?.bodyId !== undefined) releaseBody(batch.trees.bodies, entry.bodyId, batch.now);
+  moveFile(batch, entry?.storedBody, undefined);
   moveIndexes(table, key, row.id, entry?.meta.indexed ?? NO_VALUES, NO_VALUES);
   moveExpiry(batch, row, undefined);
   batch.resize(table.name, -countOf(row), -bytesOf(row));
@@ -113,15 +116,31 @@ const countOf = (row: Row): number => {
 };
 const bytesOf = (row: Row): number => row.entry?.storedBytes ?? row.ruinBytes;
 
-function metaFor(row: Row, draft: RowDraft, keyHashed: boolean): EntryMeta {
+function bytesApart(body: PlacedBody): number {
+  if (body.kind === 'inline') return 0;
+  return body.kind === 'referenced' ? body.length : body.file.length;
+}
+
+/** Makes the row hold on to the file of `next` instead of that of `last`. */
+function moveFile(batch: Batch, last: StoredBody | undefined, next: StoredBody | undefined): void {
+  if (last?.name === next?.name) return;
+  const { bodies } = batch.trees;
+  if (next !== undefined && holdFile(bodies, next)) batch.state.fileBytes += next.length;
+  if (last === undefined || !dropFile(bodies, last)) return;
+  batch.state.fileBytes -= last.length;
+  batch.releasedFiles.push(last);
+}
+
+function metaFor(row: Row, draft: RowDraft, keyHashed: boolean, placed: PlacedBody): EntryMeta {
   const { meta } = draft;
   const indexed = draft.kind === 'record' ? meta.indexed : undefined;
   const fullKey = keyHashed ? String(row.id) : undefined;
-  if (indexed === meta.indexed && fullKey === meta.fullKey) return meta;
-  return { ...meta, indexed, fullKey };
+  const body = placed.kind === 'file' ? placed.file : undefined;
+  if (indexed === meta.indexed && fullKey === meta.fullKey && body === meta.body) return meta;
+  return { ...meta, indexed, fullKey, body };
 }
 
-function placeBody(batch: Batch, body: Uint8Array | StoredBody): StoredBody {
+function placeBody(batch: Batch, body: Uint8Array | PlacedBody): PlacedBody {
   if (!(body instanceof Uint8Array)) return body;
   if (body.length <= batch.parts.inlineBodyBytesMax) return { kind: 'inline', bytes: body };
   batch.state.bodies += 1;
@@ -131,10 +150,16 @@ function placeBody(batch: Batch, body: Uint8Array | StoredBody): StoredBody {
 }
 
 /** The body of an entry as it is stored, so that it need not be written again. */
-export const storedBodyOf = (entry: EntryView): StoredBody =>
-  entry.bodyId === undefined
-    ? { kind: 'inline', bytes: entry.body }
-    : { kind: 'referenced', bodyId: entry.bodyId, length: entry.bodyLength };
+export function placedBodyOf(entry: EntryView): PlacedBody {
+  const { storedBody, bodyId } = entry;
+  if (storedBody !== undefined) return { kind: 'file', file: storedBody };
+  if (bodyId === undefined) return { kind: 'inline', bytes: entry.body };
+  return { kind: 'referenced', bodyId, length: entry.bodyLength };
+}
+
+/** The body as the log and the ring keep it; `undefined` for one in a file: it is in the row. */
+export const loggedBody = (entry: EntryView): Uint8Array | undefined =>
+  entry.storedBody === undefined ? entry.body : undefined;
 
 /** Makes the indexes of the table hold the entry under `next` instead of `last`. */
 export function moveIndexes(

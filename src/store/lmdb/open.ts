@@ -5,7 +5,11 @@
  */
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import { BodyFiles } from '../body-files.ts';
+import { DiskBodyFolder } from '../body-folder.ts';
 import { type Identity, identityAtStart, readIdentity, writeIdentity } from '../meta.ts';
+import { SpaceGuard } from '../space-guard.ts';
 import { createStore } from '../store.ts';
 import type { Store, StoreOptions } from '../store-options.ts';
 import { openTrees, type Trees, treeCount } from '../tables.ts';
@@ -24,6 +28,8 @@ export interface LmdbStoreOptions extends StoreOptions {
 
 /** A folder inside the data folder, which also holds the lock and the format mark. */
 const environmentPath = (path: string): string => join(path, 'store');
+/** Beside it: the bodies that are too large for it. */
+const bodiesPath = (path: string): string => join(path, 'bodies');
 
 /** Rejects with `DATA_FOLDER_LOCKED`, `DATA_FOLDER_TOO_NEW`, or what the file system says. */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
@@ -49,7 +55,8 @@ async function openLocked(options: LmdbStoreOptions, lock: FolderLock): Promise<
     const trees = openTrees(engine, definitions);
     const identity = await begin(engine, trees, options.bootId ?? (await readBootId()));
     const freeBytes = options.freeBytes ?? (() => freeBytesOf(path));
-    const store = createStore(engine, trees, identity, { ...options, freeBytes });
+    const folder = new DiskBodyFolder(bodiesPath(path));
+    const store = createStore(engine, trees, identity, { ...options, freeBytes }, folder);
     store.onClosed(() => lock.release());
     return store;
   } catch (error) {
@@ -69,6 +76,27 @@ async function begin(engine: LmdbEngine, trees: Trees, bootId: string): Promise<
 function freeBytesOf(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
+}
+
+export interface OpenBodiesOptions {
+  readonly path: string;
+  readonly run: string;
+  readonly clock: Clock;
+  readonly diskSoftFreeBytes: number;
+  readonly diskHardFreeBytes: number;
+  readonly bodyDamaged?: ((name: string) => void) | undefined;
+}
+
+/** The bodies of the same folder, for a worker. */
+export function openBodies(options: OpenBodiesOptions): BodyFiles {
+  const { path, run, clock, diskSoftFreeBytes: soft, diskHardFreeBytes: hard } = options;
+  const guard = new SpaceGuard(clock, () => freeBytesOf(path), soft, hard);
+  return new BodyFiles({
+    folder: new DiskBodyFolder(bodiesPath(path)),
+    run,
+    room: () => guard.room(),
+    onDamaged: ({ name }) => options.bodyDamaged?.(name),
+  });
 }
 
 /** A worker's engine on the same environment; the data folder is locked by the store thread. */

@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { RecordId, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import { NodeError } from '../../base/errors.ts';
+import type { BodyStore } from '../../table/body-store.ts';
 import type {
   Durability,
   StoreReader,
@@ -14,7 +15,7 @@ import type {
   WriteOutcome,
 } from '../../table/store-port.ts';
 import type { Engine } from '../engine.ts';
-import { openSharedEngine } from '../lmdb/open.ts';
+import { openBodies, openSharedEngine } from '../lmdb/open.ts';
 import { EngineReader } from '../reader.ts';
 import { viewSharedMemory } from '../shared-state.ts';
 import { openTrees } from '../tables.ts';
@@ -32,11 +33,13 @@ import {
 export interface ConnectOptions {
   readonly clock: Clock;
   readonly undecodable?: ((table: TableName, id: RecordId) => void) | undefined;
+  readonly bodyDamaged?: ((name: string) => void) | undefined;
 }
 
 export interface ConnectedStore {
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
+  readonly bodies: BodyStore;
   /** Rejects what was not answered and closes this thread's view of the environment. */
   close(): Promise<void>;
 }
@@ -59,7 +62,8 @@ export function connectStore(
     onUndecodable: (table, id) => options.undecodable?.(table, id),
   });
   const writer = new RemoteWriter(port, () => reader.announceCommit());
-  return { reader, writer, close: () => close(writer, engine) };
+  const bodies = openBodies({ ...connection, ...options });
+  return { reader, writer, bodies, close: () => close(writer, engine) };
 }
 
 async function close(writer: RemoteWriter, engine: Engine): Promise<void> {

@@ -10,6 +10,8 @@ import {
   NodeError,
   type Retry,
 } from '../../base/errors.ts';
+import type { StoredBody } from '../../cache/entry.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Durability, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import type { LmdbStoreOptions } from '../lmdb/open.ts';
@@ -24,6 +26,10 @@ export interface StoreConnection {
   readonly shared: SharedMemory;
   readonly epoch: Epoch;
   readonly author: NodeId;
+  /** The mark of this run in the names of bodies. */
+  readonly run: string;
+  readonly diskSoftFreeBytes: number;
+  readonly diskHardFreeBytes: number;
 }
 
 /** The connection to a store which was opened with these options. */
@@ -34,6 +40,9 @@ export const connectionTo = (store: Store, options: LmdbStoreOptions): StoreConn
   shared: store.shared,
   epoch: store.epoch,
   author: store.author,
+  run: store.run,
+  diskSoftFreeBytes: options.limits?.diskSoftFreeBytes ?? LIMITS.diskSoftFreeBytes,
+  diskHardFreeBytes: options.limits?.diskHardFreeBytes ?? LIMITS.diskHardFreeBytes,
 });
 
 /** Where an operation's bytes are in the message's buffer. */
@@ -44,7 +53,7 @@ interface Span {
 
 /** An operation without its bytes. */
 export interface PackedOp {
-  readonly op: Omit<WriteOp, 'body' | 'patch'>;
+  readonly op: Omit<WriteOp, 'body' | 'patch'> & { readonly body?: StoredBody | undefined };
   readonly span: Span | undefined;
 }
 
@@ -106,7 +115,8 @@ export interface WaitingWrite {
 }
 
 function bytesIn(op: WriteOp): Uint8Array | undefined {
-  if (op.kind === 'put' || op.kind === 'message') return op.body;
+  if (op.kind === 'put') return op.body instanceof Uint8Array ? op.body : undefined;
+  if (op.kind === 'message') return op.body;
   return op.kind === 'patch' ? op.patch : undefined;
 }
 
@@ -118,7 +128,7 @@ export function packWrites(writes: readonly WaitingWrite[]): ToStore & { kind: '
   let from = 0;
   const pack = (op: WriteOp): PackedOp => {
     const bytes = bytesIn(op);
-    if (bytes === undefined) return { op, span: undefined };
+    if (bytes === undefined) return { op: op as PackedOp['op'], span: undefined };
     whole.set(bytes, from);
     const span = { from, length: bytes.length };
     from += bytes.length;
