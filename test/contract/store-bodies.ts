@@ -1,4 +1,4 @@
-/** Bodies in files of their own: written in pieces, read meanwhile, kept by the rows they are in. */
+/** Bodies in files: written in pieces, read meanwhile, kept by the rows that name them. */
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { StoredBody } from '../../src/cache/entry.ts';
