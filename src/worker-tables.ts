@@ -112,6 +112,7 @@ function buildTable(
     definition,
     policy,
     reads,
+    rows: origin === undefined ? undefined : reads,
     reader,
     writer,
     rules,

@@ -105,6 +105,34 @@ function decideAsCache(context: DecisionContext, selection: Selection): Decision
   return decideOnEntry(context, selection.verdict, entry);
 }
 
+/**
+ * What a row of a collection is: `fresh`; `stale` and served so; `behind`, stale and to be refreshed
+ * behind the answer; `fetch`, not to be served before its origin was asked; `hidden`, no record.
+ */
+export type RowVerdict = 'fresh' | 'stale' | 'behind' | 'fetch' | 'hidden';
+
+/**
+ * One row among many. It differs from a read of the record in one thing: a row which is merely
+ * stale is served and refreshed behind, whatever the stale windows, since an answer that waited for
+ * every stale row would wait for most of a table. The answer says so (`stale-rows`). What forbids
+ * stale outright, or was invalidated, is asked for as in a read.
+ */
+export function decideRow(
+  context: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): RowVerdict {
+  if (entry.kind !== 'record') return 'hidden';
+  if (context.isOrigin) {
+    return verdict.kind === 'hard' || context.now >= entry.freshUntil ? 'hidden' : 'fresh';
+  }
+  if (verdict.kind === 'hard' || !mayLookup(context)) return 'fetch';
+  if (entry.mustValidate || demandsValidation(context, entry)) return 'fetch';
+  if (isReusableAsFresh(context, verdict, entry)) return 'fresh';
+  if (isStaleForbidden(context.request, entry)) return 'fetch';
+  return isWithinMaxStale(context, verdict, entry) ? 'stale' : 'behind';
+}
+
 function decideOnEntry(
   context: DecisionContext,
   verdict: InvalidationVerdict,

@@ -21,6 +21,7 @@ import { assert } from '../base/assert.ts';
 import type { RecordId } from '../base/brands.ts';
 import { asNodeError } from '../base/errors.ts';
 import { Flights } from './collapse.ts';
+import type { DecisionContext } from './decide.ts';
 import { NO_REQUEST_DIRECTIVES } from './directives.ts';
 import { resultWord } from './events.ts';
 import { failFlight, fallingBack, fetching } from './fetch-steps.ts';
@@ -93,6 +94,11 @@ export class ReadPath {
     return this.#deps.entries.withEntry(request.id, request.variant, (entry) =>
       drive(run, { kind: 'selecting', entry }, 0),
     );
+  }
+
+  /** What the rows of a query are judged by, all as of one instant [R1]. */
+  rowContext(request: ReadRequest): DecisionContext {
+    return this.#run(request, undefined);
   }
 
   /** Asks the origin for a record whatever is held of it, unless somebody does already. */

@@ -40,6 +40,15 @@ export const LIMITS = {
   queryPageRowsMax: 256,
   queryPageBytesMax: 256 * 1024,
   queryTurnMsMax: 8,
+  /**
+   * Rows of a cache which one query has its origin asked for before it answers, how many at a time
+   * and for how long, milliseconds; and stale rows refreshed behind one answer, and by a thread.
+   */
+  queryRefetchRowsMax: 100,
+  queryRefetchConcurrency: 8,
+  queryRefetchMsMax: 2_000,
+  queryRefreshRowsMax: 100,
+  queryRefreshesMax: 256,
   /** Records removed by one `DELETE` with a query. */
   deleteRowsMax: 10_000,
   /** Longest record key, bytes: 414 above. */

@@ -15,6 +15,7 @@ import type { Entry } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import { Collection, type RefreshBudget, type RowDemands, type RowReads } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
 import type { Query } from './query/query.ts';
 import { QueryReader } from './query/query-reader.ts';
@@ -39,6 +40,8 @@ export interface TableParts {
   readonly definition: TableDefinition;
   readonly policy: CachePolicy;
   readonly reads: TableReads;
+  /** What a cache does for the rows of queries; `undefined` for a table which is its own origin. */
+  readonly rows?: RowReads | undefined;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
   readonly rules: RecordRules;
@@ -60,6 +63,7 @@ export class Table {
   readonly definition: TableDefinition;
   readonly policy: CachePolicy;
   readonly #parts: TableParts;
+  readonly #refreshes: RefreshBudget = { underWay: 0 };
 
   constructor(parts: TableParts) {
     this.definition = parts.definition;
@@ -79,6 +83,19 @@ export class Table {
   /** Answers one read; synchronously when the store can answer. */
   read(request: ReadRequest, answer: Answer): void | Promise<void> {
     return this.#parts.reads.read(request, answer);
+  }
+
+  /** A query of a client, whose demands on caches hold for each row; throws `QUERY_INVALID`. */
+  collect(query: Query, demands: RowDemands): Collection {
+    const { reader, clock, rows } = this.#parts;
+    const { definition } = this;
+    return new Collection(query, demands, {
+      definition,
+      reader,
+      clock,
+      rows,
+      refreshes: this.#refreshes,
+    });
   }
 
   /** A reader that answers a query page by page; throws `QUERY_INVALID`. */

@@ -4,13 +4,16 @@
  * page at the client's pace, and other requests have their turn between pages. An answer which
  * carries a cursor (`after()`) is gathered first, since its `Link` stands in the header.
  */
-import { LIMITS } from '../../config/limits.ts';
+import { parseRequestDirectives } from '../../cache/directives.ts';
+import { FOREVER } from '../../cache/entry.ts';
+import type { Collection, FirstRows, RowDemands } from '../../table/collection.ts';
 import { belowPrefix, parseQuery } from '../../table/query/parse-query.ts';
 import type { Query } from '../../table/query/query.ts';
 import type { QueryPage, QueryReader } from '../../table/query/query-reader.ts';
 import { formatCacheGroups, tableGroup, versionBefore } from '../../table/record-groups.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
-import type { BodyWriter, Exchange } from '../http/port.ts';
+import { formatCacheStatus } from '../http/cache-status.ts';
+import type { BodyWriter } from '../http/port.ts';
 import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
@@ -21,19 +24,35 @@ export async function readCollection(call: RestCall): Promise<void> {
   const startedAt = resource.monotonic();
   const offer = negotiate(exchange);
   const query = collectionQuery(call);
-  const reader = resource.table.query(query);
-  if (query.isExplain) return replyPlan(call, reader);
-  const first = await gathered(exchange, reader, query.after !== undefined);
+  const collection = resource.table.collect(query, demandsOf(call));
+  if (query.isExplain) return replyPlan(call, collection.reader);
+  const first = await collection.first(query.after !== undefined, async () => {
+    await turn();
+    return !exchange.aborted;
+  });
   if (exchange.aborted) return;
-  const headers = collectionHeaders(call, first, offer, reader);
+  const headers = collectionHeaders(call, first, offer, collection.reader);
   const rows = offer.format.rowWriter({
     definition: resource.table.definition,
     columns: query.select?.selections.map((selection) => selection.name),
   });
   const bytes = first.done
     ? await replyWhole(call, first, headers, rows)
-    : await replyLong(call, headers, first, reader, rows);
+    : await replyLong(call, headers, first, collection, rows);
+  collection.refreshBehind();
   resource.meter.answered(exchange.request.method, 200, 'collection', startedAt, bytes);
+}
+
+/** As in a read of one record: anonymous clients may force validation where the policy says so. */
+function demandsOf({ exchange, principal, resource }: RestCall): RowDemands {
+  const { request } = exchange;
+  const directives = parseRequestDirectives(
+    request.header('cache-control'),
+    request.header('pragma'),
+  );
+  const { mayForceRevalidation } = resource.table.policy.settings.client;
+  const mayForce = principal.kind !== 'anonymous' || mayForceRevalidation;
+  return { directives, mayForce, signal: exchange.signal };
 }
 
 /** The query of the URL; below a prefix for `/Table/a/`. */
@@ -52,31 +71,6 @@ function replyPlan(call: RestCall, reader: QueryReader): void {
 
 /** Lets everything else that waits have its turn. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** The first pages as one: all of a small answer, else enough to be worth sending. */
-async function gathered(
-  exchange: Exchange,
-  reader: QueryReader,
-  isWhole: boolean,
-): Promise<QueryPage> {
-  let page = reader.next();
-  if (page.done) return page;
-  const rows: Uint8Array[] = [...page.rows];
-  let { stale, leftOut } = page;
-  let bytes = bytesOf(page.rows);
-  while (!page.done && !exchange.aborted && (isWhole || bytes < LIMITS.queryPageBytesMax)) {
-    await turn();
-    page = reader.next();
-    rows.push(...page.rows);
-    bytes += bytesOf(page.rows);
-    stale += page.stale;
-    leftOut += page.leftOut;
-  }
-  return { rows, stale, leftOut, done: page.done };
-}
-
-const bytesOf = (rows: readonly Uint8Array[]): number =>
-  rows.reduce((sum, row) => sum + row.length, 0);
 
 async function replyWhole(
   call: RestCall,
@@ -104,12 +98,12 @@ function openStream({ exchange, resource }: RestCall, headers: readonly string[]
 async function replyLong(
   call: RestCall,
   headers: readonly string[],
-  first: QueryPage,
-  reader: QueryReader,
+  first: FirstRows,
+  collection: Collection,
   rows: RowWriter,
 ): Promise<number> {
   const writer = openStream(call, headers);
-  if (call.exchange.request.method !== 'HEAD') return streamPages(writer, first, reader, rows);
+  if (call.exchange.request.method !== 'HEAD') return streamPages(writer, first, collection, rows);
   writer.end();
   return 0;
 }
@@ -117,7 +111,7 @@ async function replyLong(
 async function streamPages(
   writer: BodyWriter,
   first: QueryPage,
-  reader: QueryReader,
+  collection: Collection,
   rows: RowWriter,
 ): Promise<number> {
   let page = first;
@@ -128,7 +122,7 @@ async function streamPages(
       sent += chunk.length;
       await (chunk.length > 0 && !writer.write(chunk) ? writer.drained() : turn());
       if (page.done) break;
-      page = reader.next();
+      page = collection.next();
     }
   } catch (error) {
     // The status has been sent: only a body that breaks off says that rows are missing.
@@ -141,11 +135,15 @@ async function streamPages(
 
 function collectionHeaders(
   call: RestCall,
-  first: QueryPage,
+  first: FirstRows,
   offer: Offer,
   { cursor, now }: QueryReader,
 ): readonly string[] {
-  const headers = ['content-type', contentTypeOf(offer), 'cache-status', worstRow(first)];
+  const headers = ['content-type', contentTypeOf(offer), 'cache-status', worstRow(first, now)];
+  // The answer is as old as its oldest row.
+  const isCache = call.resource.table.definition.sourcedFrom !== undefined;
+  const age = Math.max(0, Math.floor((now - first.bornAt) / 1000));
+  if (isCache) headers.push('age', String(age));
   if (cursor !== undefined) headers.push('link', nextLink(call.exchange.request.query, cursor));
   if (namesGroups(call)) {
     // Any change of a row is one of the table: naming the rows would add nothing.
@@ -155,10 +153,28 @@ function collectionHeaders(
   return [...headers, ...unstoredHeaders(call)];
 }
 
-/** [RFC9211] speaks of one response: the worst of the rows known when the header is sent. */
-function worstRow({ stale, leftOut }: QueryPage): string {
-  if (leftOut > 0) return 'millrace; hit; detail=rows-left-out';
-  return stale > 0 ? 'millrace; hit; detail=stale-rows' : 'millrace; hit';
+/**
+ * [RFC9211] speaks of one response: the worst of the rows known when the header is sent, and the
+ * shortest freshness of them.
+ */
+function worstRow({ missing, stale, fetched, freshUntil }: FirstRows, now: number): string {
+  const isAsked = fetched > 0;
+  const ttl = freshUntil === FOREVER ? undefined : Math.floor((freshUntil - now) / 1000);
+  const detail =
+    missing.length > 0
+      ? 'rows-left-out'
+      : stale > 0
+        ? 'stale-rows'
+        : isAsked
+          ? 'rows-fetched'
+          : undefined;
+  return formatCacheStatus({
+    hit: !isAsked,
+    fwd: isAsked ? 'partial' : undefined,
+    stored: isAsked || undefined,
+    ttl,
+    detail,
+  });
 }
 
 /** [RFC8288 §3] The same query behind the last row, relative to the request's own URL. */

@@ -5,12 +5,15 @@
  * Rows come in the order of the way they are found, or sorted: by walking the index of the first
  * sort key (only rows with equal values are sorted in memory), else by gathering the first rows.
  *
- * Each row is judged like a read of it: expired rows of a plain table and hard-invalidated rows are
- * left out; a stale cached row is served and counted.
+ * Each row is judged like a read of it (`decideRow`). What may not be served as it is keeps its place
+ * in order and window, is left out, and is named to whoever can have it fetched and read again.
  */
-import type { EpochMs, TableName } from '../../base/brands.ts';
+import type { EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { Entry } from '../../cache/entry.ts';
+import { type DecisionContext, decideRow, type RowVerdict } from '../../cache/decide.ts';
+import { DEFAULT_POLICY } from '../../cache/default-policy.ts';
+import { NO_REQUEST_DIRECTIVES } from '../../cache/directives.ts';
+import { type Entry, FOREVER } from '../../cache/entry.ts';
 import type { Invalidations } from '../../cache/ports.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
@@ -25,14 +28,21 @@ import type { Query, Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
 import { SortedRows } from './sorted-rows.ts';
 import { openSource, parseRow, type Source } from './sources.ts';
-import type { HeldRow } from './top-rows.ts';
+import type { HeldRow, RowTimes } from './top-rows.ts';
 
 export interface QueryPage {
   /** JSON of each row: the stored bytes, unless the query selects. */
   readonly rows: readonly Uint8Array[];
-  /** Rows served stale, and rows left out because they were invalidated. */
+  readonly bytes: number;
+  /** How many rows were served stale. */
   readonly stale: number;
-  readonly leftOut: number;
+  /** Rows left out, since their origin would have to be asked first. */
+  readonly missing: readonly RecordId[];
+  /** Stale rows to be refreshed behind the answer. */
+  readonly behind: readonly RecordId[];
+  /** Of the rows served: the end of the shortest freshness, and when the oldest was made. */
+  readonly freshUntil: EpochMs;
+  readonly bornAt: EpochMs;
   readonly done: boolean;
 }
 
@@ -40,6 +50,10 @@ export interface QueryParts {
   readonly definition: TableDefinition;
   readonly reader: StoreReader;
   readonly clock: Clock;
+  /** What rows are judged by; without it by their times alone. */
+  readonly context?: DecisionContext | undefined;
+  /** Rows which were fetched for this query: no demand of the request asks for more. */
+  readonly fetched?: ReadonlySet<RecordId> | undefined;
 }
 
 export class QueryReader {
@@ -51,7 +65,8 @@ export class QueryReader {
   readonly #sorted: SortedRows | undefined;
   readonly #source: Source;
   readonly #now: EpochMs;
-  readonly #page = { rows: [] as Uint8Array[], bytes: 0, stale: 0, leftOut: 0, looked: 0 };
+  #page = newPage();
+  readonly #context: DecisionContext;
   #skip: number;
   #left: number;
   #looked = 0;
@@ -72,7 +87,8 @@ export class QueryReader {
     const { residual, cursor, access, order } = this.plan;
     this.#matches = residual && compileFilter(residual);
     this.#invalidations = reader.invalidations(table);
-    this.#now = clock.now();
+    this.#context = parts.context ?? plainContext(definition, clock.now());
+    this.#now = this.#context.now;
     this.#skip = query.offset;
     this.#left = query.limit;
     const rowsWanted =
@@ -88,8 +104,8 @@ export class QueryReader {
     const { clock } = this.#parts;
     const startedAt = clock.monotonic();
     const until = startedAt + LIMITS.queryTurnMsMax;
-    const page = this.#page;
-    Object.assign(page, { rows: [], bytes: 0, stale: 0, leftOut: 0, looked: 0 });
+    const page = newPage();
+    this.#page = page;
     this.#emitHeld();
     while (this.#wantsMore && !this.#isOver && !this.#isPageFull && clock.monotonic() < until) {
       this.#isOver = this.#pull(until);
@@ -103,7 +119,7 @@ export class QueryReader {
     if (!done) this.#checkBudget();
     const hasDropped = this.#sorted?.hasDropped ?? false;
     this.#isCut = done && (!this.#isOver || hasHeld || hasDropped);
-    return { rows: page.rows, stale: page.stale, leftOut: page.leftOut, done };
+    return { ...page, done };
   }
 
   /** The instant by which all rows are judged. */
@@ -134,9 +150,11 @@ export class QueryReader {
   }
 
   get #isPageFull(): boolean {
-    const { rows, bytes, looked } = this.#page;
+    const { rows, missing, bytes, looked } = this.#page;
     const most = LIMITS.queryPageRowsMax;
-    return rows.length >= most || looked >= most || bytes >= LIMITS.queryPageBytesMax;
+    return (
+      rows.length + missing.length >= most || looked >= most || bytes >= LIMITS.queryPageBytesMax
+    );
   }
 
   #pull(until: number): boolean {
@@ -151,35 +169,31 @@ export class QueryReader {
   }
 
   #see(entry: Entry, row: () => Row, hit: IndexHit | undefined): void {
-    const state = this.#stateOf(entry);
-    if (state === 'hidden') return;
+    const verdict = this.#verdictOn(entry);
+    if (verdict === 'hidden') return;
     if (this.#matches !== undefined && !this.#matches(row(), entry.id)) return;
-    const isStale = state === 'stale';
-    if (this.#sorted === undefined) this.#take(entry, row, isStale);
-    else this.#sorted.see(entry, row, hit, this.#skip + this.#left, isStale);
+    if (this.#sorted === undefined) this.#take(entry, row, verdict);
+    else this.#sorted.see(entry, row, hit, this.#skip + this.#left, verdict);
   }
 
-  #stateOf(entry: Entry): 'fresh' | 'stale' | 'hidden' {
-    if (entry.kind !== 'record') return 'hidden';
-    const isFresh = entry.freshUntil > this.#now;
-    if (!isFresh && this.#parts.definition.sourcedFrom === undefined) return 'hidden';
-    const { kind } = this.#invalidations.judge(entry);
-    if (kind === 'hard') {
-      this.#page.leftOut += 1;
-      return 'hidden';
-    }
-    return isFresh && kind === 'valid' ? 'fresh' : 'stale';
+  #verdictOn(entry: Entry): RowVerdict {
+    const verdict = decideRow(this.#context, this.#invalidations.judge(entry), entry);
+    if (verdict !== 'fetch' || this.#parts.fetched?.has(entry.id) !== true) return verdict;
+    return this.#invalidations.judge(entry).kind === 'hard' ? 'fetch' : 'fresh';
   }
 
-  #take(entry: Entry, row: () => Row, isStale: boolean): void {
+  #take(entry: Entry, row: () => Row, verdict: RowVerdict): void {
     if (this.#skip > 0) {
       this.#skip -= 1;
       return;
     }
     const { select } = this.#query;
-    const bytes =
-      select === undefined ? Buffer.from(entry.body) : projectRow(select, row(), factsOf(entry));
-    this.#emit(bytes, isStale);
+    if (verdict === 'fetch') this.#leaveOut(entry.id);
+    else {
+      const bytes =
+        select === undefined ? Buffer.from(entry.body) : projectRow(select, row(), factsOf(entry));
+      this.#emit(bytes, entry.id, verdict, entry);
+    }
     if (this.#wantsMore) return;
     this.#place = {
       kind: 'rows',
@@ -199,8 +213,9 @@ export class QueryReader {
     }
   }
 
-  #emitRow({ keys, id, body, facts, isStale }: HeldRow): void {
-    this.#emit(this.#projected(body, facts), isStale);
+  #emitRow({ keys, id, body, facts, verdict, times }: HeldRow): void {
+    if (verdict === 'fetch') this.#leaveOut(id);
+    else this.#emit(this.#projected(body, facts), id, verdict, times);
     this.#place = { kind: 'sorted', keys, id };
   }
 
@@ -209,10 +224,22 @@ export class QueryReader {
     return select === undefined ? body : projectRow(select, parseRow(body), facts);
   }
 
-  #emit(bytes: Uint8Array, isStale: boolean): void {
-    this.#page.rows.push(bytes);
-    this.#page.bytes += bytes.length;
-    if (isStale) this.#page.stale += 1;
+  #emit(bytes: Uint8Array, id: RecordId, verdict: RowVerdict, times: RowTimes): void {
+    const page = this.#page;
+    page.rows.push(bytes);
+    page.bytes += bytes.length;
+    this.#left -= 1;
+    if (verdict !== 'fresh') page.stale += 1;
+    if (verdict === 'behind') page.behind.push(id);
+    const { freshUntil } = times;
+    const bornAt = times.storedAt - times.initialAge;
+    if (freshUntil < page.freshUntil) page.freshUntil = freshUntil;
+    if (bornAt < page.bornAt) page.bornAt = bornAt as EpochMs;
+  }
+
+  /** It has its place all the same: fetched, it would have stood there. */
+  #leaveOut(id: RecordId): void {
+    this.#page.missing.push(id);
     this.#left -= 1;
   }
 
@@ -226,3 +253,22 @@ export class QueryReader {
     }
   }
 }
+
+const newPage = () => ({
+  rows: [] as Uint8Array[],
+  missing: [] as RecordId[],
+  behind: [] as RecordId[],
+  bytes: 0,
+  stale: 0,
+  looked: 0,
+  freshUntil: FOREVER as EpochMs,
+  bornAt: FOREVER as EpochMs,
+});
+
+const plainContext = (definition: TableDefinition, now: EpochMs): DecisionContext => ({
+  request: { id: '', variant: '', directives: NO_REQUEST_DIRECTIVES, mayForce: false },
+  policy: DEFAULT_POLICY,
+  now,
+  isOrigin: definition.sourcedFrom === undefined,
+  fedSince: undefined,
+});

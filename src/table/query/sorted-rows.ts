@@ -4,6 +4,7 @@
  * itself; without such an index all rows are one class. Of a class only the first rows are held
  * which the answer can still use.
  */
+import type { RowVerdict } from '../../cache/decide.ts';
 import type { Entry } from '../../cache/entry.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { IndexHit } from '../store-port.ts';
@@ -69,13 +70,15 @@ export class SortedRows {
     row: () => Row,
     hit: IndexHit | undefined,
     wanted: number,
-    isStale: boolean,
+    verdict: RowVerdict,
   ): void {
     const { id } = entry;
     const rank = { keys: this.#keys(row, id, hit), id };
     if (this.#after !== undefined && this.#compare(rank, this.#after) <= 0) return;
     const held = (): HeldRow => {
-      return { ...rank, facts: factsOf(entry), body: Buffer.from(entry.body), isStale };
+      const { freshUntil, storedAt, initialAge } = entry;
+      const times = { freshUntil, storedAt, initialAge };
+      return { ...rank, facts: factsOf(entry), body: Buffer.from(entry.body), verdict, times };
     };
     if (this.#isInOrder(hit)) {
       this.finish();

@@ -3,6 +3,8 @@
  * held, and no more bytes than the budget.
  */
 import type { RecordId } from '../../base/brands.ts';
+import type { RowVerdict } from '../../cache/decide.ts';
+import type { EntryFacts } from '../../cache/entry.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { compareIds, compareValues } from './compare.ts';
 import type { RowFacts } from './project.ts';
@@ -17,8 +19,12 @@ export interface Ranked {
 export interface HeldRow extends Ranked {
   readonly facts: RowFacts;
   readonly body: Uint8Array;
-  readonly isStale: boolean;
+  readonly verdict: RowVerdict;
+  readonly times: RowTimes;
 }
+
+/** When a row was made and until when it is fresh. */
+export type RowTimes = Pick<EntryFacts, 'freshUntil' | 'storedAt' | 'initialAge'>;
 
 /** Ties are ordered by record key, in the direction of the first sort key. */
 export function rankingOf(sort: readonly SortKey[]): (one: Ranked, other: Ranked) => number {
