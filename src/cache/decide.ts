@@ -106,8 +106,9 @@ function decideAsCache(context: DecisionContext, selection: Selection): Decision
 }
 
 /**
- * What a row of a collection is: `fresh`; `stale` and served so; `behind`, stale and to be refreshed
- * behind the answer; `fetch`, not to be served before its origin was asked; `hidden`, no record.
+ * What a row of a collection is: `fresh`; `stale` and served so; `behind`, stale and to be
+ * refreshed behind the answer; `fetch`, not to be served before its origin was asked; `hidden`,
+ * no record.
  */
 export type RowVerdict = 'fresh' | 'stale' | 'behind' | 'fetch' | 'hidden';
 

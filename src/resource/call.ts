@@ -66,11 +66,6 @@ export class ReadFacts {
     this.#name(typeName, typeName, versionBefore(now));
   }
 
-  /** Rows of a query are as fresh as the least fresh of them. */
-  addRow(freshUntil: EpochMs): void {
-    if (freshUntil < this.#freshUntil) this.#freshUntil = freshUntil;
-  }
-
   /** Of a group read twice the older version counts. Too many records stand for their table. */
   #name(typeName: string, group: string, version: RecordVersion): void {
     const isFull = this.#groups.size >= GROUPS_MAX && !this.#groups.has(group);

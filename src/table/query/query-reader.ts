@@ -5,8 +5,8 @@
  * Rows come in the order of the way they are found, or sorted: by walking the index of the first
  * sort key (only rows with equal values are sorted in memory), else by gathering the first rows.
  *
- * Each row is judged like a read of it (`decideRow`). What may not be served as it is keeps its place
- * in order and window, is left out, and is named to whoever can have it fetched and read again.
+ * Each row is judged like a read of it (`decideRow`). What may not be served as it is keeps its
+ * place in order and window, is left out, and is named to whoever can have it fetched and read anew.
  */
 import type { EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
