@@ -6,7 +6,7 @@
  * sort key (only rows with equal values are sorted in memory), else by gathering the first rows.
  *
  * Each row is judged like a read of it (`decideRow`). What may not be served as it is keeps its
- * place in order and window, is left out, and is named to whoever can have it fetched and read anew.
+ * place in order and window and is left out; whoever can have it fetched is told its name.
  */
 import type { EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
