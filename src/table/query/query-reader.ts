@@ -119,7 +119,8 @@ export class QueryReader {
     if (!done) this.#checkBudget();
     const hasDropped = this.#sorted?.hasDropped ?? false;
     this.#isCut = done && (!this.#isOver || hasHeld || hasDropped);
-    return { ...page, done };
+    page.done = done;
+    return page;
   }
 
   /** The instant by which all rows are judged. */
@@ -177,9 +178,10 @@ export class QueryReader {
   }
 
   #verdictOn(entry: Entry): RowVerdict {
-    const verdict = decideRow(this.#context, this.#invalidations.judge(entry), entry);
+    const judged = this.#invalidations.judge(entry);
+    const verdict = decideRow(this.#context, judged, entry);
     if (verdict !== 'fetch' || this.#parts.fetched?.has(entry.id) !== true) return verdict;
-    return this.#invalidations.judge(entry).kind === 'hard' ? 'fetch' : 'fresh';
+    return judged.kind === 'hard' ? 'fetch' : 'fresh';
   }
 
   #take(entry: Entry, row: () => Row, verdict: RowVerdict): void {
@@ -261,6 +263,7 @@ const newPage = () => ({
   bytes: 0,
   stale: 0,
   looked: 0,
+  done: false,
   freshUntil: FOREVER as EpochMs,
   bornAt: FOREVER as EpochMs,
 });
