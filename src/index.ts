@@ -28,6 +28,7 @@ export {
   type OriginLimits,
   type ReplacedEntry,
   type SendOptions,
+  type SocketTarget,
   type TableBinding,
   type WriteContext,
   type WriteResult,

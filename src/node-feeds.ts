@@ -16,6 +16,7 @@ import type { LiveSource } from './table/live-source.ts';
 import type { StoreWriter } from './table/store-port.ts';
 import type { Table } from './table/table.ts';
 import type { Tables } from './table/tables.ts';
+import { tableBinding } from './worker-tables.ts';
 
 export interface FeedParts {
   readonly tables: Tables;
@@ -70,7 +71,8 @@ function openFeed(
     onRefused: (id: unknown, error: Error) =>
       log.warn({ origin, id, error: error.message }, 'a feed event was refused'),
   };
-  const feed: OriginFeed | undefined = runtime.feed({
+  const bindings = fed.map(({ definition }) => tableBinding(definition));
+  const feed: OriginFeed | undefined = runtime.feed(bindings, {
     apply: (event: FeedEvent) => {
       const ops = feedOps(event, target);
       if (ops.length === 0) return Promise.resolve();

@@ -17,6 +17,7 @@ import type { Config } from './config/config.ts';
 import { applyOverrides } from './config/policy-file.ts';
 import type { Surroundings } from './origin/attempts.ts';
 import type { OriginObserver } from './origin/counters.ts';
+import type { TableBinding } from './origin/definition.ts';
 import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
 import { loadOriginCode, loadPolicyCode } from './resource/load-code.ts';
@@ -143,13 +144,15 @@ function tableOrigin(
   const { sourcedFrom } = definition;
   if (sourcedFrom === undefined) return undefined;
   const runtime = must(origins.get(sourcedFrom.origin), `origin ${sourcedFrom.origin}`);
-  const binding = {
-    table: definition.typeName,
-    primaryKey: definition.primaryKey,
-    path: sourcedFrom.path,
-  };
-  return runtime.table(binding, policy.settings.groups.from);
+  return runtime.table(tableBinding(definition), policy.settings.groups.from);
 }
+
+/** What an origin is told of a table over it. */
+export const tableBinding = (definition: TableDefinition): TableBinding => ({
+  table: definition.typeName,
+  primaryKey: definition.primaryKey,
+  path: definition.sourcedFrom?.path,
+});
 
 /** What the store and the tables ask about records of a table. */
 export function recordRules(definition: TableDefinition, application: Application): RecordRules {

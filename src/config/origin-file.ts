@@ -7,13 +7,13 @@ import type { SourcePlace } from '../schema/definition.ts';
 import type { ProblemList } from '../schema/problem.ts';
 import {
   anyMap,
-  anything,
   type FeedSettings,
   feedReader,
   feedSettings,
   ORIGIN_KINDS,
   type OriginKindName,
 } from './origin-feed.ts';
+import { KIND_KEYS } from './origin-keys.ts';
 import {
   count,
   duration,
@@ -30,7 +30,7 @@ import {
   size,
   text,
 } from './readers.ts';
-import { plainOf, type SettingNode } from './setting-node.ts';
+import type { SettingNode } from './setting-node.ts';
 import type { Substitutes } from './substitute.ts';
 import { readYaml } from './yaml-file.ts';
 
@@ -109,24 +109,6 @@ const allowPrivate: Reader<boolean | readonly string[]> = (node, path, problems)
   )(node, path, problems);
 };
 
-/** Keys that stand beside the common ones and mean something to some kinds only. */
-const KIND_KEYS: Readonly<Record<string, readonly OriginKindName[]>> = {
-  list: ['http'],
-  topic: ['mqtt'],
-  topics: ['mqtt'],
-  qos: ['mqtt'],
-  clientId: ['mqtt'],
-  username: ['mqtt', 'nats'],
-  password: ['mqtt', 'nats'],
-  subject: ['nats'],
-  stream: ['nats'],
-  durable: ['nats'],
-  table: ['postgres'],
-  query: ['postgres'],
-  publication: ['postgres'],
-  slot: ['postgres'],
-};
-
 const ORIGIN = {
   kind: oneOf(ORIGIN_KINDS),
   description: text,
@@ -146,7 +128,7 @@ const ORIGIN = {
   run: nonEmpty,
   module: nonEmpty,
   options: anyMap,
-  ...Object.fromEntries(Object.keys(KIND_KEYS).map((key) => [key, anything])),
+  ...Object.fromEntries(Object.entries(KIND_KEYS).map(([key, { read }]) => [key, read])),
 } as const;
 const originShape: Reader<Partly<typeof ORIGIN>> = shape(ORIGIN);
 
@@ -175,7 +157,7 @@ export function parseOrigin(
     return undefined;
   }
   checkNeeds(kind, read, place, problems);
-  return assemble(source.name, kind, read, kindOptions(kind, node, read.options, problems), place);
+  return assemble(source.name, kind, read, kindOptions(kind, node, read, problems), place);
 }
 
 type ReadOrigin = Partly<typeof ORIGIN>;
@@ -215,6 +197,7 @@ const SCHEMES: Readonly<Record<Exclude<OriginKindName, 'module'>, readonly strin
   mqtt: ['mqtt', 'mqtts', 'tcp', 'ssl', 'ws', 'wss'],
   nats: ['nats', 'tls', 'ws', 'wss'],
   postgres: ['postgres', 'postgresql'],
+  millrace: ['http', 'https'],
 };
 
 const EXAMPLE_URL: Readonly<Record<Exclude<OriginKindName, 'module'>, string>> = {
@@ -224,21 +207,23 @@ const EXAMPLE_URL: Readonly<Record<Exclude<OriginKindName, 'module'>, string>> =
   mqtt: 'mqtts://broker.example.com:8883',
   nats: 'nats://nats.example.com:4222',
   postgres: 'postgres://user@db.example.com/app',
+  millrace: 'https://upper.example.com',
 };
 
 function kindOptions(
   kind: OriginKindName,
   node: SettingNode,
-  written: Readonly<Record<string, unknown>> | undefined,
+  read: ReadOrigin,
   problems: ProblemList,
 ): Readonly<Record<string, unknown>> {
-  const options: Record<string, unknown> = { ...written };
+  const options: Record<string, unknown> = { ...read.options };
   if (node.kind !== 'map') return options;
-  for (const [key, kinds] of Object.entries(KIND_KEYS)) {
+  for (const [key, { kinds }] of Object.entries(KIND_KEYS)) {
     const entry = node.entries.get(key);
     if (entry === undefined) continue;
-    if (kinds.includes(kind)) options[key] = plainOf(entry.value);
-    else {
+    if (kinds.includes(kind)) {
+      if (key in read) options[key] = read[key as keyof ReadOrigin];
+    } else {
       problems.add(entry.key, `${key} means nothing to an origin of kind ${kind}`, {
         cause: `it belongs to kind ${kinds.join(' and ')}`,
       });

@@ -6,6 +6,8 @@
  * module than the node that runs it.
  */
 
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import type { RecordId } from '../base/brands.ts';
 import type { OriginSettings } from '../config/origin-file.ts';
 import type { FeedContext, FeedEvent } from './feed-events.ts';
@@ -100,6 +102,8 @@ export interface OriginDefinition {
   subscribe?(context: FeedContext): AsyncIterable<FeedEvent>;
   /** Resolves when the origin is well; used by `health`. */
   probe?(signal: AbortSignal): Promise<void>;
+  /** Lets go of what the origin holds, connections above all; nothing is asked afterwards. */
+  close?(): Promise<void>;
 }
 
 // biome-ignore lint/suspicious/noConfusingVoidType: user code may simply return nothing.
@@ -135,6 +139,13 @@ export interface OpenResponse {
   close(): void;
 }
 
+/** Where a socket is to go; `tls` makes it one of TLS, whose peer is verified. */
+export interface SocketTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: ConnectionOptions | undefined;
+}
+
 /** What the node lends to a kind: the way out to the network, time, and a place to complain. */
 export interface KindServices {
   /** The origin's name, for messages. */
@@ -148,12 +159,25 @@ export interface KindServices {
   request(url: URL, init: SendOptions): Promise<OriginResponse>;
   /** As `request`, for a reply without an end: hands the bytes over as they come, as they are. */
   open(url: URL, init: SendOptions): Promise<OpenResponse>;
+  /**
+   * Begins a connection of another protocol than HTTP; the addresses which `request` refuses are an
+   * `error` event of the socket, and so is a connection that takes longer than `connectTimeout`.
+   */
+  connectSocket(target: SocketTarget): Socket;
 }
 
 /** What a kind may read of `origins/NAME.yaml`; checked before it comes here. */
 export type KindSettings = Pick<
   OriginSettings,
-  'name' | 'url' | 'headers' | 'health' | 'feed' | 'options'
+  | 'name'
+  | 'url'
+  | 'headers'
+  | 'health'
+  | 'feed'
+  | 'options'
+  | 'timeoutMs'
+  | 'concurrency'
+  | 'bodyMax'
 >;
 
 export interface OriginKindDefinition {

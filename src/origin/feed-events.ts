@@ -4,6 +4,7 @@
  */
 import type { RecordId } from '../base/brands.ts';
 import { LIMITS } from '../config/limits.ts';
+import type { TableBinding } from './definition.ts';
 
 /** A record as the feed gives it: an object, or the bytes of a JSON object. */
 export type FeedValue = Readonly<Record<string, unknown>> | Uint8Array;
@@ -29,6 +30,8 @@ export type FeedWrite =
       readonly type: 'invalidate';
       readonly id?: RecordId | undefined;
       readonly group?: string | undefined;
+      /** May still be served stale, by the table's policy, when the origin cannot be asked. */
+      readonly soft?: boolean | undefined;
     });
 
 export interface FeedTransaction {
@@ -45,6 +48,8 @@ export type FeedWriteType = (typeof FEED_WRITE_TYPES)[number];
 
 export interface FeedContext {
   readonly signal: AbortSignal;
+  /** The tables over this origin; an event that names none is the first one's. */
+  readonly tables: readonly TableBinding[];
   /** Position of the last event that was applied, for the origin to go on from; absent at first. */
   readonly resumeFrom: string | undefined;
   /** Says that the origin took the subscription; else the feed is live from its first event. */

@@ -16,6 +16,7 @@ import type { EpochMs } from '../base/brands.ts';
 import type { NodeError } from '../base/errors.ts';
 import type { Surroundings } from './attempts.ts';
 import { pause } from './deadline.ts';
+import type { TableBinding } from './definition.ts';
 import { asOriginError, originError } from './failures.ts';
 import { checkFeedEvent, type FeedContext, type FeedEvent } from './feed-events.ts';
 
@@ -40,6 +41,8 @@ export interface FeedCounters {
 
 export interface FeedParts {
   readonly name: string;
+  /** The tables that the feed is for; an event that names none is the first one's. */
+  readonly tables: readonly TableBinding[];
   readonly subscribe: (context: FeedContext) => AsyncIterable<FeedEvent>;
   readonly hooks: FeedHooks;
   readonly around: Surroundings;
@@ -155,6 +158,7 @@ export class OriginFeed {
     const resumed = this.#position !== undefined && this.#liveSince !== undefined;
     return {
       signal,
+      tables: this.#parts.tables,
       resumeFrom: this.#position,
       connected: () => {
         if (!signal.aborted) this.#connected(resumed);

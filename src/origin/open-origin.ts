@@ -10,9 +10,10 @@ import {
   type OriginKindName,
   type OriginSettings,
 } from '../config/origin-file.ts';
-import { createAddressGuard } from './address-guard.ts';
+import { type AddressGuard, createAddressGuard } from './address-guard.ts';
 import type { Surroundings } from './attempts.ts';
 import type { KindServices, OriginDefinition, OriginLimits } from './definition.ts';
+import { guardedSocket } from './guarded-socket.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadKind } from './kinds.ts';
 import { OriginRuntime, type RuntimeSettings } from './runtime.ts';
@@ -24,12 +25,15 @@ export async function openOrigin(
 ): Promise<OriginRuntime> {
   // The client counts into the runtime, which is made after it.
   let runtime: OriginRuntime | undefined;
-  const client = clientOf(settings, (bytes) => runtime?.countBytes(bytes));
+  const guard = createAddressGuard(settings.name, settings.allowPrivate);
+  const connectTimeoutMs = settings.connectTimeoutMs ?? settings.timeoutMs;
+  const client = clientOf(settings, guard, (bytes) => runtime?.countBytes(bytes));
   const services: KindServices = {
     name: settings.name,
     after: (ms, fn) => around.clock.after(durationMs(ms), fn),
     request: client.request,
     open: client.open,
+    connectSocket: (target) => guardedSocket(target, guard, connectTimeoutMs),
   };
   const definition = await openKind(settings.kind, settings, services);
   const feed = await openFeed(settings, services);
@@ -97,10 +101,14 @@ const runtimeSettings = (settings: Limits): RuntimeSettings => ({
   probeEveryMs: settings.health?.everyMs,
 });
 
-const clientOf = (settings: OriginSettings, onBytes: (bytes: number) => void): HttpClient =>
+const clientOf = (
+  settings: OriginSettings,
+  guard: AddressGuard,
+  onBytes: (bytes: number) => void,
+): HttpClient =>
   createHttpClient({
     name: settings.name,
-    guard: createAddressGuard(settings.name, settings.allowPrivate),
+    guard,
     // The feed and a health probe hold connections of their own.
     connections: settings.concurrency + 2,
     connectTimeoutMs: settings.connectTimeoutMs ?? settings.timeoutMs,

@@ -76,12 +76,12 @@ export class OriginRuntime {
     return this.#parts.definition.subscribe !== undefined;
   }
 
-  /** A feed of this origin, not yet started; `undefined` when the origin has none. */
-  feed(hooks: FeedHooks): OriginFeed | undefined {
+  /** A feed of this origin for these tables, not yet started; `undefined` when the origin has none. */
+  feed(tables: readonly TableBinding[], hooks: FeedHooks): OriginFeed | undefined {
     const { definition, around } = this.#parts;
     if (definition.subscribe === undefined) return undefined;
     const subscribe = definition.subscribe.bind(definition);
-    return new OriginFeed({ name: this.name, subscribe, hooks, around });
+    return new OriginFeed({ name: this.name, tables, subscribe, hooks, around });
   }
 
   /** Begins the health probes, and soon loads what the first request would have to wait for. */
@@ -99,6 +99,7 @@ export class OriginRuntime {
     this.#nextProbe?.();
     this.#warming?.();
     this.#stopping.abort(new Error('the origin is being stopped'));
+    await this.#parts.definition.close?.();
     await this.#parts.client?.close();
   }
 

@@ -16,6 +16,7 @@ export interface LiveWrite {
   /** Only an `invalidate` may leave it out: then it concerns the group, or else the whole table. */
   readonly id?: RecordId | undefined;
   readonly group?: string | undefined;
+  readonly soft?: boolean | undefined;
   readonly table?: string | undefined;
   readonly value?: unknown;
 }
@@ -117,14 +118,14 @@ function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
   }
 }
 
-function invalidateOp(table: Table, { id, group }: LiveWrite): WriteOp {
+function invalidateOp(table: Table, { id, group, soft = false }: LiveWrite): WriteOp {
   const scope =
     id !== undefined
       ? ({ kind: 'key', id: liveId(table.draftContext(), id) } as const)
       : group !== undefined
         ? ({ kind: 'group', group } as const)
         : ({ kind: 'table' } as const);
-  return { kind: 'invalidate', table: table.name, scope, soft: false, reason: 'invalidate' };
+  return { kind: 'invalidate', table: table.name, scope, soft, reason: 'invalidate' };
 }
 
 /** A feed may spell a numeric key as text. */

@@ -123,11 +123,14 @@ export const libraryFolder: Rule = (file) => {
   });
 };
 
-/** Origins and policies are written like an application's: against `millrace` and Node only. */
+/**
+ * Origins and policies are written like an application's: against `millrace`, Node, the libraries
+ * whose home is with them, and the files beside them.
+ */
 export const publicSurfaceOnly: Rule = (file) => {
   if (!/^(origins|cache-policies)\//.test(file.path)) return [];
   return importsOf(file)
-    .filter((one) => one.specifier !== 'millrace' && !one.specifier.startsWith('node:'))
+    .filter((one) => !isPublic(one.specifier, file.path))
     .map((one) => ({
       file: file.path,
       line: one.line,
@@ -136,6 +139,12 @@ export const publicSurfaceOnly: Rule = (file) => {
       cure: "import from 'millrace' or a node: builtin; export in src/index.ts what is missing",
     }));
 };
+
+function isPublic(specifier: string, path: string): boolean {
+  if (specifier === 'millrace' || specifier.startsWith('node:')) return true;
+  if (/^\.\/[a-z0-9-]+\.ts$/.test(specifier)) return true;
+  return [LIBRARIES[packageOf(specifier)] ?? []].flat().some((home) => path.startsWith(home));
+}
 
 /** Cycles of value imports, each reported once, at the import that closes it. */
 export function importCycles(files: readonly ParsedFile[]): Finding[] {

@@ -112,7 +112,7 @@ export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   pg: 'origins/',
   'prom-client': 'src/observe/',
   undici: 'src/origin/',
-  ws: 'src/protocols/http/node/',
+  ws: ['src/protocols/http/node/', 'origins/'],
   yaml: 'src/config/',
   zod: 'src/config/',
 };

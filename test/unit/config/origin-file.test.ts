@@ -108,7 +108,7 @@ describe('settings of one kind only', () => {
   });
 
   it('are refused for another, with the kind they belong to', () => {
-    expect(read(`${HTTP}slot: a`).texts[0]).toContain('postgres');
+    expect(read(`${HTTP}table: a`).texts[0]).toContain('postgres');
   });
 });
 

@@ -13,6 +13,7 @@ function make(sessions: readonly Session[], hooks: Partial<FeedHooks> = {}) {
   const states: FeedState['kind'][] = [];
   const feed = new OriginFeed({
     name: 'o',
+    tables: [],
     subscribe(context) {
       contexts.push(context);
       const session = sessions[Math.min(contexts.length, sessions.length) - 1];

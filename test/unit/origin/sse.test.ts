@@ -30,7 +30,9 @@ async function open(feedYaml: string, prepare: (origin: EventOrigin) => void = (
   const runtime = await openTestOrigin(settingsOf(yaml));
   opened.push(() => runtime.stop());
   const events: FeedEvent[] = [];
-  const feed = runtime.feed({ apply: async (event) => void events.push(event) }) as OriginFeed;
+  const feed = runtime.feed([binding], {
+    apply: async (event) => void events.push(event),
+  }) as OriginFeed;
   opened.push(() => feed.stop());
   feed.start();
   return { http, runtime, feed, events };
