@@ -1,6 +1,6 @@
 /**
  * Finds changed rows by a column that grows with every change (`updated_at`, or a serial), a page
- * of rows at a time, ordered by that column and the key, so that rows of one instant are told apart.
+ * at a time, ordered by that column and the key, so that rows of one instant are told apart.
  *
  * A transaction commits later than the instant it writes down: rows appear behind those which were
  * read already. So each round begins a stretch before the newest row it knows (`overlap` for times,
@@ -60,7 +60,8 @@ export class PostgresPoll {
 
   /** Takes what is there now as known, so that only later changes are told. */
   async skipToNow(signal: AbortSignal): Promise<void> {
-    const newest = `select max(${quoted(this.#column)})::text as place from ${quotedTable(this.#table)}`;
+    const column = quoted(this.#column);
+    const newest = `select max(${column})::text as place from ${quotedTable(this.#table)}`;
     const { rows } = await this.#database.query(newest, [], signal);
     this.#place = (rows[0]?.place as string | null) ?? undefined;
     for await (const _page of this.round(signal)) {

@@ -8,7 +8,6 @@ import {
   flag,
   listOf,
   nonEmpty,
-  oneOf,
   type Reader,
   reject,
   scalar,
@@ -29,13 +28,6 @@ const qos: Reader<number> = scalar('0, 1 or 2', (value) =>
 const topicFilter = textThat('a topic such as sensors/+id/state', (written) =>
   /^[^\s\0][^\r\n\0]*$/.test(written),
 );
-const publishTopic = textThat('a topic with {id}, such as sensors/{id}/set', (written) =>
-  /^[^+#\r\n\0]*\{id\}[^+#\r\n\0]*$/.test(written),
-);
-const protocolVersion: Reader<string> = scalar('3.1.1 or 5', (value) =>
-  ['3.1.1', '5', '5.0'].includes(String(value)) ? String(value) : undefined,
-);
-
 /** `true` for statements that are made from the table, or the statements themselves. */
 const writes: Reader<unknown> = (node, path, problems) => {
   if (node.kind === 'scalar') return flag(node, path, problems);
@@ -69,16 +61,11 @@ export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
   changes: { kinds: ['postgres'], read: changes },
   topic: { kinds: ['mqtt'], read: topicFilter },
   topics: { kinds: ['mqtt'], read: listOf(topicFilter) },
-  publish: { kinds: ['mqtt'], read: publishTopic },
   qos: { kinds: ['mqtt'], read: qos },
   clientId: { kinds: ['mqtt'], read: nonEmpty },
   username: { kinds: ['mqtt', 'nats'], read: nonEmpty },
   password: { kinds: ['mqtt', 'nats'], read: nonEmpty },
-  protocol: { kinds: ['mqtt'], read: protocolVersion },
-  keepAlive: { kinds: ['mqtt'], read: duration },
-  sessionExpiry: { kinds: ['mqtt'], read: duration },
-  follow: { kinds: ['millrace'], read: oneOf(['changes', 'everything', 'nothing']) },
-  idle: { kinds: ['millrace', 'sse', 'websocket'], read: duration },
+  idle: { kinds: ['sse', 'websocket'], read: duration },
   subject: { kinds: ['nats'], read: nonEmpty },
   stream: { kinds: ['nats'], read: nonEmpty },
   durable: { kinds: ['nats'], read: nonEmpty },

@@ -76,7 +76,7 @@ export class OriginRuntime {
     return this.#parts.definition.subscribe !== undefined;
   }
 
-  /** A feed of this origin for these tables, not yet started; `undefined` when the origin has none. */
+  /** A feed for these tables, not yet started; `undefined` when the origin has none. */
   feed(tables: readonly TableBinding[], hooks: FeedHooks): OriginFeed | undefined {
     const { definition, around } = this.#parts;
     if (definition.subscribe === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Tables over a real PostgreSQL: read, written through, followed live, and honest while the database
- * is away. Skipped, with the reason in its title, where the package is not installed.
+ * Tables over a real PostgreSQL: read, written through, followed live, and honest while it is
+ * away. Skipped, with the reason in its title, where the package is not installed.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
