@@ -113,7 +113,10 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
   });
-  const authenticate = createAuthenticate(adminOf(config));
+  const authenticate = createAuthenticate({
+    admin: adminOf(config),
+    roles: parts.application.roles,
+  });
   const origins = startOrigins(threadTables, started);
   const serving = await serve(parts, threadTables, authenticate, (app) =>
     connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),

@@ -108,9 +108,10 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     }),
     reader,
     threadTables,
-    authenticate: createAuthenticate(
-      username === undefined || password === undefined ? undefined : { username, password },
-    ),
+    authenticate: createAuthenticate({
+      admin: username === undefined || password === undefined ? undefined : { username, password },
+      roles: application.roles,
+    }),
     clock: systemClock,
     log,
     port: thread.port,

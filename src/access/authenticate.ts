@@ -3,7 +3,9 @@
  * in constant time, so neither the length nor a prefix of the password can be measured.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { ANONYMOUS, type Principal } from './principal.ts';
+import type { Roles } from '../config/roles-file.ts';
+import { compileGrants } from './grants.ts';
+import type { Principal } from './principal.ts';
 
 export interface AdminCredentials {
   readonly username: string;
@@ -16,16 +18,22 @@ export type Authentication =
 
 export type Authenticate = (authorization: string | undefined) => Authentication;
 
-const NOBODY: Authentication = Object.freeze({ kind: 'principal', principal: ANONYMOUS });
+/** Whom a node knows. */
+export interface Known {
+  readonly admin: AdminCredentials | undefined;
+  readonly roles: Roles;
+}
 
 /**
  * Knows the configured administrator, or nobody at all. No credentials is anonymous, wrong ones are
  * rejected.
  */
-export function createAuthenticate(admin: AdminCredentials | undefined): Authenticate {
+export function createAuthenticate({ admin, roles }: Known): Authenticate {
+  const anonymous: Principal = { kind: 'anonymous', grants: compileGrants(roles, [], {}) };
+  const nobody: Authentication = { kind: 'principal', principal: anonymous };
   const expected = admin === undefined ? undefined : digest(`${admin.username}:${admin.password}`);
   return (authorization) => {
-    if (authorization === undefined || authorization === '') return NOBODY;
+    if (authorization === undefined || authorization === '') return nobody;
     const [scheme = '', credentials = ''] = authorization.split(' ', 2);
     const method = scheme.toLowerCase();
     if (method !== 'basic') return { kind: 'rejected', method: 'other' };

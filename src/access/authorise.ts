@@ -1,15 +1,50 @@
 /**
- * What a principal may do with a table: a verdict as data, the same for every protocol. Whatever is
- * not granted is refused.
+ * What a principal may do with a table: verdicts as data, the same for every protocol. Whatever is
+ * not granted is refused. A verdict on the table comes first; where a grant is limited to keys,
+ * rows or attributes, `permitsOf` says to which, and the protocol holds what it reads or writes
+ * against them.
  */
+import type { RecordId } from '../base/brands.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
+import type { Permit } from './grants.ts';
 import type { Principal } from './principal.ts';
 
 /** `unauthenticated`: signing in might help (401); `denied`: it would not (403). */
 export type Verdict = 'allowed' | 'unauthenticated' | 'denied';
 
-/** Anonymous clients may do what the export's `public` lists; the administrator everything. */
-export function authorise(principal: Principal, definition: TableDefinition, verb: Verb): Verdict {
+/**
+ * Whether the principal may use the verb on the table, or, with an `id`, on that record. Where
+ * rows or attributes are limited too, `allowed` means that some may be covered.
+ */
+export function authorise(
+  principal: Principal,
+  definition: TableDefinition,
+  verb: Verb,
+  id?: RecordId | undefined,
+): Verdict {
   if (principal.kind === 'admin') return 'allowed';
-  return definition.export?.public.has(verb) === true ? 'allowed' : 'unauthenticated';
+  const permits = principal.grants.permits(definition)[verb];
+  const isCovered =
+    id === undefined
+      ? permits.length > 0
+      : permits.some((permit) => permit.coversKey?.(id) ?? true);
+  if (isCovered) return 'allowed';
+  return principal.kind === 'anonymous' ? 'unauthenticated' : 'denied';
 }
+
+/**
+ * The limits of what was `allowed`: covered is what one of the permits covers. `undefined` when
+ * nothing is limited, which is the common case and costs nothing to hold a row against.
+ */
+export function permitsOf(
+  principal: Principal,
+  definition: TableDefinition,
+  verb: Verb,
+): readonly Permit[] | undefined {
+  if (principal.kind === 'admin') return undefined;
+  const permits = principal.grants.permits(definition)[verb];
+  return permits.some(isUnlimited) ? undefined : permits;
+}
+
+const isUnlimited = ({ coversKey, filter, attributes }: Permit): boolean =>
+  coversKey === undefined && filter === undefined && attributes === undefined;

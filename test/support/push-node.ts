@@ -8,7 +8,7 @@ import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { WebSocket } from 'ws';
 import { createAuthenticate } from '../../src/access/authenticate.ts';
 import { authorise } from '../../src/access/authorise.ts';
-import type { Principal } from '../../src/access/principal.ts';
+import { ANONYMOUS, type Principal } from '../../src/access/principal.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { LIMITS } from '../../src/config/limits.ts';
 import { Fanout } from '../../src/feed/fanout.ts';
@@ -47,7 +47,10 @@ export class PushNode {
     this.fanout = new Fanout({ source: this.source, clock: systemClock });
     const tables = [exported('Flight', true), exported('Secret', false)];
     const resolve = createResolve<Principal>({ tables, authorise });
-    const authenticate = createAuthenticate({ username: 'admin', password: 'secret' });
+    const authenticate = createAuthenticate({
+      admin: { username: 'admin', password: 'secret' },
+      roles: new Map(),
+    });
     const shared = { fanout: this.fanout, clock: systemClock, resolve };
     const { conflateBytesMax, subscriptionsMax } = parts;
     this.gateway = new WebSocketGateway({
@@ -61,7 +64,7 @@ export class PushNode {
     this.#listener = await (await selectEngine(engine)).listen({
       ...{ host: '127.0.0.1', port: 0, shared: false, allowedOrigins: [] },
       limits: LIMITS,
-      handler: (exchange) => this.sse.serve(exchange, { kind: 'anonymous' }),
+      handler: (exchange) => this.sse.serve(exchange, ANONYMOUS),
       webSocket: this.gateway,
     });
     this.fanout.start();
