@@ -13,7 +13,7 @@ import { parseSchema } from '../../../src/schema/parse-schema.ts';
 const id = (key: string) => key as RecordId;
 
 function table(exported = '@export') {
-  const source = `type Story @table ${exported} { id: ID @primaryKey  desk: String secret: String }`;
+  const source = `type Story @table ${exported} { id: ID @primaryKey desk: String secret: String }`;
   const { schema } = parseSchema(source, 's.graphql');
   return must(must(schema, 'schema').tables[0], 'table');
 }
