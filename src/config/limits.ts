@@ -122,6 +122,10 @@ export const LIMITS = {
   originRedirectsMax: 3,
   /** Head of an origin's reply, bytes. */
   originHeadBytesMax: 64 * 1024,
+  /** Interim responses (103 and others) before one final reply. */
+  originInterimsMax: 32,
+  /** Longest time for one body of a page, to or from its origin, milliseconds. */
+  originBodyMsMax: 3_600_000,
   /** Decoded bytes allowed for each received, for bodies that decode to more than the floor. */
   originDecompressionRatioMax: 250,
   originDecompressionFloorBytes: 1024 * 1024,

@@ -42,6 +42,8 @@ export interface OriginSettings {
   readonly url?: string | undefined;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** `Host` of page requests: `origin` for the one of `url`, or a name; else the client's. */
+  readonly host?: string | undefined;
   /** Deadline of one attempt: connection, headers and body. */
   readonly timeoutMs: DurationMs;
   /** Deadline for the headers alone, when it is shorter. */
@@ -92,6 +94,12 @@ const url: Reader<string> = (node, path, problems) => {
   return reject(node, path, 'a whole URL, such as https://api.example.com', problems);
 };
 
+const host: Reader<string> = scalar('origin, or a host such as www.example.com:8080', (value) =>
+  typeof value === 'string' && /^(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$/.test(value)
+    ? value
+    : undefined,
+);
+
 const retries: Reader<number> = (node, path, problems) => {
   const number = count(node, path, problems);
   if (number === undefined || number <= RETRIES_MAX) return number;
@@ -114,6 +122,7 @@ const ORIGIN = {
   description: text,
   url,
   headers,
+  host,
   timeout: duration,
   headersTimeout: duration,
   connectTimeout: duration,
@@ -243,6 +252,7 @@ function assemble(
     kind,
     url: read.url,
     headers: read.headers ?? {},
+    host: read.host,
     timeoutMs: read.timeout ?? defaults.timeoutMs,
     headersTimeoutMs: read.headersTimeout,
     connectTimeoutMs: read.connectTimeout,

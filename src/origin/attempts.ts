@@ -46,11 +46,22 @@ export interface Call<T> {
   readonly task: (signal: AbortSignal) => Promise<T>;
   readonly signal: AbortSignal;
   readonly background: boolean;
-  /** May be repeated without harm. */
-  readonly idempotent: boolean;
+  /** Whether it may be repeated without harm; asked after an attempt failed. */
+  readonly mayRepeat: () => boolean;
   /** What a success is counted as. */
   readonly outcomeOf: (value: T) => AttemptOutcome;
+  /** A success which all the same speaks against the origin's health. */
+  readonly isUnwell?: ((value: T) => boolean) | undefined;
+  /**
+   * What is still to come of a value that was handed to the caller already, such as a body: until
+   * it settles the call holds its slot. `left`: nobody wanted the rest.
+   */
+  readonly remainder?: ((value: T) => Promise<'read' | 'left'>) | undefined;
+  /** Deadline of one attempt, when it is not the origin's `timeout`. */
+  readonly timeoutMs?: number | undefined;
 }
+
+type TimedCall<T> = Call<T> & { readonly timeoutMs: number };
 
 /** An origin that refuses one request is well; one that was never reached said nothing. */
 function endingOf(error: NodeError): breaker.Ending {
@@ -102,25 +113,25 @@ export class Attempts {
       began = true;
       return call.task(signal);
     };
-    const expired = () => (began ? this.#tooLate() : this.#tooBusy());
+    const ms = call.timeoutMs ?? this.#settings.timeoutMs;
+    const expired = () => (began ? this.#tooLate(ms * 2) : this.#tooBusy(ms * 2));
     return withDeadline(
-      (signal) => this.#withRetries({ ...call, task, signal }),
-      durationMs(this.#settings.timeoutMs * 2),
+      (signal) => this.#withRetries({ ...call, task, signal, timeoutMs: ms }),
+      durationMs(ms * 2),
       call.signal,
       this.#around.clock,
       expired,
     );
   }
 
-  #tooLate(): NodeError {
-    const { timeoutMs, name } = this.#settings;
-    const message = `origin ${name} did not answer within ${timeoutMs * 2} ms, retries included`;
+  #tooLate(waited: number): NodeError {
+    const { name } = this.#settings;
+    const message = `origin ${name} did not answer within ${waited} ms, retries included`;
     return originError('ORIGIN_TIMED_OUT', message, { details: { origin: name } });
   }
 
-  #tooBusy(): NodeError {
+  #tooBusy(waited: number): NodeError {
     const { timeoutMs, name, concurrency } = this.#settings;
-    const waited = timeoutMs * 2;
     const message = `origin ${name}: none of ${concurrency} slots became free in ${waited} ms`;
     this.#refused('ORIGIN_BUSY');
     const details = { origin: name, retryAfterMs: timeoutMs };
@@ -135,14 +146,14 @@ export class Attempts {
     else if (this.#breaker.kind === 'open') this.#breaker = { kind: 'open', until: now };
   }
 
-  async #withRetries<T>(call: Call<T>): Promise<T> {
+  async #withRetries<T>(call: TimedCall<T>): Promise<T> {
     const { clock, random } = this.#around;
-    const giveUpAt = clock.monotonic() + this.#settings.timeoutMs * 2;
+    const giveUpAt = clock.monotonic() + call.timeoutMs * 2;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#queued(call);
       } catch (error) {
-        const last = attempt > (call.idempotent ? this.#settings.retries : 0);
+        const last = attempt > (call.mayRepeat() ? this.#settings.retries : 0);
         if (last || call.signal.aborted || !(error instanceof NodeError)) throw error;
         const wait = Math.max(backoffDelay(attempt, BACKOFF, random), retryAfterOf(error));
         if (!isRetryable(error) || clock.monotonic() + wait >= giveUpAt) throw error;
@@ -152,28 +163,37 @@ export class Attempts {
     }
   }
 
-  async #queued<T>(call: Call<T>): Promise<T> {
+  /** Resolves with the value as soon as it is there; the slot is held for the remainder too. */
+  async #queued<T>(call: TimedCall<T>): Promise<T> {
     // Asked before queueing as well, so that callers of an open breaker do not wait in line.
     this.#refuseWhileOpen();
-    const foreground = () => this.#foreground.run(() => this.#attempt(call), call.signal);
-    try {
-      return await (call.background ? this.#background.run(foreground, call.signal) : foreground());
-    } catch (error) {
-      if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#refused(error.code);
-      throw error;
-    }
+    return new Promise<T>((resolve, reject) => {
+      const attempt = () => this.#attempt(call, resolve);
+      const foreground = () => this.#foreground.run(attempt, call.signal);
+      const run = call.background ? this.#background.run(foreground, call.signal) : foreground();
+      run.catch((error: unknown) => {
+        if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#refused(error.code);
+        reject(error);
+      });
+    });
   }
 
-  async #attempt<T>(call: Call<T>): Promise<T> {
+  async #attempt<T>(call: TimedCall<T>, hand: (value: T) => void): Promise<void> {
     const ticket = this.#admit();
     const started = this.#around.clock.monotonic();
     const spent = () => this.#around.clock.monotonic() - started;
     this.#inFlight += 1;
     try {
       const value = await this.#timed(call);
-      this.#conclude(ticket, 'succeeded');
-      this.#count(call.outcomeOf(value), spent());
-      return value;
+      hand(value);
+      const unwell = call.isUnwell?.(value) === true;
+      const remainder = call.remainder?.(value);
+      // A probe's word is its head: a long body must not keep the breaker waiting.
+      const isTold = ticket === 'probe' || remainder === undefined;
+      if (isTold) this.#conclude(ticket, unwell ? 'failed' : 'succeeded');
+      const left = (await remainder) === 'left';
+      if (!isTold) this.#conclude(ticket, unwell ? 'failed' : left ? 'abandoned' : 'succeeded');
+      this.#count(left ? 'aborted' : call.outcomeOf(value), spent());
     } catch (thrown) {
       throw this.#failed(call, ticket, thrown, spent());
     } finally {
@@ -181,8 +201,9 @@ export class Attempts {
     }
   }
 
-  #timed<T>(call: Call<T>): Promise<T> {
-    const { timeoutMs, name } = this.#settings;
+  #timed<T>(call: TimedCall<T>): Promise<T> {
+    const { name } = this.#settings;
+    const { timeoutMs } = call;
     const expired = () => {
       const message = `origin ${name} did not answer within ${timeoutMs} ms (timeout)`;
       return originError('ORIGIN_TIMED_OUT', message, { details: { origin: name, timeoutMs } });

@@ -1,32 +1,21 @@
 /**
- * The way out to HTTP origins: a keep-alive pool of undici, guarded and bounded. One client an
- * origin, so that a hanging origin takes no connection from another. It follows at most three
- * redirects of reads, each through the same guard, never to another scheme, and without the
- * configured header fields when they lead to another host (those may be secrets).
- *
- * undici is loaded with the first client: it costs tens of milliseconds and megabytes which a node
- * without HTTP origins does not pay. A connection is not reused after an error, an early close or
- * bytes beyond the message: undici destroys it.
+ * The way out to HTTP origins for whole replies, over the origin's pool (`agent.ts`). It follows at
+ * most three redirects of reads, each through the same guard, never to another scheme, and without
+ * the configured header fields when they lead to another host (those may be secrets).
  */
 import type { Agent, Dispatcher } from 'undici';
 import type { NodeError } from '../base/errors.ts';
-import type { AddressGuard } from './address-guard.ts';
+import type { OriginAgent } from './agent.ts';
 import { ACCEPTED_CODINGS, decompress } from './decompress.ts';
 import type { OpenResponse, SendOptions } from './definition.ts';
 import { asOriginError, originError, statusError } from './failures.ts';
-import { guardedConnector } from './guarded-connector.ts';
 import { type OriginResponse, originResponse } from './response.ts';
 
 export interface HttpClientOptions {
   readonly name: string;
-  readonly guard: AddressGuard;
-  readonly connections: number;
-  readonly connectTimeoutMs: number;
-  readonly headersTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
+  readonly agent: OriginAgent;
   readonly bodyMax: number;
   readonly redirectsMax: number;
-  readonly headBytesMax: number;
   readonly decompressionRatioMax: number;
   readonly decompressionFloorBytes: number;
   /** Told the size of each body as it came over the wire. */
@@ -43,14 +32,9 @@ export interface HttpClient {
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  let loading: Promise<Agent> | undefined;
-  const agent = () => {
-    loading ??= loadAgent(options);
-    return loading;
-  };
   const attempt = async <T>(task: (agent: Agent) => Promise<T>): Promise<T> => {
     try {
-      return await task(await agent());
+      return await task(await options.agent.load());
     } catch (error) {
       throw asOriginError(options.name, error);
     }
@@ -58,24 +42,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   return {
     request: (url, init) => attempt((agent) => requestWhole(agent, url, init, options)),
     open: (url, init) => attempt((agent) => requestOpen(agent, url, init, options)),
-    warm: async () => void (await agent()),
-    close: async () => {
-      const loaded = await loading;
-      await loaded?.destroy();
-    },
+    warm: async () => void (await options.agent.load()),
+    close: () => options.agent.close(),
   };
-}
-
-async function loadAgent(options: HttpClientOptions): Promise<Agent> {
-  const undici = await import('undici');
-  return new undici.Agent({
-    connect: guardedConnector(undici.buildConnector, options.guard, options.connectTimeoutMs),
-    connections: options.connections,
-    pipelining: 1,
-    headersTimeout: options.headersTimeoutMs,
-    bodyTimeout: options.bodyTimeoutMs,
-    maxHeaderSize: options.headBytesMax,
-  });
 }
 
 async function requestOpen(

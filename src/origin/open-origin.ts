@@ -11,12 +11,13 @@ import {
   type OriginSettings,
 } from '../config/origin-file.ts';
 import { type AddressGuard, createAddressGuard } from './address-guard.ts';
+import { createAgent, type OriginAgent } from './agent.ts';
 import type { Surroundings } from './attempts.ts';
 import type { KindServices, OriginDefinition, OriginLimits } from './definition.ts';
 import { guardedSocket } from './guarded-socket.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadKind } from './kinds.ts';
-import { OriginRuntime, type RuntimeSettings } from './runtime.ts';
+import { OriginRuntime, type RuntimeParts, type RuntimeSettings } from './runtime.ts';
 
 /** Opens an origin of `origins/NAME.yaml`, but not kind `module`. Throws `CONFIG_INVALID`. */
 export async function openOrigin(
@@ -27,7 +28,8 @@ export async function openOrigin(
   let runtime: OriginRuntime | undefined;
   const guard = createAddressGuard(settings.name, settings.allowPrivate);
   const connectTimeoutMs = settings.connectTimeoutMs ?? settings.timeoutMs;
-  const client = clientOf(settings, guard, (bytes) => runtime?.countBytes(bytes));
+  const agent = agentOf(settings, guard, connectTimeoutMs);
+  const client = clientOf(settings, agent, (bytes) => runtime?.countBytes(bytes));
   const services: KindServices = {
     name: settings.name,
     after: (ms, fn) => around.clock.after(durationMs(ms), fn),
@@ -43,6 +45,7 @@ export async function openOrigin(
     definition: joined,
     around,
     client,
+    pages: pagesOf(settings, agent),
   });
   return runtime;
 }
@@ -101,23 +104,39 @@ const runtimeSettings = (settings: Limits): RuntimeSettings => ({
   probeEveryMs: settings.health?.everyMs,
 });
 
-const clientOf = (
+const agentOf = (
   settings: OriginSettings,
   guard: AddressGuard,
+  connectTimeoutMs: number,
+): OriginAgent =>
+  createAgent({
+    guard,
+    // The feed and a health probe hold connections of their own.
+    connections: settings.concurrency + 2,
+    connectTimeoutMs,
+    headersTimeoutMs: settings.headersTimeoutMs ?? settings.timeoutMs,
+    bodyTimeoutMs: settings.timeoutMs,
+    headBytesMax: LIMITS.originHeadBytesMax,
+  });
+
+const clientOf = (
+  settings: OriginSettings,
+  agent: OriginAgent,
   onBytes: (bytes: number) => void,
 ): HttpClient =>
   createHttpClient({
     name: settings.name,
-    guard,
-    // The feed and a health probe hold connections of their own.
-    connections: settings.concurrency + 2,
-    connectTimeoutMs: settings.connectTimeoutMs ?? settings.timeoutMs,
-    headersTimeoutMs: settings.headersTimeoutMs ?? settings.timeoutMs,
-    bodyTimeoutMs: settings.timeoutMs,
+    agent,
     bodyMax: settings.bodyMax,
     redirectsMax: LIMITS.originRedirectsMax,
-    headBytesMax: LIMITS.originHeadBytesMax,
     decompressionRatioMax: LIMITS.originDecompressionRatioMax,
     decompressionFloorBytes: LIMITS.originDecompressionFloorBytes,
     onBytes,
   });
+
+function pagesOf(settings: OriginSettings, agent: OriginAgent): RuntimeParts['pages'] {
+  const { kind, url, headers, host } = settings;
+  if (kind !== 'http' || url === undefined) return undefined;
+  const base = new URL(url);
+  return { url: base, headers, agent, host: host === 'origin' ? base.host : host };
+}

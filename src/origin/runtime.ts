@@ -5,12 +5,14 @@
  */
 import { durationMs } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
+import type { PageOrigin } from '../cache/pages/ports.ts';
 import { type AttemptSettings, Attempts, type Surroundings } from './attempts.ts';
 import type { OriginCounters } from './counters.ts';
 import { withDeadline } from './deadline.ts';
 import type { OriginDefinition, TableBinding } from './definition.ts';
 import { type FeedHooks, OriginFeed } from './feed.ts';
 import type { HttpClient } from './http-client.ts';
+import { HttpPageOrigin, type PageOriginParts } from './page-origin.ts';
 import { TableOrigin, type WritableOrigin } from './table-origin.ts';
 
 export interface RuntimeSettings extends AttemptSettings {
@@ -25,6 +27,8 @@ export interface RuntimeParts {
   readonly around: Surroundings;
   /** The kind's way out, when it has one. */
   readonly client?: HttpClient | undefined;
+  /** How pages are asked for, when the kind can be asked for pages. */
+  readonly pages?: Omit<PageOriginParts, 'name' | 'attempts' | 'clock'> | undefined;
 }
 
 /** Header fields of a reply that name groups, unless the policy says otherwise. */
@@ -69,6 +73,14 @@ export class OriginRuntime {
       },
       clock: around.clock,
     });
+  }
+
+  /** The origin as a page table sees it; `undefined` when its kind renders no pages. */
+  pages(): PageOrigin | undefined {
+    const { pages, around } = this.#parts;
+    if (pages === undefined) return undefined;
+    const { name } = this;
+    return new HttpPageOrigin({ ...pages, name, attempts: this.#attempts, clock: around.clock });
   }
 
   /** Whether the origin has a live feed. */

@@ -81,7 +81,7 @@ export class TableOrigin implements WritableOrigin {
       task: (signal) => this.#get(request, signal),
       signal: request.signal,
       background: request.background,
-      idempotent: true,
+      mayRepeat: () => true,
       outcomeOf: (reply) => OUTCOMES[reply.kind],
     });
   }
@@ -159,7 +159,7 @@ export class TableOrigin implements WritableOrigin {
       signal,
       background: false,
       // A write whose reply was lost may have happened: the client decides whether to repeat it.
-      idempotent: false,
+      mayRepeat: () => false,
       outcomeOf: () => 'ok',
     });
   }

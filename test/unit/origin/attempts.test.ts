@@ -24,7 +24,7 @@ const call = <T>(task: Call<T>['task'], over: Partial<Call<T>> = {}): Call<T> =>
   task,
   signal: new AbortController().signal,
   background: false,
-  idempotent: true,
+  mayRepeat: () => true,
   outcomeOf: () => 'ok',
   ...over,
 });
@@ -204,7 +204,7 @@ describe('a call to an origin', () => {
       cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
     });
     const error = await failureOf(
-      attempts.run(call(() => Promise.reject(refused), { idempotent: false })),
+      attempts.run(call(() => Promise.reject(refused), { mayRepeat: () => false })),
     );
     expect(error.code).toBe('ORIGIN_UNREACHABLE');
   });
