@@ -4,7 +4,7 @@
  * repetition; nothing is decoded, followed or sent twice.
  *
  * Before the head everything that goes wrong rejects `head`; after it, it breaks the body. A reply
- * that had begun and broke is `ORIGIN_BODY_INVALID`, never "unreachable": it may not be tried again.
+ * that had begun and broke is `ORIGIN_BODY_INVALID`, not "unreachable": it must not be repeated.
  */
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
