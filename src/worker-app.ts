@@ -212,12 +212,15 @@ function handlerParts(parts: AppParts, commit: CodeParts['commit']): HandlerPart
   return { ...parts, handlers: resources.handlers, commit, folder: application.folder };
 }
 
-function restLimits({ limits }: Config) {
+function restLimits({ limits, store }: Config) {
   return {
     bytesMax: limits.requestBodyBytesMax,
     depthMax: limits.jsonDepthMax,
     rowsDefault: limits.collectionRowsDefault,
     rowsMax: limits.collectionRowsMax,
+    uploadBytesMax: limits.uploadBytesMax,
+    fileBodyBytesMin: limits.fileBodyBytesMin,
+    flushesFiles: store.durability === 'flushed',
   };
 }
 

@@ -5,6 +5,8 @@
 export const LIMITS = {
   /** Request body of a record write, bytes. */
   requestBodyBytesMax: 1024 * 1024,
+  /** Bytes of another type than records have, stored as they come. */
+  uploadBytesMax: 1024 * 1024 * 1024,
   /** Request head, bytes (node engine; uWS has its own). */
   headBytesMax: 16 * 1024,
   /** Path and query, bytes. */

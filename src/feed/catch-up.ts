@@ -133,8 +133,8 @@ export class CatchUp {
       return [{ type: 'message', id, value, at, version }];
     }
     if (id === undefined) return [{ type: 'invalidate', id, at, version }];
-    const evictable = isEvictable(subscriber.request.table);
-    const state = storedState(this.#parts.source, subscriber.table, id, evictable);
+    const { table } = subscriber.request;
+    const state = storedState(this.#parts.source, table, id, isEvictable(table));
     if (state.kind === 'found') return this.#tellFound(subscriber, item, id, state);
     const gone = state.kind === 'absent' || item.op === 'delete';
     const seen = (state.kind === 'absent' ? state.version : undefined) ?? version;

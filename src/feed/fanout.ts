@@ -65,7 +65,7 @@ export class Fanout {
     this.#soon = options.soon ?? defaultSoon;
     this.#readRecord =
       options.readRecord ??
-      ((table, id, answer) => answer(storedState(source, table.name, id, isEvictable(table))));
+      ((table, id, answer) => answer(storedState(source, table, id, isEvictable(table))));
     const limits = this.#limits;
     this.#live = new LiveStream({
       ...{ source, clock, index: this.#index, counters: this.counters },

@@ -112,7 +112,7 @@ export class LiveStream {
   #liveChange(changes: readonly Change[], at: number, topics: TableTopics): LiveChange | undefined {
     const change = must(changes[at], 'a change of the batch');
     const position = formatPosition(this.#source.epoch, change.sequence);
-    const { op, id, table } = change;
+    const { op, id } = change;
     if (id === undefined || op === 'message' || op === 'invalidate') {
       return new LiveChange(change, topics, position, undefined);
     }
@@ -125,7 +125,7 @@ export class LiveStream {
       this.#skipped.add(recordKey(change));
       return undefined;
     }
-    const row = storedState(this.#source, table, id, topics.evictable);
+    const row = storedState(this.#source, topics.definition, id, topics.evictable);
     const version = row.kind === 'unknown' ? undefined : row.version;
     if (version !== undefined) this.rowShown(version);
     return new LiveChange(change, topics, position, row);

@@ -2,15 +2,16 @@
  * What a record is at this moment, as far as this node knows: its value, that there is none, or
  * that it is not known (never fetched, evicted, or purged since).
  */
-import type { RecordId, RecordVersion, TableName } from '../base/brands.ts';
+import type { RecordId, RecordVersion } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Invalidations } from '../cache/ports.ts';
 import type { ReadResult } from '../cache/read-request.ts';
+import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { ChangeSource } from './change-source.ts';
 import { textOf } from './event.ts';
 
-/** `value` is JSON text; `undefined` for bodies which are not JSON. */
+/** `value` is JSON text: the record, or what stands in the place of bytes; `undefined` if empty. */
 export type RecordState =
   | { readonly kind: 'found'; readonly value: string | undefined; readonly version: RecordVersion }
   | { readonly kind: 'absent'; readonly version: RecordVersion | undefined }
@@ -30,12 +31,16 @@ export type ReadRecord = (
 ) => void;
 
 /** The state of an entry; a hard-invalidated one is not known, whatever it holds. */
-export function stateOfEntry(entry: Entry | undefined, invalidations: Invalidations): RecordState {
+export function stateOfEntry(
+  entry: Entry | undefined,
+  invalidations: Invalidations,
+  { primaryKey }: TableDefinition,
+): RecordState {
   if (entry === undefined || entry.kind === 'pass') return UNKNOWN;
   if (entry.kind === 'tombstone') return { kind: 'absent', version: entry.version };
   if (invalidations.judge(entry).kind === 'hard') return UNKNOWN;
   if (entry.kind === 'negative') return { kind: 'absent', version: entry.version };
-  return { kind: 'found', value: jsonOf(entry), version: entry.version };
+  return { kind: 'found', value: textOf(recordJson(entry, primaryKey)), version: entry.version };
 }
 
 /** Whether rows of the table may go without a change in the log. */
@@ -47,27 +52,22 @@ export const isEvictable = (table: TableDefinition): boolean =>
 /** What the store holds of a record now. No row in a table which evicts none: there is none. */
 export function storedState(
   source: ChangeSource,
-  table: TableName,
+  table: TableDefinition,
   id: RecordId,
   evictable: boolean,
 ): RecordState {
-  const invalidations = source.invalidations(table);
-  return source.withEntry(table, id, '', (entry) =>
-    entry === undefined && !evictable ? ABSENT : stateOfEntry(entry, invalidations),
+  const invalidations = source.invalidations(table.name);
+  return source.withEntry(table.name, id, '', (entry) =>
+    entry === undefined && !evictable ? ABSENT : stateOfEntry(entry, invalidations, table),
   );
 }
 
 /** The state which a read of the read path found; call it inside the `Answer`. */
-export function stateOfRead(result: ReadResult): RecordState {
+export function stateOfRead(result: ReadResult, { primaryKey }: TableDefinition): RecordState {
   if (result.kind === 'found') {
-    return { kind: 'found', value: jsonOf(result.entry), version: result.entry.version };
+    const { entry } = result;
+    const value = textOf(recordJson(entry, primaryKey));
+    return { kind: 'found', value, version: entry.version };
   }
   return result.kind === 'absent' ? { kind: 'absent', version: undefined } : UNKNOWN;
-}
-
-/** The JSON text of an entry's body; `undefined` when its media type is another. */
-export function jsonOf(entry: Entry): string | undefined {
-  const type = entry.contentType;
-  const isJson = type === undefined || /^application\/(?:[\w.+-]*\+)?json\b/i.test(type);
-  return isJson ? textOf(entry.body) : undefined;
 }

@@ -8,6 +8,7 @@
 import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
 import type { EpochMs, RecordId, RecordVersion } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
+import type { TableDefinition } from '../schema/definition.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
 import { formatPosition } from '../table/store-port.ts';
 import type { ChangeSource } from './change-source.ts';
@@ -86,7 +87,7 @@ export class Snapshots {
   }
 
   #build(subscriber: Subscriber, progress: SnapshotProgress): Chunk {
-    const rows = new Rows(subscriber.filter, this.#parts, subscriber.table);
+    const rows = new Rows(subscriber.filter, this.#parts, subscriber.request.table);
     const place =
       progress.ids === undefined
         ? this.#scan(subscriber, progress, rows)
@@ -167,13 +168,15 @@ class Rows {
   readonly values: string[] = [];
   readonly #filter: RowFilter | undefined;
   readonly #parts: SnapshotParts;
+  readonly #table: TableDefinition;
   readonly #invalidations: ReturnType<ChangeSource['invalidations']>;
   #bytes = 0;
 
-  constructor(filter: RowFilter | undefined, parts: SnapshotParts, table: Subscriber['table']) {
+  constructor(filter: RowFilter | undefined, parts: SnapshotParts, table: TableDefinition) {
     this.#filter = filter;
     this.#parts = parts;
-    this.#invalidations = parts.source.invalidations(table);
+    this.#table = table;
+    this.#invalidations = parts.source.invalidations(table.name);
   }
 
   get full(): boolean {
@@ -185,7 +188,7 @@ class Rows {
   }
 
   take(entry: Entry | undefined): void {
-    const state = stateOfEntry(entry, this.#invalidations);
+    const state = stateOfEntry(entry, this.#invalidations, this.#table);
     if (entry === undefined || state.kind !== 'found') return;
     if (this.#filter !== undefined && !this.#filter.matches(parse(state.value))) return;
     this.#parts.rowShown(state.version);

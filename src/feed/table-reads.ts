@@ -27,7 +27,7 @@ export function readThrough(
       return;
     }
     const request: ReadRequest = { id, variant: '', directives, mayForce: false };
-    const reading = table.read(request, (result) => answer(stateOfRead(result)));
+    const reading = table.read(request, (result) => answer(stateOfRead(result, definition)));
     reading?.catch(() => answer({ kind: 'unknown' }));
   };
 }

@@ -7,6 +7,7 @@
 
 import { must } from '../base/assert.ts';
 import type { RecordId, TableName } from '../base/brands.ts';
+import type { TableDefinition } from '../schema/definition.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
 import { isEvictable } from './record-state.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -18,6 +19,7 @@ export interface FilterGroup {
 
 export interface TableTopics {
   readonly typeName: string;
+  readonly definition: TableDefinition;
   /** Rows of the table may go without a change in the log. */
   readonly evictable: boolean;
   readonly records: Map<RecordId, Set<Subscriber>>;
@@ -47,9 +49,10 @@ export class TopicIndex {
   add(subscriber: Subscriber): void {
     let topics = this.#tables.get(subscriber.table);
     if (topics === undefined) {
-      const evictable = isEvictable(subscriber.request.table);
+      const { table: definition } = subscriber.request;
+      const evictable = isEvictable(definition);
       const { typeName } = subscriber;
-      topics = { typeName, evictable, records: new Map(), groups: new Map() };
+      topics = { typeName, definition, evictable, records: new Map(), groups: new Map() };
       this.#tables.set(subscriber.table, topics);
     }
     membersOf(topics, subscriber).add(subscriber);

@@ -6,6 +6,7 @@ import { deltaSeconds, type RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
 import type { ReadResult } from '../cache/read-request.ts';
+import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type JsonRecord, patchOp, putOp } from '../table/record-draft.ts';
 import { recordIdFrom } from '../table/record-key.ts';
@@ -129,7 +130,7 @@ export class TableAccess {
     await table.read(
       { id, variant: '', directives: NO_REQUEST_DIRECTIVES, mayForce: true },
       (result) => {
-        found = recordOf(result);
+        found = recordOf(result, this.definition);
         if (result.kind === 'found') call?.reads.add(this.definition.typeName, result.entry);
         if (result.kind === 'absent') call?.reads.addAbsent(this.definition.typeName, id);
       },
@@ -185,10 +186,10 @@ function settled(outcome: WriteOutcome): void {
   throw new NodeError('PRECONDITION_FAILED', 'the record changed meanwhile', { blame: 'client' });
 }
 
-function recordOf(result: ReadResult): JsonRecord | undefined {
+function recordOf(result: ReadResult, { primaryKey }: TableDefinition): JsonRecord | undefined {
   switch (result.kind) {
     case 'found':
-      return JSON.parse(decoder.decode(result.entry.body)) as JsonRecord;
+      return JSON.parse(decoder.decode(recordJson(result.entry, primaryKey))) as JsonRecord;
     case 'absent':
       return undefined;
     case 'failed':

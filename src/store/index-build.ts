@@ -4,13 +4,16 @@
  * Marks of indexes that are no longer declared are removed: after a pause they would be incomplete.
  */
 
+import type { RecordId } from '../base/brands.ts';
+import type { Entry } from '../cache/entry.ts';
+import { holdsRecord, standIn } from '../cache/record-json.ts';
 import type { Batch } from './commit/batch.ts';
 import { placedBodyOf, type Row, rowAt, writeRow } from './commit/rows.ts';
 import type { Committer } from './committer.ts';
 import { clearRange, HIGH, type Key } from './engine.ts';
 import { idOfKey } from './keys.ts';
 import { builtIndexes, isIndexBuilt, markIndexBuilt } from './meta.ts';
-import { parseObject } from './patch.ts';
+import { type JsonObject, storedRecord } from './patch.ts';
 import { indexTreeName, type TableTrees, type Trees } from './tables.ts';
 
 /** One page: large bodies are parsed too, and the thread serves nothing else meanwhile. */
@@ -89,12 +92,19 @@ function indexPage(
   return page.length < PAGE_ROWS && read < PAGE_BYTES ? undefined : page.at(-1)?.[0];
 }
 
+/** Bytes stand in the indexes by what is told of them. */
+function indexableRecord(entry: Entry, id: RecordId, primaryKey: string): JsonObject | undefined {
+  if (holdsRecord(entry)) return storedRecord(entry);
+  const { contentType, bodyLength: size } = entry;
+  return standIn(primaryKey, id, { contentType, size });
+}
+
 function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
   const { entry } = row;
   if (entry?.kind !== 'record') return;
-  const record = parseObject(entry.body);
-  if (record === undefined) return;
   const id = entry.meta.fullKey ?? row.id;
+  const record = indexableRecord(entry, id, row.table.definition.primaryKey);
+  if (record === undefined) return;
   const indexed = batch.parts.rules.indexedValues(row.table.name, record);
   const isMissing = attributes.some((name) => indexed[name] !== undefined);
   if (!isMissing) return;

@@ -3,6 +3,9 @@
  * as a JSON merge patch [RFC7396]. Besides the merged record it yields which attributes were
  * touched and what was added to which counter: replicas merge by these.
  */
+import type { Entry } from '../cache/entry.ts';
+import { holdsRecord } from '../cache/record-json.ts';
+
 export type JsonObject = Record<string, unknown>;
 
 export interface Merged {
@@ -26,6 +29,10 @@ export function parseObject(bytes: Uint8Array): JsonObject | undefined {
     return undefined;
   }
 }
+
+/** The record which an entry holds; `undefined` for bytes of another kind. */
+export const storedRecord = (entry: Entry): JsonObject | undefined =>
+  holdsRecord(entry) ? parseObject(entry.body) : undefined;
 
 /** The amount of an increment; `undefined` when the value is none. */
 function increment(value: unknown): number | undefined {

@@ -41,6 +41,11 @@ export interface BodyReader {
    * bytes when a body that was read from its beginning is not what was written.
    */
   read(offset: number, max: number): Promise<Uint8Array>;
+  /**
+   * Rejects with `STORE_FAILED` when the body is not what was written: reads all of it, unless that
+   * is known. For who is going to read a part only.
+   */
+  verify(): Promise<void>;
   close(): void;
 }
 

@@ -15,6 +15,7 @@ import type { Entry } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import { type Bytes, bytesOp } from './bytes-draft.ts';
 import { Collection, type RefreshBudget, type RowDemands, type RowReads } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
 import type { Query } from './query/query.ts';
@@ -110,6 +111,12 @@ export class Table {
     const context = this.draftContext();
     if (through === undefined) return this.#commit(putOp(context, id, record, 'client', options));
     return settled(this.definition, await through.put(context, id, record, options));
+  }
+
+  /** Stores bytes in place of a record; the caller has asked `barsBytes`. Rejects as `put` does. */
+  putBytes(id: RecordId, bytes: Bytes, options: WriteOptions = {}): Promise<WriteOutcome> {
+    assert(this.#parts.through === undefined, 'an origin takes records only');
+    return this.#commit(bytesOp(this.draftContext(), id, bytes, options));
   }
 
   /**

@@ -133,7 +133,9 @@ describe.each(ENGINES)('bad input over %s', (engine) => {
 
   it('refuses a body that is not JSON by its type, or is encoded, with 415 [RFC9110 §15.5.16]', async () => {
     const type = { 'content-type': 'text/plain' };
-    await expectProblem(await put('/Item/x', '{}', type), 415, 'CONTENT_TYPE_UNSUPPORTED');
+    await expectProblem(await put('/Sealed/x', '{}', type), 415, 'CONTENT_TYPE_UNSUPPORTED');
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    await expectProblem(await put('/Item/x', '{}', form), 415, 'CONTENT_TYPE_UNSUPPORTED');
     const zipped = await put('/Item/x', gzipSync('{}'), {
       ...JSON_BODY,
       'content-encoding': 'gzip',

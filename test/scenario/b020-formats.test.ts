@@ -133,7 +133,7 @@ describe.each(ENGINES)('formats over %s', (engine) => {
       const problem = await expectProblem(await get(target, 'image/png'), 406, 'NOT_ACCEPTABLE');
       expect(problem.detail).toContain('application/cbor');
     }
-    const xml = await send('PUT', '/Item/x', 'application/xml', '<a/>');
+    const xml = await send('PUT', '/Sealed/x', 'application/xml', '<a/>');
     const problem = await expectProblem(xml, 415, 'CONTENT_TYPE_UNSUPPORTED');
     expect(problem.detail).toContain('application/x-msgpack');
     const cut = await send(

@@ -4,15 +4,14 @@
  * here: the kernel does that. What it does not find it leaves to the caller.
  */
 import { realpath } from 'node:fs/promises';
-import { type EntityTag, type EpochMs, entityTag, epochMs } from '../../base/brands.ts';
+import { type EntityTag, entityTag, epochMs } from '../../base/brands.ts';
 import { acceptsCoding } from './accept.ts';
-import { notModified } from './conditional.ts';
+import { fileSource } from './byte-source.ts';
 import { contentTypeOf } from './content-types.ts';
 import { formatHttpDate } from './http-date.ts';
 import type { Exchange, HeaderList } from './port.ts';
-import { type ByteRange, contentRange, parseRange, rangeStillHolds } from './range.ts';
+import { sendRepresentation } from './representation.ts';
 import { noSniff, pageSecurity } from './security-headers.ts';
-import { type FileSegment, sendSegments } from './static-body.ts';
 import { type OpenFile, openBelow, relativePath } from './static-path.ts';
 
 const codings = [
@@ -92,70 +91,14 @@ async function serveFile(
       ...(hasCodings ? ['vary', 'accept-encoding'] : []),
       ...(coded === undefined ? [] : ['content-encoding', coded.name]),
     ];
-    await answer(exchange, { file, headers, tag, lastModified, contentType: contentTypeOf(path) });
+    const { handle, stats } = file;
+    const source = fileSource(handle, stats.size);
+    const contentType = contentTypeOf(path);
+    await sendRepresentation(exchange, { source, headers, tag, lastModified, contentType });
     return true;
   } finally {
     await coded?.file.handle.close();
   }
-}
-
-interface Representation {
-  readonly file: OpenFile;
-  readonly headers: HeaderList;
-  readonly tag: EntityTag;
-  readonly lastModified: EpochMs;
-  readonly contentType: string;
-}
-
-async function answer(exchange: Exchange, page: Representation): Promise<void> {
-  const { request } = exchange;
-  const conditions = {
-    ifNoneMatch: request.header('if-none-match'),
-    ifModifiedSince: request.header('if-modified-since'),
-  };
-  if (notModified(conditions, page.tag, page.lastModified)) {
-    exchange.reply(304, page.headers);
-    return;
-  }
-  const length = page.file.stats.size;
-  const holds = rangeStillHolds(request.header('if-range'), page.tag, page.lastModified);
-  const range = request.method === 'GET' && holds ? request.header('range') : undefined;
-  const verdict = parseRange(range, length);
-  if (verdict.kind === 'unsatisfiable') {
-    exchange.reply(416, [...page.headers, 'content-range', `bytes */${length}`]);
-  } else if (verdict.kind === 'parts') {
-    await answerParts(exchange, page, verdict.ranges);
-  } else {
-    const headers = [...page.headers, 'content-type', page.contentType];
-    await sendSegments(exchange, 200, headers, page.file.handle, [{ first: 0, bytes: length }]);
-  }
-}
-
-async function answerParts(
-  exchange: Exchange,
-  page: Representation,
-  ranges: readonly ByteRange[],
-): Promise<void> {
-  const length = page.file.stats.size;
-  const [only] = ranges;
-  const type = page.contentType;
-  const segment = ({ first, last }: ByteRange) => ({ first, bytes: last - first + 1 });
-  const { handle } = page.file;
-  if (ranges.length === 1 && only !== undefined) {
-    const fields = ['content-type', type, 'content-range', contentRange(only, length)];
-    await sendSegments(exchange, 206, [...page.headers, ...fields], handle, [segment(only)]);
-    return;
-  }
-  // Nobody but us knows the boundary before the body is made, so it need not be random.
-  const boundary = `millrace-${page.tag.replace(/[^a-z0-9]/gi, '')}`;
-  const segments: FileSegment[] = [];
-  for (const range of ranges) {
-    const head = `content-type: ${type}\r\ncontent-range: ${contentRange(range, length)}`;
-    segments.push(`\r\n--${boundary}\r\n${head}\r\n\r\n`, segment(range));
-  }
-  segments.push(`\r\n--${boundary}--\r\n`);
-  const fields = ['content-type', `multipart/byteranges; boundary=${boundary}`];
-  await sendSegments(exchange, 206, [...page.headers, ...fields], handle, segments);
 }
 
 interface Coded {

@@ -3,6 +3,7 @@
  * It is a representation of its own, with an entity tag of its own.
  */
 import type { Entry } from '../../cache/entry.ts';
+import { recordJson } from '../../cache/record-json.ts';
 import { isKeyProblem, parseRecordId } from '../../schema/key.ts';
 import { fingerprint } from '../../table/query/cursor.ts';
 import { attributeNamed } from '../../table/query/fields.ts';
@@ -65,5 +66,5 @@ function projectionBy(select: Select, text: string): Projection {
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 
-export const partOf = (entry: Entry, { select }: Projection): Uint8Array =>
-  projectRow(select, parseRow(entry.body), factsOf(entry));
+export const partOf = (entry: Entry, { select }: Projection, primaryKey: string): Uint8Array =>
+  projectRow(select, parseRow(recordJson(entry, primaryKey)), factsOf(entry));

@@ -16,13 +16,14 @@ import { formatCacheStatus } from '../http/cache-status.ts';
 import type { BodyWriter } from '../http/port.ts';
 import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
-import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
+import { contentTypeOf, negotiate, notAcceptable, type Offer } from './formats/negotiate.ts';
 import { namesGroups, type RestCall, unstoredHeaders } from './rest-call.ts';
 
 export async function readCollection(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
   const offer = negotiate(exchange);
+  if (offer === undefined) throw notAcceptable();
   const query = collectionQuery(call);
   const collection = resource.table.collect(query, demandsOf(call));
   if (query.isExplain) return replyPlan(call, collection.reader);

@@ -7,6 +7,8 @@ import { NodeError } from '../../base/errors.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import type { Entry } from '../../cache/entry.ts';
 import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
+import { holdsRecord } from '../../cache/record-json.ts';
+import { barsBytes } from '../../table/bytes-draft.ts';
 import { formatCacheGroups, NO_RECORD, recordGroup } from '../../table/record-groups.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
@@ -14,10 +16,18 @@ import { notModified } from '../http/conditional.ts';
 import { formatHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
+import { noSniff } from '../http/security-headers.ts';
 import { codingFor } from './encodings.ts';
 import { JSON_FORMAT } from './formats/json.ts';
-import { contentTypeOf, negotiate, type Offer } from './formats/negotiate.ts';
+import {
+  contentTypeOf,
+  JSON_OFFER,
+  negotiate,
+  notAcceptable,
+  type Offer,
+} from './formats/negotiate.ts';
 import { type Projection, partOf, recordTarget } from './projection.ts';
+import { isStreamed, type SentBytes, sendEntryBytes } from './read-bytes.ts';
 import { representationTag } from './representation.ts';
 import { namesGroups, type RestCall } from './rest-call.ts';
 
@@ -47,6 +57,8 @@ export function readRecord(call: RestCall): void | Promise<void> {
   const { request } = exchange;
   const { table } = resource;
   const offer = negotiate(exchange);
+  // Bytes have the one type in which they came, so what they are decides whether it will do.
+  if (offer === undefined && barsBytes(table.definition) !== undefined) throw notAcceptable();
   const { key, part } = recordTarget(call);
   const id = recordIdFromUrl(table.definition, key);
   const directives = parseRequestDirectives(
@@ -55,27 +67,41 @@ export function readRecord(call: RestCall): void | Promise<void> {
   );
   const mayForce =
     principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
-  return table.read(new RecordRead(id, directives, mayForce, exchange), (result) =>
-    answer(call, result, startedAt, offer, part),
-  );
+  let sending: Promise<void> | undefined;
+  const reading = table.read(new RecordRead(id, directives, mayForce, exchange), (result) => {
+    sending = answer(call, result, startedAt, offer, part);
+  });
+  return reading === undefined ? sending : reading.then(() => sending);
 }
 
 function answer(
   call: RestCall,
   result: ReadResult,
   startedAt: number,
-  offer: Offer,
+  offer: Offer | undefined,
   part: Projection | undefined,
-): void {
+): Promise<void> | undefined {
   const { exchange, resource } = call;
   const cacheStatus = formatCacheStatus(result.cacheStatus);
   let status: number;
   let bytes = 0;
+  let sending: Promise<void> | undefined;
   let served: string = result.kind;
   switch (result.kind) {
     case 'found': {
-      const sent = replyFound(call, result, cacheStatus, offer, part);
       served = result.served;
+      if (part === undefined && isStreamed(exchange, result.entry)) {
+        const streamed = sendStored(call, result, cacheStatus);
+        ({ status, bytes } = streamed);
+        sending = streamed.sent;
+        break;
+      }
+      if (offer === undefined && (part !== undefined || holdsRecord(result.entry))) {
+        status = 406;
+        replyProblem(exchange, notAcceptable(), problemHeaders(cacheStatus, undefined));
+        break;
+      }
+      const sent = replyFound(call, result, cacheStatus, offer ?? JSON_OFFER, part);
       status = sent === NOT_MODIFIED ? 304 : 200;
       bytes = Math.max(0, sent);
       break;
@@ -99,6 +125,7 @@ function answer(
     const durationMs = resource.monotonic() - startedAt;
     resource.onVerdict({ method, path, status, cacheStatus, durationMs });
   }
+  return sending;
 }
 
 /** What the representation says of itself; the entry itself for the form in which it is stored. */
@@ -106,8 +133,8 @@ type Form = Pick<Entry, 'entityTag' | 'contentType'>;
 
 /** What is stored as another type than JSON is served as it came, whatever was asked for. */
 function formOf(offer: Offer, entry: Entry, part: Projection | undefined): Form {
-  const isWhole = part === undefined && offer.format === JSON_FORMAT;
-  if (isWhole || entry.contentType !== 'application/json') return entry;
+  const isStored = offer.format === JSON_FORMAT || entry.contentType !== 'application/json';
+  if (part === undefined && isStored) return entry;
   const suffix = `${part?.tagSuffix ?? ''}${offer.format.tagSuffix}`;
   const entityTag = representationTag(entry.entityTag, suffix);
   return { entityTag, contentType: contentTypeOf(offer) };
@@ -121,11 +148,18 @@ function bodyOf(
   part: Projection | undefined,
 ): Uint8Array {
   if (form === entry) return entry.body;
-  const json = part === undefined ? entry.body : partOf(entry, part);
+  const { definition } = call.resource.table;
+  const json = part === undefined ? entry.body : partOf(entry, part, definition.primaryKey);
   return offer.format.encodeRecord(json, {
-    definition: call.resource.table.definition,
+    definition,
     columns: part?.select.selections.map((selection) => selection.name),
   });
+}
+
+function sendStored(call: RestCall, result: Found, cacheStatus: string): SentBytes {
+  const { entry } = result;
+  const [, , ...headers] = foundHeaders(call, result, cacheStatus, entry);
+  return sendEntryBytes(call.exchange, call.resource.bodies, entry, headers);
 }
 
 type Found = Extract<ReadResult, { kind: 'found' }>;
@@ -222,6 +256,7 @@ function foundHeaders(
     'server-timing',
     SERVER_TIMING[result.served],
   ];
+  if (!holdsRecord(entry)) list.push('accept-ranges', 'bytes', ...noSniff);
   if (headers.cdnCacheControl !== '') list.push('cdn-cache-control', headers.cdnCacheControl);
   if (namesGroups(call)) list.push('cache-groups', groupsOf(call, entry.id, entry.version));
   return list;

@@ -13,8 +13,9 @@ import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import type { BodyLimits } from './json-body.ts';
 import type { RestResource } from './resource.ts';
+import type { UploadLimits } from './upload.ts';
 
-export interface RestLimits extends BodyLimits, QueryLimits {}
+export interface RestLimits extends BodyLimits, QueryLimits, UploadLimits {}
 
 /** Finds out who asks. */
 export interface Identification {

@@ -7,17 +7,20 @@ import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { parseRequestDirectives } from '../../cache/directives.ts';
 import { formatRecordId } from '../../schema/key.ts';
+import type { Bytes } from '../../table/bytes-draft.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { WriteCondition, WriteOutcome } from '../../table/store-port.ts';
 import { parseEntityTags } from '../http/conditional.ts';
 import { parseHttpDate } from '../http/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
+import { bytesType } from './formats/bytes-type.ts';
 import { MERGE_PATCH, readRecordBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
 import { originTakes } from './origin-writes.ts';
 import { withStoredForms } from './representation.ts';
 import { permitted, type RestCall } from './rest-call.ts';
+import { takeUpload } from './upload.ts';
 import { writePermission } from './write-permission.ts';
 
 export async function putRecord(call: RestCall): Promise<void> {
@@ -28,9 +31,14 @@ export async function putRecord(call: RestCall): Promise<void> {
   if (permission === undefined) return;
   if (!originTakes(call, 'put')) return;
   const { condition } = permission;
-  const record = await bodyOf(call);
   const maxAge = clientMaxAge(call.exchange);
-  const outcome = await call.resource.table.put(id, record, { condition, maxAge });
+  const options = { condition, maxAge };
+  const { table } = call.resource;
+  const contentType = bytesType(call);
+  const outcome =
+    contentType === undefined
+      ? await table.put(id, await bodyOf(call), options)
+      : await table.putBytes(id, await uploaded(call, contentType), options);
   if (permission.refused(outcome)) return;
   replyOutcome(call, id, outcome, startedAt);
 }
@@ -95,6 +103,11 @@ export async function deleteRecord(call: RestCall): Promise<void> {
   const outcome = await call.resource.table.delete(id, { condition: preconditions(call.exchange) });
   replyOutcome(call, id, outcome, startedAt);
 }
+
+const uploaded = async (call: RestCall, contentType: string): Promise<Bytes> => ({
+  body: await takeUpload(call.exchange, call.resource.bodies, call.limits),
+  contentType,
+});
 
 const bodyOf = ({ exchange, resource, limits }: RestCall, also?: readonly string[]) =>
   readRecordBody(exchange, resource.table.definition, limits, also);

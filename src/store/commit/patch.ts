@@ -13,7 +13,14 @@ import { conditionHolds } from '../conditions.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
-import { isDeeperThan, type Merged, mergePatch, mergeTopLevel, parseObject } from '../patch.ts';
+import {
+  isDeeperThan,
+  type Merged,
+  mergePatch,
+  mergeTopLevel,
+  parseObject,
+  storedRecord,
+} from '../patch.ts';
 import type { Batch } from './batch.ts';
 import { outdate } from './outdate.ts';
 import { instantFor } from './put.ts';
@@ -66,12 +73,16 @@ export function applyPatch(
 function merge(op: PatchOp, current: EntryView | undefined): Merged | string {
   const patch = parseObject(op.patch);
   if (patch === undefined) return 'the patch is no JSON object';
-  const record = current === undefined ? {} : parseObject(current.body);
-  if (record === undefined) return 'the stored record is no JSON object';
+  const record = current === undefined ? {} : storedRecord(current);
+  if (record === undefined) return notMergeable(current);
   if (op.format === 'merge') return mergeTopLevel(record, patch);
   if (isDeeperThan(patch, LIMITS.jsonDepthMax)) return 'the patch is nested too deeply';
   return mergePatch(record, patch);
 }
+
+const notMergeable = (current: EntryView | undefined): string =>
+  `what is stored is ${current?.contentType ?? 'nothing'} and no JSON object, so nothing can be ` +
+  'merged into it; PUT replaces it';
 
 function stamped(
   record: Merged['record'],

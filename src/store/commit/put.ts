@@ -3,13 +3,14 @@
  * the same bytes only freshens the entry: neither the log nor a subscriber hears of it.
  */
 import type { Sequence } from '../../base/brands.ts';
+import { isJsonType } from '../../cache/record-json.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Change, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import { conditionHolds } from '../conditions.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
-import { parseObject } from '../patch.ts';
+import { parseObject, storedRecord } from '../patch.ts';
 import type { Batch } from './batch.ts';
 import {
   loggedBody,
@@ -137,7 +138,8 @@ function logPut(
 ): Sequence {
   const { table, id } = op;
   if (op.entryKind === 'record') {
-    const after = body instanceof Uint8Array ? body : undefined;
+    const isRecord = isJsonType(op.meta.contentType ?? 'application/json');
+    const after = isRecord && body instanceof Uint8Array ? body : undefined;
     return batch.append({ version, table, op: 'put', id, before, after });
   }
   if (op.entryKind === 'negative' && before !== null) {
@@ -184,7 +186,7 @@ interface Stamps {
 
 function stampsOf(current: EntryView, names: StampAttributes): Stamps | undefined {
   if (names === undefined) return undefined;
-  const record = parseObject(current.body);
+  const record = storedRecord(current);
   if (record === undefined) return undefined;
   return {
     created: names.created === undefined ? undefined : record[names.created],

@@ -4,6 +4,7 @@
  */
 import type { RecordId, TableName } from '../../base/brands.ts';
 import { type EntryMeta, FOREVER, type IndexedValues, type StoredBody } from '../../cache/entry.ts';
+import { holdsRecord } from '../../cache/record-json.ts';
 import { putBody, releaseBody } from '../bodies.ts';
 import { dropFile, holdFile } from '../body-keeper.ts';
 import type { Key, Tree } from '../engine.ts';
@@ -157,9 +158,9 @@ export function placedBodyOf(entry: EntryView): PlacedBody {
   return { kind: 'referenced', bodyId, length: entry.bodyLength };
 }
 
-/** The body as the log and the ring keep it; `undefined` for one in a file: it is in the row. */
+/** The body as the log and the ring keep it: of records only, of all else the row tells. */
 export const loggedBody = (entry: EntryView): Uint8Array | undefined =>
-  entry.storedBody === undefined ? entry.body : undefined;
+  holdsRecord(entry) ? entry.body : undefined;
 
 /** Makes the indexes of the table hold the entry under `next` instead of `last`. */
 export function moveIndexes(

@@ -15,6 +15,7 @@ import { DEFAULT_POLICY } from '../../cache/default-policy.ts';
 import { NO_REQUEST_DIRECTIVES } from '../../cache/directives.ts';
 import { type Entry, FOREVER } from '../../cache/entry.ts';
 import type { Invalidations } from '../../cache/ports.ts';
+import { recordJson } from '../../cache/record-json.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { IndexHit, StoreReader } from '../store-port.ts';
@@ -93,7 +94,7 @@ export class QueryReader {
     this.#left = query.limit;
     const rowsWanted =
       residual === undefined ? query.offset + query.limit : LIMITS.queryPageRowsMax;
-    const sourceParts = { reader, table, rowsWanted };
+    const sourceParts = { reader, table, primaryKey: definition.primaryKey, rowsWanted };
     this.#sorted = order === 'way' ? undefined : new SortedRows(query, this.plan, sourceParts);
     const steps = cursor?.kind === 'rows' ? cursor.steps : undefined;
     this.#source = this.#sorted?.source ?? openSource(access, sourceParts, steps);
@@ -192,8 +193,11 @@ export class QueryReader {
     const { select } = this.#query;
     if (verdict === 'fetch') this.#leaveOut(entry.id);
     else {
+      const { primaryKey } = this.#parts.definition;
       const bytes =
-        select === undefined ? Buffer.from(entry.body) : projectRow(select, row(), factsOf(entry));
+        select === undefined
+          ? Buffer.from(recordJson(entry, primaryKey))
+          : projectRow(select, row(), factsOf(entry));
       this.#emit(bytes, entry.id, verdict, entry);
     }
     if (this.#wantsMore) return;

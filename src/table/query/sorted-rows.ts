@@ -6,6 +6,7 @@
  */
 import type { RowVerdict } from '../../cache/decide.ts';
 import type { Entry } from '../../cache/entry.ts';
+import { recordJson } from '../../cache/record-json.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { IndexHit } from '../store-port.ts';
 import { sortValue } from './matches.ts';
@@ -22,6 +23,7 @@ export class SortedRows {
   readonly source: Source;
   readonly #query: Query;
   readonly #isWalk: boolean;
+  readonly #primaryKey: string;
   readonly #compare: (one: Ranked, other: Ranked) => number;
   readonly #values: readonly ((row: Row, id: Entry['id']) => QueryValue)[];
   /** Rows up to this rank were in the page before. */
@@ -35,6 +37,7 @@ export class SortedRows {
   constructor(query: Query, plan: Plan, parts: SourceParts) {
     this.#query = query;
     this.#isWalk = plan.order === 'index';
+    this.#primaryKey = parts.primaryKey;
     this.#compare = rankingOf(query.sort);
     this.#values = query.sort.map((key) => sortValue(key.field, key.isDescending));
     this.#after = plan.cursor?.kind === 'sorted' ? plan.cursor : undefined;
@@ -78,7 +81,8 @@ export class SortedRows {
     const held = (): HeldRow => {
       const { freshUntil, storedAt, initialAge } = entry;
       const times = { freshUntil, storedAt, initialAge };
-      return { ...rank, facts: factsOf(entry), body: Buffer.from(entry.body), verdict, times };
+      const body = Buffer.from(recordJson(entry, this.#primaryKey));
+      return { ...rank, facts: factsOf(entry), body, verdict, times };
     };
     if (this.#isInOrder(hit)) {
       this.finish();

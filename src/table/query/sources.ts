@@ -4,6 +4,7 @@
  */
 import type { RecordId, TableName } from '../../base/brands.ts';
 import type { Entry } from '../../cache/entry.ts';
+import { recordJson } from '../../cache/record-json.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { IndexHit, IndexPageOptions, IndexSpan, StoreReader } from '../store-port.ts';
 import type { Access, Branch } from './access.ts';
@@ -28,6 +29,7 @@ export interface Source {
 export interface SourceParts {
   readonly reader: StoreReader;
   readonly table: TableName;
+  readonly primaryKey: string;
   /** Entries that will hardly be exceeded, for the size of the first batch. */
   readonly rowsWanted: number;
 }
@@ -38,10 +40,10 @@ const NO_ROW: Row = Object.freeze(Object.create(null));
 const noRow = (): Row => NO_ROW;
 
 /** Parses a record at most once; what is no JSON object is a row without attributes. */
-function lazyRow(entry: Entry): () => Row {
+function lazyRow(entry: Entry, primaryKey: string): () => Row {
   let row: Row | undefined;
   return () => {
-    row ??= parseRow(entry.body);
+    row ??= parseRow(recordJson(entry, primaryKey));
     return row;
   };
 }
@@ -100,10 +102,10 @@ class RecordSource implements Source {
   }
 
   pull(visit: Visit): boolean {
-    const { reader, table } = this.#parts;
+    const { reader, table, primaryKey } = this.#parts;
     this.steps = [{ id: this.#id }];
     reader.withEntry(table, this.#id, '', (entry) => {
-      if (entry !== undefined) visit(entry, lazyRow(entry));
+      if (entry !== undefined) visit(entry, lazyRow(entry, primaryKey));
     });
     return true;
   }
@@ -125,11 +127,11 @@ class ScanSource implements Source {
   }
 
   pull(visit: Visit): boolean {
-    const { reader, table } = this.#parts;
+    const { reader, table, primaryKey } = this.#parts;
     const options = { after: this.#last, prefix: this.#prefix, limit: LIMITS.queryPageRowsMax };
     const page = reader.scan(table, options, (entry) => {
       this.#last = entry.id;
-      return visit(entry, lazyRow(entry));
+      return visit(entry, lazyRow(entry, primaryKey));
     });
     return page.next === undefined;
   }
@@ -163,7 +165,7 @@ export class IndexSource implements Source {
   }
 
   pull(visit: Visit): boolean {
-    const { reader, table } = this.#parts;
+    const { reader, table, primaryKey } = this.#parts;
     const { isDescending, from } = this.#options;
     const limit = this.#batch;
     const page = { limit, after: this.#last, from, isDescending };
@@ -173,7 +175,7 @@ export class IndexSource implements Source {
       this.#last = hit;
       if (this.#isRepeated(hit.id)) continue;
       const goesOn = reader.withEntry(table, hit.id, '', (entry) =>
-        entry === undefined ? true : visit(entry, lazyRow(entry), hit),
+        entry === undefined ? true : visit(entry, lazyRow(entry, primaryKey), hit),
       );
       if (!goesOn) return false;
     }

@@ -47,7 +47,12 @@ export const LAYERS: readonly Layer[] = [
     layer: 4,
     values: ['base'],
     types: ['table', 'cache', 'schema'],
-    ports: ['table/store-port.ts', 'table/record-key.ts', 'table/query/row-filter.ts'],
+    ports: [
+      'cache/record-json.ts',
+      'table/store-port.ts',
+      'table/record-key.ts',
+      'table/query/row-filter.ts',
+    ],
   },
   {
     folder: 'replication',

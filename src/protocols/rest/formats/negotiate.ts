@@ -29,18 +29,20 @@ const OFFERS: ReadonlyMap<string, Offer> = new Map(
 export const SERVED_TYPES: readonly string[] = [...OFFERS.keys()];
 export const JSON_OFFER: Offer = { mediaType: 'application/json', format: JSON_FORMAT };
 
-/** What to answer with. Throws `NOT_ACCEPTABLE` with what is served. [RFC9110 §12.5.1] */
-export function negotiate(exchange: Exchange): Offer {
+/** What to answer with; `undefined` when no format will do. [RFC9110 §12.5.1] */
+export function negotiate(exchange: Exchange): Offer | undefined {
   const accept = exchange.request.header('accept');
   if (accept === undefined || accept === '*/*' || accept === 'application/json') return JSON_OFFER;
   const type = prefers(accept, SERVED_TYPES);
-  const offer = type === undefined ? undefined : OFFERS.get(type);
-  if (offer !== undefined) return offer;
-  throw new NodeError('NOT_ACCEPTABLE', `records are served as ${SERVED_TYPES.join(', ')}`, {
+  return type === undefined ? undefined : OFFERS.get(type);
+}
+
+/** Names what is served. */
+export const notAcceptable = (): NodeError =>
+  new NodeError('NOT_ACCEPTABLE', `records are served as ${SERVED_TYPES.join(', ')}`, {
     blame: 'client',
     details: { served: SERVED_TYPES },
   });
-}
 
 /** The format of a request body: JSON unless it says otherwise; `undefined` for one unknown. */
 export function bodyFormat(exchange: Exchange): Format | undefined {

@@ -24,28 +24,33 @@ export async function readRecordBody(
   const type = mediaType(exchange.request.header('content-type'));
   const isAlso = type !== undefined && also.includes(type);
   const format = isAlso ? JSON_FORMAT : bodyFormat(exchange);
-  if (format === undefined) throw unsupported(String(type), [...SERVED_TYPES, ...also], definition);
+  if (format === undefined) {
+    throw unsupportedType(String(type), [...SERVED_TYPES, ...also], definition, undefined);
+  }
   const coding = exchange.request.header('content-encoding');
-  if (coding !== undefined && coding !== 'identity') throw encoded(coding);
+  if (coding !== undefined && coding !== 'identity') throw encodedBody(coding);
   const bytes = await exchange.body(limits.bytesMax);
   return format.decodeRecord(bytes, { depthMax: limits.depthMax, definition });
 }
 
-function unsupported(
+/** `why`: what keeps the table from taking the type as bytes. */
+export function unsupportedType(
   type: string,
   accepted: readonly string[],
   { typeName }: TableDefinition,
+  why: string | undefined,
 ): NodeError {
+  const reason = why === undefined ? '' : ` (${why})`;
   const message =
-    `${typeName} keeps records, and ${type} is no format of records here; send one of ` +
-    `${accepted.join(', ')} (bytes can stand in a Bytes attribute as base64)`;
+    `${typeName} takes no ${type} here${reason}; send a record as one of ${accepted.join(', ')} ` +
+    '(bytes can stand in a Bytes attribute as base64)';
   return new NodeError('CONTENT_TYPE_UNSUPPORTED', message, {
     blame: 'client',
     details: { accepted },
   });
 }
 
-function encoded(coding: string): NodeError {
+export function encodedBody(coding: string): NodeError {
   const message = `content-encoding ${coding} is not accepted here; send no content-encoding`;
   return new NodeError('CONTENT_TYPE_UNSUPPORTED', message, {
     blame: 'client',
