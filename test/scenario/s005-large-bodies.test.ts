@@ -1,4 +1,4 @@
-/** Large bodies: memory does not grow with them, and none that was acknowledged is lost or wrong. */
+/** Large bodies: memory does not grow with them; none that was acknowledged is lost or wrong. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { get as httpGet, type IncomingMessage, request } from 'node:http';
@@ -161,6 +161,6 @@ describe('a body which the disk has changed', () => {
     const part = await node.fetch('/File/flipped', { headers: { range: 'bytes=0-9' } });
     expect(part.status).toBe(500);
     await expect(served(node, '/File/flipped')).rejects.toThrow();
-    expect(node.stderr() + node.stdout()).toContain('body');
+    expect(node.stderr() + node.stdout()).toContain('is not what was written');
   });
 });
