@@ -4,7 +4,7 @@
  */
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import { entityTag } from '../../base/brands.ts';
-import { parseHttpDate } from './http-date.ts';
+import { parseHttpDate } from '../../base/http-date.ts';
 
 /** One entity tag [RFC9110 §8.8.3]; the characters between the quotes exclude the quote itself. */
 const tagAtStart = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/;

@@ -6,7 +6,7 @@
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import { entityTag } from '../../base/brands.ts';
 import { stronglyEqual } from './conditional.ts';
-import { parseHttpDate } from './http-date.ts';
+import { parseHttpDate } from '../../base/http-date.ts';
 
 const RANGES_MAX = 8;
 const specSyntax = /^(\d{0,15})-(\d{0,15})$/;

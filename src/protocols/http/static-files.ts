@@ -8,7 +8,7 @@ import { type EntityTag, entityTag, epochMs } from '../../base/brands.ts';
 import { acceptsCoding } from './accept.ts';
 import { fileSource } from './byte-source.ts';
 import { contentTypeOf } from './content-types.ts';
-import { formatHttpDate } from './http-date.ts';
+import { formatHttpDate } from '../../base/http-date.ts';
 import type { Exchange, HeaderList } from './port.ts';
 import { sendRepresentation } from './representation.ts';
 import { noSniff, pageSecurity } from './security-headers.ts';

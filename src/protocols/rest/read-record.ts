@@ -13,7 +13,7 @@ import { formatCacheGroups, NO_RECORD, recordGroup } from '../../table/record-gr
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import { notModified } from '../http/conditional.ts';
-import { formatHttpDate } from '../http/http-date.ts';
+import { formatHttpDate } from '../../base/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { noSniff } from '../http/security-headers.ts';

@@ -8,7 +8,7 @@ import type { AnswerBody, ResourceAnswer } from '../../resource/answer.ts';
 import type { ReadFacts } from '../../resource/call.ts';
 import { prefers } from '../http/accept.ts';
 import { notModified } from '../http/conditional.ts';
-import { formatHttpDate, parseHttpDate } from '../http/http-date.ts';
+import { formatHttpDate, parseHttpDate } from '../../base/http-date.ts';
 import type { BodyWriter, Exchange } from '../http/port.ts';
 import { isBodiless } from '../http/status-text.ts';
 

@@ -11,7 +11,7 @@ import type { Bytes } from '../../table/bytes-draft.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { WriteCondition, WriteOutcome } from '../../table/store-port.ts';
 import { parseEntityTags } from '../http/conditional.ts';
-import { parseHttpDate } from '../http/http-date.ts';
+import { parseHttpDate } from '../../base/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { bytesType } from './formats/bytes-type.ts';

@@ -1,8 +1,8 @@
 /** HTTP dates: three forms read, one written. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { epochMs } from '../../../../src/base/brands.ts';
-import { formatHttpDate, parseHttpDate } from '../../../../src/protocols/http/http-date.ts';
+import { epochMs } from '../../../src/base/brands.ts';
+import { formatHttpDate, parseHttpDate } from '../../../src/base/http-date.ts';
 
 const at = epochMs(784111777000);
 

@@ -2,7 +2,7 @@
  * HTTP dates (RFC 9110 §5.6.7): written as IMF-fixdate, read in all three forms that old senders
  * use.
  */
-import { type EpochMs, epochMs } from '../../base/brands.ts';
+import { type EpochMs, epochMs } from './brands.ts';
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const fixdate =
