@@ -33,6 +33,7 @@ import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import { createOpenApi } from './worker-openapi.ts';
+import { createPages } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
 import type { ThreadTables } from './worker-tables.ts';
@@ -109,6 +110,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       if (principal !== undefined) streams.serve(exchange, principal);
     },
     files: publicFolder === undefined ? undefined : createStaticFiles(publicFolder),
+    pages: createPages({ ...parts, meter: codeWith.meter }),
   });
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const listener = await engine.listen({

@@ -7,6 +7,7 @@ import { NodeError } from './base/errors.ts';
 import type { Exchange, HttpHandler } from './protocols/http/port.ts';
 import { replyProblem } from './protocols/http/problem.ts';
 import type { StaticFiles } from './protocols/http/static-files.ts';
+import { type ServePages, servePage } from './protocols/pages/serve-pages.ts';
 import type { ServeCustom } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
 import type { Rest } from './protocols/rest/rest.ts';
@@ -21,6 +22,8 @@ export interface AppRoutes {
   /** Serves an event stream for a resource path. */
   readonly events: (exchange: Exchange) => void;
   readonly files: StaticFiles | undefined;
+  /** Page tables, for what nothing else serves. */
+  readonly pages?: ServePages | undefined;
   /** Paths that application code has a say in; their first segments are not in `resources`. */
   readonly code?: PathTree<CodeRoute> | undefined;
   readonly serveCode: ServeCustom;
@@ -86,7 +89,7 @@ function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void>
   if (found === undefined) {
     return exchange.request.path === OPENAPI_PATH
       ? routes.openApi(exchange)
-      : serveFile(exchange, routes);
+      : serveFileOrPage(exchange, routes);
   }
   const { custom, table, untouched } = found.value;
   const { method, header } = exchange.request;
@@ -97,13 +100,24 @@ function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void>
   return custom === undefined ? undefined : routes.serveCode(exchange, custom, found);
 }
 
-async function serveFile(
+/** A static file, else a page; without files a page that is stored is answered at once. */
+function serveFileOrPage(exchange: Exchange, routes: AppRoutes): void | Promise<void> {
+  if (routes.files !== undefined) return serveFile(exchange, routes, routes.files);
+  return servePageOrNothing(exchange, routes);
+}
+
+async function serveFile(exchange: Exchange, routes: AppRoutes, files: StaticFiles): Promise<void> {
+  if ((await files.serve(exchange)) || exchange.aborted) return;
+  await servePageOrNothing(exchange, routes);
+}
+
+function servePageOrNothing(
   exchange: Exchange,
-  { files, resources, code: routes }: AppRoutes,
-): Promise<void> {
+  { pages, resources, code: routes }: AppRoutes,
+): void | Promise<void> {
+  const page = pages?.(exchange);
+  if (page !== undefined) return servePage(exchange, page);
   const { method, path } = exchange.request;
-  if (files !== undefined && (await files.serve(exchange))) return;
-  if (exchange.aborted) return;
   const tables = [...resources.keys()].map((name) => `/${name}/`);
   const known = [...tables, ...(routes?.paths ?? []).map((name) => `/${name}`)].join(' ');
   const nothing = `nothing is served at ${path}`;

@@ -55,6 +55,9 @@ export interface ThreadTables {
   readonly tables: Tables;
   readonly origins: ReadonlyMap<string, OriginRuntime>;
   readonly live: ReadonlyMap<TableName, LiveSource>;
+  /** What page tables share with the read paths of the others. */
+  readonly leases: Leases;
+  readonly events: CacheEvents;
 }
 
 const decoder = new TextDecoder();
@@ -72,7 +75,7 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
     tables.add(buildTable(definition, policy, origins, source, around));
   }
   around.prepared.open(tables);
-  return { tables, origins, live };
+  return { tables, origins, live, leases: around.leases, events: around.events };
 }
 
 function buildTable(

@@ -4,12 +4,12 @@
  */
 import { type EpochMs, epochMs } from './brands.ts';
 
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+// A recipient is to be lenient about the case of letters, and about nothing else [RFC9110 §5.6.7].
 const fixdate =
-  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d:\d\d) GMT$/;
-const rfc850 = /^[MTWFS][a-z]{2,5}day, (\d\d)-([A-Z][a-z]{2})-(\d\d) (\d\d:\d\d:\d\d) GMT$/;
-const asctime =
-  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d) (\d{4})$/;
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) ([A-Z]{3}) (\d{4}) (\d\d:\d\d:\d\d) GMT$/i;
+const rfc850 = /^[MTWFS][a-z]{2,5}day, (\d\d)-([A-Z]{3})-(\d\d) (\d\d:\d\d:\d\d) GMT$/i;
+const asctime = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z]{3}) ([ \d]\d) (\d\d:\d\d:\d\d) (\d{4})$/i;
 
 const MEMO_SLOTS = 4096;
 /** Texts by second, in slots: many records share few seconds, and a table of hot ones is small. */
@@ -56,7 +56,7 @@ function instant(
   day: string | undefined,
   time: string | undefined,
 ): EpochMs | undefined {
-  const month = months.indexOf(monthName ?? '');
+  const month = months.indexOf((monthName ?? '').toLowerCase());
   const [hour = 0, minute = 0, second = 0] = (time ?? '').split(':').map(Number);
   if (month < 0 || hour > 23 || minute > 59 || second > 60) return undefined;
   const date = new Date(Date.UTC(year, month, Number(day), hour, minute, second));

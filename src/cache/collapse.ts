@@ -18,17 +18,23 @@ import type { FlightOutcome, Lease, Leases } from './ports.ts';
 const FAILURE_BYTES = 1024;
 
 type Reply = Extract<FlightOutcome, { kind: 'reply' }>;
-type Waiter = (outcome: FlightOutcome | undefined) => void;
+type Failed = Extract<FlightOutcome, { kind: 'failure' }>;
+/** What a flight of records brings; a flight of pages brings a reply that is still arriving. */
+interface AnyReply {
+  readonly kind: 'reply';
+}
 
 /** One fetch and everybody who waits for it. */
-export class Flight {
+export class Flight<R extends AnyReply = Reply> {
   readonly key: string;
   /** The newest invalidation that named the key when the flight began. */
   readonly newest: Sequence;
   /** The node's sequence when the flight began. */
   readonly stamp: Sequence;
-  readonly #waiters = new Set<Waiter>();
-  #outcome: FlightOutcome | undefined;
+  readonly #waiters = new Set<(outcome: R | Failed | undefined) => void>();
+  #outcome: R | Failed | undefined;
+  #hasEnded = false;
+  readonly #onEnded: (() => void)[] = [];
 
   constructor(key: string, newest: Sequence, stamp: Sequence) {
     this.key = key;
@@ -40,13 +46,25 @@ export class Flight {
     return this.#waiters.size;
   }
 
+  /** Resolves when the entry is readable, or storing was given up. */
+  get ended(): Promise<void> {
+    if (this.#hasEnded) return Promise.resolve();
+    return new Promise((resolve) => this.#onEnded.push(resolve));
+  }
+
+  /** By its `Flights`, once. */
+  end(): void {
+    this.#hasEnded = true;
+    for (const tell of this.#onEnded.splice(0)) tell();
+  }
+
   /** What the flight ended with; `undefined` while it flies. */
-  get outcome(): FlightOutcome | undefined {
+  get outcome(): R | Failed | undefined {
     return this.#outcome;
   }
 
   /** Hands the outcome to all who wait; a flight settles once. */
-  settle(outcome: FlightOutcome): void {
+  settle(outcome: R | Failed): void {
     assert(this.#outcome === undefined, 'a flight settles once');
     this.#outcome = outcome;
     for (const waiter of this.#waiters) waiter(outcome);
@@ -58,10 +76,10 @@ export class Flight {
     clock: Clock,
     delay: DurationMs,
     signal?: AbortSignal | undefined,
-  ): Promise<FlightOutcome | undefined> {
+  ): Promise<R | Failed | undefined> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome);
     return new Promise((resolve) => {
-      const stop = (outcome: FlightOutcome | undefined): void => {
+      const stop = (outcome: R | Failed | undefined): void => {
         this.#waiters.delete(stop);
         cancel();
         signal?.removeEventListener('abort', leave);
@@ -76,15 +94,15 @@ export class Flight {
 }
 
 /** What became of an attempt to join. */
-export type Joined =
-  | { readonly kind: 'lead'; readonly flight: Flight }
-  | { readonly kind: 'follow'; readonly flight: Flight }
+export type Joined<R extends AnyReply = Reply> =
+  | { readonly kind: 'lead'; readonly flight: Flight<R> }
+  | { readonly kind: 'follow'; readonly flight: Flight<R> }
   /** The reply is in memory, its entry not readable yet. */
-  | { readonly kind: 'held'; readonly flight: Flight; readonly outcome: Reply }
+  | { readonly kind: 'held'; readonly flight: Flight<R>; readonly outcome: R }
   /** The key is in its back-off window, or too many wait. */
   | { readonly kind: 'turnedAway'; readonly error: NodeError };
 
-export interface JoinRequest {
+export interface JoinRequest<R extends AnyReply = Reply> {
   readonly key: string;
   /** The newest invalidation that names the key: older flights are not joined. */
   readonly newest: Sequence;
@@ -92,7 +110,7 @@ export interface JoinRequest {
   readonly now: EpochMs;
   readonly waitersMax: number;
   /** Whether this reader may take what the flight brings, as far as it can tell. */
-  readonly mayJoin: (flight: Flight) => boolean;
+  readonly mayJoin: (flight: Flight<R>) => boolean;
 }
 
 interface Failure {
@@ -109,8 +127,8 @@ export interface BackOff {
 }
 
 /** The flights of one table on one thread. */
-export class Flights {
-  readonly #flying = new Map<string, Flight>();
+export class Flights<R extends AnyReply = Reply> {
+  readonly #flying = new Map<string, Flight<R>>();
   readonly #failures: BoundedCache<Failure>;
 
   constructor(options: { readonly name: string; readonly failureMarkersBytes: number }) {
@@ -122,20 +140,27 @@ export class Flights {
   }
 
   /** Joins the flight of the key, or begins one. */
-  join(request: JoinRequest): Joined {
+  join(request: JoinRequest<R>): Joined<R> {
     const flight = this.#flying.get(request.key);
     if (flight !== undefined && flight.newest >= request.newest && request.mayJoin(flight)) {
       const { outcome } = flight;
-      if (outcome?.kind === 'reply') return { kind: 'held', flight, outcome };
+      if (outcome !== undefined && outcome.kind === 'reply') {
+        return { kind: 'held', flight, outcome: outcome as R };
+      }
       if (flight.waiters < request.waitersMax) return { kind: 'follow', flight };
       return { kind: 'turnedAway', error: tooManyWaiters(request) };
     }
     const failure = this.#failureAt(request.key, request.now);
     if (failure !== undefined && !failure.refreshesOnly)
       return { kind: 'turnedAway', error: failure.error };
-    const begun = new Flight(request.key, request.newest, request.stamp);
+    const begun = new Flight<R>(request.key, request.newest, request.stamp);
     this.#flying.set(request.key, begun);
     return { kind: 'lead', flight: begun };
+  }
+
+  /** The flight of a key, when there is one. */
+  find(key: string): Flight<R> | undefined {
+    return this.#flying.get(key);
   }
 
   /** Whether a refresh of the key would neither join a flight nor fall into a back-off window. */
@@ -150,7 +175,7 @@ export class Flights {
    * node itself refused (`refreshesOnly`), only refreshes hold back: without that, each of a
    * thousand stale answers a second would begin one more that an open breaker refuses.
    */
-  fail(flight: Flight, error: NodeError, backOff: BackOff): void {
+  fail(flight: Flight<R>, error: NodeError, backOff: BackOff): void {
     flight.settle({ kind: 'failure', error });
     this.end(flight);
     const { until, refreshesOnly } = backOff;
@@ -158,10 +183,11 @@ export class Flights {
   }
 
   /** The entry is readable, or storing was given up: later reads begin with the store again. */
-  end(flight: Flight): void {
+  end(flight: Flight<R>): void {
     if (flight.outcome?.kind === 'reply') this.#failures.delete(flight.key);
     // A read after an invalidation may have begun a newer flight of the key.
     if (this.#flying.get(flight.key) === flight) this.#flying.delete(flight.key);
+    flight.end();
   }
 
   #failureAt(key: string, now: EpochMs): Failure | undefined {
@@ -178,7 +204,7 @@ export function localLeases(): Leases {
   return { acquire: () => lead };
 }
 
-function tooManyWaiters({ key, waitersMax }: JoinRequest): NodeError {
+function tooManyWaiters({ key, waitersMax }: Pick<JoinRequest, 'key' | 'waitersMax'>): NodeError {
   return new NodeError(
     'TOO_MANY_WAITERS',
     `${waitersMax} requests wait for one fetch of ${key.split('\u0000').join(' ')} already; retry`,

@@ -37,9 +37,12 @@ export type Decision =
   | { readonly kind: 'refuse' }
   | Forward;
 
+/** What a decision asks of the request, whatever it is for. */
+export type Demands = Pick<ReadRequest, 'directives' | 'mayForce'>;
+
 /** The constants of a run. */
 export interface DecisionContext {
-  readonly request: ReadRequest;
+  readonly request: Demands;
   readonly policy: CachePolicy;
   readonly now: EpochMs;
   /** The table is its own origin. */
@@ -187,7 +190,7 @@ function mayLookup({ policy, request }: DecisionContext): boolean {
 }
 
 // Rule 2. [RFC9111 §5.2.1.5]
-const demandsNoStore = (request: ReadRequest): boolean =>
+const demandsNoStore = (request: Demands): boolean =>
   request.mayForce && request.directives.noStore;
 
 // Rule 4: a marker is kept for its time unless the key was invalidated meanwhile.
@@ -227,7 +230,7 @@ function isVouchedFor({ now, fedSince, fedUntil }: DecisionContext, entry: Entry
 }
 
 // Rule 8. [RFC9111 §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10]
-const isStaleForbidden = (request: ReadRequest, entry: EntryFacts): boolean =>
+const isStaleForbidden = (request: Demands, entry: EntryFacts): boolean =>
   entry.staleForbidden || request.directives.mustRevalidate;
 
 // Rule 9. [RFC9111 §5.2.1.2]

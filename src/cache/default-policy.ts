@@ -39,6 +39,7 @@ export const DEFAULT_SETTINGS: PolicySettings = Object.freeze({
     bodyMax: 8 * 1024 * 1024,
     compress: ['br', 'gzip'],
     minBytesToCompress: 1024,
+    setCookie: 'refuse',
     enabled: true,
   },
   collapse: {

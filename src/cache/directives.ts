@@ -27,6 +27,11 @@ export interface ResponseDirectives {
   readonly mustRevalidate: boolean;
   readonly proxyRevalidate: boolean;
   readonly immutable: boolean;
+  /** Without it a status which is not understood may still be stored [RFC9111 §5.2.2.3]. */
+  readonly mustUnderstand?: boolean | undefined;
+  /** Fields of `no-cache="…"` and `private="…"` when each occurrence named some. */
+  readonly noCacheFields?: readonly string[] | undefined;
+  readonly privateFields?: readonly string[] | undefined;
   readonly maxAge?: DeltaSeconds | undefined;
   readonly sMaxage?: DeltaSeconds | undefined;
   readonly staleWhileRevalidate?: DeltaSeconds | undefined;
@@ -105,11 +110,23 @@ export function parseResponseDirectives(cacheControl?: string | undefined): Resp
     mustRevalidate: values.has('must-revalidate'),
     proxyRevalidate: values.has('proxy-revalidate'),
     immutable: values.has('immutable'),
+    mustUnderstand: values.has('must-understand'),
+    noCacheFields: qualified(values.get('no-cache')),
+    privateFields: qualified(values.get('private')),
     maxAge: least(values.get('max-age')),
     sMaxage: least(values.get('s-maxage')),
     staleWhileRevalidate: least(values.get('stale-while-revalidate')),
     staleIfError: least(values.get('stale-if-error')),
   };
+}
+
+/** The fields that a directive is limited to; `undefined` when it stands for the whole reply. */
+function qualified(found: Arguments | undefined): readonly string[] | undefined {
+  if (found === undefined || found.some((argument) => argument === undefined)) return undefined;
+  return found
+    .flatMap((argument) => (argument ?? '').split(','))
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
 }
 
 type Arguments = readonly (string | undefined)[];

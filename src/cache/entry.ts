@@ -24,9 +24,10 @@ export const FOREVER = Number.MAX_SAFE_INTEGER as EpochMs;
 /**
  * What an entry stands for: a `record` (or page); the origin's word that there is none
  * (`negative`); a `pass` marker, which says that replies for this key cannot be shared
- * (hit-for-miss); a `tombstone`, which remembers a delete until its retention ends.
+ * (hit-for-miss); a `tombstone`, which remembers a delete until its retention ends; a `vary` row,
+ * which says by which request fields the variants of a page are told apart.
  */
-export type EntryKind = 'record' | 'negative' | 'pass' | 'tombstone';
+export type EntryKind = 'record' | 'negative' | 'pass' | 'tombstone' | 'vary';
 
 /** What `decide` looks at. */
 export interface EntryFacts {
@@ -74,6 +75,10 @@ export interface EntryMeta {
   readonly originTag?: EntityTag | undefined;
   /** Names by which this entry is invalidated together with others [RFC9875]. */
   readonly groups?: readonly string[] | undefined;
+  /** Stored field lines of a page, joined by line feeds; see `cache/pages/stored-fields.ts`. */
+  readonly fieldLines?: string | undefined;
+  /** The `Range` for which a stored part of a page came. */
+  readonly askedRange?: string | undefined;
   /** Stored response header fields (page caches). */
   readonly headers?: readonly (readonly [string, string])[] | undefined;
   /** The whole key of an entry which is stored under a hash of it. */

@@ -139,7 +139,7 @@ export function explicitLifetime(reply: ReplyFacts): DurationMs | undefined {
 /** A tenth of the time since the last modification [RFC9111 §4.2.2]. */
 function heuristicLifetime(reply: ReplyFacts, settings: PolicySettings): DurationMs | undefined {
   if (!settings.freshness.heuristic || reply.lastModified === undefined) return undefined;
-  if (!isHeuristicStatus(reply.status)) return undefined;
+  if (!isHeuristicStatus(reply.status) && !reply.directives.public) return undefined;
   const since = (reply.date ?? reply.receivedAt) - reply.lastModified;
   return since > 0 ? durationMs(Math.floor(since / 10)) : undefined;
 }

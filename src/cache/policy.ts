@@ -45,6 +45,8 @@ export interface PolicySettings {
     readonly bodyMax: number;
     readonly compress: readonly ('br' | 'gzip')[];
     readonly minBytesToCompress: number;
+    /** Whether a reply that sets cookies is stored with them; they then go to everybody. */
+    readonly setCookie: 'refuse' | 'keep';
     /** Never store (the policy `never`). */
     readonly enabled: boolean;
   };

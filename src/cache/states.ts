@@ -22,7 +22,7 @@ import type {
   OriginReply,
   ReplyFacts,
 } from './ports.ts';
-import type { Answer, ReadResult } from './read-request.ts';
+import type { Answer, ReadRequest, ReadResult } from './read-request.ts';
 
 /** What the read path of one table is made of. */
 export interface ReadPathDeps {
@@ -49,6 +49,7 @@ export interface ReadPathDeps {
 
 /** Constants of one run; a run without `answer` has no client (a refresh behind a stale answer). */
 export interface Run extends DecisionContext {
+  readonly request: ReadRequest;
   readonly deps: ReadPathDeps;
   readonly flights: Flights;
   readonly answer: Answer | undefined;

@@ -7,6 +7,8 @@ export const LIMITS = {
   requestBodyBytesMax: 1024 * 1024,
   /** Bytes of another type than records have, stored as they come. */
   uploadBytesMax: 1024 * 1024 * 1024,
+  /** Request body that is passed on to the origin of pages, bytes. */
+  pageUploadBytesMax: 4 * 1024 * 1024 * 1024,
   /** Request head, bytes (node engine; uWS has its own). */
   headBytesMax: 16 * 1024,
   /** Path and query, bytes. */

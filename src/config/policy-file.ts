@@ -100,6 +100,7 @@ const SECTIONS = {
       bodyMax: size,
       compress: listOf(oneOf(['br', 'gzip'])),
       minBytesToCompress: size,
+      setCookie: oneOf(['refuse', 'keep']),
       enabled: flag,
     }),
   ),

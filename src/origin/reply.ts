@@ -3,17 +3,14 @@
  * or "not modified") to the one `OriginReply` the read path understands.
  */
 import { must } from '../base/assert.ts';
+import { parseHttpDate } from '../base/http-date.ts';
 import type { OriginReply, ReplyFacts } from '../cache/ports.ts';
+import { factsOfFields, type ReplyTimes } from '../cache/reply-fields.ts';
+import { LIMITS } from '../config/limits.ts';
 import { type GetContext, type GetResult, isNotModified, type JsonRecord } from './definition.ts';
 import { originError, statusError } from './failures.ts';
 import { type RecordPlace, recordOfBytes, recordOfObject } from './record-bytes.ts';
-import {
-  factsOfCode,
-  factsOfFields,
-  parseHttpDate,
-  type ReplyTimes,
-  withContext,
-} from './reply-facts.ts';
+import { factsOfCode, withContext } from './reply-facts.ts';
 import { isOriginResponse, type OriginResponse, originResponse } from './response.ts';
 
 export interface ReplyRules {
@@ -63,7 +60,10 @@ function ofResponse(
   rules: ReplyRules,
 ): OriginReply {
   const { status, headers } = response;
-  const facts = factsOfFields(status, headers, times, rules.groupsFrom);
+  const facts = factsOfFields(status, (name) => headers.get(name), times, {
+    from: rules.groupsFrom,
+    max: LIMITS.groupsPerEntryMax,
+  });
   if (status === 304) return confirmed(facts, context, place);
   if (status === 404 || status === 410) return absent(facts, context);
   if (status === 204) return absent({ ...facts, status: 404 }, context);
@@ -80,7 +80,7 @@ function ofResponse(
 export function retryAfterMs(field: string | undefined, times: ReplyTimes): number | undefined {
   if (field === undefined) return undefined;
   if (/^\d{1,9}$/.test(field.trim())) return Number(field) * 1000;
-  const at = parseHttpDate(field);
+  const at = parseHttpDate(field.trim());
   return at === undefined ? undefined : Math.max(0, at - times.receivedAt);
 }
 

@@ -21,7 +21,7 @@ import type { EntryKind, EntryMeta, StoredBody } from '../cache/entry.ts';
 
 export const FORMAT_VERSION = 1;
 
-export const KINDS: readonly EntryKind[] = ['record', 'negative', 'pass', 'tombstone'];
+export const KINDS: readonly EntryKind[] = ['record', 'negative', 'pass', 'tombstone', 'vary'];
 
 /** Presence bits and booleans. */
 export const FLAG = {

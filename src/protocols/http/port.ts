@@ -69,6 +69,11 @@ export interface Exchange {
   /** The same body piece by piece, with back-pressure; either may be called once, not both. */
   requestStream(maxBytes: number): RequestStream;
   /**
+   * An interim response ahead of the answer (103 and the like). uWS sends it with the answer, since
+   * it has no way to send it sooner. Absent where there is no client to inform.
+   */
+  inform?(status: number, headers: HeaderList): void;
+  /**
    * The complete answer in one call. For HEAD (and 304, 204) the body is not sent, but its length
    * is told where HTTP says so. A body view is consumed before the call returns.
    */

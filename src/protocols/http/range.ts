@@ -5,8 +5,8 @@
  */
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import { entityTag } from '../../base/brands.ts';
-import { stronglyEqual } from './conditional.ts';
 import { parseHttpDate } from '../../base/http-date.ts';
+import { stronglyEqual } from './conditional.ts';
 
 const RANGES_MAX = 8;
 const specSyntax = /^(\d{0,15})-(\d{0,15})$/;

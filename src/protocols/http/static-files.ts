@@ -5,10 +5,10 @@
  */
 import { realpath } from 'node:fs/promises';
 import { type EntityTag, entityTag, epochMs } from '../../base/brands.ts';
+import { formatHttpDate } from '../../base/http-date.ts';
 import { acceptsCoding } from './accept.ts';
 import { fileSource } from './byte-source.ts';
 import { contentTypeOf } from './content-types.ts';
-import { formatHttpDate } from '../../base/http-date.ts';
 import type { Exchange, HeaderList } from './port.ts';
 import { sendRepresentation } from './representation.ts';
 import { noSniff, pageSecurity } from './security-headers.ts';

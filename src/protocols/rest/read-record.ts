@@ -4,6 +4,7 @@
  */
 import type { DeltaSeconds, EntityTag, RecordId, RecordVersion } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
+import { formatHttpDate } from '../../base/http-date.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import type { Entry } from '../../cache/entry.ts';
 import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
@@ -13,7 +14,6 @@ import { formatCacheGroups, NO_RECORD, recordGroup } from '../../table/record-gr
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import { notModified } from '../http/conditional.ts';
-import { formatHttpDate } from '../../base/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { noSniff } from '../http/security-headers.ts';

@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { type EntityTag, type EpochMs, entityTag } from '../../base/brands.ts';
+import { formatHttpDate, parseHttpDate } from '../../base/http-date.ts';
 import type { AnswerBody, ResourceAnswer } from '../../resource/answer.ts';
 import type { ReadFacts } from '../../resource/call.ts';
 import { prefers } from '../http/accept.ts';
 import { notModified } from '../http/conditional.ts';
-import { formatHttpDate, parseHttpDate } from '../../base/http-date.ts';
 import type { BodyWriter, Exchange } from '../http/port.ts';
 import { isBodiless } from '../http/status-text.ts';
 

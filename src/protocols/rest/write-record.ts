@@ -5,13 +5,13 @@
 
 import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
+import { parseHttpDate } from '../../base/http-date.ts';
 import { parseRequestDirectives } from '../../cache/directives.ts';
 import { formatRecordId } from '../../schema/key.ts';
 import type { Bytes } from '../../table/bytes-draft.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { WriteCondition, WriteOutcome } from '../../table/store-port.ts';
 import { parseEntityTags } from '../http/conditional.ts';
-import { parseHttpDate } from '../../base/http-date.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { bytesType } from './formats/bytes-type.ts';

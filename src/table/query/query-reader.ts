@@ -273,7 +273,7 @@ const newPage = () => ({
 });
 
 const plainContext = (definition: TableDefinition, now: EpochMs): DecisionContext => ({
-  request: { id: '', variant: '', directives: NO_REQUEST_DIRECTIVES, mayForce: false },
+  request: { directives: NO_REQUEST_DIRECTIVES, mayForce: false },
   policy: DEFAULT_POLICY,
   now,
   isOrigin: definition.sourcedFrom === undefined,

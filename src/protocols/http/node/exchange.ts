@@ -10,7 +10,7 @@ import { checkHeaders } from '../header-safety.ts';
 import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
 import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
-import { isBodiless } from '../status-text.ts';
+import { interimHead, isBodiless } from '../status-text.ts';
 import { discardingWriter } from '../stream-writer.ts';
 import { NodeBodyWriter } from './body-writer.ts';
 
@@ -109,6 +109,14 @@ export class NodeExchange implements CuttableExchange {
       else message.socket.destroy();
     }, ms).unref();
     message.once('close', () => clearTimeout(this.#upload));
+  }
+
+  inform(status: number, headers: HeaderList): void {
+    const { socket } = this.#response;
+    // A pipelined answer has no socket before its turn has come.
+    if (this.#gone || this.#replied || socket === null) return;
+    checkHeaders(headers);
+    socket.write(interimHead(status, headers), 'latin1');
   }
 
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {

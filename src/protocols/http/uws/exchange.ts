@@ -19,7 +19,7 @@ import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
 import { addressText } from '../remote-address.ts';
 import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
-import { isBodiless, statusLine } from '../status-text.ts';
+import { interimHead, isBodiless, statusLine } from '../status-text.ts';
 import { discardingWriter, StreamWriter } from '../stream-writer.ts';
 import type { UwsContext, UwsResponse } from './types.ts';
 
@@ -53,6 +53,8 @@ export class UwsExchange implements CuttableExchange {
   #onGone: (() => void)[] | undefined;
   #abort: AbortController | undefined;
   #writer: StreamWriter | undefined;
+  /** Interim responses, sent in front of the status: the engine has no call for them. */
+  #interim = '';
 
   constructor(res: UwsResponse, request: RequestCopy, host: ExchangeHost) {
     this.#res = res;
@@ -108,6 +110,12 @@ export class UwsExchange implements CuttableExchange {
     const isTaken = declared === CHUNKED || (declared > 0 && declared <= maxBytes);
     if (!isTaken) return streamOf(() => this.body(maxBytes), declared);
     return this.#requestBody().streamed(maxBytes, declared === CHUNKED ? undefined : declared);
+  }
+
+  inform(status: number, headers: HeaderList): void {
+    if (this.#gone || this.#replied) return;
+    checkHeaders(headers);
+    this.#interim += interimHead(status, headers);
   }
 
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
@@ -202,7 +210,10 @@ export class UwsExchange implements CuttableExchange {
 
   #writeHead(status: number, headers: HeaderList): void {
     const res = this.#res;
-    if (status !== 200) res.writeStatus(statusLine(status));
+    if (this.#interim !== '') {
+      // The engine has written the version of the first status line itself.
+      res.writeStatus(`${this.#interim}HTTP/1.1 ${statusLine(status)}`.slice('HTTP/1.1 '.length));
+    } else if (status !== 200) res.writeStatus(statusLine(status));
     for (let i = 0; i + 1 < headers.length; i += 2) {
       const name = headers[i] as string;
       const value = headers[i + 1] as string;

@@ -1,0 +1,191 @@
+/**
+ * Answers one request for a page: from the store when RFC 9111 allows it, else from the origin,
+ * once for all who wait. The decision is `decide`'s and the flights are those of every read
+ * (`../SPEC.md`); what differs is that a reply is handed on while it arrives (`SPEC.md` here).
+ *
+ *  selecting ─► deciding ─┬─ reuse (refresh behind) ────────────────► answered
+ *                         ├─ refuse (only-if-cached) ───────────────► refused
+ *                         └─ forward ─► joining ─┬─ lead ─► fetching ─┬─ 304 ─► freshened ► answered
+ *                                                ├─ follow ─► waiting │
+ *                                                └─ turned away       ├─ head ► answered, arriving
+ *                                                                     └─ failure ► stale | failed
+ *
+ * A hit is synchronous from `read` to `answer`, on a view of the store.
+ */
+import type { TableName } from '../../base/brands.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Flights } from '../collapse.ts';
+import { type DecisionContext, decide, type Forward } from '../decide.ts';
+import type { Entry } from '../entry.ts';
+import type { CacheEvents, ResultWord } from '../events.ts';
+import { ageSeconds } from '../freshness.ts';
+import type { TagOf } from '../plain-entry.ts';
+import type { CachePolicy } from '../policy.ts';
+import type { Invalidations, InvalidationVerdict, Leases } from '../ports.ts';
+import { REFUSED, reusedResult } from '../results.ts';
+import { fieldOf } from './fields.ts';
+import { type PageEntries, variantInLanguage, varyNamesOf } from './page-entries.ts';
+import { forwardPage, type PageErrand, type PageReply, refreshPage } from './page-fetch.ts';
+import { passOn } from './page-pass.ts';
+import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
+import { parseContentRange, sliceOfPart } from './partial.ts';
+import type { PageOrigin } from './ports.ts';
+import { decodeFields } from './stored-fields.ts';
+import { variantKey } from './vary.ts';
+
+export interface PageReadsDeps {
+  readonly table: TableName;
+  readonly entries: PageEntries;
+  readonly invalidations: Invalidations;
+  readonly origin: PageOrigin;
+  readonly policy: CachePolicy;
+  readonly leases: Leases;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly tagOf: TagOf;
+  readonly events: CacheEvents;
+  readonly limits: { readonly failureMarkersBytes: number };
+}
+
+/** The constants of one request. */
+export interface PageRun extends DecisionContext {
+  readonly deps: PageReadsDeps;
+  readonly flights: Flights<PageReply>;
+  readonly page: PageRequest;
+  /** `undefined` for a refresh behind a stale answer. */
+  readonly answer: PageAnswer | undefined;
+}
+
+const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
+
+/** The pages of one table on one thread. */
+export class PageReads {
+  readonly #deps: PageReadsDeps;
+  readonly #flights: Flights<PageReply>;
+
+  constructor(deps: PageReadsDeps) {
+    this.#deps = deps;
+    this.#flights = new Flights({
+      name: `failures of ${deps.table}`,
+      failureMarkersBytes: deps.limits.failureMarkersBytes,
+    });
+  }
+
+  get policy(): CachePolicy {
+    return this.#deps.policy;
+  }
+
+  /** Calls `answer` once; before returning when the store can answer. */
+  read(page: PageRequest, answer: PageAnswer): void | Promise<void> {
+    const run = this.#run(page, (result) => {
+      this.#deps.events.answered?.(this.#deps.table, wordOf(result));
+      answer(result);
+    });
+    if (page.method !== 'GET' && page.method !== 'HEAD') return passOn(run);
+    return select(run, false);
+  }
+
+  #run(page: PageRequest, answer: PageAnswer): PageRun {
+    const deps = this.#deps;
+    return {
+      deps,
+      flights: this.#flights,
+      policy: deps.policy,
+      page,
+      request: page,
+      answer,
+      now: deps.clock.now(),
+      isOrigin: false,
+      fedSince: undefined,
+    };
+  }
+}
+
+/** `again`: after another thread's fetch; what the store does not have now is fetched alone. */
+export function select(run: PageRun, again: boolean): void | Promise<void> {
+  const { entries } = run.deps;
+  const { id, field } = run.page;
+  return entries.withEntry(id, '', (row) => {
+    if (row?.kind !== 'vary') return decideOn(run, row, '', undefined, again);
+    const variant = variantKey(varyNamesOf(row.body), field);
+    return entries.withEntry(id, variant, (entry) => {
+      if (entry !== undefined) return decideOn(run, entry, variant, row, again);
+      const other = variantInLanguage(row, field);
+      if (other === undefined) return decideOn(run, undefined, variant, row, again);
+      return entries.withEntry(id, other, (spoken) =>
+        decideOn(run, spoken, spoken === undefined ? variant : other, row, again),
+      );
+    });
+  });
+}
+
+function decideOn(
+  run: PageRun,
+  entry: Entry | undefined,
+  variant: string,
+  row: Entry | undefined,
+  again: boolean,
+): void | Promise<void> {
+  const verdict = entry === undefined ? VALID : run.deps.invalidations.judge(entry);
+  const missing = row === undefined ? 'uri-miss' : 'vary-miss';
+  const decision = decide(run, { entry, verdict, missing, handed: false });
+  if (decision.kind === 'refuse') return run.answer?.({ ...REFUSED, kind: 'refused' });
+  const errandOf = (forward: Forward): PageErrand => ({
+    forward,
+    held: forward.store ? entry?.retain() : undefined,
+    variant,
+  });
+  if (decision.kind === 'forward') {
+    const alone = again ? { ...decision, shared: false } : decision;
+    return forwardPage(run, errandOf(alone));
+  }
+  if (decision.kind !== 'reuse' || entry === undefined) return forwardPage(run, errandOf(PARTIAL));
+  if (!holdsWhatIsWanted(run, entry)) {
+    return run.page.directives.onlyIfCached
+      ? run.answer?.({ ...REFUSED, kind: 'refused' })
+      : forwardPage(run, errandOf(PARTIAL));
+  }
+  const result = reusedResult(entry, run.now, verdict, decision.permission);
+  const { cacheStatus } = result;
+  const age = ageSeconds(entry, run.now);
+  const refresh = decision.refreshBehind ? errandOf(REFRESH) : undefined;
+  run.answer?.({ kind: 'stored', entry, age, cacheStatus });
+  if (refresh !== undefined) refreshPage(run, refresh);
+}
+
+/** A stored part answers only a range that lies within it, or the very range it came for. */
+function holdsWhatIsWanted(run: PageRun, entry: Entry): boolean {
+  if (entry.status !== 206) return true;
+  const range = run.page.field('range');
+  if (range === undefined) return false;
+  const lines = decodeFields(entry.meta.fieldLines);
+  if (entry.meta.askedRange === range) return true;
+  const part = parseContentRange(fieldOf(lines, 'content-range'));
+  return part !== undefined && sliceOfPart(range, part, entry.body.length) !== undefined;
+}
+
+const PARTIAL: Forward = Object.freeze({
+  kind: 'forward',
+  reason: 'partial',
+  conditional: false,
+  fallback: false,
+  store: true,
+  shared: true,
+});
+
+const REFRESH: Forward = Object.freeze({
+  kind: 'forward',
+  reason: 'stale',
+  conditional: true,
+  fallback: false,
+  store: true,
+  shared: true,
+});
+
+function wordOf(result: PageResult): ResultWord {
+  const { cacheStatus } = result;
+  if (result.kind !== 'stored') return cacheStatus.fwd === 'bypass' ? 'bypass' : 'miss';
+  if (!cacheStatus.hit) return cacheStatus.fwdStatus === 304 ? 'revalidated' : 'stale';
+  return cacheStatus.detail === undefined ? 'hit' : 'stale';
+}

@@ -1,0 +1,50 @@
+/**
+ * Parts of pages [RFC9110 §14.4, RFC9111 §3.3]: what a 206 holds, and which bytes of it answer a
+ * range. A part answers only what lies wholly within it; a part that is the whole is stored as one.
+ */
+
+export interface ContentRange {
+  readonly first: number;
+  readonly last: number;
+  /** `undefined` when the origin did not tell. */
+  readonly total: number | undefined;
+}
+
+export function parseContentRange(field: string | undefined): ContentRange | undefined {
+  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/i.exec(field?.trim() ?? '');
+  if (match === null) return undefined;
+  const [first, last] = [Number(match[1]), Number(match[2])];
+  const total = match[3] === '*' ? undefined : Number(match[3]);
+  if (last < first || (total !== undefined && last >= total)) return undefined;
+  return { first, last, total };
+}
+
+export interface Slice {
+  readonly from: number;
+  readonly to: number;
+  readonly range: ContentRange;
+}
+
+/**
+ * The bytes of a stored part that answer a `Range` of one spec; `undefined` when it holds less.
+ * `length` bytes are there, whatever the head said: of more than came, nothing is promised.
+ */
+export function sliceOfPart(
+  field: string | undefined,
+  part: ContentRange,
+  length: number,
+): Slice | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(field?.replaceAll(' ', '') ?? '');
+  if (match === null || part.total === undefined) return undefined;
+  const [, from = '', to = ''] = match;
+  if (from === '' && to === '') return undefined;
+  const first = from === '' ? Math.max(0, part.total - Number(to)) : Number(from);
+  const last = from === '' || to === '' ? part.total - 1 : Math.min(Number(to), part.total - 1);
+  const held = part.first + length - 1;
+  if (first < part.first || last > held || last < first) return undefined;
+  const range = { first, last, total: part.total };
+  return { from: first - part.first, to: last - part.first + 1, range };
+}
+
+export const formatContentRange = ({ first, last, total }: ContentRange): string =>
+  `bytes ${first}-${last}/${total ?? '*'}`;

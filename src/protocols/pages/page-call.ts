@@ -1,0 +1,88 @@
+/**
+ * A request for a page, as the cache sees it. What a hit does not need (the list of all fields, the
+ * body, an abort signal) is made when somebody asks for it.
+ */
+import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
+import { type PageTarget, pageTarget } from '../../cache/pages/cache-key.ts';
+import type { ClientFacts } from '../../cache/pages/forward.ts';
+import type { PageRequest } from '../../cache/pages/page-request.ts';
+import type { FieldLines } from '../../cache/pages/ports.ts';
+import type { CachePolicy } from '../../cache/policy.ts';
+import type { Exchange } from '../http/port.ts';
+
+export interface CallTerms {
+  readonly policy: CachePolicy;
+  readonly scheme: 'http' | 'https';
+  readonly uploadBytesMax: number;
+}
+
+export class PageCall implements PageRequest {
+  readonly method: string;
+  readonly directives: RequestDirectives;
+  readonly mayForce: boolean;
+  readonly #exchange: Exchange;
+  readonly #terms: CallTerms;
+  readonly #host: string;
+  readonly #place: PageTarget;
+
+  constructor(exchange: Exchange, terms: CallTerms) {
+    const { request } = exchange;
+    const { settings, hooks } = terms.policy;
+    this.#exchange = exchange;
+    this.#terms = terms;
+    this.method = request.method;
+    this.#host = request.header('host') ?? '';
+    const url = { host: this.#host, path: request.path, query: request.query };
+    const place = pageTarget(url, settings.key, this.field);
+    this.#place = hooks.cacheKey === undefined ? place : { ...place, id: hooks.cacheKey(place.id) };
+    this.directives = parseRequestDirectives(
+      request.header('cache-control'),
+      request.header('pragma'),
+    );
+    this.mayForce = settings.client.mayForceRevalidation;
+  }
+
+  get id(): string {
+    return this.#place.id;
+  }
+
+  /** A request that may change something is passed on as it came. */
+  get target(): string {
+    const { method, path, query } = this.#exchange.request;
+    if (method === 'GET' || method === 'HEAD') return this.#place.target;
+    return query === '' ? path : `${path}?${query}`;
+  }
+
+  get client(): ClientFacts {
+    const address = this.#exchange.request.remoteAddress;
+    return { host: this.#host, scheme: this.#terms.scheme, address };
+  }
+
+  readonly field = (name: string): string | undefined => this.#exchange.request.header(name);
+
+  get fields(): FieldLines {
+    return [...this.#exchange.request.headers()].flat();
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
+  }
+
+  get bodyLength(): number | undefined {
+    const told = this.field('content-length');
+    return told === undefined ? undefined : Number(told);
+  }
+
+  get body(): PageRequest['body'] {
+    const hasBody = this.field('transfer-encoding') !== undefined || (this.bodyLength ?? 0) > 0;
+    if (!hasBody) return undefined;
+    return () => this.#exchange.requestStream(this.#terms.uploadBytesMax);
+  }
+
+  get onInterim(): PageRequest['onInterim'] {
+    const { inform } = this.#exchange;
+    return inform === undefined
+      ? undefined
+      : (status, fields) => inform.call(this.#exchange, status, fields);
+  }
+}

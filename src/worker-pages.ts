@@ -1,0 +1,65 @@
+/**
+ * The page tables of one thread: each with its origin, its policy and its part of the store, ready
+ * to be routed to.
+ */
+import { must } from './base/assert.ts';
+import type { Clock } from './base/clock.ts';
+import { NodeError } from './base/errors.ts';
+import { PageReads } from './cache/pages/page-reads.ts';
+import type { Config } from './config/config.ts';
+import type { RequestCounts } from './observe/request-meter.ts';
+import { type PageResource, pageRoutes, type ServePages } from './protocols/pages/serve-pages.ts';
+import { entityTagOf } from './store/entity-tag.ts';
+import { pageEntries } from './table/pages/entries.ts';
+import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import type { ThreadTables } from './worker-tables.ts';
+
+export interface PageParts {
+  readonly threadTables: ThreadTables;
+  readonly reader: StoreReader;
+  readonly writer: StoreWriter;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly meter: (name: string) => RequestCounts;
+}
+
+/** `undefined` when the application has no page table. */
+export function createPages(parts: PageParts): ServePages | undefined {
+  const resources = parts.threadTables.tables.all().flatMap((table): PageResource[] => {
+    const { pages, name, typeName } = table.definition;
+    if (pages === undefined) return [];
+    const origin = must(parts.threadTables.origins.get(pages.origin), `origin ${pages.origin}`);
+    const renderer = origin.pages();
+    if (renderer === undefined) {
+      const message = `${typeName}: the origin ${pages.origin} has no pages; use one of kind http`;
+      throw new NodeError('APPLICATION_INVALID', message);
+    }
+    const { reader, writer, clock, config } = parts;
+    const { leases, events } = parts.threadTables;
+    const reads = new PageReads({
+      table: name,
+      entries: pageEntries(name, reader, writer),
+      invalidations: reader.invalidations(name),
+      origin: renderer,
+      policy: table.policy,
+      leases,
+      clock,
+      random: Math.random,
+      tagOf: entityTagOf,
+      events,
+      limits: { failureMarkersBytes: config.limits.failureMarkersBytes },
+    });
+    return [
+      {
+        path: pages.path,
+        host: pages.host,
+        reads,
+        meter: parts.meter(typeName),
+        monotonic: () => clock.monotonic(),
+        scheme: config.tls === undefined ? 'http' : 'https',
+        uploadBytesMax: config.limits.pageUploadBytesMax,
+      },
+    ];
+  });
+  return resources.length === 0 ? undefined : pageRoutes(resources);
+}
