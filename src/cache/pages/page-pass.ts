@@ -9,7 +9,7 @@ import { initialAge } from '../freshness.ts';
 import { fieldOf } from './fields.ts';
 import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
-import type { PageRun } from './page-reads.ts';
+import type { PageRun } from './page-run.ts';
 import type { PageOriginReply } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';

@@ -12,50 +12,24 @@
  *
  * A hit is synchronous from `read` to `answer`, on a view of the store.
  */
-import type { TableName } from '../../base/brands.ts';
-import type { Clock } from '../../base/clock.ts';
 import { Flights } from '../collapse.ts';
-import { type DecisionContext, decide, type Forward } from '../decide.ts';
+import { decide, type Forward } from '../decide.ts';
 import type { Entry } from '../entry.ts';
-import type { CacheEvents, ResultWord } from '../events.ts';
+import type { ResultWord } from '../events.ts';
 import { ageSeconds } from '../freshness.ts';
-import type { TagOf } from '../plain-entry.ts';
 import type { CachePolicy } from '../policy.ts';
-import type { Invalidations, InvalidationVerdict, Leases } from '../ports.ts';
+import type { InvalidationVerdict } from '../ports.ts';
 import { REFUSED, reusedResult } from '../results.ts';
 import { fieldOf } from './fields.ts';
-import { type PageEntries, variantInLanguage, varyNamesOf } from './page-entries.ts';
-import { forwardPage, type PageErrand, type PageReply, refreshPage } from './page-fetch.ts';
+import { variantInLanguage, varyNamesOf } from './page-entries.ts';
+import type { PageErrand, PageReply } from './page-flight.ts';
+import { forwardPage, refreshPage } from './page-join.ts';
 import { passOn } from './page-pass.ts';
 import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
+import type { PageReadsDeps, PageRun } from './page-run.ts';
 import { parseContentRange, sliceOfPart } from './partial.ts';
-import type { PageOrigin } from './ports.ts';
 import { decodeFields } from './stored-fields.ts';
 import { variantKey } from './vary.ts';
-
-export interface PageReadsDeps {
-  readonly table: TableName;
-  readonly entries: PageEntries;
-  readonly invalidations: Invalidations;
-  readonly origin: PageOrigin;
-  readonly policy: CachePolicy;
-  readonly leases: Leases;
-  readonly clock: Clock;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly tagOf: TagOf;
-  readonly events: CacheEvents;
-  readonly limits: { readonly failureMarkersBytes: number };
-}
-
-/** The constants of one request. */
-export interface PageRun extends DecisionContext {
-  readonly deps: PageReadsDeps;
-  readonly flights: Flights<PageReply>;
-  readonly page: PageRequest;
-  /** `undefined` for a refresh behind a stale answer. */
-  readonly answer: PageAnswer | undefined;
-}
 
 const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
 
@@ -98,12 +72,13 @@ export class PageReads {
       now: deps.clock.now(),
       isOrigin: false,
       fedSince: undefined,
+      select,
     };
   }
 }
 
 /** `again`: after another thread's fetch; what the store does not have now is fetched alone. */
-export function select(run: PageRun, again: boolean): void | Promise<void> {
+function select(run: PageRun, again: boolean): void | Promise<void> {
   const { entries } = run.deps;
   const { id, field } = run.page;
   return entries.withEntry(id, '', (row) => {

@@ -159,7 +159,10 @@ function replyStored(
     exchange.reply(304, conditionFields(headers));
     return;
   }
-  if (entry.status === 206) return replyPart(exchange, entry, headers);
+  if (entry.status === 206) {
+    replyPart(exchange, entry, headers);
+    return;
+  }
   const range = exchange.request.method === 'GET' ? exchange.request.header('range') : undefined;
   if (range === undefined || entry.status !== 200) {
     exchange.reply(entry.status, headers, entry.body);

@@ -25,7 +25,7 @@ interface Case {
 
 function contextOf({ request, mayForce, age }: Case): DecisionContext {
   return {
-    request: { id: 'a', variant: '', directives: parseRequestDirectives(request), mayForce },
+    request: { directives: parseRequestDirectives(request), mayForce },
     policy: DEFAULT_POLICY,
     now: epochMs(T0 + age),
     isOrigin: false,

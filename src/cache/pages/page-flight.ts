@@ -1,0 +1,93 @@
+/**
+ * The flight of a page: what it is about, what it ends with, and how it ends when the origin fails.
+ */
+import { type EpochMs, later } from '../../base/brands.ts';
+import type { NodeError } from '../../base/errors.ts';
+import type { Flight } from '../collapse.ts';
+import { type Forward, mayCoverFailure } from '../decide.ts';
+import { backOffAfter } from '../default-policy.ts';
+import type { Entry } from '../entry.ts';
+import { permitsStale } from '../fetch-steps.ts';
+import { ageSeconds, isFresh } from '../freshness.ts';
+import type { Lease } from '../ports.ts';
+import { failedResult, fallbackResult, statusOf } from '../results.ts';
+import type { PageResult } from './page-request.ts';
+import type { PageRun } from './page-run.ts';
+
+export interface PageErrand {
+  readonly forward: Forward;
+  readonly held: Entry | undefined;
+  readonly variant: string;
+}
+
+/** What a flight ends with: given to each who waited, or the word to look for themselves. */
+export interface PageReply {
+  readonly kind: 'reply';
+  /** `undefined` when this one may not have it, or comes too late for it. */
+  give(run: PageRun): PageResult | undefined;
+  /** Another thread fetched: its page is in the store. */
+  readonly isElsewhere: boolean;
+  /** Whether a request which comes only now may have it: it is fresh and needs no validation. */
+  isReusable(now: EpochMs): boolean;
+  /** All of it has come: it will be readable, or given up, in a moment. */
+  isComplete(): boolean;
+}
+
+export interface Fetch {
+  readonly errand: PageErrand;
+  readonly flight: Flight<PageReply> | undefined;
+  readonly lease: Extract<Lease, { kind: 'lead' }> | undefined;
+  readonly stamp: Flight['stamp'];
+  readonly conditional: boolean;
+}
+
+export const COMPLETE = { kind: 'reply', isReusable: () => true, isComplete: () => true } as const;
+
+/** Credentials that reach the origin make the reply one for their owner [RFC9111 §3.5]. */
+export const isAuthorised = ({ page, policy }: PageRun): boolean =>
+  page.field('authorization') !== undefined &&
+  (policy.settings.key.forward === 'all' || policy.settings.key.headers.includes('authorization'));
+
+const NOT_REMEMBERED: ReadonlySet<string> = new Set([
+  'BREAKER_OPEN',
+  'ORIGIN_BUSY',
+  'SHUTTING_DOWN',
+]);
+
+export function endFailed(
+  run: PageRun,
+  fetch: Pick<Fetch, 'flight' | 'lease'>,
+  error: NodeError,
+): void {
+  const { flight, lease } = fetch;
+  if (flight !== undefined && flight.outcome === undefined) {
+    const wait = backOffAfter(statusOf(error), run.policy.settings);
+    const until = later(run.deps.clock.now(), wait);
+    run.flights.fail(flight, error, { until, refreshesOnly: NOT_REMEMBERED.has(error.code) });
+  } else if (flight !== undefined) run.flights.end(flight);
+  lease?.settle({ kind: 'failure', error });
+}
+
+/** The held page instead of the failure when it may be, else the failure. */
+export function fail(run: PageRun, errand: PageErrand, error: NodeError, collapsed = false): void {
+  const { held, forward } = errand;
+  const failed = { forward, held };
+  if (held !== undefined && forward.fallback && permitsStale(error)) {
+    const verdict = run.deps.invalidations.judge(held);
+    if (mayCoverFailure(run, verdict, held)) {
+      const fresh = isFresh(held, run.now, verdict);
+      const result = fallbackResult(held, run.now, verdict, {
+        errand: failed,
+        error,
+        collapsed,
+        fresh,
+      });
+      const { cacheStatus } = result;
+      const age = ageSeconds(held, run.now);
+      run.answer?.({ kind: 'stored', entry: held, age, cacheStatus });
+      return;
+    }
+  }
+  const { cacheStatus } = failedResult(failed, error, collapsed);
+  run.answer?.({ kind: 'failed', error, cacheStatus });
+}

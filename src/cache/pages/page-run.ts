@@ -1,0 +1,39 @@
+/** What the pages of a table are made of, and the constants of one request for a page. */
+import type { TableName } from '../../base/brands.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Flights } from '../collapse.ts';
+import type { DecisionContext } from '../decide.ts';
+import type { CacheEvents } from '../events.ts';
+import type { TagOf } from '../plain-entry.ts';
+import type { CachePolicy } from '../policy.ts';
+import type { Invalidations, Leases } from '../ports.ts';
+import type { PageEntries } from './page-entries.ts';
+import type { PageReply } from './page-flight.ts';
+import type { PageAnswer, PageRequest } from './page-request.ts';
+import type { PageOrigin } from './ports.ts';
+
+export interface PageReadsDeps {
+  readonly table: TableName;
+  readonly entries: PageEntries;
+  readonly invalidations: Invalidations;
+  readonly origin: PageOrigin;
+  readonly policy: CachePolicy;
+  readonly leases: Leases;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly tagOf: TagOf;
+  readonly events: CacheEvents;
+  readonly limits: { readonly failureMarkersBytes: number };
+}
+
+/** The constants of one request. */
+export interface PageRun extends DecisionContext {
+  readonly deps: PageReadsDeps;
+  readonly flights: Flights<PageReply>;
+  readonly page: PageRequest;
+  /** `undefined` for a refresh behind a stale answer. */
+  readonly answer: PageAnswer | undefined;
+  /** Begins again with the store; `again`: what it does not have then is fetched alone. */
+  readonly select: (run: PageRun, again: boolean) => void | Promise<void>;
+}

@@ -1,0 +1,121 @@
+/**
+ * What is stored of a page: the draft of a reply, the marker of one that is for its owner only, and
+ * the end of the flight once the store is done with it. Failing to store never fails the read.
+ */
+import { type DraftContext, draftOfPass, draftOfReply } from '../draft.ts';
+import { entryOfDraft } from '../plain-entry.ts';
+import type { FillDraft } from '../ports.ts';
+import { fieldOf, filterFields } from './fields.ts';
+import { withVariant } from './page-entries.ts';
+import type { PageFacts } from './page-facts.ts';
+import type { Fetch } from './page-flight.ts';
+import type { PageRun } from './page-run.ts';
+import { parseContentRange } from './partial.ts';
+import type { SharedBody } from './shared-body.ts';
+import { decodeFields, encodeFields, storedFields } from './stored-fields.ts';
+import { variantKey, varyNames } from './vary.ts';
+
+const NO_BYTES = new Uint8Array(0);
+
+export function draftOf(run: PageRun, fetch: Fetch, facts: PageFacts, lines: string[]): FillDraft {
+  const draft = draftOfReply(
+    { kind: 'found', body: NO_BYTES, facts },
+    contextOf(run, fetch, facts),
+  );
+  const fields = storedFields(lines, facts);
+  const range = facts.status === 206 ? run.page.field('range') : undefined;
+  return {
+    ...draft,
+    meta: {
+      ...draft.meta,
+      fieldLines: encodeFields(fields),
+      ...(range === undefined ? {} : { askedRange: range }),
+    },
+  };
+}
+
+function contextOf(run: PageRun, fetch: Fetch, facts: PageFacts): DraftContext {
+  const { held } = fetch.errand;
+  const variant = variantFor(run, fetch, facts);
+  return {
+    request: { id: run.page.id, variant },
+    policy: run.policy,
+    stamp: fetch.stamp,
+    replaces: held !== undefined && fetch.errand.variant === variant ? held.version : undefined,
+    random: run.deps.random(),
+  };
+}
+
+/** Where the reply is stored: under the fields that it, or the page's other variants, vary by. */
+function variantFor(run: PageRun, { errand }: Fetch, facts: PageFacts): string {
+  const names = varyNames(facts.vary).filter((name) => name !== '*');
+  return names.length === 0 ? errand.variant : variantKey(names, run.page.field);
+}
+
+interface Kept {
+  readonly facts: PageFacts;
+  readonly draft: FillDraft;
+  readonly isWorth: boolean;
+  readonly obstacle: string | undefined;
+  readonly body: SharedBody;
+}
+
+export async function keep(run: PageRun, fetch: Fetch, kept: Kept): Promise<void> {
+  const { facts, draft, isWorth, obstacle, body } = kept;
+  if (!isWorth) {
+    const isForOne = obstacle === 'private' || obstacle === 'set-cookie' || obstacle === 'no-store';
+    const marker =
+      isForOne && fetch.flight !== undefined && fetch.errand.held === undefined
+        ? draftOfPass(facts.receivedAt, contextOf(run, fetch, facts))
+        : undefined;
+    return finish(run, fetch, facts, marker);
+  }
+  const whole = await body.whole;
+  const complete = whole === undefined ? undefined : wholeDraft(draft, facts, whole);
+  await finish(run, fetch, facts, complete);
+}
+
+/** A part that is all there is of the page is stored as the page. */
+function wholeDraft(draft: FillDraft, facts: PageFacts, body: Uint8Array): FillDraft {
+  if (facts.status !== 206) return { ...draft, body };
+  const lines = decodeFields(draft.meta.fieldLines);
+  const part = parseContentRange(fieldOf(lines, 'content-range'));
+  if (part?.first !== 0 || part.total !== body.length) return { ...draft, body };
+  const fieldLines = encodeFields(filterFields(lines, (name) => name !== 'content-range'));
+  const { askedRange: _, ...meta } = draft.meta;
+  return { ...draft, status: 200, body, meta: { ...meta, fieldLines } };
+}
+
+/** Stores what is to be stored, then lets later reads begin with the store again. */
+export async function finish(
+  run: PageRun,
+  fetch: Fetch,
+  facts: PageFacts,
+  draft: FillDraft | undefined,
+): Promise<void> {
+  const stored = draft !== undefined && (await store(run, facts, draft));
+  if (fetch.flight !== undefined) run.flights.end(fetch.flight);
+  if (fetch.lease === undefined) return;
+  const marker = draftOfPass(facts.receivedAt, contextOf(run, fetch, facts));
+  const entry = entryOfDraft(marker, run.deps.tagOf);
+  const originStatus = facts.status;
+  fetch.lease.settle({ kind: 'reply', entry, stored, shareable: stored, originStatus });
+}
+
+async function store(run: PageRun, facts: PageFacts, draft: FillDraft): Promise<boolean> {
+  const { entries, events, table } = run.deps;
+  const names = varyNames(facts.vary);
+  const language = facts.contentLanguage ?? '';
+  try {
+    if (names.length === 0) return await entries.store(draft, undefined, []);
+    const added = { variant: draft.variant, language };
+    const max = run.policy.settings.vary.variantsMax;
+    const { row, evicted } = entries.withEntry(draft.id, '', (old) =>
+      withVariant(old, names, added, max),
+    );
+    return await entries.store(draft, row, evicted);
+  } catch (error) {
+    events.fillLost?.(table, 'failed', error);
+    return false;
+  }
+}
