@@ -98,7 +98,6 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
   });
   const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
-  const { publicFolder } = parts.prepared.application;
   const handler = createAppHandler({
     resources,
     rest: createRest({ authenticate, onRejected, limits: restLimits(config) }),
@@ -109,7 +108,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       const principal = identify(exchange, { authenticate, onRejected });
       if (principal !== undefined) streams.serve(exchange, principal);
     },
-    files: publicFolder === undefined ? undefined : createStaticFiles(publicFolder),
+    files: staticFiles(parts),
     pages: createPages({ ...parts, meter: codeWith.meter }),
   });
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
@@ -142,6 +141,11 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       await listener.close();
     },
   };
+}
+
+function staticFiles({ prepared }: AppParts) {
+  const { publicFolder } = prepared.application;
+  return publicFolder === undefined ? undefined : createStaticFiles(publicFolder);
 }
 
 /** The part of the time for a stop which requests may take; the store needs the rest. */

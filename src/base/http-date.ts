@@ -27,13 +27,13 @@ export function formatHttpDate(at: EpochMs): string {
   return text;
 }
 
+/** Two-digit years are read as of then unless a caller has a clock: nobody writes them any more. */
+const AS_OF = epochMs(Date.UTC(2026, 0, 1));
+
 /**
  * `undefined` when the text is not a date; a recipient then ignores the field [RFC9110 §13.1.3].
  */
-export function parseHttpDate(
-  text: string,
-  now: EpochMs = epochMs(Date.now()),
-): EpochMs | undefined {
+export function parseHttpDate(text: string, now: EpochMs = AS_OF): EpochMs | undefined {
   const fixed = fixdate.exec(text);
   if (fixed !== null) return instant(Number(fixed[3]), fixed[2], fixed[1], fixed[4]);
   const ansi = asctime.exec(text);

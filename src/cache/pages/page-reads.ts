@@ -5,7 +5,7 @@
  *
  *  selecting ─► deciding ─┬─ reuse (refresh behind) ────────────────► answered
  *                         ├─ refuse (only-if-cached) ───────────────► refused
- *                         └─ forward ─► joining ─┬─ lead ─► fetching ─┬─ 304 ─► freshened ► answered
+ *                         └─ forward ─► joining ─┬─ lead ─► fetching ─┬─ 304 ─► fresh ─► answered
  *                                                ├─ follow ─► waiting │
  *                                                └─ turned away       ├─ head ► answered, arriving
  *                                                                     └─ failure ► stale | failed
