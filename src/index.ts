@@ -50,7 +50,7 @@ export {
   type Tables,
   tables,
 } from './resource/application-scope.ts';
-export type { ApplicationTable } from './resource/application-table.ts';
+export type { ApplicationTable, RecordCount } from './resource/application-table.ts';
 export { type Context, getContext, getUser, type User } from './resource/context.ts';
 export type {
   AttributeCondition,
@@ -73,3 +73,4 @@ export { type Logger, logger, server } from './resource/server.ts';
 export type { Source, SourceContext, SourceObject } from './resource/source.ts';
 export type { SubscribeOptions, TableEvent } from './resource/table-feed.ts';
 export { transaction } from './resource/transaction.ts';
+export type { UpdatableRecord } from './resource/updatable-record.ts';

@@ -3,7 +3,7 @@
  * this part; their content is judged by the parsers.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import type { SourcePlace } from '../schema/definition.ts';
 import type { ProblemList } from '../schema/problem.ts';
 
@@ -59,6 +59,40 @@ function withoutDuplicates(files: readonly NamedFile[], problems: ProblemList): 
   }
   return [...byName.values()];
 }
+
+/**
+ * Files below `folder` (relative, with slashes) that a pattern names: `*` within a segment, `**` for
+ * any number of them, `{a,b}` for either. What begins with a dot and `node_modules` are passed over.
+ */
+export function filesMatching(folder: string, pattern: string): readonly string[] {
+  const test = patternTest(pattern);
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relativePath(folder, join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((file) => !/(^|\/)(\.|node_modules\/)/.test(file) && test.test(file));
+  return files.sort().slice(0, FILES_MAX);
+}
+
+const relativePath = (folder: string, path: string): string =>
+  path
+    .slice(folder.length + 1)
+    .split(sep)
+    .join('/');
+
+function patternTest(pattern: string): RegExp {
+  const parts = pattern.replace(/^\.\//, '').split(/(\*\*\/|\*\*|\*|\{[^{}]*\})/);
+  const source = parts.map((part) => {
+    if (part === '**/') return '(?:[^/]+/)*';
+    if (part === '**') return '.*';
+    if (part === '*') return '[^/]*';
+    if (/^\{.*\}$/.test(part)) return `(?:${part.slice(1, -1).split(',').map(literal).join('|')})`;
+    return literal(part);
+  });
+  return new RegExp(`^${source.join('')}$`);
+}
+
+const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
 function entriesOf(path: string): string[] {
   try {

@@ -11,9 +11,10 @@ import { DEFAULT_SETTINGS } from '../cache/default-policy.ts';
 import type { PolicySettings } from '../cache/policy.ts';
 import type { Schema, SourcePlace, TableDefinition } from '../schema/definition.ts';
 import { nearest, suggest } from '../schema/nearest.ts';
-import { EMPTY_SCHEMA, parseSchema } from '../schema/parse-schema.ts';
+import { parseSchemas } from '../schema/parse-schema.ts';
 import { type Problem, ProblemList } from '../schema/problem.ts';
 import { isFolder, listFiles, type NamedFile, readText, wholeFile } from './application-files.ts';
+import { type Component, readComponent } from './component-file.ts';
 import { type Environment, readOptional } from './config.ts';
 import { type OriginSettings, parseOrigin } from './origin-file.ts';
 import { applyOverrides, type Overrides, parsePolicy } from './policy-file.ts';
@@ -84,15 +85,12 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
     readFile: (path) => readOptional(resolve(root, path)),
   };
   const reading: Reading = { folder: root, substitutes, problems };
-  const schema = readSchema(reading);
+  const component = readComponent(root, substitutes, problems);
+  const schema = readSchema(reading, component);
   const origins = readOrigins(reading);
   const policies = readPolicies(reading);
   const roles = readRoles(reading, schema);
-  const resources = [
-    ...listFiles(root, 'resources', problems),
-    // Where applications of another house keep all of theirs.
-    ...listFiles(root, '.', new ProblemList()).filter((each) => each.name === 'resources'),
-  ].filter((each) => each.kind === 'code');
+  const resources = resourceFiles(reading, component);
   const tables = schema?.tables ?? [];
   for (const table of tables) checkOrigin(table, origins, problems);
   const catalogue = new PolicyCatalogue(policies, options.shippedPolicies, reading);
@@ -102,7 +100,7 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
     if (policy !== undefined) tablePolicies.set(table.name, policy);
   }
   if (!problems.isEmpty || schema === undefined) return { problems: problems.sorted() };
-  const publicFolder = join(root, 'public');
+  const publicFolder = join(root, component === undefined ? 'public' : staticOf(component));
   return {
     application: {
       folder: root,
@@ -110,17 +108,38 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
       origins: origins.usable,
       policies: policies.usable,
       tablePolicies,
-      resources: resources.map((each) => each.path),
+      resources,
       roles,
       publicFolder: isFolder(publicFolder) ? publicFolder : undefined,
     },
   };
 }
 
-function readSchema({ folder, problems }: Reading): Schema | undefined {
-  const text = readText(join(folder, SCHEMA_FILE), SCHEMA_FILE, problems);
-  if (text === undefined) return EMPTY_SCHEMA;
-  const parsed = parseSchema(text, SCHEMA_FILE);
+/** Without static files of its own an application may still have a folder `public`. */
+const staticOf = ({ staticFolder }: Component): string => staticFolder ?? 'public';
+
+function resourceFiles(
+  { folder, problems }: Reading,
+  component: Component | undefined,
+): readonly string[] {
+  if (component !== undefined) return component.resourceFiles.map((file) => join(folder, file));
+  const listed = [
+    ...listFiles(folder, 'resources', problems),
+    // Where applications of another house keep all of theirs.
+    ...listFiles(folder, '.', new ProblemList()).filter((each) => each.name === 'resources'),
+  ];
+  return listed.filter((each) => each.kind === 'code').map((each) => each.path);
+}
+
+function readSchema(
+  { folder, problems }: Reading,
+  component: Component | undefined,
+): Schema | undefined {
+  const sources = (component?.schemaFiles ?? [SCHEMA_FILE]).flatMap((file) => {
+    const text = readText(join(folder, file), file, problems);
+    return text === undefined ? [] : [{ text, file }];
+  });
+  const parsed = parseSchemas(sources);
   if (parsed.problems !== undefined) problems.addAll(parsed.problems);
   return parsed.schema;
 }

@@ -28,6 +28,7 @@ import { type Source, sourceToOrigin } from './source.ts';
 import type { TableAccess } from './table-access.ts';
 import type { SubscribeOptions, TableEvent } from './table-feed.ts';
 import { currentCall } from './thread-scope.ts';
+import type { UpdatableRecord } from './updatable-record.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what a table holds is known to the application only.
 type Held = any;
@@ -60,6 +61,14 @@ export interface ApplicationTable<Row = Held> {
   create(record: Partial<Row>, context?: Context): Promise<Row>;
   /** As `create`; resolves with the key. */
   post(target: Target | JsonRecord, record?: unknown, context?: Context): Promise<RecordId>;
+  /**
+   * The record, to be changed by assignment and `addTo`; what has changed is written with the
+   * transaction. With `changes`, those are made at once.
+   */
+  update(target: WriteTarget, changes?: unknown, context?: Context): Promise<UpdatableRecord>;
+  /** Tells subscribers of a message about the record, which stays as it is. */
+  publish(target: RecordId | RequestTarget, message: unknown): Promise<void>;
+  getRecordCount(options?: { readonly exactCount?: boolean }): Promise<RecordCount>;
   /** False when there was none. */
   delete(target: RecordId | RequestTarget, context?: Context): Promise<boolean>;
   /** One record, or the whole table when no id is given: the next read asks the origin again. */
@@ -70,6 +79,11 @@ export interface ApplicationTable<Row = Held> {
   sourcedFrom(source: Source, options?: SourceOptions): void;
 }
 
+/** How many entries the table has. */
+export interface RecordCount {
+  readonly recordCount: number;
+}
+
 export interface TableInstance extends Resource {
   get(target: Target): Promise<Held>;
   search(target?: Target): AsyncIterable<Held>;
@@ -77,6 +91,8 @@ export interface TableInstance extends Resource {
   patch(target: Target, patch?: unknown): Promise<void>;
   post(target: Target, record?: unknown): Promise<RecordId>;
   delete(target: Target): Promise<boolean>;
+  update(target: Target, changes?: unknown): Promise<UpdatableRecord>;
+  publish(target: Target, message: unknown): Promise<void>;
   invalidate(target?: Target): Promise<void>;
 }
 
@@ -122,6 +138,15 @@ class TableResource extends Resource {
   static create(record: JsonRecord, context?: Context): unknown {
     return accessOf(this).create(record, context);
   }
+  static update(target: Target, changes?: unknown, context?: Context): unknown {
+    return accessOf(this).update(target, changes, context);
+  }
+  static publish(target: Target, message: unknown): unknown {
+    return accessOf(this).publish(target, message);
+  }
+  static async getRecordCount(): Promise<RecordCount> {
+    return accessOf(this).recordCount();
+  }
   static invalidate(target?: Target): unknown {
     return accessOf(this).invalidate(target);
   }
@@ -151,6 +176,12 @@ class TableResource extends Resource {
   }
   delete(target: Target): unknown {
     return accessOfInstance(this).delete(target);
+  }
+  update(target: Target, changes?: unknown): unknown {
+    return accessOfInstance(this).update(target, changes, this.getContext());
+  }
+  publish(target: Target, message: unknown): unknown {
+    return accessOfInstance(this).publish(target, message);
   }
   invalidate(target?: Target): unknown {
     return accessOfInstance(this).invalidate(target ?? this.getId());

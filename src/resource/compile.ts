@@ -95,6 +95,7 @@ async function compile(
       sourceRoot: `${pathToFileURL(folder).href}/`,
       logLevel: 'silent',
       define: { 'import.meta.url': MODULE_URL },
+      inject: [GLOBALS],
       plugins: [outsidePlugin],
     });
     return result.outputFiles[0]?.text ?? '';
@@ -109,6 +110,15 @@ async function compile(
 
 /** This installation; the other two are what the application may have been written for. */
 const OWN_NAMES: ReadonlySet<string> = new Set(['millrace', 'harper', 'harperdb']);
+/**
+ * What applications written for Harper use without importing it. A name that a module declares or
+ * imports itself stays its own; one that nobody uses costs nothing.
+ */
+const GLOBALS = 'millrace:globals';
+const GLOBAL_NAMES = [
+  ...['Resource', 'RequestTarget', 'databases', 'getContext', 'getUser', 'logger', 'server'],
+  ...['tables', 'transaction'],
+];
 const MODULE_URL = '__millraceModuleUrl';
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.cts': 'ts',
@@ -123,12 +133,21 @@ const outsidePlugin: Plugin = {
   setup(build) {
     build.onResolve({ filter: /^[^./]/ }, (args) => outside(build, args));
     build.onLoad({ filter: /\.[cm]?[jt]s$/ }, (args) => withModuleUrl(args));
+    build.onResolve({ filter: /^millrace:globals$/ }, () => ({
+      path: GLOBALS,
+      namespace: GLOBALS,
+    }));
+    build.onLoad({ filter: /.*/, namespace: GLOBALS }, () => ({
+      contents: `export { ${GLOBAL_NAMES.join(', ')} } from 'millrace';`,
+      resolveDir: dirname(publicSurface().slice('file://'.length)),
+    }));
   },
 };
 
 /** Bare names: this installation, Node's own modules, or packages near the importing file. */
 async function outside(build: PluginBuild, args: OnResolveArgs) {
-  if (args.kind === 'entry-point' || args.pluginData === outsidePlugin) return undefined;
+  if (args.path === GLOBALS || args.kind === 'entry-point' || args.pluginData === outsidePlugin)
+    return undefined;
   if (OWN_NAMES.has(args.path)) return { path: publicSurface(), external: true };
   if (isBuiltin(args.path)) return { path: args.path, external: true };
   const { kind, resolveDir, importer } = args;

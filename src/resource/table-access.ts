@@ -18,8 +18,11 @@ import { RequestTarget, requirePermission } from './request-target.ts';
 import { pickAttributes, searchTable } from './search.ts';
 import { type SubscribeOptions, TableEvents } from './table-feed.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
+import { type UpdatableRecord, updatable } from './updatable-record.ts';
 
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+const jsonOf = (value: unknown): string => JSON.stringify(value) ?? 'null';
 
 export class TableAccess {
   readonly definition: TableDefinition;
@@ -90,6 +93,38 @@ export class TableAccess {
     return created[this.definition.primaryKey] as RecordId;
   }
 
+  /** The record to be changed by assignment; a new one when there is none. */
+  async update(target: unknown, changes?: unknown, context?: Context): Promise<UpdatableRecord> {
+    requirePermission(target);
+    const isWhole = changes === undefined && !isKey(target) && !(target instanceof RequestTarget);
+    const id = isWhole ? this.#keyIn(target) : this.#keyOf(target);
+    const call = currentCall();
+    const record = updatable(id, await this.#read(id), isWhole ? target : changes, {
+      patch: (key, patch, within) => this.patch(key, patch, within),
+      context: context ?? call?.context,
+    });
+    if (call?.transaction.isOpen === true) call.transaction.beforeCommit(record.save);
+    else if (changes !== undefined || isWhole) await record.save();
+    return record;
+  }
+
+  /** Tells subscribers of a message; the record stays as it is. */
+  async publish(target: unknown, message: unknown): Promise<void> {
+    requirePermission(target);
+    const id = this.#keyOf(target);
+    const table = this.table();
+    const body = message instanceof Uint8Array ? message : encoder.encode(jsonOf(message));
+    const contentType = message instanceof Uint8Array ? 'application/octet-stream' : undefined;
+    const op = { kind: 'message', table: table.name, id, body, contentType } as const;
+    const call = currentCall();
+    if (call === undefined) await table.commit([op], 'process');
+    else await call.transaction.write(op, id);
+  }
+
+  recordCount(): { readonly recordCount: number } {
+    return { recordCount: this.table().size().entries };
+  }
+
   async delete(target: unknown): Promise<boolean> {
     requirePermission(target);
     const id = this.#keyOf(target);
@@ -146,11 +181,14 @@ export class TableAccess {
     return this.#key(hasId(target) ? target.id : target);
   }
 
+  #keyIn(record: unknown): RecordId {
+    return this.#key(asRecord(this.definition, record)[this.definition.primaryKey]);
+  }
+
   /** `(id, record)`, `(target, record)`, or `(record)` with its key in it. */
   #addressed(target: unknown, record: unknown): readonly [RecordId, JsonRecord] {
     if (record === undefined) {
-      const value = asRecord(this.definition, target);
-      return [this.#key(value[this.definition.primaryKey]), value];
+      return [this.#keyIn(target), asRecord(this.definition, target)];
     }
     return [this.#keyOf(target), asRecord(this.definition, record)];
   }

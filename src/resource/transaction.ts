@@ -22,6 +22,7 @@ export class Transaction {
   readonly #ops: WriteOp[] = [];
   /** `null`: deleted. */
   readonly #written = new Map<string, JsonRecord | null>();
+  readonly #before: (() => Promise<void>)[] = [];
   #state: 'open' | 'committed' | 'aborted' = 'open';
 
   constructor(commit: Commit) {
@@ -48,8 +49,17 @@ export class Transaction {
     if (after !== undefined) this.#written.set(rowKey(op.table, id), after);
   }
 
+  /** Runs `fn` before the commit, where it may still write. */
+  beforeCommit(fn: () => Promise<void>): void {
+    if (this.#before.length >= OPS_MAX) {
+      throw new NodeError('USAGE', `a transaction updates at most ${OPS_MAX} records`);
+    }
+    this.#before.push(fn);
+  }
+
   async commit(): Promise<void> {
     if (this.#state !== 'open') return;
+    for (const fn of this.#before.splice(0)) await fn();
     this.#state = 'committed';
     const ops = this.#ops.splice(0);
     this.#written.clear();
@@ -60,6 +70,7 @@ export class Transaction {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';
     this.#ops.length = 0;
+    this.#before.length = 0;
     this.#written.clear();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `schema.graphql` → `Schema`, or everything that is wrong with it. The only importer of `graphql`,
+ * `schema.graphql` (or several files) → `Schema`, or everything that is wrong with it. The only importer of `graphql`,
  * and only of its parser: the document is never executed, so the rest of the library (50 ms of
  * start-up) is not loaded.
  *
@@ -25,13 +25,28 @@ export type ParsedSchema =
 /** The schema of an application that declares no tables. */
 export const EMPTY_SCHEMA: Schema = Object.freeze({ tables: [], objects: new Map() });
 
-/** Parses `text`; `file` is the name by which problems speak of it. Never throws for bad input. */
-export function parseSchema(text: string, file: string): ParsedSchema {
+/** A part of a schema; `file` is the name by which problems speak of it. */
+export interface SchemaSource {
+  readonly text: string;
+  readonly file: string;
+}
+
+/** Parses one file; see `parseSchemas`. */
+export const parseSchema = (text: string, file: string): ParsedSchema =>
+  parseSchemas([{ text, file }]);
+
+/** Parses files which together are one schema. Never throws for bad input. */
+export function parseSchemas(sources: readonly SchemaSource[]): ParsedSchema {
   const problems = new ProblemList();
-  if (!/[^\s,\ufeff]/.test(text.replace(/#.*/g, ''))) return { schema: EMPTY_SCHEMA };
-  const document = parseDocument(text, file, problems);
-  if (document === undefined) return { problems: problems.sorted() };
-  const types = readTypes(document, file, problems);
+  const types = new Map<string, ReadType>();
+  for (const { text, file } of sources) {
+    if (!/[^\s,\ufeff]/.test(text.replace(/#.*/g, ''))) continue;
+    const document = parseDocument(text, file, problems);
+    if (document !== undefined) readTypes(document, file, types, problems);
+  }
+  if (types.size === 0) {
+    return problems.isEmpty ? { schema: EMPTY_SCHEMA } : { problems: problems.sorted() };
+  }
   const tableTypes = [...types.values()].filter((type) => isTable(type, problems));
   const tables = tableTypes.map((type) => readTable(type, problems));
   checkTypeNames(types, tables, problems);
@@ -62,9 +77,9 @@ function parseDocument(
 function readTypes(
   document: DocumentNode,
   file: string,
+  types: Map<string, ReadType>,
   problems: ProblemList,
-): ReadonlyMap<string, ReadType> {
-  const types = new Map<string, ReadType>();
+): void {
   for (const node of document.definitions) {
     const type = readType(node, file, problems);
     if (type === undefined) continue;
@@ -73,11 +88,10 @@ function readTypes(
     if (first === undefined) types.set(name, type);
     else {
       problems.add(type.place, `type ${name} is declared twice`, {
-        cause: `the first is at line ${first.place.line}`,
+        cause: `the first is at ${first.place.file}:${first.place.line}`,
       });
     }
   }
-  return types;
 }
 
 /** `undefined` for a definition that declares nothing here, reported or not. */

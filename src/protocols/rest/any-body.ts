@@ -1,8 +1,10 @@
 /**
- * The body of a request to application code, by its declared type: JSON and forms as values, text
- * as a string, anything else as its bytes.
+ * The body of a request to application code, by its declared type: JSON, CBOR, MessagePack and
+ * forms as values, text as a string, anything else as its bytes.
  */
 import { NodeError } from '../../base/errors.ts';
+import { decodeCbor } from '../http/cbor.ts';
+import { decodeMsgpack } from '../http/msgpack.ts';
 import type { Exchange } from '../http/port.ts';
 import { type BodyLimits, mediaType, parseJson } from './json-body.ts';
 
@@ -19,6 +21,8 @@ export async function readAnyBody(exchange: Exchange, limits: BodyLimits): Promi
   if (type === 'application/x-www-form-urlencoded') {
     return Object.fromEntries(new URLSearchParams(text(bytes)));
   }
+  if (type === 'application/cbor') return decodeCbor(bytes, limits.depthMax);
+  if (/^application\/(x-|vnd\.)?msgpack$/.test(type)) return decodeMsgpack(bytes, limits.depthMax);
   return type.startsWith('text/') ? text(bytes) : bytes;
 }
 

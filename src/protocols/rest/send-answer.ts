@@ -8,13 +8,25 @@ import { formatHttpDate, parseHttpDate } from '../../base/http-date.ts';
 import type { AnswerBody, ResourceAnswer } from '../../resource/answer.ts';
 import type { ReadFacts } from '../../resource/call.ts';
 import { prefers } from '../http/accept.ts';
+import { CBOR_ARRAY_END, CBOR_ARRAY_START, encodeCbor } from '../http/cbor.ts';
 import { notModified } from '../http/conditional.ts';
+import { encodeMsgpack } from '../http/msgpack.ts';
 import type { BodyWriter, Exchange } from '../http/port.ts';
 import { isBodiless } from '../http/status-text.ts';
 
 const JSON_TYPE = 'application/json';
 const LINES_TYPE = 'application/x-ndjson';
 const EVENTS_TYPE = 'text/event-stream';
+
+const VALUE_ENCODERS: Readonly<Record<string, (value: unknown) => Uint8Array>> = {
+  'application/cbor': encodeCbor,
+  'application/x-msgpack': encodeMsgpack,
+  'application/msgpack': encodeMsgpack,
+  'application/vnd.msgpack': encodeMsgpack,
+};
+const VALUE_TYPES = [JSON_TYPE, ...Object.keys(VALUE_ENCODERS)];
+/** One value after another: an indefinite array in CBOR, a sequence in MessagePack. */
+const ROW_TYPES = ['application/cbor', 'application/x-msgpack', 'application/msgpack'];
 
 export interface AnswerSurroundings {
   readonly reads: ReadFacts;
@@ -39,7 +51,7 @@ export async function sendAnswer(
       exchange.reply(status, flat(headers), '');
       return 0;
     case 'json':
-      return sendWhole(exchange, answer, JSON_TYPE, stringify(body.value));
+      return sendValue(exchange, answer, body.value);
     case 'bytes': {
       const type = typeof body.bytes === 'string' ? 'text/plain' : 'application/octet-stream';
       return sendWhole(exchange, answer, type, body.bytes);
@@ -50,6 +62,18 @@ export async function sendAnswer(
       setDefault(headers, 'content-type', 'application/octet-stream');
       return pour(body.chunks, () => exchange.stream(status, flat(headers)));
   }
+}
+
+/** A value as JSON, or as what the client prefers of the formats that can hold any value. */
+function sendValue(exchange: Exchange, answer: ResourceAnswer, value: unknown): number {
+  const json = stringify(value);
+  const accept = exchange.request.header('accept');
+  const isOurs = !answer.headers.has('content-type');
+  const type = isOurs && accept !== undefined ? prefers(accept, VALUE_TYPES) : undefined;
+  const encode = type === undefined ? undefined : VALUE_ENCODERS[type];
+  // By way of JSON, so that a value means the same in each format: dates as text, no functions.
+  const content = encode === undefined ? json : encode(JSON.parse(json));
+  return sendWhole(exchange, answer, type ?? JSON_TYPE, content);
 }
 
 /** What the answer takes over from the records it was made of, unless the code said so itself. */
@@ -116,13 +140,35 @@ function sendRows(
   { status, headers }: ResourceAnswer,
   { rows }: Extract<AnswerBody, { kind: 'rows' }>,
 ): Promise<number> {
-  const offered = [JSON_TYPE, LINES_TYPE, EVENTS_TYPE];
+  const offered = [JSON_TYPE, LINES_TYPE, EVENTS_TYPE, ...ROW_TYPES];
   const type = prefers(exchange.request.header('accept'), offered) ?? JSON_TYPE;
   setDefault(headers, 'content-type', type);
   const sent = headers.get('content-type');
-  const inForm = sent === EVENTS_TYPE ? asEvents : sent === LINES_TYPE ? asLines : asArray;
-  const chunks = inForm(rows);
+  const chunks = rowChunks(sent ?? JSON_TYPE, rows);
   return pour(chunks, () => exchange.stream(status, flat(headers)));
+}
+
+function rowChunks(type: string, rows: AsyncIterable<unknown>): AsyncIterable<Uint8Array | string> {
+  if (type === EVENTS_TYPE) return asEvents(rows);
+  if (type === LINES_TYPE) return asLines(rows);
+  const encode = VALUE_ENCODERS[type];
+  if (encode === undefined) return asArray(rows);
+  return asBinary(rows, encode, type === 'application/cbor');
+}
+
+async function* asBinary(
+  rows: AsyncIterable<unknown>,
+  encode: (value: unknown) => Uint8Array,
+  isArray: boolean,
+): AsyncGenerator<Uint8Array> {
+  let isFirst = true;
+  for await (const row of rows) {
+    if (isFirst && isArray) yield CBOR_ARRAY_START;
+    isFirst = false;
+    yield encode(JSON.parse(stringify(row)));
+  }
+  if (!isArray) return;
+  yield isFirst ? encode([]) : CBOR_ARRAY_END;
 }
 
 /** Begins with a comment: the client then knows that it is connected. */
