@@ -61,8 +61,9 @@ function withoutDuplicates(files: readonly NamedFile[], problems: ProblemList): 
 }
 
 /**
- * Files below `folder` (relative, with slashes) that a pattern names: `*` within a segment, `**` for
- * any number of them, `{a,b}` for either. What begins with a dot and `node_modules` are passed over.
+ * Files below `folder` (relative, with slashes) that a pattern names: `*` within a segment, `**`
+ * for any number of them, `{a,b}` for either. What begins with a dot and `node_modules` are passed
+ * over.
  */
 export function filesMatching(folder: string, pattern: string): readonly string[] {
   const test = patternTest(pattern);

@@ -1,7 +1,7 @@
 /**
- * `schema.graphql` (or several files) → `Schema`, or everything that is wrong with it. The only importer of `graphql`,
- * and only of its parser: the document is never executed, so the rest of the library (50 ms of
- * start-up) is not loaded.
+ * `schema.graphql` (or several files) → `Schema`, or everything that is wrong with it. The only
+ * importer of `graphql`, and only of its parser: the document is never executed, so the rest of the
+ * library (50 ms of start-up) is not loaded.
  *
  * Pure: text in, data out. The result is deeply read-only and refers to no document node.
  */
