@@ -158,9 +158,12 @@ export class Flights<R extends AnyReply = Reply> {
     return { kind: 'lead', flight: begun };
   }
 
-  /** The flight of a key, when there is one. */
-  find(key: string): Flight<R> | undefined {
-    return this.#flying.get(key);
+  /** A flight whose key begins so and which `isWanted`. Looks at every flight: not for hits. */
+  find(prefix: string, isWanted: (flight: Flight<R>) => boolean): Flight<R> | undefined {
+    for (const [key, flight] of this.#flying) {
+      if (key.startsWith(prefix) && isWanted(flight)) return flight;
+    }
+    return undefined;
   }
 
   /** Whether a refresh of the key would neither join a flight nor fall into a back-off window. */

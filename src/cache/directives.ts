@@ -101,8 +101,9 @@ export function parseResponseDirectives(cacheControl?: string | undefined): Resp
   if (cacheControl === undefined || cacheControl === '') return NO_RESPONSE_DIRECTIVES;
   const { values, complete } = readDirectives(cacheControl);
   return {
-    // The qualified forms (`no-cache="set-cookie"`) are taken as the unqualified ones, as §5.2.2.4
-    // and §5.2.2.7 allow: a cache of records cannot leave out single fields.
+    // The qualified forms (`no-cache="set-cookie"`) count as the unqualified ones, as §5.2.2.4 and
+    // §5.2.2.7 allow, for a cache of records, which cannot leave out single fields; a cache of
+    // pages leaves out the fields that are named.
     noCache: values.has('no-cache'),
     noStore: values.has('no-store') || !complete,
     private: values.has('private'),
@@ -110,7 +111,7 @@ export function parseResponseDirectives(cacheControl?: string | undefined): Resp
     mustRevalidate: values.has('must-revalidate'),
     proxyRevalidate: values.has('proxy-revalidate'),
     immutable: values.has('immutable'),
-    mustUnderstand: values.has('must-understand'),
+    mustUnderstand: values.has('must-understand') || undefined,
     noCacheFields: qualified(values.get('no-cache')),
     privateFields: qualified(values.get('private')),
     maxAge: least(values.get('max-age')),

@@ -22,8 +22,8 @@ export async function forwardPage(run: PageRun, errand: PageErrand): Promise<voi
   const { forward } = errand;
   const isAlone = !forward.shared || run.page.method === 'HEAD' || isAuthorised(run);
   if (isAlone) return fetchPage(run, aloneOf(run, errand));
-  const whole = wholeOnItsWay(run, errand);
-  if (whole !== undefined) return whole.then(() => run.select(run, true));
+  const near = bytesOnTheirWay(run, errand);
+  if (near !== undefined) return near.then(() => run.select(run, true));
   const { invalidations, events, table } = run.deps;
   const joined = run.flights.join({
     key: flightKey(run, errand),
@@ -46,12 +46,12 @@ export async function forwardPage(run: PageRun, errand: PageErrand): Promise<voi
   }
 }
 
-/** A range may be cut from the whole page, when that is about to be readable. */
-function wholeOnItsWay(run: PageRun, errand: PageErrand): Promise<void> | undefined {
+/** A range may be cut from a page, or a part of it, that is about to be readable. */
+function bytesOnTheirWay(run: PageRun, errand: PageErrand): Promise<void> | undefined {
   if (run.page.field('range') === undefined) return undefined;
-  const flight = run.flights.find(wholeKey(run, errand));
-  if (flight?.outcome?.kind !== 'reply' || !flight.outcome.isComplete()) return undefined;
-  return flight.ended;
+  const isNear = ({ outcome }: Flight<PageReply>): boolean =>
+    outcome?.kind === 'reply' && outcome.isComplete();
+  return run.flights.find(wholeKey(run, errand), isNear)?.ended;
 }
 
 /** Asks for a stale page behind an answer, unless somebody does already. */
