@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import type { Counted } from './observe/app-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
+import type { ComputedAttributes } from './schema/computed.ts';
 import { type LmdbStoreOptions, openLmdbStore } from './store/lmdb/open.ts';
 import type { Store } from './store/store-options.ts';
 import { connectionTo, type StoreConnection } from './store/threads/messages.ts';
@@ -17,6 +18,7 @@ const NO_VALUES = Object.freeze({});
 
 export interface StoreParts {
   readonly application: Application;
+  readonly computed: ComputedAttributes;
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,9 +33,11 @@ export interface OpenStore {
 }
 
 export async function openStore(parts: StoreParts): Promise<OpenStore> {
-  const { application, config, clock, log } = parts;
+  const { application, computed, config, clock, log } = parts;
   const { tables } = application.schema;
-  const rules = new Map(tables.map((table) => [table.name, recordRules(table, application)]));
+  const rules = new Map(
+    tables.map((table) => [table.name, recordRules(table, application, computed)]),
+  );
   const rulesOf = (table: TableName) => must(rules.get(table), `table ${table}`);
   const commitDurations = durationCounts();
   const evicted = new Map<string, { table: string; reason: string; value: number }>();

@@ -72,10 +72,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
   const prepared = await prepareApplication(options.application, log);
-  const { application } = prepared;
+  const { application, computed } = prepared;
   const stopCatching = catchCodeFaults(application.folder, log);
   const liveMemory = new SharedArrayBuffer(liveSourceBytes(application.schema.tables.length));
-  const store = await openStore({ application, config, clock, log });
+  const store = await openStore({ application, computed, config, clock, log });
   const started: (() => Promise<void>)[] = [async () => stopCatching(), () => store.store.close()];
   try {
     return await assemble(

@@ -12,12 +12,14 @@ import type { OriginDefinition } from './origin/definition.ts';
 import { bindTables } from './resource/application-scope.ts';
 import { type ApplicationTable, applicationTable } from './resource/application-table.ts';
 import { placeInCode } from './resource/code-place.ts';
+import { compileExpressions } from './resource/expressions.ts';
 import { type LoadedResources, loadResources } from './resource/load-resources.ts';
 import type { RegisteredSource } from './resource/registrations.ts';
 import { TableAccess } from './resource/table-access.ts';
 import { threadScope } from './resource/thread-scope.ts';
+import type { ComputedAttributes } from './schema/computed.ts';
 import type { TableDefinition } from './schema/definition.ts';
-import { formatProblem, type Problem } from './schema/problem.ts';
+import { formatProblem, type Problem, ProblemList } from './schema/problem.ts';
 import type { Tables } from './table/tables.ts';
 
 export interface PreparedApplication {
@@ -26,6 +28,8 @@ export interface PreparedApplication {
   readonly resources: LoadedResources;
   /** Origins which the application's code defined, by the names that its tables now have. */
   readonly codeOrigins: ReadonlyMap<string, OriginDefinition>;
+  /** What computes the attributes that are not stored. */
+  readonly computed: ComputedAttributes;
   /** Makes `tables` usable by the application's code. */
   open(tables: Tables): void;
 }
@@ -40,6 +44,9 @@ export async function prepareApplication(
     if (opened === undefined) throw notOpen(definition);
     return must(opened.get(definition.name), `table ${definition.name}`);
   };
+  const expressionProblems = new ProblemList();
+  const computed = compileExpressions(application.schema.tables, expressionProblems);
+  if (!expressionProblems.isEmpty) throw invalid(expressionProblems.sorted());
   bindClasses(application.schema.tables, find);
   threadScope().writeLog = log && ((level, facts, text) => log[level](facts, text));
   const { folder } = application;
@@ -50,6 +57,7 @@ export async function prepareApplication(
     application: withSources(application, loaded.sources),
     resources: loaded,
     codeOrigins,
+    computed,
     open(tables) {
       opened = tables;
     },

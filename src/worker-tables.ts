@@ -21,14 +21,20 @@ import type { TableBinding } from './origin/definition.ts';
 import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
 import { loadOriginCode, loadPolicyCode } from './resource/load-code.ts';
+import type { ComputedAttributes } from './schema/computed.ts';
 import type { TableDefinition } from './schema/definition.ts';
-import { compileIndexedValues, indexedAttributes } from './schema/indexed-values.ts';
+import {
+  compileComputeCheck,
+  compileIndexedValues,
+  indexedAttributes,
+} from './schema/indexed-values.ts';
 import { ProblemList } from './schema/problem.ts';
 import { compileRecordCheck, formatRecordProblem } from './schema/record.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import { tableEntries } from './table/entries.ts';
 import { LiveSource } from './table/live-source.ts';
 import { createNewIds } from './table/new-ids.ts';
+import { createScopes, type QueryScope } from './table/query/scope.ts';
 import type { RecordRules } from './table/record-draft.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { Table } from './table/table.ts';
@@ -39,7 +45,7 @@ import type { PreparedApplication } from './worker-resources.ts';
 export interface TableSurroundings {
   readonly application: Application;
   /** What the application's code brings: its tables are opened to it. */
-  readonly prepared: Pick<PreparedApplication, 'codeOrigins' | 'open'>;
+  readonly prepared: Pick<PreparedApplication, 'codeOrigins' | 'computed' | 'open'>;
   readonly config: Config;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
@@ -68,25 +74,28 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   const origins = await openOrigins(around);
   const tables = new Tables();
   const live = new Map<TableName, LiveSource>();
+  const scopeOf = createScopes(application.schema.tables, around.prepared.computed);
   for (const [index, definition] of application.schema.tables.entries()) {
     const policy = await tablePolicy(definition, application);
     const source = new LiveSource(around.liveMemory, index, policy.settings.freshness.default);
     live.set(definition.name, source);
-    tables.add(buildTable(definition, policy, origins, source, around));
+    const scope = scopeOf(definition);
+    tables.add(buildTable(scope, policy, origins, source, around));
   }
   around.prepared.open(tables);
   return { tables, origins, live, leases: around.leases, events: around.events };
 }
 
 function buildTable(
-  definition: TableDefinition,
+  scope: QueryScope,
   policy: CachePolicy,
   origins: ReadonlyMap<string, OriginRuntime>,
   source: LiveSource,
   around: TableSurroundings,
 ): Table {
   const { reader, writer, clock, config } = around;
-  const rules = recordRules(definition, around.application);
+  const { definition } = scope;
+  const rules = recordRules(definition, around.application, around.prepared.computed);
   const entries = tableEntries(definition.name, reader, writer, (body) =>
     rules.indexed(JSON.parse(decoder.decode(body))),
   );
@@ -114,6 +123,7 @@ function buildTable(
   const isThrough = definition.sourcedFrom?.write === 'through';
   return new Table({
     definition,
+    scope,
     policy,
     reads,
     rows: origin === undefined ? undefined : reads,
@@ -158,14 +168,21 @@ export const tableBinding = (definition: TableDefinition): TableBinding => ({
 });
 
 /** What the store and the tables ask about records of a table. */
-export function recordRules(definition: TableDefinition, application: Application): RecordRules {
+export function recordRules(
+  definition: TableDefinition,
+  application: Application,
+  computed: ComputedAttributes,
+): RecordRules {
   const check = compileRecordCheck(definition, application.schema.objects);
-  const values = compileIndexedValues(definition);
+  const compute = (attribute: string) => computed.get(definition.name, attribute);
+  const values = compileIndexedValues(definition, compute);
+  const computeProblem = compileComputeCheck(definition, compute);
   const hasIndexes = indexedAttributes(definition).length > 0;
   return {
     check(record, mode) {
       const problem = check(record, mode);
-      return problem === undefined ? undefined : formatRecordProblem(problem);
+      if (problem !== undefined) return formatRecordProblem(problem);
+      return mode === 'put' ? computeProblem(record) : undefined;
     },
     indexed: (record) => (hasIndexes ? values(record) : undefined),
   };

@@ -31,6 +31,11 @@ export const LIMITS = {
   queryConditionsMax: 1_000,
   queryNestingMax: 32,
   querySelectMax: 256,
+  /** Relationships within one another, in a name or in the braces of a `select`. */
+  queryJoinsDeepMax: 8,
+  /** Related records looked at, and bytes of them gathered, for one record of an answer. */
+  queryRelatedMax: 10_000,
+  queryRelatedBytesMax: 8 * 1024 * 1024,
   querySortKeysMax: 8,
   /** Rows and milliseconds that one query may look at and take, before it is refused. */
   queryRowsScannedMax: 1_000_000,

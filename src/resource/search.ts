@@ -4,7 +4,6 @@
  * them page by page; rows come as objects while they are found.
  */
 import { LIMITS } from '../config/limits.ts';
-import type { TableDefinition } from '../schema/definition.ts';
 import { attributeNamed, fieldNamed } from '../table/query/fields.ts';
 import { belowPrefix, parseQuery } from '../table/query/parse-query.ts';
 import type {
@@ -17,6 +16,7 @@ import type {
   Test,
 } from '../table/query/query.ts';
 import { queryInvalid } from '../table/query/query-error.ts';
+import type { QueryScope } from '../table/query/scope.ts';
 import { signatureOf } from '../table/query/signature.ts';
 import type { Table } from '../table/table.ts';
 import type { AttributeCondition, QueryCondition, QueryObject, QuerySort } from './query-object.ts';
@@ -28,9 +28,8 @@ const decoder = new TextDecoder();
 
 /** Rows that match; what is wrong with a query is thrown when the iteration begins. */
 export async function* searchTable(table: Table, asked: QueryObject): AsyncGenerator<unknown> {
-  const { definition } = table;
   const isText = asked instanceof RequestTarget && isUntouched(asked);
-  const query = isText ? queryOfTarget(definition, asked) : queryOfObject(definition, asked);
+  const query = isText ? queryOfTarget(table, asked) : queryOfObject(table.scope, asked);
   const select = isText ? undefined : asked.select;
   const reader = table.query(query);
   for (;;) {
@@ -51,17 +50,16 @@ export function pickAttributes(row: Row, select: string | readonly string[]): un
   return Object.fromEntries(select.map((name) => [name, row[name]]));
 }
 
-function queryOfTarget(definition: TableDefinition, target: RequestTarget): Query {
+function queryOfTarget({ definition, scope }: Table, target: RequestTarget): Query {
   const limits = { rowsDefault: LIMITS.collectionRowsDefault, rowsMax: LIMITS.collectionRowsMax };
-  const query = parseQuery(target.search.slice(1), definition, limits);
+  const query = parseQuery(target.search.slice(1), scope, limits);
   return target.id === undefined ? query : belowPrefix(query, definition, `${target.id}/`);
 }
 
-function queryOfObject(definition: TableDefinition, asked: QueryObject): Query {
+function queryOfObject(scope: QueryScope, asked: QueryObject): Query {
   const { conditions = [], operator = 'and', offset = 0 } = asked;
-  const filter =
-    conditions.length === 0 ? undefined : filterOf(definition, { operator, conditions });
-  const sort = sortKeys(definition, asked.sort);
+  const filter = conditions.length === 0 ? undefined : filterOf(scope, { operator, conditions });
+  const sort = sortKeys(scope, asked.sort);
   return {
     filter,
     sort,
@@ -74,27 +72,27 @@ function queryOfObject(definition: TableDefinition, asked: QueryObject): Query {
   };
 }
 
-function filterOf(definition: TableDefinition, condition: QueryCondition): Filter {
-  if (!('operator' in condition)) return conditionOf(definition, condition);
-  const filters = condition.conditions.map((each) => filterOf(definition, each));
+function filterOf(scope: QueryScope, condition: QueryCondition): Filter {
+  if (!('operator' in condition)) return conditionOf(scope, condition);
+  const filters = condition.conditions.map((each) => filterOf(scope, each));
   const [only] = filters;
   if (only === undefined) throw queryInvalid('a group of conditions is empty', 0);
   return filters.length === 1 ? only : { kind: condition.operator, filters };
 }
 
-function conditionOf(definition: TableDefinition, condition: AttributeCondition): Filter {
-  const field = fieldOf(definition, condition.attribute);
+function conditionOf(scope: QueryScope, condition: AttributeCondition): Filter {
+  const field = fieldOf(scope, condition.attribute);
   return { kind: 'condition', field, test: testOf(field, condition) };
 }
 
 /** Attributes that nothing declares may be asked for too: code knows what it stored. */
-function fieldOf(definition: TableDefinition, attribute: string | readonly string[]): Field {
+function fieldOf(scope: QueryScope, attribute: string | readonly string[]): Field {
   const path = typeof attribute === 'string' ? [attribute] : attribute;
   const [first = ''] = path;
-  if (attributeNamed(definition, first) === undefined) {
+  if (attributeNamed(scope.definition, first) === undefined) {
     return { path, type: 'Any', isMultiple: true, isKey: false, indexed: undefined };
   }
-  return fieldNamed(definition, path.map(encodeURIComponent).join('.'), 0);
+  return fieldNamed(scope, path.map(encodeURIComponent).join('.'), 0);
 }
 
 function testOf(field: Field, { comparator = 'equals', value }: AttributeCondition): Test {
@@ -148,10 +146,10 @@ function wantedValue({ path, type }: Field, given: unknown): QueryValue {
   throw queryInvalid(`${path.join('.')} is compared with ${typeof given}: give a plain value`, 0);
 }
 
-function sortKeys(definition: TableDefinition, sort: QuerySort | undefined): SortKey[] {
+function sortKeys(scope: QueryScope, sort: QuerySort | undefined): SortKey[] {
   const keys: SortKey[] = [];
   for (let key = sort; key !== undefined; key = key.next) {
-    const field = fieldOf(definition, key.attribute);
+    const field = fieldOf(scope, key.attribute);
     keys.push({ field, isDescending: key.descending === true });
   }
   return keys;

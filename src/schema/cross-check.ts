@@ -66,7 +66,9 @@ function checkRelationship(
     where: string,
   ): void => {
     if (wanted === undefined) return;
-    const names = attributes.filter((each) => each.relationship === undefined).map((a) => a.name);
+    const names = attributes
+      .filter((each) => each.relationship === undefined && each.computed === undefined)
+      .map((each) => each.name);
     if (names.includes(wanted)) return;
     const near = nearest(wanted, names);
     problems.add(place, `${side}: ${wanted} is no attribute of ${where}`, {
@@ -75,6 +77,29 @@ function checkRelationship(
   };
   check('from', relationship?.from, own, 'this type');
   check('to', relationship?.to, target.attributes, target.typeName);
+  checkLink(attribute, own, target, problems);
+}
+
+/** What a relationship needs of the two attributes that it compares. */
+function checkLink(
+  { name, place, list, relationship }: AttributeDefinition,
+  own: readonly AttributeDefinition[],
+  { attributes, typeName, primaryKey }: TableDefinition,
+  problems: ProblemList,
+): void {
+  const here = own.find((each) => each.name === relationship?.from);
+  const there = attributes.find((each) => each.name === relationship?.to);
+  if (here?.list === true && !list) {
+    problems.add(place, `relationship ${name} leads to several records`, {
+      cause: `${here.name} is a list`,
+      cure: `write ${name}: [${typeName}]`,
+    });
+  }
+  if (there === undefined || there.indexed || there.name === primaryKey) return;
+  problems.add(place, `relationship ${name} needs an index of ${typeName}.${there.name}`, {
+    cause: 'its records are found by that attribute',
+    cure: `write ${there.name}: … @indexed in type ${typeName} (line ${there.place.line})`,
+  });
 }
 
 /** Reports tables, exports and page patterns that claim a name which another has claimed before. */

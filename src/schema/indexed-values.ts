@@ -6,6 +6,7 @@
  * attributes are rounded, so a query whose value is not `isExact` must look at the record again.
  */
 import type { IndexedValues, IndexValue } from '../cache/entry.ts';
+import { type Compute, computedValue, computeFault } from './computed.ts';
 import type { AttributeDefinition, TableDefinition } from './definition.ts';
 import { instantOf } from './scalars.ts';
 
@@ -15,16 +16,23 @@ export const INDEX_STRING_CHARS_MAX = 255;
 const NONE: IndexedValues = Object.freeze(Object.create(null));
 const NULL_ONLY: readonly IndexValue[] = Object.freeze([null]);
 
-/** The attributes that have an ordered index; computed ones are indexed where they are computed. */
+/** The attributes that have an ordered index. */
 export function indexedAttributes(
   definition: Pick<TableDefinition, 'attributes'>,
 ): readonly AttributeDefinition[] {
-  return definition.attributes.filter((each) => each.indexed && each.computed === undefined);
+  return definition.attributes.filter((each) => each.indexed);
 }
 
-/** Lists stand under each distinct element, missing values under null. */
+/** What computes an attribute; `undefined` when nothing does. */
+export type ComputeOf = (attribute: string) => Compute | undefined;
+
+/**
+ * Lists stand under each distinct element, missing values under null; so does a record for which a
+ * computed attribute has no value.
+ */
 export function compileIndexedValues(
   definition: Pick<TableDefinition, 'attributes'>,
+  computeOf: ComputeOf = () => undefined,
 ): (record: unknown) => IndexedValues {
   const attributes = indexedAttributes(definition);
   if (attributes.length === 0) return () => NONE;
@@ -32,12 +40,41 @@ export function compileIndexedValues(
     const values: Record<string, readonly IndexValue[]> = Object.create(null);
     const isObject = typeof record === 'object' && record !== null;
     for (const attribute of attributes) {
-      const { name } = attribute;
-      const own = isObject && Object.hasOwn(record, name);
-      const value = own ? (record as Readonly<Record<string, unknown>>)[name] : undefined;
-      values[name] = valuesOf(attribute, value);
+      const value = isObject ? valueIn(record as IndexedRecord, attribute, computeOf) : undefined;
+      values[attribute.name] = valuesOf(attribute, value);
     }
     return values;
+  };
+}
+
+type IndexedRecord = Readonly<Record<string, unknown>>;
+
+function valueIn(
+  record: IndexedRecord,
+  { name, computed }: AttributeDefinition,
+  computeOf: ComputeOf,
+): unknown {
+  if (computed === undefined) return Object.hasOwn(record, name) ? record[name] : undefined;
+  // Asked for each time: code may register its function after the table was opened.
+  const compute = computeOf(name);
+  return compute && computedValue(compute, record);
+}
+
+/** What keeps an indexed attribute of a record from being computed; `undefined` when nothing. */
+export function compileComputeCheck(
+  definition: Pick<TableDefinition, 'attributes'>,
+  computeOf: ComputeOf,
+): (record: IndexedRecord) => string | undefined {
+  const names = indexedAttributes(definition)
+    .filter(({ computed }) => computed !== undefined)
+    .map(({ name }) => name);
+  return (record) => {
+    for (const name of names) {
+      const compute = computeOf(name);
+      const fault = compute && computeFault(compute, record);
+      if (fault !== undefined) return `${name} cannot be computed: ${fault}`;
+    }
+    return undefined;
   };
 }
 

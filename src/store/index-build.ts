@@ -14,7 +14,7 @@ import { clearRange, HIGH, type Key } from './engine.ts';
 import { idOfKey } from './keys.ts';
 import { builtIndexes, isIndexBuilt, markIndexBuilt } from './meta.ts';
 import { type JsonObject, storedRecord } from './patch.ts';
-import { indexTreeName, type TableTrees, type Trees } from './tables.ts';
+import { indexForm, indexTreeName, type TableTrees, type Trees } from './tables.ts';
 
 /** One page: large bodies are parsed too, and the thread serves nothing else meanwhile. */
 const PAGE_ROWS = 500;
@@ -22,7 +22,9 @@ const PAGE_BYTES = 1024 * 1024;
 
 /** Attributes of a table whose index is still to be built. */
 export const missingIndexes = (trees: Trees, table: TableTrees): readonly string[] =>
-  [...table.indexes.keys()].filter((name) => !isIndexBuilt(trees.meta, table.name, name));
+  [...table.indexes.keys()].filter(
+    (name) => !isIndexBuilt(trees.meta, table.name, name, indexForm(table, name)),
+  );
 
 export async function buildMissingIndexes(committer: Committer, trees: Trees): Promise<void> {
   const declared = new Set(
@@ -62,7 +64,10 @@ async function buildIndexes(
     await committer.chore((batch) => {
       after = indexPage(batch, table, attributes, after);
       isDone = after === undefined;
-      if (isDone) for (const name of attributes) markIndexBuilt(batch.trees.meta, table.name, name);
+      if (!isDone) return;
+      for (const name of attributes) {
+        markIndexBuilt(batch.trees.meta, table.name, name, indexForm(table, name));
+      }
     });
   }
 }

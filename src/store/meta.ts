@@ -114,11 +114,21 @@ export function writeIdRange(meta: Tree, table: TableName, state: IdRangeState):
 
 const indexMark = (table: TableName, attribute: string): Key => ['index', table, attribute];
 
-export const isIndexBuilt = (meta: Tree, table: TableName, attribute: string): boolean =>
-  meta.get(indexMark(table, attribute)) !== undefined;
+/** `form` tells indexes of one attribute apart whose values come about in different ways. */
+export const isIndexBuilt = (
+  meta: Tree,
+  table: TableName,
+  attribute: string,
+  form: string | true,
+): boolean => read(meta, indexMark(table, attribute)) === form;
 
-export function markIndexBuilt(meta: Tree, table: TableName, attribute: string): void {
-  meta.put(indexMark(table, attribute), packPlain(true));
+export function markIndexBuilt(
+  meta: Tree,
+  table: TableName,
+  attribute: string,
+  form: string | true,
+): void {
+  meta.put(indexMark(table, attribute), packPlain(form));
 }
 
 /** Marks of all built indexes, declared or not. */

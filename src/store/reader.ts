@@ -31,7 +31,7 @@ import { isIndexBuilt, readTableSize } from './meta.ts';
 import { scanTable } from './scan.ts';
 import { readPrefixScopes } from './scopes.ts';
 import { commitCount, committedSequence, firstSequence, type SharedState } from './shared-state.ts';
-import { type TableTrees, type Trees, tableOf } from './tables.ts';
+import { indexForm, type TableTrees, type Trees, tableOf } from './tables.ts';
 
 export interface ReaderParts {
   readonly engine: Engine;
@@ -137,7 +137,9 @@ export class EngineReader implements StoreReader {
     const index = `${table}/${attribute}`;
     if (this.#completeIndexes.has(index)) return true;
     this.#renew();
-    const isComplete = isIndexBuilt(this.#parts.trees.meta, table, attribute);
+    const { trees } = this.#parts;
+    const form = indexForm(tableOf(trees, table), attribute);
+    const isComplete = isIndexBuilt(trees.meta, table, attribute, form);
     // What is complete stays so: later queries need not look.
     if (isComplete) this.#completeIndexes.add(index);
     return isComplete;

@@ -41,6 +41,15 @@ export const indexedAttributes = (definition: TableDefinition): readonly string[
     .filter((attribute) => attribute.indexed && !attribute.primaryKey)
     .map((attribute) => attribute.name);
 
+/**
+ * What an index was built from: an attribute that is computed in another way, or has another
+ * `version`, needs another index.
+ */
+export function indexForm({ definition }: TableTrees, attribute: string): string | true {
+  const { computed } = definition.attributes.find(({ name }) => name === attribute) ?? {};
+  return computed === undefined ? true : `${computed.version ?? 0} ${computed.from ?? ''}`;
+}
+
 /** Trees that `openTrees` will open: an engine may need the number beforehand. */
 export const treeCount = (definitions: readonly TableDefinition[]): number =>
   definitions.reduce((sum, definition) => sum + 1 + indexedAttributes(definition).length, 5);

@@ -153,6 +153,7 @@ function joined(pages: readonly QueryPage[]): QueryPage {
     behind: pages.flatMap((page) => page.behind),
     bytes: sum((page) => page.bytes),
     stale: sum((page) => page.stale),
+    unseen: sum((page) => page.unseen),
     freshUntil: least((page) => page.freshUntil),
     bornAt: least((page) => page.bornAt),
     done: pages.at(-1)?.done ?? true,

@@ -14,12 +14,17 @@ import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
+import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type Bytes, bytesOp } from './bytes-draft.ts';
 import { Collection, type RefreshBudget, type RowDemands, type RowReads } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
-import type { Query } from './query/query.ts';
+import { factsOf, projectRow } from './query/project.ts';
+import type { Query, Select } from './query/query.ts';
 import { QueryReader } from './query/query-reader.ts';
+import { Related } from './query/related.ts';
+import { parseRow } from './query/rows.ts';
+import type { QueryScope } from './query/scope.ts';
 import {
   type DraftContext,
   type JsonRecord,
@@ -39,6 +44,8 @@ export interface TableReads {
 
 export interface TableParts {
   readonly definition: TableDefinition;
+  /** What queries of this table may speak of. */
+  readonly scope: QueryScope;
   readonly policy: CachePolicy;
   readonly reads: TableReads;
   /** What a cache does for the rows of queries; `undefined` for a table which is its own origin. */
@@ -72,6 +79,10 @@ export class Table {
     this.#parts = parts;
   }
 
+  get scope(): QueryScope {
+    return this.#parts.scope;
+  }
+
   get name(): TableName {
     return this.definition.name;
   }
@@ -103,6 +114,14 @@ export class Table {
   query(query: Query): QueryReader {
     const { reader, clock } = this.#parts;
     return new QueryReader(query, { definition: this.definition, reader, clock });
+  }
+
+  /** JSON of what `select` takes of a record, related ones included. */
+  part(entry: Entry, select: Select): Uint8Array {
+    const { reader, clock } = this.#parts;
+    const related = new Related(reader, clock.now());
+    const row = parseRow(recordJson(entry, this.definition.primaryKey));
+    return projectRow(select, row, factsOf(entry), related);
   }
 
   /** Stores a whole record. Rejects with `RECORD_INVALID`, `STORE_FULL`, `WRITE_QUEUE_FULL`. */

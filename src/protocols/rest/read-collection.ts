@@ -7,6 +7,7 @@
 import { parseRequestDirectives } from '../../cache/directives.ts';
 import { FOREVER } from '../../cache/entry.ts';
 import type { Collection, FirstRows, RowDemands } from '../../table/collection.ts';
+import { joinedTables } from '../../table/query/joined-tables.ts';
 import { belowPrefix, parseQuery } from '../../table/query/parse-query.ts';
 import type { Query } from '../../table/query/query.ts';
 import type { QueryPage, QueryReader } from '../../table/query/query-reader.ts';
@@ -17,7 +18,7 @@ import type { BodyWriter } from '../http/port.ts';
 import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, notAcceptable, type Offer } from './formats/negotiate.ts';
-import { namesGroups, type RestCall, unstoredHeaders } from './rest-call.ts';
+import { mayJoin, namesGroups, type RestCall, unstoredHeaders } from './rest-call.ts';
 
 export async function readCollection(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
@@ -25,6 +26,7 @@ export async function readCollection(call: RestCall): Promise<void> {
   const offer = negotiate(exchange);
   if (offer === undefined) throw notAcceptable();
   const query = collectionQuery(call);
+  if (!mayJoin(call, query)) return;
   const collection = resource.table.collect(query, demandsOf(call));
   if (query.isExplain) return replyPlan(call, collection.reader);
   const first = await collection.first(query.after !== undefined, async () => {
@@ -32,7 +34,7 @@ export async function readCollection(call: RestCall): Promise<void> {
     return !exchange.aborted;
   });
   if (exchange.aborted) return;
-  const headers = collectionHeaders(call, first, offer, collection.reader);
+  const headers = collectionHeaders(call, query, first, offer, collection.reader);
   const rows = offer.format.rowWriter({
     definition: resource.table.definition,
     columns: query.select?.selections.map((selection) => selection.name),
@@ -58,8 +60,8 @@ function demandsOf({ exchange, principal, resource }: RestCall): RowDemands {
 
 /** The query of the URL; below a prefix for `/Table/a/`. */
 export function collectionQuery(call: RestCall, limits = call.limits): Query {
-  const { definition } = call.resource.table;
-  const query = parseQuery(call.exchange.request.query, definition, limits);
+  const { definition, scope } = call.resource.table;
+  const query = parseQuery(call.exchange.request.query, scope, limits);
   if (call.rest.length <= 1) return query;
   const prefix = recordIdFromUrl({ ...definition, primaryKeyType: 'string' }, call.rest.slice(1));
   return belowPrefix(query, definition, String(prefix));
@@ -136,6 +138,7 @@ async function streamPages(
 
 function collectionHeaders(
   call: RestCall,
+  query: Query,
   first: FirstRows,
   offer: Offer,
   { cursor, now }: QueryReader,
@@ -148,8 +151,9 @@ function collectionHeaders(
   if (cursor !== undefined) headers.push('link', nextLink(call.exchange.request.query, cursor));
   if (namesGroups(call)) {
     // Any change of a row is one of the table: naming the rows would add nothing.
-    const group = tableGroup(call.resource.table.definition.typeName, versionBefore(now));
-    headers.push('cache-groups', formatCacheGroups([group]));
+    const tables = [call.resource.table.definition, ...joinedTables(query)];
+    const groups = tables.map(({ typeName }) => tableGroup(typeName, versionBefore(now)));
+    headers.push('cache-groups', formatCacheGroups([...new Set(groups)]));
   }
   return [...headers, ...unstoredHeaders(call)];
 }
@@ -158,11 +162,11 @@ function collectionHeaders(
  * [RFC9211] speaks of one response: the worst of the rows known when the header is sent, and the
  * shortest freshness of them.
  */
-function worstRow({ missing, stale, fetched, freshUntil }: FirstRows, now: number): string {
+function worstRow({ missing, unseen, stale, fetched, freshUntil }: FirstRows, now: number): string {
   const isAsked = fetched > 0;
   const ttl = freshUntil === FOREVER ? undefined : Math.floor((freshUntil - now) / 1000);
   const detail =
-    missing.length > 0
+    missing.length + unseen > 0
       ? 'rows-left-out'
       : stale > 0
         ? 'stale-rows'

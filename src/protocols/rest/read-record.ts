@@ -17,6 +17,7 @@ import { notModified } from '../http/conditional.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { noSniff } from '../http/security-headers.ts';
+import { NOT_MODIFIED, replyDerived } from './derived-part.ts';
 import { codingFor } from './encodings.ts';
 import { JSON_FORMAT } from './formats/json.ts';
 import {
@@ -26,10 +27,10 @@ import {
   notAcceptable,
   type Offer,
 } from './formats/negotiate.ts';
-import { type Projection, partOf, recordTarget } from './projection.ts';
+import { type Projection, recordTarget } from './projection.ts';
 import { isStreamed, type SentBytes, sendEntryBytes } from './read-bytes.ts';
 import { representationTag } from './representation.ts';
-import { namesGroups, type RestCall } from './rest-call.ts';
+import { mayJoin, namesGroups, type RestCall } from './rest-call.ts';
 
 /** A read on behalf of an exchange. The signal is made only if somebody waits. */
 class RecordRead implements ReadRequest {
@@ -60,6 +61,7 @@ export function readRecord(call: RestCall): void | Promise<void> {
   // Bytes have the one type in which they came, so what they are decides whether it will do.
   if (offer === undefined && barsBytes(table.definition) !== undefined) throw notAcceptable();
   const { key, part } = recordTarget(call);
+  if (part !== undefined && !mayJoin(call, { ...part, filter: undefined, sort: [] })) return;
   const id = recordIdFromUrl(table.definition, key);
   const directives = parseRequestDirectives(
     request.header('cache-control'),
@@ -148,8 +150,9 @@ function bodyOf(
   part: Projection | undefined,
 ): Uint8Array {
   if (form === entry) return entry.body;
-  const { definition } = call.resource.table;
-  const json = part === undefined ? entry.body : partOf(entry, part, definition.primaryKey);
+  const { table } = call.resource;
+  const { definition } = table;
+  const json = part === undefined ? entry.body : table.part(entry, part.select);
   return offer.format.encodeRecord(json, {
     definition,
     columns: part?.select.selections.map((selection) => selection.name),
@@ -164,8 +167,6 @@ function sendStored(call: RestCall, result: Found, cacheStatus: string): SentByt
 
 type Found = Extract<ReadResult, { kind: 'found' }>;
 
-const NOT_MODIFIED = -1;
-
 /** Answers 200 and yields the bytes of the body, or answers 304 and yields `NOT_MODIFIED`. */
 function replyFound(
   call: RestCall,
@@ -176,6 +177,9 @@ function replyFound(
 ): number {
   const { exchange } = call;
   const { entry } = result;
+  if (part?.isDerived === true) {
+    return replyDerived(call, entry, { cacheStatus, offer, part });
+  }
   const form = formOf(offer, entry, part);
   if (isNotModified(exchange, entry, form.entityTag)) {
     exchange.reply(304, foundHeaders(call, result, cacheStatus, form));

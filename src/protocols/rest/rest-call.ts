@@ -3,12 +3,13 @@
  * refusals every verb may give.
  */
 import type { Authenticate } from '../../access/authenticate.ts';
-import { authorise } from '../../access/authorise.ts';
+import { authorise, permitsOf } from '../../access/authorise.ts';
 import type { Principal } from '../../access/principal.ts';
 import { NodeError } from '../../base/errors.ts';
-import type { Verb } from '../../schema/definition.ts';
+import type { TableDefinition, Verb } from '../../schema/definition.ts';
+import { joinedTables } from '../../table/query/joined-tables.ts';
 import type { QueryLimits } from '../../table/query/parse-query.ts';
-import type { Table } from '../../table/table.ts';
+import type { Query } from '../../table/query/query.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import type { BodyLimits } from './json-body.ts';
@@ -61,21 +62,40 @@ export const namesGroups = ({ exchange, resource }: RestCall): boolean =>
   resource.headers.namesGroups || exchange.request.header('millrace-groups') === '1';
 
 /** Whether the principal may; answers 401 or 403 when not. */
-export function permitted(call: RestCall, verb: Verb): boolean {
-  const { exchange, resource, principal } = call;
-  const verdict = authorise(principal, resource.table.definition, verb);
+export function permitted(
+  { exchange, resource, principal }: RestCall,
+  verb: Verb,
+  definition = resource.table.definition,
+): boolean {
+  const verdict = authorise(principal, definition, verb);
   if (verdict === 'allowed') return true;
-  refuse(exchange, resource.table, verb, verdict);
+  refuse(exchange, definition, verb, verdict);
   return false;
 }
 
+/**
+ * Whether the principal may read every table that a query looks into besides its own, as if it
+ * asked each for itself; answers 401 or 403, which names the first it may not, when not. A grant
+ * that is limited to keys, rows or attributes is not enough: what it leaves out could be found out
+ * by conditions.
+ */
+export const mayJoin = (
+  call: RestCall,
+  query: Pick<Query, 'filter' | 'sort' | 'select'>,
+): boolean =>
+  [...joinedTables(query)].every((definition) => {
+    if (!permitted(call, 'read', definition)) return false;
+    if (permitsOf(call.principal, definition, 'read') === undefined) return true;
+    refuse(call.exchange, definition, 'join', 'denied');
+    return false;
+  });
+
 export function refuse(
   exchange: Exchange,
-  table: Table,
-  verb: Verb,
+  { typeName: name }: TableDefinition,
+  verb: Verb | 'join',
   verdict: 'unauthenticated' | 'denied',
 ): void {
-  const name = table.definition.typeName;
   if (verdict === 'unauthenticated') {
     replyUnauthenticated(
       exchange,

@@ -34,7 +34,7 @@ export function writePermission(
     const condition: WriteCondition = { ...asked, ifNoneMatch: '*' };
     return { condition, refused: (outcome) => refusedAs(call, outcome, 'update', update) };
   }
-  refuse(call.exchange, call.resource.table, 'update', update);
+  refuse(call.exchange, call.resource.table.definition, 'update', update);
   return undefined;
 }
 
@@ -48,6 +48,6 @@ function refusedAs(
   if (outcome.kind !== 'preconditionFailed' || verdict === 'allowed') return false;
   const exists = outcome.current !== undefined;
   if (exists !== (verb === 'update')) return false;
-  refuse(call.exchange, call.resource.table, verb, verdict);
+  refuse(call.exchange, call.resource.table.definition, verb, verdict);
   return true;
 }

@@ -1,6 +1,7 @@
 /**
- * The ways to the rows of a filter: one record, a scan, a span of an index, or several of these one
- * after the other. Found from the filter alone; which one is taken is `plan.ts`'s choice.
+ * The ways to the rows of a filter: one record, a scan, a span of an index, several of these one
+ * after the other, or by way of the records they are related to. Found from the filter alone; which
+ * one is taken is `plan.ts`'s choice.
  *
  * `covers` holds the conditions which every row that comes this way satisfies; the others must be
  * looked at in the row.
@@ -12,6 +13,7 @@ import { indexValueOf, isExact } from '../../schema/indexed-values.ts';
 import type { IndexSpan } from '../store-port.ts';
 import { compareValues } from './compare.ts';
 import type { Bound, Condition, Field, Filter, QueryValue, Test } from './query.ts';
+import type { Relation } from './scope.ts';
 import { filterKey } from './signature.ts';
 
 export type Access =
@@ -24,7 +26,15 @@ export type Access =
       /** A record may stand several times in the span. */
       readonly mayRepeat: boolean;
     })
-  | (AccessBase & { readonly kind: 'union'; readonly branches: readonly Branch[] });
+  | (AccessBase & { readonly kind: 'union'; readonly branches: readonly Branch[] })
+  | (AccessBase & {
+      /** The related rows first, then from the value of each to the rows here. */
+      readonly kind: 'join';
+      readonly relation: Relation;
+      readonly inner: Access;
+      /** To be looked at in each related row. */
+      readonly residual: Filter | undefined;
+    });
 
 interface AccessBase {
   /** The same for the same way; a cursor names it. */
@@ -45,25 +55,64 @@ export const SCAN: Access = { kind: 'scan', name: 'scan', prefix: undefined, cov
 export const conjuncts = (filter: Filter | undefined): readonly Filter[] =>
   filter === undefined ? [] : filter.kind === 'and' ? filter.filters : [filter];
 
+/** Decides between ways where one leads to another. */
+export interface Choose {
+  /** The way of one branch of a union. */
+  among(accesses: readonly Access[]): Access | undefined;
+  /** The way to related rows; `undefined` when it would cost more than it saves. */
+  related(relation: Relation, filter: Filter): Access | undefined;
+}
+
 /** Every way that is narrower than a scan of the whole table. */
-export function accessesOf(
-  filter: Filter | undefined,
-  choose: (accesses: readonly Access[]) => Access | undefined,
-): readonly Access[] {
+export function accessesOf(filter: Filter | undefined, choose: Choose): readonly Access[] {
   const filters = conjuncts(filter);
   const found: Access[] = [];
   for (const each of filters) {
     if (each.kind === 'or') found.push(...unionOf(each.filters, each, choose));
     else if (each.kind === 'condition' && !isMergeable(each)) found.push(...conditionAccess(each));
   }
-  return [...found, ...mergedRanges(filters)];
+  return [...found, ...mergedRanges(filters), ...joins(filters, choose)];
 }
 
-function unionOf(
-  filters: readonly Filter[],
-  whole: Filter,
-  choose: (accesses: readonly Access[]) => Access | undefined,
+/** What is left of a filter when an access has answered its part. */
+export function residualOf(filter: Filter | undefined, { covers }: Access): Filter | undefined {
+  const left = conjuncts(filter).filter((each) => !covers.includes(each));
+  return left.length > 1 ? { kind: 'and', filters: left } : left[0];
+}
+
+/** Conditions on one related record are one way; those on several each find their own. */
+function joins(filters: readonly Filter[], choose: Choose): readonly Access[] {
+  const groups = new Map<unknown, { readonly covers: Filter[]; readonly filters: Filter[] }>();
+  for (const each of filters) {
+    if (each.kind !== 'condition' || each.field.joined === undefined) continue;
+    const { relation, field } = each.field.joined;
+    const key = relation.isList || relation.here.isMultiple ? each : relation.name;
+    const group = groups.get(key) ?? { covers: [], filters: [] };
+    group.covers.push(each);
+    group.filters.push({ ...each, field });
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap((group) => joinAccess(group, choose));
+}
+
+function joinAccess(
+  group: { readonly covers: readonly Filter[]; readonly filters: readonly Filter[] },
+  choose: Choose,
 ): readonly Access[] {
+  const { covers, filters } = group;
+  const [first] = covers;
+  const relation = first?.kind === 'condition' ? first.field.joined?.relation : undefined;
+  const [only] = filters;
+  if (relation === undefined || only === undefined) return [];
+  if (!relation.here.isKey && relation.here.indexed === undefined) return [];
+  const filter: Filter = filters.length === 1 ? only : { kind: 'and', filters };
+  const inner = choose.related(relation, filter);
+  if (inner === undefined) return [];
+  const name = `join ${covers.map(filterKey).sort().join()}`;
+  return [{ kind: 'join', name, relation, inner, residual: residualOf(filter, inner), covers }];
+}
+
+function unionOf(filters: readonly Filter[], whole: Filter, choose: Choose): readonly Access[] {
   const branches: Branch[] = [];
   const seen = new Set<string>();
   const apart = areApart(filters);
@@ -71,7 +120,7 @@ function unionOf(
     const key = filterKey(filter);
     if (seen.has(key)) continue;
     seen.add(key);
-    const access = choose(accessesOf(filter, choose));
+    const access = choose.among(accessesOf(filter, choose));
     if (access === undefined) return [];
     branches.push({ access, filter, isApart: apart });
   }
@@ -125,12 +174,15 @@ function equalAccess(
   const element = indexValueOf(attribute, value);
   if (element === undefined || element === Number.POSITIVE_INFINITY) return [];
   const span = { attribute: attribute.name, from: element, to: element };
-  const covers = isSure(attribute, element) ? [condition] : [];
+  const covers = isSureElement(attribute, element) ? [condition] : [];
   return [{ kind: 'index', name, span, mayRepeat: false, covers }];
 }
 
-/** The replacement character stands in the index for text that has no UTF-8 form as well. */
-const isSure = (attribute: AttributeDefinition, element: IndexValue): boolean =>
+/**
+ * Whether all rows under an element of the index have the value it was made of. The replacement
+ * character stands there for text that has no UTF-8 form as well.
+ */
+export const isSureElement = (attribute: AttributeDefinition, element: IndexValue): boolean =>
   isExact(attribute, element) && !(typeof element === 'string' && element.includes('\ufffd'));
 
 const SURE_PREFIX_CHARS_MAX = 30;

@@ -21,6 +21,9 @@ interface AccessExplanation {
   /** Rows on this way, counted up to 10,000. */
   readonly rows?: number | undefined;
   readonly branches?: readonly AccessExplanation[] | undefined;
+  /** The relationship that leads to the rows, and the way to the related rows before. */
+  readonly relationship?: string | undefined;
+  readonly related?: Omit<Explanation, 'order'> | undefined;
 }
 
 const ROWS_MAX = 10_000;
@@ -54,6 +57,17 @@ function explainAccess(
         kind,
         branches: branches.map((branch) => explainAccess(definition, branch.access, reader)),
       };
+    }
+    case 'join': {
+      const { relation, inner, residual } = access;
+      const { definition: target } = relation.target;
+      const related = {
+        table: target.name,
+        access: explainAccess(target, inner, reader),
+        residual: conjuncts(residual).map(filterKey),
+      };
+      const [attribute] = relation.here.path;
+      return { kind, relationship: relation.name, attribute, related };
     }
     default:
       return { kind, rows: access.kind === 'empty' ? 0 : 1 };

@@ -1,11 +1,16 @@
 /**
- * From a name in a query to what it looks at in a record: a declared attribute, the primary key, or
- * something inside a nested object. A name that nothing declares is refused, with those that are.
+ * From a name in a query to what it looks at in a record: a declared attribute, the primary key,
+ * something inside a nested object, or an attribute of a related record. A name that nothing
+ * declares is refused, with those that are.
  */
+
+import { must } from '../../base/assert.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { AttributeDefinition, TableDefinition } from '../../schema/definition.ts';
 import { nearest } from '../../schema/nearest.ts';
 import type { Field } from './query.ts';
 import { queryInvalid } from './query-error.ts';
+import type { QueryScope, Relation } from './scope.ts';
 import { decodeText, quoted } from './text-scanner.ts';
 
 /** The declared attribute of that name; the primary key is one even when it is not written out. */
@@ -29,38 +34,111 @@ export function attributeNamed(
 }
 
 /** Throws `QUERY_INVALID` for a name that leads nowhere. `written` is still percent-encoded. */
-export function fieldNamed(definition: TableDefinition, written: string, position: number): Field {
+export function fieldNamed(scope: QueryScope, written: string, position: number): Field {
   const path = written.split('.').map((name) => decodeText(name, position));
+  if (path.includes('')) throw queryInvalid(`${quoted(written)} has an empty part`, position);
+  return fieldAt(scope, path, position, 0);
+}
+
+function fieldAt(
+  scope: QueryScope,
+  path: readonly string[],
+  position: number,
+  joins: number,
+): Field {
+  const { definition } = scope;
   const [first = '', ...inner] = path;
   const attribute = attributeNamed(definition, first);
   if (attribute === undefined) throw undeclared(definition, first, position);
-  refuseUnstored(attribute, position);
-  if (path.includes('')) throw queryInvalid(`${quoted(written)} has an empty part`, position);
-  const { type, list } = attribute;
-  if (inner.length > 0) {
-    if (typeof type === 'string' && type !== 'Any') {
-      throw queryInvalid(`${first} is a ${type}: there is nothing inside it`, position);
-    }
-    return { path, type: 'Any', isMultiple: true, isKey: false, indexed: undefined };
+  if (attribute.relationship !== undefined) {
+    return joinedField(scope, attribute, inner, position, joins + 1);
   }
-  const isKey = first === definition.primaryKey;
+  if (inner.length === 0) return ownField(scope, attribute, position);
+  const { type } = attribute;
+  if (attribute.computed !== undefined || (typeof type === 'string' && type !== 'Any')) {
+    throw queryInvalid(`${first} is ${kindOf(attribute)}: nothing inside it is named`, position);
+  }
+  return { path, type: 'Any', isMultiple: true, isKey: false, indexed: undefined };
+}
+
+const kindOf = ({ computed, type }: AttributeDefinition): string =>
+  computed !== undefined ? 'computed' : `a ${typeof type === 'string' ? type : type.object}`;
+
+function joinedField(
+  scope: QueryScope,
+  attribute: AttributeDefinition,
+  inner: readonly string[],
+  position: number,
+  joins: number,
+): Field {
+  const { name } = attribute;
+  const relation = relationOf(scope, attribute);
+  if (relation === undefined) {
+    throw queryInvalid(`${name} is a relationship, which is not followed here`, position);
+  }
+  if (inner.length === 0) {
+    const { primaryKey } = relation.target.definition;
+    const cure = `name an attribute of it, such as ${name}.${primaryKey}`;
+    throw queryInvalid(`${name} is a relationship: ${cure}`, position);
+  }
+  if (joins > LIMITS.queryJoinsDeepMax) throw tooDeep(position);
+  const field = fieldAt(relation.target, inner, position, joins);
+  const path = [name, ...field.path];
+  const joined = { relation, field };
+  return { path, type: field.type, isMultiple: true, isKey: false, indexed: undefined, joined };
+}
+
+export const tooDeep = (position: number) =>
+  queryInvalid(`relationships are followed at most ${LIMITS.queryJoinsDeepMax} deep`, position);
+
+function ownField(scope: QueryScope, attribute: AttributeDefinition, position: number): Field {
+  const field = storedField(scope.definition, attribute);
+  if (attribute.computed === undefined) return field;
+  return { ...field, compute: computeOf(scope, attribute.name, position) };
+}
+
+/** Throws `QUERY_INVALID` where nothing computes the attribute. */
+export function computeOf(scope: QueryScope, name: string, position: number) {
+  const compute = scope.compute(name);
+  if (compute !== undefined) return compute;
+  const cure = 'give it from: "…", or a function by setComputedAttribute()';
+  throw queryInvalid(`${name} is computed, but nothing computes it here; ${cure}`, position);
+}
+
+/** `undefined` for what is no relationship, or where relationships are not followed. */
+export function relationOf(
+  { definition, related }: QueryScope,
+  { name, type, list, relationship }: AttributeDefinition,
+): Relation | undefined {
+  if (relationship === undefined || typeof type === 'string') return undefined;
+  const target = related(type.object);
+  if (target === undefined) return undefined;
+  const here = relationship.from ?? definition.primaryKey;
+  const there = relationship.to ?? target.definition.primaryKey;
   return {
-    path,
+    name,
+    target,
+    here: fieldOf(definition, here),
+    there: fieldOf(target.definition, there),
+    isList: list,
+  };
+}
+
+/** The schema was checked: a relationship names attributes that exist. */
+const fieldOf = (definition: TableDefinition, name: string): Field =>
+  storedField(definition, must(attributeNamed(definition, name), `attribute ${name}`));
+
+/** What an attribute looks at in the record itself. */
+export function storedField(definition: TableDefinition, attribute: AttributeDefinition): Field {
+  const { name, type, list } = attribute;
+  const isKey = name === definition.primaryKey;
+  return {
+    path: [name],
     type: typeof type === 'string' ? type : 'Any',
     isMultiple: !isKey && (list || type === 'Any' || typeof type !== 'string'),
     isKey,
     indexed: attribute.indexed ? attribute : undefined,
   };
-}
-
-function refuseUnstored(attribute: AttributeDefinition, position: number): void {
-  const { name, relationship, computed } = attribute;
-  if (relationship !== undefined) {
-    throw queryInvalid(`${name} is a relationship: joins are not served yet`, position);
-  }
-  if (computed !== undefined) {
-    throw queryInvalid(`${name} is computed: it cannot be queried yet`, position);
-  }
 }
 
 export function undeclared(definition: TableDefinition, name: string, position: number) {

@@ -17,10 +17,23 @@ export function requireIndexes(
     for (const branch of access.branches) requireIndexes(branch.access, table, reader);
     return;
   }
-  if (access.kind !== 'index' || reader.isIndexComplete(table, access.span.attribute)) return;
+  if (access.kind === 'index') requireIndex(table, access.span.attribute, reader);
+  if (access.kind !== 'join') return;
+  const { target, here } = access.relation;
+  requireIndexes(access.inner, target.definition.name, reader);
+  if (here.indexed !== undefined && !here.isKey) requireIndex(table, here.indexed.name, reader);
+}
+
+/** Throws `INDEX_BUILDING`. */
+export function requireIndex(
+  table: TableName,
+  attribute: string,
+  reader: Pick<StoreReader, 'isIndexComplete'>,
+): void {
+  if (reader.isIndexComplete(table, attribute)) return;
   throw new NodeError(
     'INDEX_BUILDING',
-    `the index of ${access.span.attribute} is being built; try again in a while`,
-    { retry: 'later', details: { attribute: access.span.attribute } },
+    `the index of ${table}.${attribute} is being built; try again in a while`,
+    { retry: 'later', details: { attribute } },
   );
 }

@@ -3,10 +3,10 @@
  * on with the attribute before it. Counts conditions against their bound.
  */
 import { LIMITS } from '../../config/limits.ts';
-import type { TableDefinition } from '../../schema/definition.ts';
 import { attributeNamed, fieldNamed } from './fields.ts';
 import { nameOf, parseValue } from './parse-value.ts';
 import type { Bound, Condition, Field, Filter, Test } from './query.ts';
+import type { QueryScope } from './scope.ts';
 import { decodeText, quoted, type TextScanner } from './text-scanner.ts';
 
 const OPERATOR = /===|==|=[a-z]{2}=|=|!==|!=/y;
@@ -21,12 +21,12 @@ const TEXT_TYPES: ReadonlySet<string> = new Set(['ID', 'String', 'Bytes', 'Blob'
 
 export class ConditionParser {
   readonly #scanner: TextScanner;
-  readonly #definition: TableDefinition;
+  readonly #scope: QueryScope;
   #count = 0;
 
-  constructor(scanner: TextScanner, definition: TableDefinition) {
+  constructor(scanner: TextScanner, scope: QueryScope) {
     this.#scanner = scanner;
-    this.#definition = definition;
+    this.#scope = scope;
   }
 
   parse(): Condition {
@@ -40,7 +40,7 @@ export class ConditionParser {
       const term = quoted(scanner.text.slice(start, scanner.at));
       throw scanner.invalid(`${term} is not attribute, operator and value`, start);
     }
-    const field = fieldNamed(this.#definition, written, start);
+    const field = fieldNamed(this.#scope, written, start);
     return { kind: 'condition', field, test: this.#test(field, operator, start) };
   }
 
@@ -52,7 +52,8 @@ export class ConditionParser {
     const order = /(gt|ge|lt|le)=/y;
     order.lastIndex = scanner.at;
     const name = order.exec(scanner.text)?.[1];
-    if (name === undefined || attributeNamed(this.#definition, name) !== undefined) return false;
+    if (name === undefined || attributeNamed(this.#scope.definition, name) !== undefined)
+      return false;
     const start = scanner.at;
     const { test, field } = last;
     if (LOWER.has(name) ? test.from !== undefined : test.to !== undefined) {

@@ -4,11 +4,12 @@
  * of the rows that match; none says which rows match.
  */
 import { LIMITS } from '../../config/limits.ts';
-import type { TableDefinition } from '../../schema/definition.ts';
 import { fieldNamed } from './fields.ts';
 import type { QueryLimits } from './parse-query.ts';
 import { parseSelect } from './parse-select.ts';
-import type { Select, SortKey } from './query.ts';
+import type { Field, Select, SortKey } from './query.ts';
+import { queryInvalid } from './query-error.ts';
+import type { QueryScope } from './scope.ts';
 import type { TextScanner } from './text-scanner.ts';
 
 export interface Directives {
@@ -38,7 +39,7 @@ export function parseDirective(
   scanner: TextScanner,
   name: DirectiveName,
   found: Partial<Directives>,
-  definition: TableDefinition,
+  scope: QueryScope,
   limits: QueryLimits,
 ): void {
   const start = scanner.at;
@@ -46,10 +47,10 @@ export function parseDirective(
   scanner.take(`${name}(`);
   switch (name) {
     case 'select':
-      found.select = parseSelect(scanner, definition);
+      found.select = parseSelect(scanner, scope);
       break;
     case 'sort':
-      found.sort = parseSort(scanner, definition);
+      found.sort = parseSort(scanner, scope);
       break;
     case 'limit':
       found.rows = parseLimit(scanner, start, limits);
@@ -81,7 +82,7 @@ function parseLimit(scanner: TextScanner, start: number, limits: QueryLimits): D
   return { offset: from, limit: end - from };
 }
 
-function parseSort(scanner: TextScanner, definition: TableDefinition): readonly SortKey[] {
+function parseSort(scanner: TextScanner, scope: QueryScope): readonly SortKey[] {
   const keys: SortKey[] = [];
   do {
     const isDescending = scanner.take('-');
@@ -89,10 +90,21 @@ function parseSort(scanner: TextScanner, definition: TableDefinition): readonly 
     const start = scanner.at;
     const written = scanner.until(',)&|([]');
     if (written === '') throw scanner.invalid('an attribute is missing in sort()', start);
-    keys.push({ field: fieldNamed(definition, written, start), isDescending });
+    keys.push({ field: sortField(scope, written, start), isDescending });
     if (keys.length > LIMITS.querySortKeysMax) {
       throw scanner.invalid(`sort() takes at most ${LIMITS.querySortKeysMax} attributes`, start);
     }
   } while (scanner.take(','));
   return keys;
+}
+
+/** By a related attribute only where there is one related record: of several none comes first. */
+function sortField(scope: QueryScope, written: string, position: number): Field {
+  const field = fieldNamed(scope, written, position);
+  for (let { joined } = field; joined !== undefined; joined = joined.field.joined) {
+    const { name, isList } = joined.relation;
+    if (!isList) continue;
+    throw queryInvalid(`${name} leads to several records: sort by an attribute of one`, position);
+  }
+  return field;
 }

@@ -8,13 +8,15 @@
  *   condition = name operator value                  ; a=gt=1&lt=9 goes on with the same attribute
  *   directive = select(...) | sort(...) | limit(...) | after(...) | explain()
  */
+import { must } from '../../base/assert.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
-import { fieldNamed } from './fields.ts';
+import { attributeNamed, storedField } from './fields.ts';
 import { ConditionParser } from './parse-condition.ts';
 import { type Directives, isDirective, parseDirective } from './parse-directive.ts';
 import type { Filter, Query } from './query.ts';
 import { queryInvalid } from './query-error.ts';
+import type { QueryScope } from './scope.ts';
 import { signatureOf } from './signature.ts';
 import { TextScanner } from './text-scanner.ts';
 
@@ -25,8 +27,8 @@ export interface QueryLimits {
 }
 
 /** Reads a whole query; throws `QUERY_INVALID` with the position of what is wrong. */
-export function parseQuery(text: string, definition: TableDefinition, limits: QueryLimits): Query {
-  const parser = new QueryParser(text, definition, limits);
+export function parseQuery(text: string, scope: QueryScope, limits: QueryLimits): Query {
+  const parser = new QueryParser(text, scope, limits);
   const filter = parser.parse();
   const { sort = [], select, rows, after, isExplain = false } = parser.directives;
   return {
@@ -43,29 +45,31 @@ export function parseQuery(text: string, definition: TableDefinition, limits: Qu
 
 /** The same query of the records whose key begins with `prefix` (`/Table/a/`). */
 export function belowPrefix(query: Query, definition: TableDefinition, prefix: string): Query {
-  const field = fieldNamed(definition, definition.primaryKey, 0);
+  const { primaryKey } = definition;
+  const key = must(attributeNamed(definition, primaryKey), 'every table has a primary key');
+  const field = storedField(definition, key);
   const below: Filter = { kind: 'condition', field, test: { kind: 'prefix', text: prefix } };
   const filter = grouped('and', query.filter === undefined ? [below] : [below, query.filter]);
   return { ...query, filter, signature: signatureOf(filter, query.sort) };
 }
 
 /** Reads conditions alone, as a subscription takes them; directives are refused. */
-export function parseFilter(text: string, definition: TableDefinition): Filter | undefined {
-  return new QueryParser(text, definition, undefined).parse();
+export function parseFilter(text: string, scope: QueryScope): Filter | undefined {
+  return new QueryParser(text, scope, undefined).parse();
 }
 
 class QueryParser {
   readonly directives: Partial<Directives> = {};
   readonly #scanner: TextScanner;
-  readonly #definition: TableDefinition;
+  readonly #scope: QueryScope;
   readonly #limits: QueryLimits | undefined;
   readonly #conditions: ConditionParser;
 
-  constructor(text: string, definition: TableDefinition, limits: QueryLimits | undefined) {
+  constructor(text: string, scope: QueryScope, limits: QueryLimits | undefined) {
     this.#scanner = new TextScanner(text);
-    this.#definition = definition;
+    this.#scope = scope;
     this.#limits = limits;
-    this.#conditions = new ConditionParser(this.#scanner, definition);
+    this.#conditions = new ConditionParser(this.#scanner, scope);
   }
 
   parse(): Filter | undefined {
@@ -118,7 +122,7 @@ class QueryParser {
       throw scanner.invalid(`a subscription takes conditions only, not ${directive}()`);
     }
     if (depth > 0) throw scanner.invalid(`${directive}() stands outside of all brackets`);
-    parseDirective(scanner, directive, this.directives, this.#definition, this.#limits);
+    parseDirective(scanner, directive, this.directives, this.#scope, this.#limits);
     return undefined;
   }
 

@@ -6,9 +6,10 @@ import type { TableName } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { ScalarType } from '../../schema/definition.ts';
 import type { StoreReader } from '../store-port.ts';
-import { type Access, accessesOf, conjuncts, SCAN } from './access.ts';
+import { type Access, accessesOf, type Choose, residualOf, SCAN } from './access.ts';
 import { fingerprint, type ParsedCursor, parseCursor } from './cursor.ts';
 import type { Filter, Query, SortKey } from './query.ts';
+import type { Relation } from './scope.ts';
 
 export interface Plan {
   readonly access: Access;
@@ -45,7 +46,7 @@ export function planQuery(query: Query, table: TableName, reader: PlanReader): P
   const isSorted = query.sort.length > 0;
   const cursor = query.after ? parseCursor(query.after, query.signature, isSorted) : undefined;
   const chooser = new Chooser(table, reader, query.after !== undefined && !isSorted);
-  const accesses = accessesOf(query.filter, (among) => chooser.ofBranch(among));
+  const accesses = accessesOf(query.filter, chooser);
   if (isSorted) return sortedPlan(query, accesses, chooser, cursor);
   const access = cursor?.kind === 'rows' ? pinned(accesses, cursor) : chooser.narrowest(accesses);
   return planOf(query, access ?? SCAN, 'way', cursor);
@@ -71,9 +72,7 @@ function planOf(
   order: Plan['order'],
   cursor: ParsedCursor | undefined,
 ): Plan {
-  const left = conjuncts(query.filter).filter((each) => !access.covers.includes(each));
-  const residual: Filter | undefined = left.length > 1 ? { kind: 'and', filters: left } : left[0];
-  return { access, residual, order, cursor };
+  return { access, residual: residualOf(query.filter, access), order, cursor };
 }
 
 /** The index of the first sort key, within the range that the filter asks of it. */
@@ -100,7 +99,10 @@ function pinned(
   throw new NodeError('QUERY_INVALID', message, { blame: 'client' });
 }
 
-class Chooser {
+/** Reading all related rows first pays where they are this many times fewer than the rows here. */
+const FEWER_RELATED = 4;
+
+class Chooser implements Choose {
   readonly #table: TableName;
   readonly #reader: PlanReader;
   readonly #isPaged: boolean;
@@ -112,8 +114,23 @@ class Chooser {
   }
 
   /** For a part of a union: over pages always the same, whatever the counts say. */
-  ofBranch(accesses: readonly Access[]): Access | undefined {
+  among(accesses: readonly Access[]): Access | undefined {
     return this.#isPaged ? this.#usable(accesses)[0] : this.narrowest(accesses);
+  }
+
+  related({ target }: Relation, filter: Filter): Access | undefined {
+    // Over pages a way by other rows could not be gone on with.
+    if (this.#isPaged) return undefined;
+    const table = target.definition.name;
+    const chooser = new Chooser(table, this.#reader, false);
+    const way = chooser.narrowest(accessesOf(filter, chooser));
+    if (way !== undefined) return way;
+    const isSmall = chooser.#size * FEWER_RELATED <= this.#size;
+    return isSmall ? SCAN : undefined;
+  }
+
+  get #size(): number {
+    return this.#reader.tableSize(this.#table).entries;
   }
 
   /** Duplicates can be told within one answer, not over pages. */
@@ -147,7 +164,7 @@ class Chooser {
       case 'record':
         return 1;
       case 'scan': // Below a prefix there may be any number; an index is preferred.
-        return Math.min(max, this.#reader.tableSize(this.#table).entries);
+        return Math.min(max, this.#size);
       case 'index':
         return this.#reader.countByIndex(this.#table, access.span, max);
       case 'union': {
@@ -158,7 +175,16 @@ class Chooser {
         }
         return sum;
       }
+      case 'join':
+        return this.#joined(access, max);
     }
+  }
+
+  /** Guessed: as many rows for each related row as there are on average. */
+  #joined({ relation, inner }: Extract<Access, { kind: 'join' }>, max: number): number {
+    const chooser = new Chooser(relation.target.definition.name, this.#reader, this.#isPaged);
+    const eachLeadsTo = relation.here.isKey ? 1 : Math.max(1, this.#size / chooser.#size);
+    return Math.min(max, Math.ceil(chooser.count(inner, max) * eachLeadsTo));
   }
 }
 

@@ -1,13 +1,29 @@
-/** `select()` applied to a row: the bytes of what is left of it. */
+/**
+ * `select()` applied to a row: the bytes of what is left of it. Relationships and computed
+ * attributes are in an answer only where they are selected. A relationship to one record that is
+ * not there is left out, as a missing attribute is; one to several is a list, perhaps empty.
+ */
 import type { RecordId } from '../../base/brands.ts';
 import type { Entry } from '../../cache/entry.ts';
+import { computedValue } from '../../schema/computed.ts';
 import type { Row, Select, Selection } from './query.ts';
+import type { Relation } from './scope.ts';
 
 /** What a projection may name besides attributes. */
 export interface RowFacts {
   readonly id: RecordId;
   readonly lastModified: number;
   readonly entityTag: string;
+}
+
+/** Finds related records for an answer. */
+export interface RelatedParts {
+  gather(
+    relation: Relation,
+    row: Row,
+    id: RecordId,
+    see: (row: Row, facts: RowFacts) => boolean,
+  ): void;
 }
 
 const encoder = new TextEncoder();
@@ -25,22 +41,60 @@ export const KEY_AND_TAG: Select = {
 };
 
 /** JSON bytes of the projected row. Missing attributes are left out of objects, null elsewhere. */
-export function projectRow(select: Select, row: Row, facts: RowFacts): Uint8Array {
-  return encoder.encode(JSON.stringify(projected(select, row, facts)));
+export function projectRow(
+  select: Select,
+  row: Row,
+  facts: RowFacts,
+  related: RelatedParts,
+): Uint8Array {
+  return encoder.encode(JSON.stringify(projected(select, row, facts, related)));
 }
 
-function projected({ shape, selections }: Select, row: Row, facts: RowFacts): unknown {
-  const value = (selection: Selection) => topValue(selection, row, facts);
+function projected(
+  { shape, selections }: Select,
+  row: Row,
+  facts: RowFacts,
+  related: RelatedParts,
+): unknown {
+  const value = (selection: Selection) => selectedValue(selection, row, facts, related);
   if (shape === 'value') return selections.map(value)[0] ?? null;
   if (shape === 'array') return selections.map((selection) => value(selection) ?? null);
   return objectOf(selections, value);
 }
 
-function topValue(selection: Selection, row: Row, facts: RowFacts): unknown {
-  if (selection.name === '$id') return facts.id;
-  if (selection.name === '$updatedtime') return facts.lastModified;
-  if (selection.name === '$entitytag') return facts.entityTag;
-  return valueIn(selection, row);
+function selectedValue(
+  selection: Selection,
+  row: Row,
+  facts: RowFacts,
+  related: RelatedParts,
+): unknown {
+  const { name, nested, relation, compute } = selection;
+  if (name === '$id') return facts.id;
+  if (name === '$updatedtime') return facts.lastModified;
+  if (name === '$entitytag') return facts.entityTag;
+  if (relation !== undefined) return relatedValue(relation, nested, row, facts, related);
+  if (compute === undefined) return valueIn(selection, row);
+  const value = computedValue(compute, row);
+  return nested === undefined ? value : cutDown(nested, value);
+}
+
+function relatedValue(
+  relation: Relation,
+  nested: readonly Selection[] | undefined,
+  row: Row,
+  facts: RowFacts,
+  related: RelatedParts,
+): unknown {
+  const found: unknown[] = [];
+  related.gather(relation, row, facts.id, (other, its) => {
+    found.push(
+      nested === undefined
+        ? other
+        : objectOf(nested, (selection) => selectedValue(selection, other, its, related)),
+    );
+    return relation.isList;
+  });
+  return relation.isList ? found : found[0];
 }
 
 function valueIn({ name, nested }: Selection, row: Row): unknown {
@@ -62,3 +116,7 @@ function objectOf(
   const entries = selections.map((selection) => [selection.name, value(selection)] as const);
   return Object.fromEntries(entries.filter(([, found]) => found !== undefined));
 }
+
+/** Whether a part of a record says more than the record's own bytes do. */
+export const isDerived = (selections: readonly Selection[]): boolean =>
+  selections.some(({ relation, compute }) => relation !== undefined || compute !== undefined);

@@ -6,13 +6,12 @@
  * sort key (only rows with equal values are sorted in memory), else by gathering the first rows.
  *
  * Each row is judged like a read of it (`decideRow`). What may not be served as it is keeps its
- * place in order and window and is left out; whoever can have it fetched is told its name.
+ * place in order and window and is left out; whoever can have it fetched is told its name. Related
+ * rows are judged alike, by their times alone; those that may not be served are not there.
  */
 import type { EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type DecisionContext, decideRow, type RowVerdict } from '../../cache/decide.ts';
-import { DEFAULT_POLICY } from '../../cache/default-policy.ts';
-import { NO_REQUEST_DIRECTIVES } from '../../cache/directives.ts';
 import { type Entry, FOREVER } from '../../cache/entry.ts';
 import type { Invalidations } from '../../cache/ports.ts';
 import { recordJson } from '../../cache/record-json.ts';
@@ -27,8 +26,11 @@ import { type Plan, planQuery } from './plan.ts';
 import { factsOf, projectRow, type RowFacts } from './project.ts';
 import type { Query, Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
+import { Related } from './related.ts';
+import { plainContext } from './row-context.ts';
+import { parseRow } from './rows.ts';
 import { SortedRows } from './sorted-rows.ts';
-import { openSource, parseRow, type Source } from './sources.ts';
+import { openSource, type Source } from './sources.ts';
 import type { HeldRow, RowTimes } from './top-rows.ts';
 
 export interface QueryPage {
@@ -39,6 +41,8 @@ export interface QueryPage {
   readonly stale: number;
   /** Rows left out, since their origin would have to be asked first. */
   readonly missing: readonly RecordId[];
+  /** Related rows that were passed over, since their origin would have to be asked first. */
+  readonly unseen: number;
   /** Stale rows to be refreshed behind the answer. */
   readonly behind: readonly RecordId[];
   /** Of the rows served: the end of the shortest freshness, and when the oldest was made. */
@@ -62,6 +66,7 @@ export class QueryReader {
   readonly #query: Query;
   readonly #parts: QueryParts;
   readonly #matches: RowTest | undefined;
+  readonly #related: Related;
   readonly #invalidations: Invalidations;
   readonly #sorted: SortedRows | undefined;
   readonly #source: Source;
@@ -86,15 +91,18 @@ export class QueryReader {
     this.plan = planQuery(query, table, reader);
     requireIndexes(this.plan.access, table, reader);
     const { residual, cursor, access, order } = this.plan;
-    this.#matches = residual && compileFilter(residual);
-    this.#invalidations = reader.invalidations(table);
     this.#context = parts.context ?? plainContext(definition, clock.now());
     this.#now = this.#context.now;
+    const related = new Related(reader, this.#now);
+    this.#related = related;
+    this.#matches = residual && compileFilter(residual, related);
+    this.#invalidations = reader.invalidations(table);
     this.#skip = query.offset;
     this.#left = query.limit;
     const rowsWanted =
       residual === undefined ? query.offset + query.limit : LIMITS.queryPageRowsMax;
-    const sourceParts = { reader, table, primaryKey: definition.primaryKey, rowsWanted };
+    const { primaryKey } = definition;
+    const sourceParts = { reader, table, primaryKey, related, rowsWanted };
     this.#sorted = order === 'way' ? undefined : new SortedRows(query, this.plan, sourceParts);
     const steps = cursor?.kind === 'rows' ? cursor.steps : undefined;
     this.#source = this.#sorted?.source ?? openSource(access, sourceParts, steps);
@@ -162,17 +170,33 @@ export class QueryReader {
   #pull(until: number): boolean {
     const { clock } = this.#parts;
     return this.#source.pull((entry, row, hit) => {
-      this.#page.looked += 1;
-      this.#looked += 1;
+      this.#countLooked(1);
       if (entry !== undefined) this.#see(entry, row, hit);
+      this.#countRelated();
       const isSated = this.#sorted?.isSated(this.#skip + this.#left) ?? false;
       return !isSated && this.#wantsMore && !this.#isPageFull && clock.monotonic() <= until;
     });
   }
 
+  #countLooked(rows: number): void {
+    this.#page.looked += rows;
+    this.#looked += rows;
+  }
+
+  /** Rows of other tables count like those of this one. */
+  #countRelated(): void {
+    const { tally } = this.#related;
+    if (tally.looked === 0 && tally.leftOut === 0 && tally.stale === 0) return;
+    this.#countLooked(tally.looked);
+    this.#page.unseen += tally.leftOut;
+    this.#page.stale += tally.stale;
+    Object.assign(tally, { looked: 0, leftOut: 0, stale: 0 });
+  }
+
   #see(entry: Entry, row: () => Row, hit: IndexHit | undefined): void {
     const verdict = this.#verdictOn(entry);
     if (verdict === 'hidden') return;
+    this.#related.beginRow();
     if (this.#matches !== undefined && !this.#matches(row(), entry.id)) return;
     if (this.#sorted === undefined) this.#take(entry, row, verdict);
     else this.#sorted.see(entry, row, hit, this.#skip + this.#left, verdict);
@@ -197,7 +221,7 @@ export class QueryReader {
       const bytes =
         select === undefined
           ? Buffer.from(recordJson(entry, primaryKey))
-          : projectRow(select, row(), factsOf(entry));
+          : projectRow(select, row(), factsOf(entry), this.#related);
       this.#emit(bytes, entry.id, verdict, entry);
     }
     if (this.#wantsMore) return;
@@ -227,7 +251,11 @@ export class QueryReader {
 
   #projected(body: Uint8Array, facts: RowFacts): Uint8Array {
     const { select } = this.#query;
-    return select === undefined ? body : projectRow(select, parseRow(body), facts);
+    if (select === undefined) return body;
+    this.#related.beginRow();
+    const bytes = projectRow(select, parseRow(body), facts, this.#related);
+    this.#countRelated();
+    return bytes;
   }
 
   #emit(bytes: Uint8Array, id: RecordId, verdict: RowVerdict, times: RowTimes): void {
@@ -263,6 +291,7 @@ export class QueryReader {
 const newPage = () => ({
   rows: [] as Uint8Array[],
   missing: [] as RecordId[],
+  unseen: 0,
   behind: [] as RecordId[],
   bytes: 0,
   stale: 0,
@@ -270,12 +299,4 @@ const newPage = () => ({
   done: false,
   freshUntil: FOREVER as EpochMs,
   bornAt: FOREVER as EpochMs,
-});
-
-const plainContext = (definition: TableDefinition, now: EpochMs): DecisionContext => ({
-  request: { directives: NO_REQUEST_DIRECTIVES, mayForce: false },
-  policy: DEFAULT_POLICY,
-  now,
-  isOrigin: definition.sourcedFrom === undefined,
-  fedSince: undefined,
 });

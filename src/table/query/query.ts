@@ -7,7 +7,9 @@
  * satisfies it; `ne` is the exact opposite of `eq`.
  */
 import type { RecordId } from '../../base/brands.ts';
+import type { Compute } from '../../schema/computed.ts';
 import type { AttributeDefinition, ScalarType } from '../../schema/definition.ts';
+import type { Relation } from './scope.ts';
 
 /** What a condition compares with. Dates are milliseconds since 1970. */
 export type QueryValue = string | number | bigint | boolean | null;
@@ -23,6 +25,10 @@ export interface Field {
   readonly isKey: boolean;
   /** The declared attribute when it has an ordered index. */
   readonly indexed: AttributeDefinition | undefined;
+  /** Yields the value of a computed attribute. */
+  readonly compute?: Compute | undefined;
+  /** The field is one of a related record; `path` leads there from this one. */
+  readonly joined?: { readonly relation: Relation; readonly field: Field } | undefined;
 }
 
 export type Test =
@@ -58,6 +64,9 @@ export interface SortKey {
 export interface Selection {
   readonly name: string;
   readonly nested?: readonly Selection[] | undefined;
+  readonly compute?: Compute | undefined;
+  /** The records that a relationship leads to; `nested` is of theirs. */
+  readonly relation?: Relation | undefined;
 }
 
 export interface Select {

@@ -7,9 +7,10 @@ import type { IndexValue } from '../../cache/entry.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import { indexValueOf } from '../../schema/indexed-values.ts';
 import { conjuncts } from './access.ts';
-import { compileFilter } from './matches.ts';
+import { compileFilter, NOTHING_RELATED } from './matches.ts';
 import { parseFilter } from './parse-query.ts';
 import type { Filter, Row } from './query.ts';
+import { recordScope } from './scope.ts';
 import { filterKey } from './signature.ts';
 
 export interface RowFilter {
@@ -22,9 +23,10 @@ export interface RowFilter {
 
 /** `undefined` when there are no conditions; throws `QUERY_INVALID` with a position. */
 export function parseRowFilter(text: string, definition: TableDefinition): RowFilter | undefined {
-  const filter = parseFilter(text, definition);
+  const filter = parseFilter(text, recordScope(definition));
   if (filter === undefined) return undefined;
-  const test = compileFilter(filter);
+  // The scope lets no relationship in: there is nothing to follow.
+  const test = compileFilter(filter, NOTHING_RELATED);
   return {
     key: filterKey(filter),
     matches: (row) => isRow(row) && test(row, row[definition.primaryKey] as RecordId),

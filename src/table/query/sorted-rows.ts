@@ -39,7 +39,7 @@ export class SortedRows {
     this.#isWalk = plan.order === 'index';
     this.#primaryKey = parts.primaryKey;
     this.#compare = rankingOf(query.sort);
-    this.#values = query.sort.map((key) => sortValue(key.field, key.isDescending));
+    this.#values = query.sort.map((key) => sortValue(key.field, key.isDescending, parts.related));
     this.#after = plan.cursor?.kind === 'sorted' ? plan.cursor : undefined;
     this.source = this.#open(plan, parts);
   }

@@ -9,9 +9,12 @@ import { LIMITS } from '../../config/limits.ts';
 import type { IndexHit, IndexPageOptions, IndexSpan, StoreReader } from '../store-port.ts';
 import type { Access, Branch } from './access.ts';
 import type { Step } from './cursor.ts';
+import { JoinSource } from './join-source.ts';
 import { compileFilter } from './matches.ts';
 import type { Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
+import type { Related } from './related.ts';
+import { noRow, parseRow } from './rows.ts';
 
 /**
  * An entry on the way and where it stands; `undefined` for one that was looked at and passed over.
@@ -30,14 +33,11 @@ export interface SourceParts {
   readonly reader: StoreReader;
   readonly table: TableName;
   readonly primaryKey: string;
+  /** Follows relationships. */
+  readonly related: Related;
   /** Entries that will hardly be exceeded, for the size of the first batch. */
   readonly rowsWanted: number;
 }
-
-const decoder = new TextDecoder();
-
-const NO_ROW: Row = Object.freeze(Object.create(null));
-const noRow = (): Row => NO_ROW;
 
 /** Parses a record at most once; what is no JSON object is a row without attributes. */
 function lazyRow(entry: Entry, primaryKey: string): () => Row {
@@ -48,14 +48,7 @@ function lazyRow(entry: Entry, primaryKey: string): () => Row {
   };
 }
 
-export function parseRow(body: Uint8Array): Row {
-  try {
-    const value: unknown = JSON.parse(decoder.decode(body));
-    return typeof value === 'object' && value !== null ? (value as Row) : NO_ROW;
-  } catch {
-    return NO_ROW;
-  }
-}
+export type OpenSource = (access: Access, parts: SourceParts) => Source;
 
 /** `steps` continue a way that was left. */
 export function openSource(
@@ -78,6 +71,8 @@ export function openSource(
       });
     case 'union':
       return new UnionSource(access.branches, parts, steps);
+    case 'join': // Never over pages, so there are no steps to go on from.
+      return new JoinSource(access, parts, openSource);
   }
 }
 
@@ -242,13 +237,16 @@ class UnionSource implements Source {
     if (branch === undefined) return undefined;
     const { access, filter } = branch;
     // What the way of the branch does not answer is looked at in the row.
-    this.#residual = access.covers.includes(filter) ? undefined : compileFilter(filter);
+    this.#residual = access.covers.includes(filter)
+      ? undefined
+      : compileFilter(filter, this.#parts.related);
     return openSource(access, this.#parts, steps);
   }
 
   #leaveBranch(): void {
     const branch = this.#branches[this.#at];
-    if (branch !== undefined && !branch.isApart) this.#earlier.push(compileFilter(branch.filter));
+    if (branch !== undefined && !branch.isApart)
+      this.#earlier.push(compileFilter(branch.filter, this.#parts.related));
     this.#at += 1;
     this.#source = undefined;
   }

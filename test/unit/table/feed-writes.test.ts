@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { DEFAULT_POLICY } from '../../../src/cache/default-policy.ts';
 import { openMemoryStore } from '../../../src/store/memory/open.ts';
 import { type FeedTarget, feedOps, followUps } from '../../../src/table/feed-writes.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import { Table } from '../../../src/table/table.ts';
 import {
   checkRecord,
@@ -23,6 +24,7 @@ it.each([
   if (definition === undefined) throw new Error('the fixture declares Flight');
   const table = new Table({
     definition,
+    scope: recordScope(definition),
     policy: DEFAULT_POLICY,
     reads: { read: () => undefined },
     reader: store,

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DEFAULT_POLICY } from '../../../src/cache/default-policy.ts';
 import { openMemoryStore } from '../../../src/store/memory/open.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import type { StoreWriter } from '../../../src/table/store-port.ts';
 import { Table } from '../../../src/table/table.ts';
 import { checkRecord, definitions, FLIGHT, indexedValues } from '../../contract/store-fixture.ts';
@@ -21,6 +22,7 @@ it('commits the invalidation of many keys in parts, and resolves after the last'
   if (definition === undefined) throw new Error('the fixture declares Flight');
   const table = new Table({
     definition,
+    scope: recordScope(definition),
     policy: DEFAULT_POLICY,
     reads: { read: () => undefined },
     reader: store,

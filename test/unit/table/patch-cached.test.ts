@@ -5,6 +5,7 @@ import { NodeError } from '../../../src/base/errors.ts';
 import { DEFAULT_POLICY } from '../../../src/cache/default-policy.ts';
 import type { ReadResult } from '../../../src/cache/read-request.ts';
 import { openMemoryStore } from '../../../src/store/memory/open.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import { Table } from '../../../src/table/table.ts';
 import {
   checkRecord,
@@ -38,6 +39,7 @@ function make(fetched: { readonly record?: object; readonly error?: NodeError })
   };
   const table = new Table({
     definition,
+    scope: recordScope(definition),
     policy: DEFAULT_POLICY,
     reads,
     reader: store,

@@ -14,6 +14,7 @@ import { entityTagOf } from '../../../src/store/entity-tag.ts';
 import { openMemoryStore } from '../../../src/store/memory/open.ts';
 import type { Store } from '../../../src/store/store-options.ts';
 import { tableEntries } from '../../../src/table/entries.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import { Table } from '../../../src/table/table.ts';
 import { type OriginWritten, WriteThrough } from '../../../src/table/write-through.ts';
 import {
@@ -95,6 +96,7 @@ describe('writes through an origin', () => {
     const durability = 'process' as const;
     table = new Table({
       ...around,
+      scope: recordScope(around.definition),
       policy,
       reads,
       durability,

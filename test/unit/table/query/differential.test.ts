@@ -12,6 +12,7 @@ import { openMemoryStore } from '../../../../src/store/memory/open.ts';
 import type { Store } from '../../../../src/store/store-options.ts';
 import { parseQuery } from '../../../../src/table/query/parse-query.ts';
 import { QueryReader } from '../../../../src/table/query/query-reader.ts';
+import { recordScope } from '../../../../src/table/query/scope.ts';
 import { put } from '../../../contract/store-fixture.ts';
 import {
   holds,
@@ -71,7 +72,7 @@ describe.each([
   afterAll(() => store.close());
 
   const reader = (text: string) =>
-    new QueryReader(parseQuery(text, definition, ROWS), {
+    new QueryReader(parseQuery(text, recordScope(definition), ROWS), {
       definition,
       reader: store,
       clock: systemClock,

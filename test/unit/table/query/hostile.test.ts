@@ -12,6 +12,7 @@ import { openMemoryStore } from '../../../../src/store/memory/open.ts';
 import type { Store } from '../../../../src/store/store-options.ts';
 import { parseQuery } from '../../../../src/table/query/parse-query.ts';
 import { QueryReader } from '../../../../src/table/query/query-reader.ts';
+import { recordScope } from '../../../../src/table/query/scope.ts';
 import type { StoreReader } from '../../../../src/table/store-port.ts';
 import { put } from '../../../contract/store-fixture.ts';
 import { indexedTable, ROWS } from '../../../support/query-table.ts';
@@ -76,7 +77,7 @@ describe('hostile queries', () => {
   afterAll(() => store.close());
 
   function run(text: string, reader: StoreReader = store): number {
-    const query = parseQuery(text, indexedTable, ROWS);
+    const query = parseQuery(text, recordScope(indexedTable), ROWS);
     const answer = new QueryReader(query, { definition: indexedTable, reader, clock: systemClock });
     let rows = 0;
     for (;;) {

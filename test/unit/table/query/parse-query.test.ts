@@ -4,9 +4,10 @@ import { NodeError } from '../../../../src/base/errors.ts';
 import { LIMITS } from '../../../../src/config/limits.ts';
 import { parseFilter, parseQuery } from '../../../../src/table/query/parse-query.ts';
 import type { Filter, Query } from '../../../../src/table/query/query.ts';
+import { recordScope } from '../../../../src/table/query/scope.ts';
 import { indexedTable, ROWS } from '../../../support/query-table.ts';
 
-const read = (text: string): Query => parseQuery(text, indexedTable, ROWS);
+const read = (text: string): Query => parseQuery(text, recordScope(indexedTable), ROWS);
 
 /** A filter in short: `and(tag eq "x", count range >1 <=9)`. */
 function brief(filter: Filter | undefined): string {
@@ -153,8 +154,8 @@ describe('directives', () => {
   });
 
   it('is refused in a subscription', () => {
-    expect(brief(parseFilter('tag=x', indexedTable))).toBe('tag eq "x"');
-    expect(() => parseFilter('tag=x&limit(2)', indexedTable)).toThrow(/position 6/);
+    expect(brief(parseFilter('tag=x', recordScope(indexedTable)))).toBe('tag eq "x"');
+    expect(() => parseFilter('tag=x&limit(2)', recordScope(indexedTable))).toThrow(/position 6/);
   });
 });
 
