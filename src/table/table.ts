@@ -229,7 +229,10 @@ export class Table {
     scope: { readonly keys: readonly RecordId[] } | 'table',
     options: { readonly soft?: boolean; readonly reason?: 'purge' | 'invalidate' } = {},
   ): Promise<number> {
-    if (this.definition.sourcedFrom === undefined) throw nothingToInvalidate(this.definition);
+    const { sourcedFrom, pages } = this.definition;
+    if (sourcedFrom === undefined && pages === undefined) {
+      throw nothingToInvalidate(this.definition);
+    }
     const soft = options.soft ?? false;
     const reason = options.reason ?? 'invalidate';
     const common = { kind: 'invalidate', table: this.name, soft, reason } as const;
