@@ -26,12 +26,12 @@ export const kind = defineOriginKind({ name: 'http', open: openHttp });
 
 function openHttp(settings: KindSettings, services: KindServices): OriginDefinition {
   const base = baseUrl(settings);
-  const headers = { accept: 'application/json', 'user-agent': 'millrace', ...settings.headers };
+  const headers = { 'user-agent': 'millrace', ...settings.headers };
   const health = settings.health;
   return {
     get: (id, context) =>
       services.request(recordUrl(base, id, context), {
-        headers: { ...headers, ...conditions(context) },
+        headers: { accept: accepted(context), ...headers, ...conditions(context) },
         signal: context.signal,
       }),
     put: (id, record, context) => send('PUT', id, record, context),
@@ -40,7 +40,7 @@ function openHttp(settings: KindSettings, services: KindServices): OriginDefinit
       const url = recordUrl(base, id, context);
       const reply = await services.request(url, {
         method: 'DELETE',
-        headers,
+        headers: { accept: 'application/json', ...headers },
         signal: context.signal,
       });
       // What is already gone has been deleted.
@@ -53,14 +53,17 @@ function openHttp(settings: KindSettings, services: KindServices): OriginDefinit
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     return services.request(recordUrl(base, id, context), {
       method,
-      headers: { ...headers, 'content-type': type },
+      headers: { accept: 'application/json', ...headers, 'content-type': type },
       body: JSON.stringify(record),
       signal: context.signal,
     });
   }
 
   async function probe(path: string, signal: AbortSignal): Promise<void> {
-    const reply = await services.request(new URL(path, base), { headers, signal });
+    const reply = await services.request(new URL(path, base), {
+      headers: { accept: 'application/json', ...headers },
+      signal,
+    });
     if (reply.status >= 400) throw new Error(`the health check answered ${reply.status}`);
   }
 }
@@ -86,6 +89,10 @@ function recordUrl(base: URL, id: RecordId, binding: TableBinding): URL {
   const values = { id, [binding.primaryKey]: id };
   return originPath(base, binding.path ?? '/{id}', values);
 }
+
+/** A table of files takes whatever is there. */
+const accepted = ({ takesBytes }: TableBinding): string =>
+  takesBytes === true ? '*/*' : 'application/json';
 
 /** Validators of the entry that is being replaced. [RFC9110 §13.1.2, §13.1.3] */
 function conditions(context: GetContext): Record<string, string> {

@@ -31,7 +31,7 @@ import {
 import { ProblemList } from './schema/problem.ts';
 import { compileRecordCheck, formatRecordProblem } from './schema/record.ts';
 import { entityTagOf } from './store/entity-tag.ts';
-import { tableEntries } from './table/entries.ts';
+import { recordOfDraft, tableEntries } from './table/entries.ts';
 import { LiveSource } from './table/live-source.ts';
 import { createNewIds } from './table/new-ids.ts';
 import { createScopes, type QueryScope } from './table/query/scope.ts';
@@ -66,8 +66,6 @@ export interface ThreadTables {
   readonly events: CacheEvents;
 }
 
-const decoder = new TextDecoder();
-
 /** Throws the errors of origins and application code (`CONFIG_INVALID`, `APPLICATION_INVALID`). */
 export async function buildTables(around: TableSurroundings): Promise<ThreadTables> {
   const { application } = around;
@@ -96,8 +94,8 @@ function buildTable(
   const { reader, writer, clock, config } = around;
   const { definition } = scope;
   const rules = recordRules(definition, around.application, around.prepared.computed);
-  const entries = tableEntries(definition.name, reader, writer, (body) =>
-    rules.indexed(JSON.parse(decoder.decode(body))),
+  const entries = tableEntries(definition.name, reader, writer, (draft) =>
+    rules.indexed(recordOfDraft(draft, definition.primaryKey)),
   );
   const origin = tableOrigin(definition, policy, origins);
   const reads = createReadPath({
@@ -165,6 +163,7 @@ export const tableBinding = (definition: TableDefinition): TableBinding => ({
   table: definition.typeName,
   primaryKey: definition.primaryKey,
   path: definition.sourcedFrom?.path,
+  takesBytes: definition.attributes.every((attribute) => attribute.primaryKey),
 });
 
 /** What the store and the tables ask about records of a table. */

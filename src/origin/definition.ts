@@ -49,6 +49,8 @@ export interface TableBinding {
   readonly primaryKey: string;
   /** Path template of `@sourcedFrom(path:)`. */
   readonly path: string | undefined;
+  /** The table declares nothing but its key: replies that are no JSON are kept as they come. */
+  readonly takesBytes?: boolean | undefined;
 }
 
 /** An instant as code likes to give it: a `Date`, milliseconds since 1970, or a date string. */

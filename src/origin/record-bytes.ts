@@ -11,6 +11,8 @@ export interface RecordPlace {
   readonly origin: string;
   readonly id: RecordId;
   readonly primaryKey: string;
+  /** What is no JSON is kept as it comes. */
+  readonly takesBytes?: boolean | undefined;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -30,7 +32,7 @@ export function recordOfBytes(bytes: Uint8Array, place: RecordPlace): Uint8Array
  * `bytes` in memory of their own size. What comes from a socket is a small view of a large buffer:
  * kept, it would hold the whole; sent to another thread, the whole would be copied.
  */
-function ownBytes(bytes: Uint8Array): Uint8Array {
+export function ownBytes(bytes: Uint8Array): Uint8Array {
   const owned = bytes.byteLength === bytes.buffer.byteLength;
   return owned ? bytes : new Uint8Array(bytes);
 }

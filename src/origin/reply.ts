@@ -5,11 +5,12 @@
 import { must } from '../base/assert.ts';
 import { parseHttpDate } from '../base/http-date.ts';
 import type { OriginReply, ReplyFacts } from '../cache/ports.ts';
+import { isJsonType } from '../cache/record-json.ts';
 import { factsOfFields, type ReplyTimes } from '../cache/reply-fields.ts';
 import { LIMITS } from '../config/limits.ts';
 import { type GetContext, type GetResult, isNotModified, type JsonRecord } from './definition.ts';
 import { originError, statusError } from './failures.ts';
-import { type RecordPlace, recordOfBytes, recordOfObject } from './record-bytes.ts';
+import { ownBytes, type RecordPlace, recordOfBytes, recordOfObject } from './record-bytes.ts';
 import { factsOfCode, withContext } from './reply-facts.ts';
 import { isOriginResponse, type OriginResponse, originResponse } from './response.ts';
 
@@ -72,8 +73,20 @@ function ofResponse(
     const wait = retryAfterMs(headers.get('retry-after'), times);
     throw statusError(place.origin, status, wait, `for ${JSON.stringify(place.id)}`);
   }
+  const { body, contentType } = contentOf(response, facts, place);
+  const found = { ...facts, status: 200, contentType };
+  return { kind: 'found', body, facts: withContext(found, context) };
+}
+
+/**
+ * Bytes as they came where the table has nothing to ask of them. Elsewhere only a record will do,
+ * whatever its type is said to be: an error page in its place must not be cached.
+ */
+function contentOf(response: OriginResponse, { contentType }: ReplyFacts, place: RecordPlace) {
+  const isJson = contentType === undefined || isJsonType(contentType);
+  if (place.takesBytes === true && !isJson) return { body: ownBytes(response.body), contentType };
   const body = recordOfBytes(response.body, place);
-  return { kind: 'found', body, facts: withContext({ ...facts, status: 200 }, context) };
+  return { body, contentType: isJson ? contentType : undefined };
 }
 
 /** Seconds or a date. [RFC9110 §10.2.3] */

@@ -7,6 +7,7 @@ import type { RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Origin, OriginReply, OriginRequest } from '../cache/ports.ts';
+import { recordJson } from '../cache/record-json.ts';
 import type { Attempts } from './attempts.ts';
 import type { AttemptOutcome } from './counters.ts';
 import type {
@@ -165,7 +166,8 @@ export class TableOrigin implements WritableOrigin {
   }
 
   #place(id: RecordId): RecordPlace {
-    return { origin: this.name, id, primaryKey: this.#parts.binding.primaryKey };
+    const { primaryKey, takesBytes } = this.#parts.binding;
+    return { origin: this.name, id, primaryKey, takesBytes };
   }
 }
 
@@ -195,7 +197,7 @@ function replacedEntry(entry: Entry | undefined, place: RecordPlace): ReplacedEn
     entityTag: owned.meta.originTag,
     lastModified: owned.meta.lastModified,
     get record() {
-      record ??= parseRecord(owned.body, place);
+      record ??= parseRecord(recordJson(owned, place.primaryKey), place);
       return record;
     },
   };

@@ -6,32 +6,42 @@ import { assert } from '../base/assert.ts';
 import { recordVersion, type TableName } from '../base/brands.ts';
 import type { IndexedValues } from '../cache/entry.ts';
 import type { EntryStore, FillDraft, FillOutcome } from '../cache/ports.ts';
+import { isJsonType, standIn } from '../cache/record-json.ts';
+import type { JsonRecord } from './record-draft.ts';
 import type { StoreReader, StoreWriter, WriteOp } from './store-port.ts';
 
-/** Index values of a record given as its JSON bytes; `undefined` for a table without indexes. */
-export type IndexBytes = (body: Uint8Array) => IndexedValues | undefined;
+/** Index values of what a fetch brought; `undefined` for a table without indexes. */
+export type IndexDraft = (draft: FillDraft) => IndexedValues | undefined;
+
+const decoder = new TextDecoder();
+
+/** What the indexes take for the record of a draft: bytes stand there by what is told of them. */
+export function recordOfDraft({ id, body, meta }: FillDraft, primaryKey: string): JsonRecord {
+  const { contentType = 'application/json' } = meta;
+  return body instanceof Uint8Array && isJsonType(contentType)
+    ? (JSON.parse(decoder.decode(body)) as JsonRecord)
+    : standIn(primaryKey, id, { contentType, size: body.length });
+}
 
 export function tableEntries(
   table: TableName,
   reader: StoreReader,
   writer: StoreWriter,
-  indexBytes: IndexBytes,
+  indexDraft: IndexDraft,
 ): EntryStore {
   return {
     withEntry: (id, variant, fn) => reader.withEntry(table, id, variant, fn),
     async fill(draft) {
       // Losing a fill costs a fetch, not data: it asks for no flush of its own.
-      const [outcome] = await writer.commit([fillOp(table, draft, indexBytes)], 'process');
+      const [outcome] = await writer.commit([fillOp(table, draft, indexDraft)], 'process');
       assert(outcome !== undefined, 'every operation has an outcome');
       return fillOutcome(outcome.kind === 'stored' ? outcome : undefined, outcome.kind);
     },
   };
 }
 
-function fillOp(table: TableName, draft: FillDraft, indexBytes: IndexBytes): WriteOp {
-  const { body } = draft;
-  const isRecord = draft.kind === 'record' && body instanceof Uint8Array;
-  const indexed = isRecord ? indexBytes(body) : undefined;
+function fillOp(table: TableName, draft: FillDraft, indexDraft: IndexDraft): WriteOp {
+  const indexed = draft.kind === 'record' ? indexDraft(draft) : undefined;
   return {
     kind: 'put',
     table,
@@ -39,7 +49,7 @@ function fillOp(table: TableName, draft: FillDraft, indexBytes: IndexBytes): Wri
     variant: draft.variant,
     entryKind: draft.kind,
     status: draft.status,
-    body,
+    body: draft.body,
     meta: indexed === undefined ? draft.meta : { ...draft.meta, indexed },
     entityTag: draft.entityTag,
     times: draft,

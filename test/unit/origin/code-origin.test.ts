@@ -73,7 +73,8 @@ describe('an origin in code', () => {
       },
     });
     const meta = { originTag: '"v1"', lastModified: 123_000 };
-    const entry = { kind: 'record', id: 'x', body: bytes('{"id":"x","n":1}'), meta };
+    const body = bytes('{"id":"x","n":1}');
+    const entry = { kind: 'record', id: 'x', contentType: 'application/json', body, meta };
     const replacing = { ...entry, retain: () => entry } as unknown as Entry;
     expect((await table.fetch(ask('x', { replacing }))).kind).toBe('notModified');
     expect(seen).toMatchObject({ id: 'x', entityTag: '"v1"', lastModified: 123_000 });
