@@ -7,13 +7,20 @@
  *   queue ──take──► transaction ──committed──► ring ─► publish ──► acknowledge, or await the disk
  *
  * Nothing is acknowledged before it is published: who hears of a write can read it, on every
- * thread. A commit that fails leaves nothing behind and rejects everything that was in it.
+ * thread. A commit that fails leaves nothing behind and rejects everything that was in it; a write
+ * that is all or nothing has a transaction of its own, which is taken back when it fails in part.
  */
 
 import type { TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
-import type { Durability, WriteOp, WriteOutcome } from '../table/store-port.ts';
+import {
+  type Durability,
+  succeeded,
+  type Unity,
+  type WriteOp,
+  type WriteOutcome,
+} from '../table/store-port.ts';
 import type { ChangeRing } from './change-ring.ts';
 import { applyOp } from './commit/apply.ts';
 import { Batch, type BatchParts } from './commit/batch.ts';
@@ -55,6 +62,16 @@ interface Applied {
   readonly outcomes: readonly (readonly WriteOutcome[])[];
 }
 
+/** Ends a transaction whose only write is all or nothing, and has failed in part. */
+class TakenBack extends Error {
+  readonly outcomes: readonly WriteOutcome[];
+
+  constructor(outcomes: readonly WriteOutcome[]) {
+    super('one operation failed, and so all were taken back');
+    this.outcomes = outcomes;
+  }
+}
+
 /** The thread serves nothing else meanwhile: what a commit does not get done goes on next. */
 const APPLY_MS_MAX = 20;
 const NOTHING_TAKEN: Taken = { writes: [], chore: undefined };
@@ -79,12 +96,16 @@ export class Committer {
   }
 
   /** Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, or `STORE_FAILED` when the commit failed. */
-  async commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+  async commit(
+    ops: readonly WriteOp[],
+    durability: Durability,
+    unity: Unity = 'each',
+  ): Promise<readonly WriteOutcome[]> {
     this.#assertOpen();
     for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
     // A purge must survive a power loss before anybody believes in it.
     const isPurge = ops.some((op) => op.kind === 'invalidate');
-    const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability);
+    const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability, unity);
     this.#start();
     return outcomes;
   }
@@ -141,7 +162,8 @@ export class Committer {
         return applied;
       });
     } catch (cause) {
-      this.#fail(taken === NOTHING_TAKEN ? this.#take() : taken, cause);
+      if (cause instanceof TakenBack) this.#takeBack(taken, cause);
+      else this.#fail(taken === NOTHING_TAKEN ? this.#take() : taken, cause);
       return;
     }
     const { batch, outcomes } = committed.result;
@@ -170,9 +192,9 @@ export class Committer {
     for (const write of writes) {
       if (outcomes.length > 0 && clock.monotonic() >= until) break;
       const { ops, outcomes: refused } = write;
-      outcomes.push(
-        ops.map((op, at) => refused[at] ?? applyOp(batch, op, this.#parts.invalidations)),
-      );
+      const own = ops.map((op, at) => refused[at] ?? applyOp(batch, op, this.#parts.invalidations));
+      if (write.unity === 'all' && !own.every(succeeded)) throw new TakenBack(own);
+      outcomes.push(own);
     }
     chore?.run(batch);
     this.#parts.trim(batch);
@@ -184,6 +206,13 @@ export class Committer {
   #putBack({ writes, chore }: Taken, applied: number): Taken {
     if (applied < writes.length) this.#parts.queue.putBack(writes.slice(applied));
     return { writes: writes.slice(0, applied), chore };
+  }
+
+  /** The write was to be done in whole, and one of its operations failed. */
+  #takeBack({ writes }: Taken, { outcomes }: TakenBack): void {
+    this.#parts.engine.refresh();
+    this.#parts.batch.scopes.revert();
+    for (const write of writes) write.resolve(outcomes);
   }
 
   /** Of writes that failed together each is tried once more alone: one of them may be the cause. */

@@ -20,6 +20,7 @@ import type {
   IndexSpan,
   ScanOptions,
   ScanPage,
+  Unity,
   WriteOp,
   WriteOutcome,
 } from '../table/store-port.ts';
@@ -242,8 +243,12 @@ export class EngineStore implements Store {
     return this.#reader.onCommit(listener);
   }
 
-  async commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
-    const committed = this.#committer.commit(ops, durability);
+  async commit(
+    ops: readonly WriteOp[],
+    durability: Durability,
+    unity?: Unity,
+  ): Promise<readonly WriteOutcome[]> {
+    const committed = this.#committer.commit(ops, durability, unity);
     const files = filesIn(ops);
     if (files.length === 0) return committed;
     return committed.finally(() => this.#keeper.releaseUnnamed(files, this.#clock.now()));

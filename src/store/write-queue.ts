@@ -5,7 +5,7 @@
  * says are always taken, since refusing them would leave wrong data behind.
  */
 import type { Clock } from '../base/clock.ts';
-import type { Durability, WriteOp, WriteOutcome } from '../table/store-port.ts';
+import type { Durability, Unity, WriteOp, WriteOutcome } from '../table/store-port.ts';
 import type { SpaceGuard } from './space-guard.ts';
 
 export interface PendingWrite {
@@ -13,6 +13,7 @@ export interface PendingWrite {
   /** Outcomes of the operations that were refused; holes for the others. */
   readonly outcomes: (WriteOutcome | undefined)[];
   readonly durability: Durability;
+  readonly unity: Unity;
   readonly bytes: number;
   readonly queuedAt: number;
   resolve(outcomes: readonly WriteOutcome[]): void;
@@ -75,8 +76,14 @@ export class WriteQueue {
   }
 
   /** Resolves with the outcomes once the commit they go into is done. */
-  add(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+  add(
+    ops: readonly WriteOp[],
+    durability: Durability,
+    unity: Unity = 'each',
+  ): Promise<readonly WriteOutcome[]> {
     const outcomes = ops.map((op) => this.#refusal(op));
+    const first = outcomes.find((outcome) => outcome !== undefined);
+    if (unity === 'all' && first !== undefined) return Promise.resolve(ops.map(() => first));
     if (ops.length > 0 && outcomes.every((outcome) => outcome !== undefined)) {
       return Promise.resolve(outcomes as readonly WriteOutcome[]);
     }
@@ -84,18 +91,23 @@ export class WriteQueue {
     this.#bytes += bytes;
     const queuedAt = this.#clock.monotonic();
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ops, outcomes, durability, bytes, queuedAt, resolve, reject });
+      const write = { ops, outcomes, durability, unity, bytes, queuedAt, resolve, reject };
+      this.#waiting.push(write);
     });
   }
 
-  /** Takes the oldest writes, as many as one commit may have; at least one. */
+  /**
+   * Takes the oldest writes, as many as one commit may have; at least one. One that is all or
+   * nothing goes alone: to take it back is to take back its whole transaction.
+   */
   take(): PendingWrite[] {
     let count = 0;
     let ops = 0;
     for (const write of this.#waiting) {
       ops += write.ops.length;
-      if (count > 0 && ops > this.#limits.opsPerCommitMax) break;
+      if (count > 0 && (ops > this.#limits.opsPerCommitMax || write.unity === 'all')) break;
       count += 1;
+      if (write.unity === 'all') break;
     }
     const taken = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);

@@ -148,6 +148,7 @@ export function recordInvalid(
 ): NodeError {
   return new NodeError('RECORD_INVALID', `${definition.typeName}/${String(id)}: ${problem}`, {
     blame: 'client',
-    details: { table: definition.typeName, id },
+    // Schema problems begin with the attribute at fault.
+    details: { table: definition.typeName, id, attribute: problem.split(':', 1)[0] },
   });
 }

@@ -274,13 +274,28 @@ export type WriteOutcome =
 /** `flushed`: after fsync. `process`: after commit; survives the process, not the power. */
 export type Durability = 'flushed' | 'process';
 
+/**
+ * `each`: operations are committed together, but one that fails (a precondition, say) fails alone.
+ * `all`: when one fails, nothing is written; the outcomes say which it was.
+ */
+export type Unity = 'each' | 'all';
+
+/** Whether an operation did what it was to do. */
+export function succeeded({ kind }: WriteOutcome): boolean {
+  return kind === 'stored' || kind === 'deleted' || kind === 'invalidated' || kind === 'evicted';
+}
+
 export interface StoreWriter {
   /**
-   * Commits the operations together, in order, each with its own outcome (a failed precondition
-   * fails its operation, not the others). Resolves when they are visible on every thread and as
+   * Commits the operations together, in order, each with its own outcome; `unity` is `each` unless
+   * it is given. Resolves when they are visible on every thread and as
    * durable as asked. Rejects with `STORE_FAILED` only when the commit itself failed.
    */
-  commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]>;
+  commit(
+    ops: readonly WriteOp[],
+    durability: Durability,
+    unity?: Unity,
+  ): Promise<readonly WriteOutcome[]>;
   /**
    * `count` consecutive numbers for generated keys of a table, never given before on any thread or
    * by an earlier run; the first of them. Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`,

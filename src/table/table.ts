@@ -258,6 +258,16 @@ export class Table {
     return this.#parts.writer.commit(ops, durability);
   }
 
+  /** Whether the origin decides on writes: it takes them one by one. */
+  get writesThrough(): boolean {
+    return this.#parts.through !== undefined;
+  }
+
+  /** Commits prepared writes of clients: all of them, or none when one fails. */
+  commitAll(ops: readonly WriteOp[]): Promise<readonly WriteOutcome[]> {
+    return this.#parts.writer.commit(ops, this.#parts.durability, 'all');
+  }
+
   size(): { readonly entries: number; readonly bytes: number } {
     return this.#parts.reader.tableSize(this.name);
   }

@@ -3,27 +3,25 @@
  * to a status. Preconditions travel with the write and are decided inside the commit.
  */
 
-import type { DeltaSeconds, EntityTag, RecordId } from '../../base/brands.ts';
+import type { RecordId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
-import { parseHttpDate } from '../../base/http-date.ts';
-import { parseRequestDirectives } from '../../cache/directives.ts';
 import { formatRecordId } from '../../schema/key.ts';
 import type { Bytes } from '../../table/bytes-draft.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
-import type { WriteCondition, WriteOutcome } from '../../table/store-port.ts';
-import { parseEntityTags } from '../http/conditional.ts';
-import type { Exchange } from '../http/port.ts';
+import type { WriteOutcome } from '../../table/store-port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { bytesType } from './formats/bytes-type.ts';
-import { MERGE_PATCH, readRecordBody } from './formats/read-body.ts';
+import { MERGE_PATCH, readRecordBody, readRecordsBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
 import { originTakes } from './origin-writes.ts';
-import { withStoredForms } from './representation.ts';
 import { permitted, type RestCall } from './rest-call.ts';
 import { takeUpload } from './upload.ts';
+import { writeCollection, writeList } from './write-many.ts';
 import { writePermission } from './write-permission.ts';
+import { clientMaxAge, preconditions } from './write-terms.ts';
 
 export async function putRecord(call: RestCall): Promise<void> {
+  if (isCollection(call)) return writeCollection(call, 'put');
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
@@ -44,6 +42,7 @@ export async function putRecord(call: RestCall): Promise<void> {
 }
 
 export async function patchRecord(call: RestCall): Promise<void> {
+  if (isCollection(call)) return writeCollection(call, 'patch');
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
@@ -60,7 +59,10 @@ export async function patchRecord(call: RestCall): Promise<void> {
   replyOutcome(call, id, outcome, startedAt);
 }
 
-/** `POST` to the collection: a new record, its key generated unless the body brings one. */
+/** `/<name>/`: the records, not one of them. */
+const isCollection = ({ rest }: RestCall): boolean => rest === '/';
+
+/** `POST` to the collection: new records, or one, its key generated unless the body brings one. */
 export async function createRecord(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
@@ -77,8 +79,10 @@ export async function createRecord(call: RestCall): Promise<void> {
     return;
   }
   if (!permitted(call, 'insert') || !originTakes(call, 'put')) return;
-  const record = await bodyOf(call);
   const { table } = resource;
+  const sent = await readRecordsBody(exchange, table.definition, call.limits);
+  const [record] = sent.records;
+  if (sent.isList || record === undefined) return writeList(call, 'create', sent.records);
   const { id, outcome } = await table.create(record, { maxAge: clientMaxAge(exchange) });
   if (outcome.kind === 'preconditionFailed') {
     const problem = `${table.definition.typeName}/${String(id)} exists already; PUT replaces it`;
@@ -126,31 +130,6 @@ function targetId(call: RestCall): RecordId | undefined {
   );
   replyProblem(call.exchange, error, ['allow', 'GET, HEAD, POST, OPTIONS']);
   return undefined;
-}
-
-/** [RFC9110 §13.1] `If-Unmodified-Since` counts only without `If-Match`. */
-function preconditions(exchange: Exchange): WriteCondition {
-  const { request } = exchange;
-  const ifMatch = request.header('if-match');
-  const ifNoneMatch = request.header('if-none-match');
-  const since = request.header('if-unmodified-since');
-  return {
-    ...(ifMatch === undefined ? {} : { ifMatch: tags(ifMatch) }),
-    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: tags(ifNoneMatch) }),
-    ...(since === undefined || ifMatch !== undefined
-      ? {}
-      : { ifUnmodifiedSince: parseHttpDate(since) }),
-  };
-}
-
-function tags(field: string): readonly EntityTag[] | '*' {
-  const given = parseEntityTags(field);
-  return given === '*' ? given : withStoredForms(given);
-}
-
-/** `Cache-Control: max-age` on a write sets the record's own lifetime. */
-function clientMaxAge(exchange: Exchange): DeltaSeconds | undefined {
-  return parseRequestDirectives(exchange.request.header('cache-control'), undefined).maxAge;
 }
 
 function replyOutcome(

@@ -11,6 +11,7 @@ import type {
   Durability,
   StoreReader,
   StoreWriter,
+  Unity,
   WriteOp,
   WriteOutcome,
 } from '../../table/store-port.ts';
@@ -97,11 +98,15 @@ class RemoteWriter implements StoreWriter {
     port.on('close', () => this.close());
   }
 
-  commit(ops: readonly WriteOp[], durability: Durability): Promise<readonly WriteOutcome[]> {
+  commit(
+    ops: readonly WriteOp[],
+    durability: Durability,
+    unity: Unity = 'each',
+  ): Promise<readonly WriteOutcome[]> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(closedError());
       this.#lastId += 1;
-      this.#turn.push({ id: this.#lastId, ops, durability, resolve, reject });
+      this.#turn.push({ id: this.#lastId, ops, durability, unity, resolve, reject });
       if (this.#turn.length === 1) setImmediate(() => this.#flush());
     });
   }

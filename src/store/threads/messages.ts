@@ -13,7 +13,7 @@ import {
 import type { StoredBody } from '../../cache/entry.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
-import type { Durability, WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import type { Durability, Unity, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import type { LmdbStoreOptions } from '../lmdb/open.ts';
 import type { SharedMemory } from '../shared-state.ts';
 import type { Store } from '../store-options.ts';
@@ -61,6 +61,7 @@ export interface PackedWrite {
   readonly id: number;
   readonly ops: readonly PackedOp[];
   readonly durability: Durability;
+  readonly unity: Unity;
 }
 
 export type ToStore =
@@ -112,6 +113,7 @@ export interface WaitingWrite {
   readonly id: number;
   readonly ops: readonly WriteOp[];
   readonly durability: Durability;
+  readonly unity: Unity;
 }
 
 function bytesIn(op: WriteOp): Uint8Array | undefined {
@@ -121,9 +123,9 @@ function bytesIn(op: WriteOp): Uint8Array | undefined {
 }
 
 /** Packs the writes of a turn; the buffer is to be transferred. */
-export function packWrites(writes: readonly WaitingWrite[]): ToStore & { kind: 'commit' } {
+export function packWrites(waiting: readonly WaitingWrite[]): ToStore & { kind: 'commit' } {
   let length = 0;
-  for (const { ops } of writes) for (const op of ops) length += bytesIn(op)?.length ?? 0;
+  for (const { ops } of waiting) for (const op of ops) length += bytesIn(op)?.length ?? 0;
   const whole = new Uint8Array(length);
   let from = 0;
   const pack = (op: WriteOp): PackedOp => {
@@ -139,8 +141,11 @@ export function packWrites(writes: readonly WaitingWrite[]): ToStore & { kind: '
     } = op as WriteOp & { body?: unknown; patch?: unknown };
     return { op: rest, span };
   };
-  const packed = writes.map(({ id, ops, durability }) => ({ id, ops: ops.map(pack), durability }));
-  return { kind: 'commit', writes: packed, bytes: whole.buffer };
+  const writes = waiting.map(({ id, ops, durability, unity }) => ({
+    ...{ id, durability, unity },
+    ops: ops.map(pack),
+  }));
+  return { kind: 'commit', writes, bytes: whole.buffer };
 }
 
 export function unpackOp({ op, span }: PackedOp, buffer: ArrayBuffer): WriteOp {

@@ -55,10 +55,10 @@ class WriterServer {
     if (this.#hasNews) this.#tell();
   }
 
-  async #commit({ id, ops, durability }: PackedWrite, bytes: ArrayBuffer): Promise<void> {
+  async #commit({ id, ops, durability, unity }: PackedWrite, bytes: ArrayBuffer): Promise<void> {
     try {
       const whole = ops.map((op) => unpackOp(op, bytes));
-      this.#reply({ id, outcomes: await this.#store.commit(whole, durability) });
+      this.#reply({ id, outcomes: await this.#store.commit(whole, durability, unity) });
     } catch (error) {
       this.#reply({ id, error: plainError(error) });
     }

@@ -5,7 +5,14 @@
  */
 import { CBOR_ARRAY_END, CBOR_ARRAY_START, decodeCbor, encodeCbor } from '../../http/cbor.ts';
 import { decodeMsgpack, encodeMsgpack } from '../../http/msgpack.ts';
-import { asRecord, type Format, NO_BYTES, parseStored, type RowWriter } from './format.ts';
+import {
+  asRecord,
+  asRecords,
+  type Format,
+  NO_BYTES,
+  parseStored,
+  type RowWriter,
+} from './format.ts';
 
 export const CBOR_FORMAT: Format = {
   name: 'cbor',
@@ -14,6 +21,7 @@ export const CBOR_FORMAT: Format = {
   encodeRecord: (json) => encodeCbor(parseStored(json)),
   rowWriter: () => new CborRows(),
   decodeRecord: (bytes, limits) => asRecord(decodeCbor(bytes, limits.depthMax)),
+  decodeRecords: (bytes, limits) => asRecords(decodeCbor(bytes, limits.depthMax + 1)),
 };
 
 /** An indefinite-length array [RFC8949 §3.2.2]. */
@@ -43,6 +51,7 @@ export const MSGPACK_FORMAT: Format = {
   encodeRecord: (json) => encodeMsgpack(parseStored(json)),
   rowWriter: () => MSGPACK_SEQUENCE,
   decodeRecord: (bytes, limits) => asRecord(decodeMsgpack(bytes, limits.depthMax)),
+  decodeRecords: (bytes, limits) => asRecords(decodeMsgpack(bytes, limits.depthMax + 1)),
 };
 
 const MSGPACK_SEQUENCE: RowWriter = {

@@ -12,8 +12,10 @@ import type { AttributeDefinition, TableDefinition } from '../../../schema/defin
 import type { JsonRecord } from '../../../table/record-draft.ts';
 import { nesting } from '../json-body.ts';
 import {
+  type DecodedRecords,
   type DecodeLimits,
   type Format,
+  inRow,
   NO_BYTES,
   parseStored,
   type RowShape,
@@ -34,6 +36,7 @@ export const CSV_FORMAT: Format = {
   encodeRecord: (json, shape) => new CsvRows(shape).rows([json]),
   rowWriter: (shape) => new CsvRows(shape),
   decodeRecord,
+  decodeRecords,
 };
 
 class CsvRows implements RowWriter {
@@ -98,6 +101,23 @@ function decodeRecord(bytes: Uint8Array, { definition, depthMax }: DecodeLimits)
   if (names === undefined || fields === undefined || rows.length !== 2) {
     throw malformed(`a record is a line of names and a line of values, not ${rows.length} lines`);
   }
+  return recordOf(names, fields, { definition, depthMax });
+}
+
+/** A line of names, then a line a record; one record alone is no list. */
+function decodeRecords(bytes: Uint8Array, limits: DecodeLimits): DecodedRecords {
+  const [names, ...rows] = parseRows(bytes);
+  if (names === undefined) throw malformed('there is no line of names');
+  const decode = (fields: string[]) => recordOf(names, fields, limits);
+  const records = rows.map((fields, index) => inRow(index + 1, decode, fields));
+  return { isList: records.length !== 1, records };
+}
+
+function recordOf(
+  names: readonly string[],
+  fields: readonly string[],
+  { definition, depthMax }: DecodeLimits,
+): JsonRecord {
   const properties = names.map((name, index) => [name, fields[index] ?? ''] as const);
   // An empty field says nothing: null is not a word of CSV.
   const given = properties.filter(([, text]) => text !== '');

@@ -37,6 +37,14 @@ export interface Format {
   rowWriter(shape: RowShape): RowWriter;
   /** The one record of a request body. Throws `BODY_MALFORMED`. */
   decodeRecord(bytes: Uint8Array, limits: DecodeLimits): JsonRecord;
+  /** The records of a request body that may be a list. Throws `BODY_MALFORMED` naming the row. */
+  decodeRecords(bytes: Uint8Array, limits: DecodeLimits): DecodedRecords;
+}
+
+/** `isList`: the body is a list, be it of one record. */
+export interface DecodedRecords {
+  readonly isList: boolean;
+  readonly records: readonly JsonRecord[];
 }
 
 const decoder = new TextDecoder();
@@ -51,6 +59,27 @@ export function asRecord(value: unknown): JsonRecord {
   throw new NodeError('BODY_MALFORMED', 'the request body is not a record but another value', {
     blame: 'client',
   });
+}
+
+/** The records of a decoded value: of a list, or of the one record that it is. */
+export function asRecords(value: unknown): DecodedRecords {
+  if (!Array.isArray(value)) return { isList: false, records: [asRecord(value)] };
+  return { isList: true, records: value.map((each, index) => inRow(index + 1, asRecord, each)) };
+}
+
+/** Says of what is malformed in which row it stands; rows are counted from 1. */
+export function inRow<T>(row: number, decode: (given: T) => JsonRecord, given: T): JsonRecord {
+  try {
+    return decode(given);
+  } catch (error) {
+    if (!(error instanceof NodeError)) throw error;
+    const { code, message, blame, details } = error;
+    throw new NodeError(code, `row ${row}: ${message}`, {
+      blame,
+      cause: error,
+      details: { ...details, row },
+    });
+  }
 }
 
 export const NO_BYTES = new Uint8Array(0);

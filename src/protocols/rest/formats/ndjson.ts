@@ -1,6 +1,16 @@
 /** NDJSON: a JSON value a line. A stored record is a line as it is unless its origin broke it. */
+
+import type { JsonRecord } from '../../../table/record-draft.ts';
 import { parseJsonObject } from '../json-body.ts';
-import { type Format, NO_BYTES, parseStored, type RowWriter } from './format.ts';
+import {
+  type DecodedRecords,
+  type DecodeLimits,
+  type Format,
+  inRow,
+  NO_BYTES,
+  parseStored,
+  type RowWriter,
+} from './format.ts';
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -13,7 +23,22 @@ export const NDJSON_FORMAT: Format = {
   encodeRecord: (json) => Buffer.concat([asLine(json), END_OF_LINE]),
   rowWriter: () => LINES,
   decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits.depthMax),
+  decodeRecords,
 };
+
+/** A line a record; empty lines are no rows. One line alone is a record, not a list. */
+function decodeRecords(bytes: Uint8Array, { depthMax }: DecodeLimits): DecodedRecords {
+  const records: JsonRecord[] = [];
+  const decode = (line: Uint8Array) => parseJsonObject(line, depthMax);
+  for (let at = 0; at < bytes.length; ) {
+    const newline = bytes.indexOf(NEWLINE, at);
+    const end = newline === -1 ? bytes.length : newline;
+    const line = bytes.subarray(at, bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end);
+    if (line.length > 0) records.push(inRow(records.length + 1, decode, line));
+    at = end + 1;
+  }
+  return { isList: records.length !== 1, records };
+}
 
 const LINES: RowWriter = {
   rows: (rows) => Buffer.concat(rows.flatMap((row) => [asLine(row), END_OF_LINE])),

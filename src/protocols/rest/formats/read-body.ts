@@ -6,6 +6,7 @@ import type { TableDefinition } from '../../../schema/definition.ts';
 import type { JsonRecord } from '../../../table/record-draft.ts';
 import type { Exchange } from '../../http/port.ts';
 import { type BodyLimits, mediaType } from '../json-body.ts';
+import type { DecodedRecords, Format } from './format.ts';
 import { JSON_FORMAT } from './json.ts';
 import { bodyFormat, SERVED_TYPES } from './negotiate.ts';
 
@@ -21,6 +22,26 @@ export async function readRecordBody(
   limits: BodyLimits,
   also: readonly string[] = [],
 ): Promise<JsonRecord> {
+  const { format, bytes } = await readFormat(exchange, definition, limits, also);
+  return format.decodeRecord(bytes, { depthMax: limits.depthMax, definition });
+}
+
+/** The same for a body that may be a list of records. */
+export async function readRecordsBody(
+  exchange: Exchange,
+  definition: TableDefinition,
+  limits: BodyLimits,
+): Promise<DecodedRecords> {
+  const { format, bytes } = await readFormat(exchange, definition, limits, []);
+  return format.decodeRecords(bytes, { depthMax: limits.depthMax, definition });
+}
+
+async function readFormat(
+  exchange: Exchange,
+  definition: TableDefinition,
+  limits: BodyLimits,
+  also: readonly string[],
+): Promise<{ readonly format: Format; readonly bytes: Uint8Array }> {
   const type = mediaType(exchange.request.header('content-type'));
   const isAlso = type !== undefined && also.includes(type);
   const format = isAlso ? JSON_FORMAT : bodyFormat(exchange);
@@ -29,8 +50,7 @@ export async function readRecordBody(
   }
   const coding = exchange.request.header('content-encoding');
   if (coding !== undefined && coding !== 'identity') throw encodedBody(coding);
-  const bytes = await exchange.body(limits.bytesMax);
-  return format.decodeRecord(bytes, { depthMax: limits.depthMax, definition });
+  return { format, bytes: await exchange.body(limits.bytesMax) };
 }
 
 /** `why`: what keeps the table from taking the type as bytes. */

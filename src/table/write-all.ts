@@ -1,0 +1,129 @@
+/**
+ * Many records in one write: all of them are stored, or none. Each is drafted and checked like a
+ * single one; what is wrong names its row (counted from 1) and attribute, and then nothing was
+ * written. A table whose origin decides on writes takes no lists: an origin cannot be rolled back.
+ */
+import type { DeltaSeconds, RecordId } from '../base/brands.ts';
+import { NodeError } from '../base/errors.ts';
+import { type DraftContext, type JsonRecord, patchOp, putOp } from './record-draft.ts';
+import { recordIdFrom } from './record-key.ts';
+import { succeeded, type WriteCondition, type WriteOp, type WriteOutcome } from './store-port.ts';
+import type { Table } from './table.ts';
+
+/** `create`: as `put`, with a generated key where there is none, and only where no record is. */
+export type WriteAllVerb = 'put' | 'patch' | 'create';
+
+export interface WriteAllOptions {
+  readonly condition?: WriteCondition | undefined;
+  readonly maxAge?: DeltaSeconds | undefined;
+}
+
+export interface AllWritten {
+  readonly kind: 'written';
+  readonly ids: readonly RecordId[];
+  readonly created: number;
+  readonly updated: number;
+  readonly unchanged: number;
+}
+
+/** Nothing was written, because of this row. */
+export interface RowRefused {
+  readonly kind: 'refused';
+  readonly row: number;
+  readonly id: RecordId;
+  readonly outcome: WriteOutcome;
+}
+
+/**
+ * Rejects with `RECORD_INVALID`, `KEY_INVALID`, `STORE_FULL` or `WRITE_QUEUE_FULL`; a failed
+ * precondition, or a patch of what is not there, is an outcome.
+ */
+export async function writeAll(
+  table: Table,
+  verb: WriteAllVerb,
+  records: readonly JsonRecord[],
+  options: WriteAllOptions = {},
+): Promise<AllWritten | RowRefused> {
+  if (table.writesThrough) throw oneByOne(table);
+  const context = table.draftContext();
+  const ids: RecordId[] = [];
+  const ops: WriteOp[] = [];
+  for (const [index, record] of records.entries()) {
+    try {
+      const id = await keyOf(table, verb, record);
+      ids.push(id);
+      ops.push(opOf(context, verb, id, record, options));
+    } catch (error) {
+      throw rowError(index + 1, error);
+    }
+  }
+  if (ops.length === 0) return { kind: 'written', ids, created: 0, updated: 0, unchanged: 0 };
+  return counted(table, ids, await table.commitAll(ops));
+}
+
+async function keyOf(table: Table, verb: WriteAllVerb, record: JsonRecord): Promise<RecordId> {
+  const { definition } = table;
+  const given = record[definition.primaryKey];
+  if (given !== undefined && given !== null) return recordIdFrom(definition, given);
+  if (verb === 'create') return table.freeId();
+  const problem = `${definition.primaryKey}: each record of a list brings its key; POST makes keys`;
+  throw new NodeError('RECORD_INVALID', `${definition.typeName}: ${problem}`, {
+    blame: 'client',
+    details: { table: definition.typeName, attribute: definition.primaryKey },
+  });
+}
+
+function opOf(
+  context: DraftContext,
+  verb: WriteAllVerb,
+  id: RecordId,
+  record: JsonRecord,
+  options: WriteAllOptions,
+): WriteOp {
+  if (verb === 'patch') return patchOp(context, id, record, 'merge', 'client', options);
+  if (verb === 'put') return putOp(context, id, record, 'client', options);
+  return putOp(context, id, record, 'client', { ...options, condition: { ifNoneMatch: '*' } });
+}
+
+function counted(
+  table: Table,
+  ids: readonly RecordId[],
+  outcomes: readonly WriteOutcome[],
+): AllWritten | RowRefused {
+  const counts = { created: 0, updated: 0, unchanged: 0 };
+  for (const [index, outcome] of outcomes.entries()) {
+    const row = index + 1;
+    const { typeName } = table.definition;
+    if (outcome.kind === 'invalid') {
+      const problem = new NodeError('RECORD_INVALID', `${typeName}: ${outcome.problem}`, {
+        blame: 'client',
+      });
+      throw rowError(row, problem);
+    }
+    if (outcome.kind === 'shed') {
+      const message = `${typeName} was not written: the node has no room for it at the moment`;
+      throw new NodeError(outcome.code, message, { retry: 'later' });
+    }
+    if (!succeeded(outcome)) return { kind: 'refused', row, id: ids[index] ?? '', outcome };
+    if (outcome.kind !== 'stored') continue;
+    if (outcome.created) counts.created += 1;
+    else if (outcome.unchanged) counts.unchanged += 1;
+    else counts.updated += 1;
+  }
+  return { kind: 'written', ids, ...counts };
+}
+
+/** The error of one record, with its row; nothing else is wrong with the others. */
+function rowError(row: number, error: unknown): unknown {
+  if (!(error instanceof NodeError)) return error;
+  const { code, message, blame, retry, details } = error;
+  const whole = `row ${row}: ${message}; nothing was written`;
+  return new NodeError(code, whole, { blame, retry, cause: error, details: { ...details, row } });
+}
+
+function oneByOne({ definition: { typeName } }: Table): NodeError {
+  const message =
+    `${typeName} is written through its origin, which cannot take a list back when a part of it ` +
+    'fails; send the records one by one';
+  return new NodeError('METHOD_NOT_ALLOWED', message, { blame: 'client' });
+}
