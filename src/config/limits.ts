@@ -133,6 +133,9 @@ export const LIMITS = {
   originHeadBytesMax: 64 * 1024,
   /** Interim responses (103 and others) before one final reply. */
   originInterimsMax: 32,
+  /** Interim responses (and their bytes) which one client is sent ahead of one answer. */
+  interimsMax: 32,
+  interimBytesMax: 16 * 1024,
   /** Longest time for one body of a page, to or from its origin, milliseconds. */
   originBodyMsMax: 3_600_000,
   /** Decoded bytes allowed for each received, for bodies that decode to more than the floor. */

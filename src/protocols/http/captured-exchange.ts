@@ -62,6 +62,9 @@ export class CapturedExchange implements Exchange {
     const length = declared === undefined ? undefined : Number(declared);
     return streamOf(() => this.#readBody(maxBytes), length);
   }
+  interim(status: number, headers: HeaderList): void {
+    this.#inner.interim(status, headers);
+  }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     // The view that a caller hands over ends with this call.
     const kept = typeof body === 'string' || body === undefined ? body : body.slice();

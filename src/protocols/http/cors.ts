@@ -97,6 +97,9 @@ class SharedExchange implements Exchange {
   requestStream(maxBytes: number): RequestStream {
     return this.#inner.requestStream(maxBytes);
   }
+  interim(status: number, headers: HeaderList): void {
+    this.#inner.interim(status, headers);
+  }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     this.#inner.reply(status, this.#with(headers), body);
   }

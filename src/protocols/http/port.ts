@@ -69,10 +69,11 @@ export interface Exchange {
   /** The same body piece by piece, with back-pressure; either may be called once, not both. */
   requestStream(maxBytes: number): RequestStream;
   /**
-   * An interim response ahead of the answer (103 and the like). uWS sends it with the answer, since
-   * it has no way to send it sooner. Absent where there is no client to inform.
+   * Says something ahead of the answer: a status from 102 to 199 and its fields. node sends it at
+   * once, uWS together with the head of the answer. What comes after the answer began, and what is
+   * too much, is left out, as is everything to a client of HTTP/1.0 [RFC9110 §15.2].
    */
-  inform?(status: number, headers: HeaderList): void;
+  interim(status: number, headers: HeaderList): void;
   /**
    * The complete answer in one call. For HEAD (and 304, 204) the body is not sent, but its length
    * is told where HTTP says so. A body view is consumed before the call returns.

@@ -18,11 +18,3 @@ export function statusLine(status: number): string {
 export function isBodiless(status: number): boolean {
   return status === 304 || status === 204 || status < 200;
 }
-
-/** An interim response as it stands on the wire; its fields have been checked. */
-export function interimHead(status: number, headers: readonly string[]): string {
-  let head = `HTTP/1.1 ${statusLine(status)}\r\n`;
-  for (let at = 0; at + 1 < headers.length; at += 2)
-    head += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  return `${head}\r\n`;
-}

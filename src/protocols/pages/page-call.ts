@@ -4,6 +4,7 @@
  */
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import { type PageTarget, pageTarget } from '../../cache/pages/cache-key.ts';
+import { endToEnd, filterFields } from '../../cache/pages/fields.ts';
 import type { ClientFacts } from '../../cache/pages/forward.ts';
 import type { PageRequest } from '../../cache/pages/page-request.ts';
 import type { FieldLines } from '../../cache/pages/ports.ts';
@@ -80,9 +81,10 @@ export class PageCall implements PageRequest {
   }
 
   get onInterim(): PageRequest['onInterim'] {
-    const { inform } = this.#exchange;
-    return inform === undefined
-      ? undefined
-      : (status, fields) => inform.call(this.#exchange, status, fields);
+    return (status, fields) => {
+      const goesOn = endToEnd(fields);
+      const kept = filterFields(fields, (name) => goesOn(name) && name !== 'content-length');
+      this.#exchange.interim(status, kept);
+    };
   }
 }

@@ -6,6 +6,7 @@ import { describe } from 'vitest';
 import type { HttpEngine } from '../../../src/protocols/http/port.ts';
 import { describeBodies } from './bodies.ts';
 import { describeFraming } from './framing.ts';
+import { describeInterims } from './interims.ts';
 import { describeLifecycle } from './lifecycle.ts';
 import { describeMessages } from './messages.ts';
 import { describeSockets } from './sockets.ts';
@@ -20,17 +21,30 @@ export interface Abilities {
    * Methods outside of RFC 9110 and PATCH reach the handler; otherwise the connection is closed.
    */
   readonly otherMethods: boolean;
+  /** An interim response leaves at once; otherwise with the head of the answer. */
+  readonly interimsAtOnce: boolean;
 }
 
 const abilities: Record<HttpEngine, Abilities> = {
-  uws: { chunkedUploads: false, pipelinesBehindPending: false, otherMethods: false },
-  node: { chunkedUploads: true, pipelinesBehindPending: true, otherMethods: true },
+  uws: {
+    chunkedUploads: false,
+    pipelinesBehindPending: false,
+    otherMethods: false,
+    interimsAtOnce: false,
+  },
+  node: {
+    chunkedUploads: true,
+    pipelinesBehindPending: true,
+    otherMethods: true,
+    interimsAtOnce: true,
+  },
 };
 
 export function describeHttpPort(engine: HttpEngine): void {
   describe(`the HTTP port on ${engine}`, () => {
     describeMessages(engine, abilities[engine]);
     describeBodies(engine, abilities[engine]);
+    describeInterims(engine, abilities[engine]);
     describeStreams(engine);
     describeUploads(engine, abilities[engine]);
     describeFraming(engine, abilities[engine]);

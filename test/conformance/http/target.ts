@@ -161,6 +161,35 @@ const routes: Record<string, Route> = {
         resolve();
       };
     }),
+  // Says 103 twice, then what the path says: /interim/204, /interim/stream, /interim/held
+  interim: (exchange, target) => {
+    exchange.interim(103, ['link', '</a.css>; rel=preload', 'x-name', 'caf\u00e9']);
+    exchange.interim(103, ['link', '</b.js>; rel=preload']);
+    const how = exchange.request.path.split('/')[2];
+    if (how === 'stream') {
+      exchange.stream(200, text).end('body');
+    } else if (how === 'held') {
+      return new Promise((resolve) => {
+        target.release = () => {
+          exchange.reply(200, text, 'released');
+          resolve();
+        };
+      });
+    } else {
+      exchange.reply(Number(how), text, 'body');
+      exchange.interim(103, ['x-late', '1']);
+    }
+    return undefined;
+  },
+  'interim-many': (exchange) => {
+    for (let i = 0; i < 1000; i += 1) exchange.interim(103, ['x-many', String(i)]);
+    exchange.reply(200, text, 'hello');
+  },
+  'interim-bad': (exchange) => {
+    const [status = '', name = '', value = ''] = exchange.request.query.split('&');
+    exchange.interim(Number(status), [decodeURIComponent(name), decodeURIComponent(value)]);
+    exchange.reply(200, text, 'hello');
+  },
   echo: async (exchange) => {
     const body = await exchange.body(256 * 1024);
     exchange.reply(200, ['content-type', 'application/octet-stream'], body);

@@ -7,10 +7,11 @@ import { assert } from '../../../base/assert.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
+import { Interims } from '../interim.ts';
 import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
 import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
-import { interimHead, isBodiless } from '../status-text.ts';
+import { isBodiless } from '../status-text.ts';
 import { discardingWriter } from '../stream-writer.ts';
 import { NodeBodyWriter } from './body-writer.ts';
 
@@ -38,6 +39,7 @@ export class NodeExchange implements CuttableExchange {
   #onGone: (() => void)[] = [];
   #abort: AbortController | undefined;
   #upload: NodeJS.Timeout | undefined;
+  #interims: Interims | undefined;
 
   constructor(
     message: IncomingMessage,
@@ -111,12 +113,14 @@ export class NodeExchange implements CuttableExchange {
     message.once('close', () => clearTimeout(this.#upload));
   }
 
-  inform(status: number, headers: HeaderList): void {
+  interim(status: number, headers: HeaderList): void {
+    if (this.#gone || this.#replied) return;
+    this.#interims ??= new Interims();
+    const text = this.#interims.textOf(status, headers);
+    // Without a socket of its own, the answer is pipelined behind one that is not complete.
     const { socket } = this.#response;
-    // A pipelined answer has no socket before its turn has come.
-    if (this.#gone || this.#replied || socket === null) return;
-    checkHeaders(headers);
-    socket.write(interimHead(status, headers), 'latin1');
+    if (text === undefined || socket === null || this.#message.httpVersion === '1.0') return;
+    socket.write(text, 'latin1');
   }
 
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {

@@ -15,11 +15,12 @@ import { assert } from '../../../base/assert.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
+import { Interims } from '../interim.ts';
 import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
 import { addressText } from '../remote-address.ts';
 import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
-import { interimHead, isBodiless, statusLine } from '../status-text.ts';
+import { isBodiless, statusLine } from '../status-text.ts';
 import { discardingWriter, StreamWriter } from '../stream-writer.ts';
 import type { UwsContext, UwsResponse } from './types.ts';
 
@@ -53,8 +54,8 @@ export class UwsExchange implements CuttableExchange {
   #onGone: (() => void)[] | undefined;
   #abort: AbortController | undefined;
   #writer: StreamWriter | undefined;
-  /** Interim responses, sent in front of the status: the engine has no call for them. */
-  #interim = '';
+  #interims: Interims | undefined;
+  #interimText = '';
 
   constructor(res: UwsResponse, request: RequestCopy, host: ExchangeHost) {
     this.#res = res;
@@ -112,10 +113,11 @@ export class UwsExchange implements CuttableExchange {
     return this.#requestBody().streamed(maxBytes, declared === CHUNKED ? undefined : declared);
   }
 
-  inform(status: number, headers: HeaderList): void {
+  /** The engine has no call for it, but its status line may hold one; see `#writeStatus`. */
+  interim(status: number, headers: HeaderList): void {
     if (this.#gone || this.#replied) return;
-    checkHeaders(headers);
-    this.#interim += interimHead(status, headers);
+    this.#interims ??= new Interims();
+    this.#interimText += this.#interims.textOf(status, headers) ?? '';
   }
 
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
@@ -210,10 +212,7 @@ export class UwsExchange implements CuttableExchange {
 
   #writeHead(status: number, headers: HeaderList): void {
     const res = this.#res;
-    if (this.#interim !== '') {
-      // The engine has written the version of the first status line itself.
-      res.writeStatus(`${this.#interim}HTTP/1.1 ${statusLine(status)}`.slice('HTTP/1.1 '.length));
-    } else if (status !== 200) res.writeStatus(statusLine(status));
+    if (status !== 200 || this.#interimText !== '') this.#writeStatus(status);
     for (let i = 0; i + 1 < headers.length; i += 2) {
       const name = headers[i] as string;
       const value = headers[i + 1] as string;
@@ -222,6 +221,20 @@ export class UwsExchange implements CuttableExchange {
       // The engine writes UTF-8; HTTP field values are single bytes.
       res.writeHeader(name, this.#beyondAscii ? Buffer.from(value, 'latin1') : value);
     }
+  }
+
+  /**
+   * The engine writes `HTTP/1.1 `, the text as it is, and a line end. So that text may be whole
+   * interim responses, every field of which was checked, and then the rest of a status line.
+   */
+  #writeStatus(status: number): void {
+    const line = statusLine(status);
+    if (this.#interimText === '') {
+      this.#res.writeStatus(line);
+      return;
+    }
+    const text = `${this.#interimText}HTTP/1.1 ${line}`.slice('HTTP/1.1 '.length);
+    this.#res.writeStatus(Buffer.from(text, 'latin1'));
   }
 
   #writeWithoutBody(status: number, headers: HeaderList, length: number | undefined): void {
