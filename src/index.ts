@@ -51,6 +51,11 @@ export {
   tables,
 } from './resource/application-scope.ts';
 export type { ApplicationTable, RecordCount } from './resource/application-table.ts';
+export {
+  type ContentTypeHandler,
+  type ContentTypes,
+  contentTypes,
+} from './resource/content-types.ts';
 export { type Context, getContext, getUser, type User } from './resource/context.ts';
 export type {
   AttributeCondition,

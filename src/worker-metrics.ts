@@ -4,6 +4,7 @@ import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { CacheCounts } from './observe/cache-counts.ts';
 import type { OriginTimes } from './observe/origin-times.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
+import { threadScope } from './resource/thread-scope.ts';
 import type { RunningApp } from './worker-app.ts';
 
 export interface AppMetricParts {
@@ -35,9 +36,11 @@ export function connectAppMetrics(metrics: ArrayMetrics, parts: AppMetricParts):
     },
     authFailures: () => labelled(app.counts.authFailures, 'method'),
     *limitsHit() {
+      yield { labels: { limit: 'measurements' }, value: threadScope().measurements.lost };
       yield* cacheCounts.limitsHit();
       yield* labelled(app.counts.refusals, 'limit');
     },
+    measured: () => threadScope().measurements.series.values(),
     memoryCacheBytes: () => [],
     memoryCacheRequests: () => [],
   });

@@ -15,6 +15,12 @@ export interface Timed {
   readonly counts: DurationCounts;
 }
 
+export interface Measured {
+  readonly labels: Labels;
+  readonly count: number;
+  readonly sum: number;
+}
+
 export interface AppMetricSources {
   requests(): Iterable<RequestCounts>;
   /** Labels `table`, `result`. */
@@ -36,6 +42,8 @@ export interface AppMetricSources {
   deliveryLag(): Iterable<Timed>;
   authFailures(): Iterable<Counted>;
   limitsHit(): Iterable<Counted>;
+  /** What application code measured. */
+  measured(): Iterable<Measured>;
   memoryCacheBytes(): Iterable<Counted>;
   /** Labels `cache`, `result`. */
   memoryCacheRequests(): Iterable<Counted>;
@@ -47,6 +55,16 @@ export function registerAppMetrics(metrics: ArrayMetrics, from: AppMetricSources
   registerCache(metrics, from);
   registerOrigins(metrics, from);
   registerPush(metrics, from);
+  registerMeasured(metrics, from);
+}
+
+function registerMeasured(metrics: ArrayMetrics, from: AppMetricSources): void {
+  metrics.counter('millrace_app_measurements_total', 'Values recorded by code', function* () {
+    for (const { labels, count } of from.measured()) yield { labels, value: count };
+  });
+  metrics.gauge('millrace_app_measurements_sum', 'Sum of those values', 'sum', function* () {
+    for (const { labels, sum } of from.measured()) yield { labels, value: sum };
+  });
 }
 
 function registerRequests(metrics: ArrayMetrics, from: AppMetricSources): void {

@@ -116,8 +116,8 @@ const OWN_NAMES: ReadonlySet<string> = new Set(['millrace', 'harper', 'harperdb'
  */
 const GLOBALS = 'millrace:globals';
 const GLOBAL_NAMES = [
-  ...['Resource', 'RequestTarget', 'databases', 'getContext', 'getUser', 'logger', 'server'],
-  ...['tables', 'transaction'],
+  ...['Resource', 'RequestTarget', 'contentTypes', 'databases', 'getContext', 'getUser'],
+  ...['logger', 'server', 'tables', 'transaction'],
 ];
 const MODULE_URL = '__millraceModuleUrl';
 const LOADERS: Readonly<Record<string, Loader>> = {

@@ -4,6 +4,7 @@
  * '/w/:id' }` that path, an object of classes the paths below its name, a default export `/`.
  */
 import type { Problem } from '../schema/problem.ts';
+import { ClassPlaces } from './class-places.ts';
 import { loadTogether } from './compile.ts';
 import { PathTree } from './path-tree.ts';
 import { noRegistrations, type Registrations } from './registrations.ts';
@@ -33,6 +34,7 @@ export async function loadResources(
   folder: string,
 ): Promise<ResourceLoad> {
   if (files.length === 0) return { loaded: NO_RESOURCES };
+  const places = new ClassPlaces(files, folder);
   const scope = threadScope();
   const collected = noRegistrations();
   scope.registrations = collected;
@@ -43,7 +45,10 @@ export async function loadResources(
     for (const { path, resource } of collected.resources) {
       if (isResourceClass(resource)) resources.push(placed(path.replace(/^\//, ''), resource));
     }
-    const problems = [...resources.flatMap(({ type }) => problemsOf(type)), ...clashes(resources)];
+    const problems = [
+      ...resources.flatMap(({ type }) => problemsOf(type, places)),
+      ...clashes(resources, places),
+    ];
     if (problems.length > 0) return { problems };
     const { handlers, sources } = collected;
     return { loaded: { resources, handlers, sources } };
@@ -71,23 +76,23 @@ function placed(path: string, type: typeof Resource, prefix = ''): LoadedResourc
 }
 
 /** Paths that two classes claim. */
-function clashes(resources: readonly LoadedResource[]): Problem[] {
+function clashes(resources: readonly LoadedResource[], places: ClassPlaces): Problem[] {
   const tree = new PathTree<typeof Resource>();
   return resources.flatMap(({ path, type }): Problem[] => {
     if (tree.set(path, type)) return [];
     const message = `two resources are exported for /${path}, one of them ${type.name}`;
     const cure = 'export one of them under another name, or give it a static path';
-    return [{ file: 'resources', line: 0, column: 0, message, cure }];
+    return [{ ...places.of(type), message, cure }];
   });
 }
 
 /** What would be called with other arguments than it expects. */
-function problemsOf(type: typeof Resource): Problem[] {
+function problemsOf(type: typeof Resource, places: ClassPlaces): Problem[] {
   const isTable = 'tableName' in type;
   if (!isTable || type.loadAsInstance === false) return [];
   const verbs = CALL_VERBS.filter((verb) => ownMethod(type.prototype, verb) !== undefined);
   if (verbs.length === 0) return [];
   const message = `${type.name}.${verbs[0]}() is a method of a record, which is not supported`;
   const cure = `write static loadAsInstance = false; ${verbs[0]}(target, …), or a static method`;
-  return [{ file: 'resources', line: 0, column: 0, message, cure }];
+  return [{ ...places.of(type, verbs[0]), message, cure }];
 }

@@ -1,9 +1,14 @@
 /** `server` and `logger`, as application code imports them from `millrace`. */
+import { contentTypes } from './content-types.ts';
+import { recordMeasurement } from './measurements.ts';
 import { registrations, type ServerHandler, type ServerHandlerOptions } from './registrations.ts';
 import { threadScope } from './thread-scope.ts';
 
 /** Ways into the node's own HTTP server, to be called while a module is being loaded. */
 export const server = {
+  /** Adds `value` to the metrics `millrace_app_measurements_total` and `…_sum`. */
+  recordAnalytics: recordMeasurement,
+  contentTypes,
   /** Runs `handler` before the node's own answer, for all requests or those below `urlPath`. */
   http(handler: ServerHandler, options: ServerHandlerOptions = {}): void {
     registrations('server.http(…)').handlers.push({ handler, options });

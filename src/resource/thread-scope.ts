@@ -8,6 +8,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ApplicationTable } from './application-table.ts';
 import type { Call } from './call.ts';
+import type { ContentTypeHandler } from './content-types.ts';
+import type { Measurement } from './measurements.ts';
 import type { Registrations } from './registrations.ts';
 import type { OpenFeed } from './table-feed.ts';
 
@@ -30,6 +32,9 @@ export interface ThreadScope {
   /** Set while modules are being loaded: later registrations are refused. */
   registrations: Registrations | undefined;
   readonly calls: AsyncLocalStorage<Call>;
+  /** Media types that the application added. */
+  readonly contentTypes: Map<string, ContentTypeHandler>;
+  readonly measurements: { readonly series: Map<string, Measurement>; lost: number };
 }
 
 const SCOPE = Symbol.for('millrace.threadScope');
@@ -44,6 +49,8 @@ export function threadScope(): ThreadScope {
     newCall: undefined,
     registrations: undefined,
     calls: new AsyncLocalStorage<Call>(),
+    contentTypes: new Map(),
+    measurements: { series: new Map(), lost: 0 },
   };
   return holder[SCOPE];
 }

@@ -3,9 +3,11 @@
  * forms as values, text as a string, anything else as its bytes.
  */
 import { NodeError } from '../../base/errors.ts';
+import { threadScope } from '../../resource/thread-scope.ts';
 import { decodeCbor } from '../http/cbor.ts';
 import { decodeMsgpack } from '../http/msgpack.ts';
 import type { Exchange } from '../http/port.ts';
+import { deserialized } from './formats/custom.ts';
 import { type BodyLimits, mediaType, parseJson } from './json-body.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -23,6 +25,8 @@ export async function readAnyBody(exchange: Exchange, limits: BodyLimits): Promi
   }
   if (type === 'application/cbor') return decodeCbor(bytes, limits.depthMax);
   if (/^application\/(x-|vnd\.)?msgpack$/.test(type)) return decodeMsgpack(bytes, limits.depthMax);
+  const added = threadScope().contentTypes.get(type);
+  if (added?.deserialize !== undefined) return deserialized(type, added, bytes);
   return type.startsWith('text/') ? text(bytes) : bytes;
 }
 

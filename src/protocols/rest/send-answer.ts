@@ -7,12 +7,14 @@ import { type EntityTag, type EpochMs, entityTag } from '../../base/brands.ts';
 import { formatHttpDate, parseHttpDate } from '../../base/http-date.ts';
 import type { AnswerBody, ResourceAnswer } from '../../resource/answer.ts';
 import type { ReadFacts } from '../../resource/call.ts';
+import { threadScope } from '../../resource/thread-scope.ts';
 import { prefers } from '../http/accept.ts';
 import { CBOR_ARRAY_END, CBOR_ARRAY_START, encodeCbor } from '../http/cbor.ts';
 import { notModified } from '../http/conditional.ts';
 import { encodeMsgpack } from '../http/msgpack.ts';
 import type { BodyWriter, Exchange } from '../http/port.ts';
 import { isBodiless } from '../http/status-text.ts';
+import { serialized } from './formats/custom.ts';
 
 const JSON_TYPE = 'application/json';
 const LINES_TYPE = 'application/x-ndjson';
@@ -69,7 +71,13 @@ function sendValue(exchange: Exchange, answer: ResourceAnswer, value: unknown): 
   const json = stringify(value);
   const accept = exchange.request.header('accept');
   const isOurs = !answer.headers.has('content-type');
-  const type = isOurs && accept !== undefined ? prefers(accept, VALUE_TYPES) : undefined;
+  const { contentTypes } = threadScope();
+  const offered = [...VALUE_TYPES, ...contentTypes.keys()];
+  const type = isOurs && accept !== undefined ? prefers(accept, offered) : undefined;
+  const added = type === undefined ? undefined : contentTypes.get(type);
+  if (type !== undefined && added?.serialize !== undefined) {
+    return sendWhole(exchange, answer, type, serialized(type, added, value));
+  }
   const encode = type === undefined ? undefined : VALUE_ENCODERS[type];
   // By way of JSON, so that a value means the same in each format: dates as text, no functions.
   const content = encode === undefined ? json : encode(JSON.parse(json));

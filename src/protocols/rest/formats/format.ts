@@ -27,7 +27,7 @@ export interface DecodeLimits {
 }
 
 export interface Format {
-  readonly name: 'json' | 'ndjson' | 'cbor' | 'msgpack' | 'csv';
+  readonly name: 'json' | 'ndjson' | 'cbor' | 'msgpack' | 'csv' | 'custom';
   /** Media types by which clients ask for it and send it; the first is the preferred one. */
   readonly mediaTypes: readonly string[];
   /** Appended to the entity tag of a record, so that tags differ by representation. */

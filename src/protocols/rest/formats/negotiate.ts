@@ -3,11 +3,13 @@
  * recognised by a comparison or two; only others are weighed.
  */
 import { NodeError } from '../../../base/errors.ts';
+import { threadScope } from '../../../resource/thread-scope.ts';
 import { prefers } from '../../http/accept.ts';
 import type { Exchange } from '../../http/port.ts';
 import { mediaType } from '../json-body.ts';
 import { CBOR_FORMAT, MSGPACK_FORMAT } from './binary.ts';
 import { CSV_FORMAT } from './csv.ts';
+import { customFormat } from './custom.ts';
 import type { Format } from './format.ts';
 import { JSON_FORMAT } from './json.ts';
 import { NDJSON_FORMAT } from './ndjson.ts';
@@ -33,21 +35,40 @@ export const JSON_OFFER: Offer = { mediaType: 'application/json', format: JSON_F
 export function negotiate(exchange: Exchange): Offer | undefined {
   const accept = exchange.request.header('accept');
   if (accept === undefined || accept === '*/*' || accept === 'application/json') return JSON_OFFER;
-  const type = prefers(accept, SERVED_TYPES);
-  return type === undefined ? undefined : OFFERS.get(type);
+  const type = prefers(accept, servedTypes());
+  return type === undefined ? undefined : offerOf(type);
+}
+
+/** What comes with Millrace, then what the application added and can write. */
+function servedTypes(): readonly string[] {
+  const { contentTypes } = threadScope();
+  if (contentTypes.size === 0) return SERVED_TYPES;
+  const added = [...contentTypes].filter(([, { serialize }]) => serialize !== undefined);
+  return [...SERVED_TYPES, ...added.map(([type]) => type)];
+}
+
+function offerOf(type: string): Offer | undefined {
+  const known = OFFERS.get(type);
+  if (known !== undefined) return known;
+  const handler = threadScope().contentTypes.get(type);
+  return handler && { mediaType: type, format: customFormat(type, handler) };
 }
 
 /** Names what is served. */
-export const notAcceptable = (): NodeError =>
-  new NodeError('NOT_ACCEPTABLE', `records are served as ${SERVED_TYPES.join(', ')}`, {
+export function notAcceptable(): NodeError {
+  const served = servedTypes();
+  return new NodeError('NOT_ACCEPTABLE', `records are served as ${served.join(', ')}`, {
     blame: 'client',
-    details: { served: SERVED_TYPES },
+    details: { served },
   });
+}
 
 /** The format of a request body: JSON unless it says otherwise; `undefined` for one unknown. */
 export function bodyFormat(exchange: Exchange): Format | undefined {
   const type = mediaType(exchange.request.header('content-type'));
-  return type === undefined ? JSON_FORMAT : OFFERS.get(type)?.format;
+  if (type === undefined) return JSON_FORMAT;
+  const isRead = OFFERS.has(type) || threadScope().contentTypes.get(type)?.deserialize;
+  return isRead ? offerOf(type)?.format : undefined;
 }
 
 /** The field `Content-Type` for an offer; text says how it is encoded. */
