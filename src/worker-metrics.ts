@@ -1,4 +1,7 @@
-/** Joins the counters of an app thread to its metrics. */
+/**
+ * Joins the counters of an app thread to its metrics: each metric reads what is counted elsewhere,
+ * when it is asked for. Nothing here is on the way of a request.
+ */
 import { type Counted, registerAppMetrics } from './observe/app-metrics.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { CacheCounts } from './observe/cache-counts.ts';

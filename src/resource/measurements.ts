@@ -1,6 +1,6 @@
 /**
- * What application code measures: `server.recordAnalytics(value, metric)` adds to a count and a sum,
- * read by the node's metrics. Names are bounded, since each is a series that is kept for ever.
+ * What application code measures: `server.recordAnalytics(value, metric)` adds to a count and a
+ * sum, read by the node's metrics. Names are bounded, since each is a series that is kept for ever.
  */
 import { threadScope } from './thread-scope.ts';
 
