@@ -5,7 +5,14 @@
  */
 import { NodeError } from '../../../base/errors.ts';
 import type { ContentTypeHandler } from '../../../resource/content-types.ts';
-import { asRecord, type Format, NO_BYTES, parseStored, type RowWriter } from './format.ts';
+import {
+  asRecord,
+  asRecords,
+  type Format,
+  NO_BYTES,
+  parseStored,
+  type RowWriter,
+} from './format.ts';
 
 const encoder = new TextEncoder();
 
@@ -18,6 +25,7 @@ export function customFormat(mediaType: string, handler: ContentTypeHandler): Fo
     encodeRecord: (json) => serialize(parseStored(json)),
     rowWriter: () => new GatheredRows(serialize),
     decodeRecord: (bytes) => asRecord(deserialized(mediaType, handler, bytes)),
+    decodeRecords: (bytes) => asRecords(deserialized(mediaType, handler, bytes)),
   };
 }
 
