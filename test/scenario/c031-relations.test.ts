@@ -182,3 +182,47 @@ describe('relationships', () => {
     });
   });
 });
+
+describe('an indexed computed attribute', () => {
+  const schema = (from: string) => `
+type Item @table @export(public: [read, insert, update]) {
+  id: ID @primaryKey
+  name: String
+  key: String @indexed @computed(from: "${from}")
+}`;
+
+  it('is built anew when its expression changes, and keeps out what it cannot compute', async () => {
+    let node = await startNode({ files: { 'schema.graphql': schema('name.toLowerCase()') } });
+    try {
+      expect((await node.put('/Item/1', { name: 'Ab' })).status).toBe(201);
+      expect(await keysOf(node, 'ab')).toEqual(['1']);
+      const refused = await node.put('/Item/2', { note: 'without a name' });
+      expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining('key')]);
+      const { folder } = node;
+      await node.stop();
+      const files = { 'schema.graphql': schema('name.toUpperCase()') };
+      node = await startNode({ files, folder });
+      await expect.poll(() => keysOf(node, 'AB'), { timeout: 10_000 }).toEqual(['1']);
+      expect(await keysOf(node, 'ab')).toEqual([]);
+      expect((await node.put('/Item/1', { name: 'Cd' })).status).toBe(204);
+      expect([await keysOf(node, 'AB'), await keysOf(node, 'CD')]).toEqual([[], ['1']]);
+    } finally {
+      await node.dispose();
+    }
+  });
+
+  const keysOf = async (node: NodeProcess, key: string): Promise<unknown> =>
+    (await node.fetch(`/Item/?key=${key}&select(id)`)).json();
+
+  it.each([
+    ['an expression that is none', 'key: String @computed(from: "1 +")'],
+    ['a relationship without its index', 'others: [Other] @relationship(to: itemId)'],
+    ['one record where there are several', 'ids: [ID] other: Other @relationship(from: ids)'],
+  ])('and relationships are refused at start for %s, with line and cure', async (_what, field) => {
+    const files = {
+      'schema.graphql': `type Item @table { id: ID @primaryKey\n ${field}\n}
+type Other @table { id: ID @primaryKey, itemId: ID }`,
+    };
+    await expect(startNode({ files })).rejects.toThrow(/schema\.graphql:2[\s\S]*cure/);
+  });
+});
