@@ -3,6 +3,7 @@
  * is read from the store, the feeds and the counters at the time they are asked.
  */
 import type { Authenticate } from './access/authenticate.ts';
+import type { Clock } from './base/clock.ts';
 import type { Config } from './config/config.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { OpenStore } from './node-store.ts';
@@ -11,6 +12,7 @@ import { type AskWorker, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
 import { runOperation } from './operations/api.ts';
 import type { OperationContext } from './operations/operation.ts';
+import { PurgeLog } from './operations/purge-log.ts';
 import { createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { Tables } from './table/tables.ts';
@@ -18,6 +20,7 @@ import { httpLimits } from './worker-app.ts';
 
 export interface AdminAssembly {
   readonly config: Config;
+  readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly authenticate: Authenticate;
   readonly metrics: ArrayMetrics;
@@ -48,8 +51,9 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     async () => adminCounts.documents(),
   ]);
   let status: 'ready' | 'stopping' = 'ready';
-  const context: OperationContext = {
+  const context: Omit<OperationContext, 'by'> = {
     tables: parts.tables,
+    purges: new PurgeLog(parts.clock),
     onPurged(table, kind, count) {
       const key = `${table} ${kind}`;
       const known = purges.get(key) ?? { table, kind, value: 0 };
@@ -63,7 +67,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     limits: httpLimits(config),
     handler: createAdminHandler({
       authenticate: parts.authenticate,
-      runOperation: (document) => runOperation(document, context),
+      runOperation: (document, by) => runOperation(document, { ...context, by }),
       metrics: () => scrape.read(),
       health: () => health(status, parts.feeds),
       openMetrics: LOOPBACK.has(config.admin.host),

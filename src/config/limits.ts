@@ -125,6 +125,8 @@ export const LIMITS = {
   resourceMsMax: 30_000,
   /** Time for a graceful stop, milliseconds. */
   drainMsMax: 8_000,
+  /** Purges that the node remembers for its operators. */
+  purgeLogMax: 1_000,
   /** Group names of one origin reply. */
   groupsPerEntryMax: 256,
   /** Redirects followed for one request to an origin. */

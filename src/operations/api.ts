@@ -8,8 +8,9 @@ import { cacheInspect } from './cache-inspect.ts';
 import { describeAll } from './describe-all.ts';
 import { type Operation, type OperationContext, usage } from './operation.ts';
 import { purge } from './purge.ts';
+import { purgeLog } from './purge-log.ts';
 
-const OPERATIONS: readonly Operation[] = [cacheInspect, describeAll, purge];
+const OPERATIONS: readonly Operation[] = [cacheInspect, describeAll, purge, purgeLog];
 
 /** Runs `{ "operation": NAME, …arguments }`. Rejects with `OPERATION_UNKNOWN` or `USAGE`. */
 export async function runOperation(

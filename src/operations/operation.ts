@@ -5,11 +5,17 @@
 import { NodeError } from '../base/errors.ts';
 import type { Table } from '../table/table.ts';
 import type { Tables } from '../table/tables.ts';
+import type { PurgeLog } from './purge-log.ts';
+
+export type PurgeKind = 'key' | 'prefix' | 'group' | 'table';
 
 export interface OperationContext {
   readonly tables: Tables;
+  /** Name of the administrator who asks. */
+  readonly by: string;
+  readonly purges: PurgeLog;
   /** Counts purges by table and kind. */
-  readonly onPurged: (table: string, kind: 'key' | 'table', count: number) => void;
+  readonly onPurged: (table: string, kind: PurgeKind, count: number) => void;
 }
 
 export type Arguments = Readonly<Record<string, unknown>>;

@@ -10,6 +10,7 @@ import type { RecordId, Sequence } from '../base/brands.ts';
 import { type EpochMs, epochMs } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Invalidations, InvalidationVerdict } from '../cache/ports.ts';
+import { groupScope } from '../table/record-groups.ts';
 import { findScope, type ScopeTimes, scopeHash, scopesInForce } from './scope-table.ts';
 import { committedSequence, SCOPE, type SharedState, TABLE, WORD } from './shared-state.ts';
 
@@ -139,7 +140,7 @@ export class TableInvalidations implements Invalidations {
   #isGroupHard(stamp: Sequence, groups: () => readonly string[] | undefined): boolean {
     if (this.#field(TABLE.hasGroups) === 0) return false;
     for (const group of groups() ?? []) {
-      if (this.#isScopeHard(scopeHash(this.#table, 'group', group), stamp)) return true;
+      if (this.#isScopeHard(scopeHash(this.#table, 'group', groupScope(group)), stamp)) return true;
     }
     return false;
   }

@@ -61,6 +61,15 @@ export interface TableParts {
   readonly newId: () => Promise<RecordId>;
 }
 
+/** What an invalidation may name. */
+export type PurgeScope =
+  | 'table'
+  | { readonly keys: readonly RecordId[] }
+  | { readonly prefix: string }
+  /** Names of groups, without versions. */
+  | { readonly groups: readonly string[] };
+type InvalidationScope = Extract<WriteOp, { kind: 'invalidate' }>['scope'];
+
 /** Numbers passed over in one request because clients chose them, and inserts lost to a race. */
 const TAKEN_IDS_MAX = 10_000;
 const INSERT_TRIES_MAX = 8;
@@ -85,6 +94,11 @@ export class Table {
 
   get name(): TableName {
     return this.definition.name;
+  }
+
+  /** Whether there is an origin to ask again for what was invalidated. */
+  get isCache(): boolean {
+    return this.definition.sourcedFrom !== undefined || this.definition.pages !== undefined;
   }
 
   /** Whether such writes are possible at all: an origin that decides may not take them. */
@@ -221,25 +235,19 @@ export class Table {
   }
 
   /**
-   * Makes records, or the whole table, unusable without asking the origin again. Resolves when no
+   * Makes records, groups of them, or the whole table, unusable without asking the origin again. Resolves when no
    * read on any thread can be answered with what was invalidated, and the fact is on disk.
    * Rejects with `USAGE` for a table which has no origin to ask.
    */
   async invalidate(
-    scope: { readonly keys: readonly RecordId[] } | 'table',
+    scope: PurgeScope,
     options: { readonly soft?: boolean; readonly reason?: 'purge' | 'invalidate' } = {},
   ): Promise<number> {
-    const { sourcedFrom, pages } = this.definition;
-    if (sourcedFrom === undefined && pages === undefined) {
-      throw nothingToInvalidate(this.definition);
-    }
+    if (!this.isCache) throw nothingToInvalidate(this.definition);
     const soft = options.soft ?? false;
     const reason = options.reason ?? 'invalidate';
     const common = { kind: 'invalidate', table: this.name, soft, reason } as const;
-    const ops: WriteOp[] =
-      scope === 'table'
-        ? [{ ...common, scope: { kind: 'table' } }]
-        : scope.keys.map((id) => ({ ...common, scope: { kind: 'key', id } }));
+    const ops: WriteOp[] = scopesOf(scope).map((one) => ({ ...common, scope: one }));
     const commits: Promise<unknown>[] = [];
     for (let at = 0; at < ops.length; at += INVALIDATIONS_MAX) {
       const some = ops.slice(at, at + INVALIDATIONS_MAX);
@@ -299,6 +307,13 @@ const wholeRecord = (id: RecordId): ReadRequest => ({
   directives: NO_REQUEST_DIRECTIVES,
   mayForce: false,
 });
+
+function scopesOf(scope: PurgeScope): readonly InvalidationScope[] {
+  if (scope === 'table') return [{ kind: 'table' }];
+  if ('prefix' in scope) return [{ kind: 'prefix', prefix: scope.prefix }];
+  if ('keys' in scope) return scope.keys.map((id) => ({ kind: 'key', id }));
+  return scope.groups.map((group) => ({ kind: 'group', group }));
+}
 
 /** Outcomes which mean that the node could not, or may not, store are errors for every protocol. */
 function settled(definition: TableDefinition, outcome: WriteOutcome): WriteOutcome {

@@ -84,6 +84,75 @@ describe.each([1, 2])('invalidation on %i thread(s)', (threads) => {
     expect([after.text, after.cache.includes('hit')]).toEqual([(await late).text, true]);
   });
 
+  describe('by group', () => {
+    const grouped = (groups: string) => {
+      origin.script = (request) => {
+        n += 1;
+        const body = { id: request.path.split('/').pop(), n };
+        return behave.json(body, { 'cache-groups': groups });
+      };
+    };
+    const again = async (...targets: string[]) => {
+      const answers = await Promise.all(targets.map((target) => read(node, target)));
+      return answers.map(({ cache }) => (cache.includes('; hit') ? 'hit' : 'asked'));
+    };
+
+    it('reaches all that name it, of that table alone [RFC9875 §2]', async () => {
+      grouped('"news", "sport"');
+      for (const target of ['/Item/g1', '/Item/g2', '/Behind/g1']) await read(node, target);
+      grouped('"other"');
+      await read(node, '/Item/g3');
+      const answer = await node.operate({ operation: 'purge', table: 'Item', group: 'sport' });
+      expect(answer).toEqual({ table: 'Item', purged: { groups: ['sport'] }, soft: false });
+      const found = await again('/Item/g1', '/Item/g2', '/Item/g3', '/Behind/g1');
+      expect(found).toEqual(['asked', 'asked', 'hit', 'hit']);
+      const labels = { table: 'Item', kind: 'group' };
+      expect(await node.metric('millrace_cache_purges_total', labels)).toBe(1);
+    });
+
+    it('reaches every cache of the node when no table is named', async () => {
+      grouped('"everywhere"');
+      for (const target of ['/Item/h1', '/Behind/h1']) await read(node, target);
+      const answer = await node.operate({ operation: 'purge', groups: ['nowhere', 'everywhere'] });
+      expect(answer).toMatchObject({ tables: ['Item', 'Behind'] });
+      expect(await again('/Item/h1', '/Behind/h1')).toEqual(['asked', 'asked']);
+    });
+
+    it('means the group of a record whatever version is named', async () => {
+      grouped('"Flight/AA100;v=12345"');
+      await read(node, '/Item/v1');
+      await node.operate({ operation: 'purge', table: 'Item', group: 'Flight/AA100;v=9' });
+      expect(await again('/Item/v1')).toEqual(['asked']);
+    });
+
+    it('makes a softly purged group stale', async () => {
+      grouped('"soft group"');
+      await read(node, '/Behind/s1');
+      await node.operate({ operation: 'purge', table: 'Behind', group: 'soft group', soft: true });
+      expect((await read(node, '/Behind/s1')).cache).toContain('stale-while-revalidate');
+    });
+  });
+
+  it('a purge by prefix reaches the keys that begin so', async () => {
+    for (const id of ['p-1', 'p-2', 'q-1']) await read(node, `/Item/${id}`);
+    await node.operate({ operation: 'purge', table: 'Item', prefix: 'p-' });
+    const found = await Promise.all(['p-1', 'p-2', 'q-1'].map((id) => read(node, `/Item/${id}`)));
+    expect(found.map(({ cache }) => cache.includes('; hit'))).toEqual([false, false, true]);
+  });
+
+  it('purges are remembered: when, by whom, what, and whether softly', async () => {
+    await node.operate({ operation: 'purge', table: 'Item', key: 'remembered', soft: true });
+    const log = await node.operate({ operation: 'purge_log', limit: 1 });
+    expect(log).toEqual({
+      purges: [
+        {
+          ...{ at: expect.stringMatching(/^\d{4}-.*Z$/), by: expect.stringMatching(/./) },
+          ...{ table: 'Item', purged: ['remembered'], soft: true },
+        },
+      ],
+    });
+  });
+
   it('a fetch whose reply comes after a purge leaves nothing behind [SPEC R6]', async () => {
     let release = (): void => undefined;
     const reply = behave.json({ id: 'alone', n: -1 });

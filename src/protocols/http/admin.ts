@@ -14,7 +14,11 @@ export interface HealthReport {
 
 export interface AdminParts {
   readonly authenticate: Authenticate;
-  readonly runOperation: (document: Readonly<Record<string, unknown>>) => Promise<object>;
+  /** `by`: name of the administrator who asks. */
+  readonly runOperation: (
+    document: Readonly<Record<string, unknown>>,
+    by: string,
+  ) => Promise<object>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly health: () => HealthReport;
   /** Metrics need no sign-in while the port can be reached from this machine only. */
@@ -51,7 +55,7 @@ function look(exchange: Exchange, path: string, parts: AdminParts): void | Promi
       return replyJson(exchange, up ? 200 : 503, report);
     }
     case '/metrics':
-      if (!parts.openMetrics && !signedIn(exchange, parts)) return undefined;
+      if (!parts.openMetrics && signedIn(exchange, parts) === undefined) return undefined;
       return replyMetrics(exchange, parts);
     default:
       return replyProblem(
@@ -73,7 +77,8 @@ async function replyMetrics(exchange: Exchange, parts: AdminParts): Promise<void
 }
 
 async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
-  if (!signedIn(exchange, parts)) return;
+  const by = signedIn(exchange, parts);
+  if (by === undefined) return;
   const type = exchange.request.header('content-type') ?? '';
   // A browser cannot send this type across origins without asking first.
   if (!type.toLowerCase().startsWith('application/json')) {
@@ -82,12 +87,15 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
     });
   }
   const document = parseDocument(await exchange.body(parts.bodyBytesMax));
-  replyJson(exchange, 200, await parts.runOperation(document));
+  replyJson(exchange, 200, await parts.runOperation(document, by));
 }
 
-function signedIn(exchange: Exchange, parts: AdminParts): boolean {
+/** Name of the administrator; `undefined` when there is none, and that was answered. */
+function signedIn(exchange: Exchange, parts: AdminParts): string | undefined {
   const authentication = parts.authenticate(exchange.request.header('authorization'));
-  if (authentication.kind === 'principal' && authentication.principal.kind === 'admin') return true;
+  if (authentication.kind === 'principal' && authentication.principal.kind === 'admin') {
+    return authentication.principal.name;
+  }
   if (authentication.kind === 'rejected') parts.onRejected(authentication.method);
   const message =
     'sign in as the administrator (Basic); ' +
@@ -97,7 +105,7 @@ function signedIn(exchange: Exchange, parts: AdminParts): boolean {
     new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' }),
     CHALLENGE,
   );
-  return false;
+  return undefined;
 }
 
 function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {
