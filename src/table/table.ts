@@ -235,8 +235,9 @@ export class Table {
   }
 
   /**
-   * Makes records, groups of them, or the whole table, unusable without asking the origin again. Resolves when no
-   * read on any thread can be answered with what was invalidated, and the fact is on disk.
+   * Makes records, groups of them, or the whole table, unusable without asking the origin again.
+   * Resolves when no read on any thread can be answered with what was invalidated, and the fact is
+   * on disk.
    * Rejects with `USAGE` for a table which has no origin to ask.
    */
   async invalidate(
