@@ -274,11 +274,12 @@ export class UwsExchange implements CuttableExchange {
       push: (piece) => {
         let accepted = piece.length;
         let room = true;
+        if (length === undefined) {
+          // Not corked: 20.30 mangles the chunking of a piece that meets back-pressure in a cork.
+          if (!this.#gone) room = res.write(piece);
+          return { accepted, room };
+        }
         this.#corked(() => {
-          if (length === undefined) {
-            room = res.write(piece);
-            return;
-          }
           const before = res.getWriteOffset();
           const [ok, done] = res.tryEnd(piece, length);
           room = ok;
