@@ -24,7 +24,8 @@ import {
 
 export const kind = defineOriginKind({ name: 'http', open: openHttp });
 
-function openHttp(settings: KindSettings, services: KindServices): OriginDefinition {
+/** Also what another kind begins with whose records lie behind HTTP. */
+export function openHttp(settings: KindSettings, services: KindServices): OriginDefinition {
   const base = baseUrl(settings);
   const headers = { 'user-agent': 'millrace', ...settings.headers };
   const health = settings.health;
@@ -69,12 +70,10 @@ function openHttp(settings: KindSettings, services: KindServices): OriginDefinit
 }
 
 /** The `url` of the settings, checked. */
-function baseUrl(settings: KindSettings): URL {
+export function baseUrl(settings: KindSettings): URL {
   const { url } = settings;
   if (url === undefined || !URL.canParse(url)) {
-    throw new Error(
-      `origin ${settings.name}: kind http needs an url, such as https://api.example.com`,
-    );
+    throw new Error(`origin ${settings.name} needs an url, such as https://api.example.com`);
   }
   const base = new URL(url);
   if (base.protocol !== 'http:' && base.protocol !== 'https:') {

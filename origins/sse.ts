@@ -11,17 +11,16 @@
  */
 import {
   defineOriginKind,
-  EventStreamParser,
   type FeedContext,
   type FeedEvent,
   type FeedMapping,
   feedEventOf,
   type KindServices,
   type KindSettings,
-  type OpenResponse,
   type OriginDefinition,
   type StreamEvent,
 } from 'millrace';
+import { type EventSource, eventsOf } from './event-source.ts';
 
 const IDLE_MS = 60_000;
 /** A stream which says nothing about its shape is a Millrace node's, or one like it. */
@@ -30,16 +29,16 @@ const PLAIN: FeedMapping = { id: ['id'], value: [], event: { kind: 'fixed', even
 export const kind = defineOriginKind({ name: 'sse', open: openSse });
 
 function openSse(settings: KindSettings, services: KindServices): OriginDefinition {
-  const url = streamUrl(settings);
+  const { headers } = settings;
+  const source = { url: streamUrl(settings), headers, idleMs: idleOf(settings) };
   const mapping = settings.feed ?? PLAIN;
-  const idleMs = idleOf(settings);
   return {
     get(_, context) {
       // Saying "absent" would remove a record that the feed brought.
       if (context.replacing === undefined) return undefined;
       throw new Error(`origin ${settings.name} has a feed only: there is nothing to fetch`);
     },
-    subscribe: (context) => subscribe(url, settings, services, mapping, idleMs, context),
+    subscribe: (context) => subscribe(source, services, mapping, context),
   };
 }
 
@@ -63,86 +62,18 @@ function idleOf(settings: KindSettings): number {
 }
 
 async function* subscribe(
-  url: URL,
-  settings: KindSettings,
+  source: EventSource,
   services: KindServices,
   mapping: FeedMapping,
-  idleMs: number,
   context: FeedContext,
 ): AsyncGenerator<FeedEvent> {
-  const stream = await openStream(url, settings, services, context);
-  try {
+  for await (const events of eventsOf(source, services, context)) {
     context.connected();
-    let events: StreamEvent[] = [];
-    const hooks = {
-      event: (event: StreamEvent) => events.push(event),
-      retry: context.reconnectAfter,
-    };
-    const parser = new EventStreamParser(hooks, context.resumeFrom);
-    for await (const chunk of untilIdle(stream, idleMs, services)) {
-      parser.push(chunk);
-      const arrived = events;
-      events = [];
-      for (const event of arrived) {
-        const mapped = feedEventOf(mapping, messageOf(event));
-        if (mapped !== undefined) yield mapped;
-      }
+    for (const event of events) {
+      const mapped = feedEventOf(mapping, messageOf(event));
+      if (mapped !== undefined) yield mapped;
     }
-  } finally {
-    stream.close();
   }
-}
-
-async function openStream(
-  url: URL,
-  settings: KindSettings,
-  services: KindServices,
-  context: FeedContext,
-): Promise<OpenResponse> {
-  const { signal, resumeFrom } = context;
-  const stream = await services.open(url, {
-    headers: {
-      'user-agent': 'millrace',
-      ...settings.headers,
-      accept: 'text/event-stream',
-      ...(resumeFrom === undefined ? {} : { 'last-event-id': resumeFrom }),
-    },
-    signal,
-  });
-  const type = stream.headers.get('content-type') ?? '';
-  if (stream.status === 200 && /^text\/event-stream\b/i.test(type)) return stream;
-  stream.close();
-  const found = stream.status === 200 ? `content type "${type}"` : `status ${stream.status}`;
-  throw new Error(`the event stream at ${url.href} answered with ${found}`);
-}
-
-/** The stream's chunks; throws when none came for `idleMs`. */
-async function* untilIdle(
-  stream: OpenResponse,
-  idleMs: number,
-  services: KindServices,
-): AsyncGenerator<Uint8Array> {
-  let silent = false;
-  const watch = () =>
-    idleMs === 0
-      ? () => {}
-      : services.after(idleMs, () => {
-          silent = true;
-          stream.close();
-        });
-  let stop = watch();
-  try {
-    for await (const chunk of stream.body) {
-      stop();
-      yield chunk;
-      stop = watch();
-    }
-  } catch (error) {
-    if (!silent) throw error;
-  } finally {
-    stop();
-  }
-  if (silent) throw new Error(`the event stream was silent for ${idleMs} ms`);
 }
 
 function messageOf(event: StreamEvent) {

@@ -92,7 +92,7 @@ function openFeed(
 }
 
 function markLive(source: LiveSource | undefined, state: FeedState, clock: Clock): void {
-  if (state.kind === 'connected') source?.connected(state.liveSince);
+  if (state.kind === 'connected' && state.vouches) source?.connected(state.liveSince);
   else source?.disconnected(clock.now());
 }
 

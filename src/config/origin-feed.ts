@@ -24,12 +24,13 @@ export const ORIGIN_KINDS = [
   'mqtt',
   'nats',
   'postgres',
+  'millrace',
   'module',
 ] as const;
 export type OriginKindName = (typeof ORIGIN_KINDS)[number];
 
 /** The kinds that can stream. */
-export const FEED_KINDS = ['sse', 'websocket', 'mqtt', 'nats', 'postgres'] as const;
+export const FEED_KINDS = ['sse', 'websocket', 'mqtt', 'nats', 'postgres', 'millrace'] as const;
 export type FeedKindName = (typeof FEED_KINDS)[number];
 
 export const FEED_EVENTS = ['put', 'patch', 'delete', 'invalidate', 'message', 'ignore'] as const;

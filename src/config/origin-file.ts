@@ -206,6 +206,7 @@ const SCHEMES: Readonly<Record<Exclude<OriginKindName, 'module'>, readonly strin
   mqtt: ['mqtt', 'mqtts', 'tcp', 'ssl', 'ws', 'wss'],
   nats: ['nats', 'tls', 'ws', 'wss'],
   postgres: ['postgres', 'postgresql'],
+  millrace: ['http', 'https'],
 };
 
 const EXAMPLE_URL: Readonly<Record<Exclude<OriginKindName, 'module'>, string>> = {
@@ -215,6 +216,7 @@ const EXAMPLE_URL: Readonly<Record<Exclude<OriginKindName, 'module'>, string>> =
   mqtt: 'mqtts://broker.example.com:8883',
   nats: 'nats://nats.example.com:4222',
   postgres: 'postgres://user@db.example.com/app',
+  millrace: 'https://upper.example.com:9926/Flight',
 };
 
 function kindOptions(

@@ -22,7 +22,12 @@ interface Addressed extends Placed {
 
 /** One change. An `invalidate` without `id` concerns the `group`, or else the whole table. */
 export type FeedWrite =
-  | (Addressed & { readonly type: 'put'; readonly value: FeedValue })
+  | (Addressed & {
+      readonly type: 'put';
+      readonly value: FeedValue;
+      /** Seconds for which it is fresh, instead of the policy's default. */
+      readonly maxAge?: number | undefined;
+    })
   | (Addressed & { readonly type: 'patch'; readonly value: FeedValue })
   | (Addressed & { readonly type: 'delete' })
   | (Addressed & { readonly type: 'message'; readonly value: unknown })
@@ -52,8 +57,11 @@ export interface FeedContext {
   readonly tables: readonly TableBinding[];
   /** Position of the last event that was applied, for the origin to go on from; absent at first. */
   readonly resumeFrom: string | undefined;
-  /** Says that the origin took the subscription; else the feed is live from its first event. */
-  connected(): void;
+  /**
+   * Says that the origin took the subscription; else the feed is live from its first event.
+   * `vouches: false`: it tells of changes, but by time alone records become stale all the same.
+   */
+  connected(options?: { readonly vouches?: boolean | undefined }): void;
   /** The origin's wish how long to wait before the next attempt, milliseconds. */
   reconnectAfter(ms: number): void;
 }

@@ -23,7 +23,13 @@ import { checkFeedEvent, type FeedContext, type FeedEvent } from './feed-events.
 export type FeedState =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'down'; readonly since: EpochMs; readonly error: NodeError | undefined }
-  | { readonly kind: 'connected'; readonly since: EpochMs; readonly liveSince: EpochMs };
+  | {
+      readonly kind: 'connected';
+      readonly since: EpochMs;
+      readonly liveSince: EpochMs;
+      /** Whether nothing becomes stale by time alone while it lasts. */
+      readonly vouches: boolean;
+    };
 
 export interface FeedHooks {
   /** Applies one event; the next one waits. A rejection ends the session: the event comes again. */
@@ -160,8 +166,8 @@ export class OriginFeed {
       signal,
       tables: this.#parts.tables,
       resumeFrom: this.#position,
-      connected: () => {
-        if (!signal.aborted) this.#connected(resumed);
+      connected: ({ vouches = true } = {}) => {
+        if (!signal.aborted) this.#connected(resumed, vouches);
       },
       reconnectAfter: (ms) => {
         this.#reconnectMs = Math.min(RECONNECT.maxMs, Math.max(100, ms));
@@ -175,7 +181,7 @@ export class OriginFeed {
       for (;;) {
         const step = await abortable(iterator.next(), signal);
         if (step.done === true) return;
-        if (this.#state.kind !== 'connected') this.#connected(false);
+        if (this.#state.kind !== 'connected') this.#connected(false, true);
         await this.#apply(step.value, signal);
       }
     } finally {
@@ -199,12 +205,12 @@ export class OriginFeed {
     this.#position = positionOf(event) ?? this.#position;
   }
 
-  #connected(resumed: boolean): void {
+  #connected(resumed: boolean, vouches: boolean): void {
     if (this.#state.kind === 'connected') return;
     const since = this.#now();
     const liveSince = resumed && this.#liveSince !== undefined ? this.#liveSince : since;
     this.#liveSince = liveSince;
-    this.#move({ kind: 'connected', since, liveSince });
+    this.#move({ kind: 'connected', since, liveSince, vouches });
   }
 
   #move(state: FeedState): void {

@@ -3,9 +3,15 @@
  * operations of one commit. An event that the schema refuses is reported, and what it was about is
  * stale from then on: one bad row must not stop a feed, nor be vouched for by it.
  */
-import type { RecordId, TableName } from '../base/brands.ts';
+import { deltaSeconds, type RecordId, type TableName } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
-import { type DraftContext, type JsonRecord, patchOp, putOp } from './record-draft.ts';
+import {
+  type DraftContext,
+  type JsonRecord,
+  patchOp,
+  putOp,
+  type WriteOptions,
+} from './record-draft.ts';
 import { recordIdFrom } from './record-key.ts';
 import type { WriteOp, WriteOutcome } from './store-port.ts';
 import type { Table } from './table.ts';
@@ -19,6 +25,8 @@ export interface LiveWrite {
   readonly soft?: boolean | undefined;
   readonly table?: string | undefined;
   readonly value?: unknown;
+  /** Of a `put`: seconds for which it is fresh, instead of the policy's default. */
+  readonly maxAge?: number | undefined;
 }
 
 export interface LiveTransaction {
@@ -104,7 +112,7 @@ function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
   const place = { table: table.name, id };
   switch (write.type) {
     case 'put':
-      return putOp(context, id, liveRecord(write.value), 'feed', {});
+      return putOp(context, id, liveRecord(write.value), 'feed', maxAgeOf(write));
     case 'patch':
       return patchOp(context, id, liveRecord(write.value), 'merge', 'feed', {});
     case 'delete':
@@ -126,6 +134,10 @@ function invalidateOp(table: Table, { id, group, soft = false }: LiveWrite): Wri
         ? ({ kind: 'group', group } as const)
         : ({ kind: 'table' } as const);
   return { kind: 'invalidate', table: table.name, scope, soft, reason: 'invalidate' };
+}
+
+function maxAgeOf({ maxAge }: LiveWrite): WriteOptions {
+  return maxAge === undefined || !(maxAge >= 0) ? {} : { maxAge: deltaSeconds(maxAge) };
 }
 
 /** A feed may spell a numeric key as text. */
