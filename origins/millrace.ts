@@ -11,8 +11,9 @@
  * position) makes all that is held stale. Writes go through to the upper node.
  *
  * Time alone makes a record stale here as it does there, and no event tells of that: so the stream
- * vouches for nothing, and what it brings is asked for once before it counts as fresh. `freshness: live` says that nothing at the upper node becomes stale by time (its table is
- * its own, or has a live feed itself): then nothing is asked while the stream is connected.
+ * vouches for nothing, and what it brings is asked for once before it counts as fresh.
+ * `freshness: live` says that nothing at the upper node becomes stale by time (its table is its
+ * own, or has a live feed itself): then nothing is asked while the stream is connected.
  */
 import {
   defineOriginKind,

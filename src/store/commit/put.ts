@@ -42,9 +42,21 @@ export function applyPut(
   // A refill of what was invalidated brings subscribers nothing new when its bytes are the same.
   const known = table.sourced || op.reason === 'fill' ? recordOf(row) : current;
   if (known !== undefined && isSame(known, op, body.asBefore)) {
-    return freshen(batch, row, known, op);
+    const isValid = invalidations(op.table).judge(known).kind === 'valid';
+    return isValid && isEcho(batch, known, op)
+      ? unchanged(batch, known)
+      : freshen(batch, row, known, op);
   }
   return replace(batch, row, op, { body: body.now, created: current === undefined });
+}
+
+/** A feed tells of what a fetch has brought already, and knows of no lifetime that it would have. */
+const isEcho = (batch: Batch, current: EntryView, { reason, times }: PutOp): boolean =>
+  reason === 'feed' && times.freshUntil <= batch.now && current.freshUntil > batch.now;
+
+function unchanged(batch: Batch, { version, entityTag }: EntryView): WriteOutcome {
+  const { sequence } = batch.state;
+  return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
 
 /** A fill loses against an invalidation, or another row, newer than its fetch. */
