@@ -57,7 +57,7 @@ function openMillrace(settings: KindSettings, services: KindServices): OriginDef
   };
 }
 
-/** A member of the list `Cache-Status` and its parameters; strings may hold commas. [RFC9211 §2] */
+/** A member of the list `Cache-Status`; its strings may hold commas. [RFC9211 §2] */
 const MEMBER = /(?:[^,"]|"(?:[^"\\]|\\.)*")+/g;
 const TTL = /;\s*ttl=(-?\d{1,12})\b/;
 

@@ -50,7 +50,7 @@ export function applyPut(
   return replace(batch, row, op, { body: body.now, created: current === undefined });
 }
 
-/** A feed tells of what a fetch has brought already, and knows of no lifetime that it would have. */
+/** A feed tells of what a fetch has brought already, and knows of no lifetime for it. */
 const isEcho = (batch: Batch, current: EntryView, { reason, times }: PutOp): boolean =>
   reason === 'feed' && times.freshUntil <= batch.now && current.freshUntil > batch.now;
 
