@@ -235,6 +235,7 @@ export class Committer {
     publishCommit(this.#parts.shared, batch.state.sequence, batch.state.first);
     this.#parts.engine.refresh();
     this.#parts.batch.scopes.settle();
+    this.#parts.batch.interest.forget(batch.droppedNames);
   }
 }
 

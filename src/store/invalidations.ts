@@ -48,11 +48,16 @@ export class TableInvalidations implements Invalidations {
     return this.#judgeScopes(entry.id, entry.stamp, () => entry.meta.groups);
   }
 
-  /** `judge` for the one who writes: the groups are those of the entry to come. */
+  /**
+   * Whether an entry to come may not be stored. A soft invalidation of one of its groups is no
+   * reason: it is stored stale. Else a page made from records that change all the time never were.
+   */
   supersedes(id: RecordId, stamp: Sequence, groups: readonly string[] | undefined): boolean {
     if (this.#field(TABLE.newest) <= stamp) return false;
     if (this.#field(TABLE.floorFill) > stamp) return true;
-    return this.#judgeScopes(id, stamp, () => groups).kind !== 'valid';
+    if (this.#isFloorHard(stamp) || this.#isGroupHard(stamp, () => groups)) return true;
+    this.#softAt = 0;
+    return this.#isOwnHard(id, stamp) || this.#softAt !== 0;
   }
 
   newest(id: RecordId): Sequence {
@@ -86,23 +91,26 @@ export class TableInvalidations implements Invalidations {
   ): InvalidationVerdict {
     this.#softAt = 0;
     const hard =
-      this.#isHard(
-        this.#field(TABLE.hard),
-        this.#field(TABLE.soft),
-        this.#field(TABLE.softAt),
-        stamp,
-      ) ||
-      this.#isHard(
-        this.#field(TABLE.floorHard),
-        this.#field(TABLE.floorSoft),
-        this.#field(TABLE.floorSoftAt),
-        stamp,
-      ) ||
-      this.#isKeyHard(id, stamp) ||
-      this.#isPrefixHard(id, stamp) ||
-      this.#isGroupHard(stamp, groups);
+      this.#isOwnHard(id, stamp) || this.#isFloorHard(stamp) || this.#isGroupHard(stamp, groups);
     if (hard) return HARD;
     return this.#softAt === 0 ? VALID : { kind: 'soft', at: epochMs(this.#softAt) as EpochMs };
+  }
+
+  /** The scopes that are known without the entry's groups: its table, key and prefixes. */
+  #isOwnHard(id: RecordId, stamp: Sequence): boolean {
+    const hard = this.#field(TABLE.hard);
+    const soft = this.#field(TABLE.soft);
+    return (
+      this.#isHard(hard, soft, this.#field(TABLE.softAt), stamp) ||
+      this.#isKeyHard(id, stamp) ||
+      this.#isPrefixHard(id, stamp)
+    );
+  }
+
+  #isFloorHard(stamp: Sequence): boolean {
+    const hard = this.#field(TABLE.floorHard);
+    const soft = this.#field(TABLE.floorSoft);
+    return this.#isHard(hard, soft, this.#field(TABLE.floorSoftAt), stamp);
   }
 
   /** Whether the scope is hard since the stamp; a soft one is noted on the way. */

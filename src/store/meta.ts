@@ -84,6 +84,18 @@ export function writeTableSize(meta: Tree, table: TableName, size: TableSize): v
   meta.put(['size', table], packPlain([size.entries, size.bytes]));
 }
 
+/** Type name → how often entries of the table name records of it. */
+export const readNameCounts = (meta: Tree, table: TableName): Map<string, number> =>
+  new Map(Object.entries((read(meta, ['names', table]) ?? {}) as Record<string, number>));
+
+export function writeNameCounts(
+  meta: Tree,
+  table: TableName,
+  counts: ReadonlyMap<string, number>,
+): void {
+  meta.put(['names', table], packPlain(Object.fromEntries(counts)));
+}
+
 export const readIdentity = (meta: Tree): Identity | undefined =>
   read(meta, 'identity') as Identity | undefined;
 

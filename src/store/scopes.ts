@@ -179,7 +179,9 @@ export class ScopeRegistry {
     const line = table.index * TABLE.stride;
     const fill = (this.#state.tables[line + TABLE.floorFill] ?? 0) as number;
     // A fetch older than anything dropped may not store: what it must obey is forgotten.
-    this.#state.tables[line + TABLE.floorFill] = Math.max(fill, newestOf(times));
+    // A soft group keeps no fetch from storing: what it brings is judged by the soft floor.
+    const obeyed = dropped.kind === 'group' ? times.hard : newestOf(times);
+    this.#state.tables[line + TABLE.floorFill] = Math.max(fill, obeyed);
     const key = scopeKey(table, 'floor', '');
     const floor: HeldScope = { key, table, kind: 'floor', name: '', times: { hard, soft, softAt } };
     this.#store(floor);

@@ -37,6 +37,7 @@ import { buildMissingIndexes } from './index-build.ts';
 import { trimLog } from './log-trim.ts';
 import { type Identity, readLogState, writeIdentity } from './meta.ts';
 import { EngineReader } from './reader.ts';
+import { RecordInterest } from './record-interest.ts';
 import { ScopeRegistry } from './scopes.ts';
 import {
   createSharedMemory,
@@ -89,6 +90,7 @@ export class EngineStore implements Store {
   readonly #queue: WriteQueue;
   readonly #guard: SpaceGuard;
   readonly #scopes: ScopeRegistry;
+  readonly #interest: RecordInterest;
   readonly #sweepLimits: SweepLimits;
   readonly #events: StoreEvents;
   /** Marks of the caches during a shortage of disk. */
@@ -139,6 +141,7 @@ export class EngineStore implements Store {
     });
     this.#scopes = new ScopeRegistry(shared, trees, limits.scopesMax);
     this.#scopes.load();
+    this.#interest = new RecordInterest(trees);
     this.#sweepLimits = {
       batchMax: limits.expiryBatchMax,
       budgetMs: limits.expiryBudgetMs,
@@ -152,7 +155,9 @@ export class EngineStore implements Store {
       events.orphanSearchFailed?.(error);
       return 0;
     });
-    this.indexesReady = buildMissingIndexes(this.#committer, trees).catch((error: unknown) => {
+    const counting = this.#interest.countStored(this.#committer);
+    const building = buildMissingIndexes(this.#committer, trees);
+    this.indexesReady = Promise.all([building, counting]).then(noValue, (error: unknown) => {
       // Closing in the middle is no fault: the next start begins it again.
       if (asNodeError(error).code !== 'SHUTTING_DOWN') events.indexBuildFailed?.(error);
     });
@@ -181,6 +186,7 @@ export class EngineStore implements Store {
       batch: {
         trees,
         scopes: this.#scopes,
+        interest: this.#interest,
         rules: options,
         author: this.author,
         clock: createHybridClock(state.version),
@@ -345,3 +351,5 @@ export class EngineStore implements Store {
     });
   }
 }
+
+const noValue = (): void => undefined;

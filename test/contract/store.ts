@@ -14,6 +14,7 @@ import { checkRecord, definitions, indexedValues } from './store-fixture.ts';
 import { idContract } from './store-ids.ts';
 import { indexContract } from './store-indexes.ts';
 import { invalidationContract } from './store-invalidation.ts';
+import { readerContract } from './store-readers.ts';
 import { writeContract } from './store-writes.ts';
 
 export interface StoreContract {
@@ -72,6 +73,7 @@ export function storeContract({ name, make }: StoreContract): void {
     indexContract(subject);
     changeContract(subject);
     invalidationContract(subject);
+    readerContract(subject);
     boundsContract(subject);
     idContract(subject);
     bodyContract(subject);

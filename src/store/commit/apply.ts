@@ -7,11 +7,23 @@ import type { TableName } from '../../base/brands.ts';
 import type { WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
+import { outdateReaders } from './named-records.ts';
 import { applyDelete, applyEvict, applyInvalidate, applyMessage } from './others.ts';
 import { applyPatch } from './patch.ts';
 import { applyPut } from './put.ts';
 
 export function applyOp(
+  batch: Batch,
+  op: WriteOp,
+  invalidations: (table: TableName) => TableInvalidations,
+): WriteOutcome {
+  const from = batch.changes.length;
+  const outcome = applyAlone(batch, op, invalidations);
+  outdateReaders(batch, from);
+  return outcome;
+}
+
+function applyAlone(
   batch: Batch,
   op: WriteOp,
   invalidations: (table: TableName) => TableInvalidations,

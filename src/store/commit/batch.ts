@@ -19,6 +19,7 @@ import {
   writeLogState,
   writeTableSize,
 } from '../meta.ts';
+import type { DroppedName, RecordInterest } from '../record-interest.ts';
 import type { ScopeRegistry } from '../scopes.ts';
 import { type TableTrees, type Trees, tableOf } from '../tables.ts';
 
@@ -36,6 +37,7 @@ export interface RecordRules {
 export interface BatchParts {
   readonly trees: Trees;
   readonly scopes: ScopeRegistry;
+  readonly interest: RecordInterest;
   readonly rules: RecordRules;
   readonly author: NodeId;
   readonly clock: HybridClock;
@@ -54,6 +56,8 @@ export class Batch {
   readonly changes: Change[] = [];
   /** Files that no row names any more. */
   readonly releasedFiles: StoredBody[] = [];
+  /** Names of records which entries do not hold any more. */
+  readonly droppedNames: DroppedName[] = [];
   readonly evicted = new Map<string, { table: TableName; reason: EvictionReason; count: number }>();
   readonly #sizes = new Map<TableName, TableSize>();
 
@@ -140,6 +144,7 @@ export class Batch {
   /** Writes what belongs to the commit as a whole; the last thing in the transaction. */
   finish(): void {
     for (const [table, size] of this.#sizes) writeTableSize(this.trees.meta, table, size);
+    this.parts.interest.save(this.droppedNames);
     writeLogState(this.trees.meta, this.state);
   }
 }

@@ -12,6 +12,7 @@ import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import { parseObject, storedRecord } from '../patch.ts';
 import type { Batch } from './batch.ts';
+import { comparedWithRecords } from './named-records.ts';
 import {
   loggedBody,
   placedBodyOf,
@@ -28,9 +29,10 @@ export type StampAttributes = PutOp['stampAttributes'];
 
 export function applyPut(
   batch: Batch,
-  op: PutOp,
+  asked: PutOp,
   invalidations: (table: PutOp['table']) => TableInvalidations,
 ): WriteOutcome {
+  const op = comparedWithRecords(batch, asked, invalidations);
   const table = batch.table(op.table);
   const row = readRow(batch, table, op.id, op.variant);
   const current = standingRecord(batch, row, invalidations);

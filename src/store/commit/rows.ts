@@ -12,6 +12,7 @@ import { type DraftFacts, encodeEntry, type PlacedBody } from '../entry-format.t
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import { elementsOf, entryKey, indexElement, isHashedKey } from '../keys.ts';
+import { moveNames } from '../record-interest.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch } from './batch.ts';
 
@@ -95,6 +96,7 @@ export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
   moveFile(batch, old?.storedBody, body.kind === 'file' ? body.file : undefined);
   const stands = row.standsUnder ?? old?.meta.indexed ?? NO_VALUES;
   moveIndexes(table, key, row.id, stands, meta.indexed ?? NO_VALUES);
+  moveNames(batch, table, old?.meta.groups, meta.groups);
   moveExpiry(batch, row, draft.evictAt);
   const stored = bytes.length + bytesApart(body);
   const counts = draft.kind === 'tombstone' ? 0 : 1;
@@ -107,6 +109,7 @@ export function removeRow(batch: Batch, row: Row): void {
   if (entry?.bodyId !== undefined) releaseBody(batch.trees.bodies, entry.bodyId, batch.now);
   moveFile(batch, entry?.storedBody, undefined);
   moveIndexes(table, key, row.id, entry?.meta.indexed ?? NO_VALUES, NO_VALUES);
+  moveNames(batch, table, entry?.meta.groups, undefined);
   moveExpiry(batch, row, undefined);
   batch.resize(table.name, -countOf(row), -bytesOf(row));
 }

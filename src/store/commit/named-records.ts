@@ -1,0 +1,121 @@
+/**
+ * From record to page, inside the commit: what was made from a record becomes stale in the
+ * transaction which changes the record, and what is stored was compared with the records it names.
+ * So a page is never fresh beside a newer record, and no purge is ever sent for it.
+ */
+import { type EpochMs, epochMs, type RecordId, type TableName } from '../../base/brands.ts';
+import { checkRecordId, isKeyProblem } from '../../schema/key.ts';
+import {
+  NO_RECORD,
+  parseRecordGroup,
+  type RecordGroup,
+  recordGroup,
+} from '../../table/record-groups.ts';
+import type { Change, EntryTimes } from '../../table/store-port.ts';
+import type { TableInvalidations } from '../invalidations.ts';
+import type { TableTrees } from '../tables.ts';
+import type { Batch } from './batch.ts';
+import { evictRecord } from './others.ts';
+import type { PutOp } from './put.ts';
+import { readRow } from './rows.ts';
+
+type InvalidationsOf = (table: TableName) => TableInvalidations;
+
+/** Makes stale what was made from the records that have changed in the batch since `from`. */
+export function outdateReaders(batch: Batch, from: number): void {
+  for (let at = from; at < batch.changes.length; at += 1) {
+    const change = batch.changes[at];
+    if (change === undefined || change.op === 'message') continue;
+    const table = batch.table(change.table);
+    if (batch.parts.interest.changed(table, change.version, change.sequence)) {
+      outdateReadersOf(batch, table, change);
+    }
+  }
+}
+
+function outdateReadersOf(batch: Batch, table: TableTrees, change: Change): void {
+  const { interest } = batch.parts;
+  const type = table.definition.typeName;
+  for (const reader of interest.readers(type)) {
+    // Which records were meant by an invalidation of many is not known: all that may name them.
+    if (change.id === undefined) {
+      if (reader !== table) bump(batch, reader, { kind: 'table' }, change);
+      continue;
+    }
+    for (const group of [recordGroup(type, change.id), type]) {
+      if (interest.mayName(reader, group)) bump(batch, reader, { kind: 'group', group }, change);
+    }
+  }
+}
+
+function bump(
+  batch: Batch,
+  reader: TableTrees,
+  scope: { readonly kind: 'table' } | { readonly kind: 'group'; readonly group: string },
+  change: Change,
+): void {
+  const { scopes } = batch.parts;
+  for (const { table, id } of scopes.fold(batch.now)) evictRecord(batch, table, id, 'scope');
+  scopes.bump(reader, scope, true, change.sequence, batch.now);
+}
+
+/**
+ * The operation as it is to be stored: when it was made from a record that has changed since, its
+ * freshness is over, and both stale windows count from now.
+ */
+export function comparedWithRecords(
+  batch: Batch,
+  op: PutOp,
+  invalidations: InvalidationsOf,
+): PutOp {
+  const { groups } = op.meta;
+  if (groups === undefined || op.times.freshUntil <= batch.now) return op;
+  if (!groups.some((group) => isOutdated(batch, op, group, invalidations))) return op;
+  return { ...op, times: staleSince(op.times, batch.now) };
+}
+
+function isOutdated(
+  batch: Batch,
+  op: PutOp,
+  group: string,
+  invalidations: InvalidationsOf,
+): boolean {
+  const named = parseRecordGroup(group);
+  const source = named && batch.parts.interest.source(named.table);
+  if (named === undefined || source === undefined) return false;
+  const id = named.id === undefined ? '' : checkRecordId(source.definition, named.id);
+  if (isKeyProblem(id)) return false;
+  const { stamp } = op;
+  if (stamp !== undefined && invalidations(source.name).newest(id) > stamp) return true;
+  const { interest } = batch.parts;
+  if (named.version === undefined) {
+    // Without a version only the time is known: anything since may have been the record.
+    return stamp !== undefined && interest.newestSequence(source) > stamp;
+  }
+  if (named.id === undefined) return interest.newestVersion(source) > named.version;
+  return isOlderThanRow(batch, source, id, named);
+}
+
+function isOlderThanRow(
+  batch: Batch,
+  source: TableTrees,
+  id: RecordId,
+  { version = NO_RECORD }: RecordGroup,
+): boolean {
+  const { entry } = readRow(batch, source, id, '');
+  if (entry === undefined || entry.kind === 'pass') return false;
+  // That there is no record is no news to a page made without one.
+  if (entry.kind !== 'record' && version === NO_RECORD) return false;
+  return entry.version > version;
+}
+
+function staleSince(times: EntryTimes, now: EpochMs): EntryTimes {
+  const moved = (until: EpochMs): EpochMs =>
+    until <= times.freshUntil ? until : epochMs(now + (until - times.freshUntil));
+  return {
+    freshUntil: now,
+    staleWhileRevalidateUntil: moved(times.staleWhileRevalidateUntil),
+    staleIfErrorUntil: moved(times.staleIfErrorUntil),
+    evictAt: times.evictAt,
+  };
+}
