@@ -28,6 +28,7 @@ import { identify } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
+import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
@@ -183,6 +184,7 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
     resources.set(exported.name, {
       table,
       bodies: parts.bodies,
+      tagOf: entityTagOf,
       meter,
       monotonic,
       onVerdict: parts.onVerdict,

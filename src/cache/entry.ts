@@ -63,12 +63,21 @@ export interface StoredBody {
   readonly digest: string;
 }
 
+/** The bytes of a `Blob` attribute; the record has a reference to them in its place. */
+export interface StoredBlob {
+  readonly contentType: string;
+  readonly entityTag: EntityTag;
+  readonly body: StoredBody;
+}
+
 /** The part of an entry that is decoded only when somebody asks for it. */
 export interface EntryMeta {
   /** Media type when it is not `application/json`. */
   readonly contentType?: string | undefined;
   /** The file that holds the body; set by the store from what the write brought. */
   readonly body?: StoredBody | undefined;
+  /** Attribute → its bytes, as long as the record refers to them. */
+  readonly blobs?: Readonly<Record<string, StoredBlob>> | undefined;
   /** The origin's `Last-Modified`. */
   readonly lastModified?: EpochMs | undefined;
   /** The origin's entity tag as it came, weak ones too: what a revalidation sends back. */

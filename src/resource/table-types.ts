@@ -63,7 +63,7 @@ const SCALARS: Readonly<Record<ScalarType, string>> = {
   Boolean: 'boolean',
   Date: 'number | string',
   Bytes: 'string',
-  Blob: 'string',
+  Blob: 'string | { contentType: string; size: number; etag: string; href: string }',
   Any: 'unknown',
 };
 

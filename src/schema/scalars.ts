@@ -16,6 +16,10 @@ const isString = (value: unknown): boolean => typeof value === 'string';
 const isBytes = (value: unknown): boolean =>
   typeof value === 'string' || value instanceof Uint8Array;
 
+/** As a `Blob` whose bytes are held apart stands in its record. */
+const isReference = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'etag' in value && isString(value.etag);
+
 export const SCALAR_CHECKS: Readonly<Record<ScalarType, (value: unknown) => boolean>> = {
   ID: (value) => typeof value === 'string' || Number.isSafeInteger(value),
   String: isString,
@@ -30,7 +34,7 @@ export const SCALAR_CHECKS: Readonly<Record<ScalarType, (value: unknown) => bool
   Boolean: (value) => typeof value === 'boolean',
   Date: (value) => instantOf(value) !== undefined,
   Bytes: isBytes,
-  Blob: isBytes,
+  Blob: (value) => isBytes(value) || isReference(value),
   Any: () => true,
 };
 

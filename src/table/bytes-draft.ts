@@ -3,10 +3,13 @@
  * asks nothing of its records can hold them: bytes have no attributes.
  */
 import type { DurationMs, RecordId } from '../base/brands.ts';
+import { blobReference } from '../cache/blobs.ts';
+import type { StoredBlob } from '../cache/entry.ts';
 import { standIn } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import { formatRecordId } from '../schema/key.ts';
 import type { StoredBody } from './body-store.ts';
-import type { DraftContext, WriteOptions } from './record-draft.ts';
+import { type DraftContext, patchOp, type WriteOptions } from './record-draft.ts';
 import type { WriteOp } from './store-port.ts';
 import { writeTimes } from './write-times.ts';
 
@@ -23,6 +26,21 @@ export function barsBytes(definition: TableDefinition): string | undefined {
     (attribute) => attribute.required && !attribute.primaryKey && attribute.role === undefined,
   );
   return required === undefined ? undefined : `it requires ${required.name}`;
+}
+
+/** The `patch` which sets a `Blob` attribute to a reference to the bytes, and brings these. */
+export function blobOp(
+  context: DraftContext,
+  id: RecordId,
+  attribute: string,
+  blob: StoredBlob,
+  options: WriteOptions,
+): WriteOp {
+  const { definition } = context;
+  const href = `/${definition.export?.name ?? ''}/${formatRecordId(id)}.${attribute}`;
+  const patch = { [attribute]: blobReference(blob, href) };
+  const op = patchOp(context, id, patch, 'merge', 'client', options);
+  return { ...op, blobs: { [attribute]: blob } };
 }
 
 /** The `put` of bytes. The caller has asked `barsBytes`. */

@@ -35,6 +35,8 @@ const NO_META: EntryMeta = Object.freeze({});
 
 export type RecordPut = Extract<WriteOp, { kind: 'put' }> & { readonly body: Uint8Array };
 
+export type RecordPatch = Extract<WriteOp, { kind: 'patch' }>;
+
 /** The `put` of a whole record. Throws `RECORD_INVALID` (naming the attribute). */
 export function putOp(
   context: DraftContext,
@@ -76,7 +78,7 @@ export function patchOp(
   format: 'merge' | 'merge-patch',
   reason: WriteReason,
   options: WriteOptions,
-): WriteOp {
+): RecordPatch {
   const { definition, settings, rules, now } = context;
   const problem = format === 'merge' ? rules.check(patch, 'patch') : undefined;
   if (problem !== undefined) throw recordInvalid(definition, id, problem);

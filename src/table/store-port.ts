@@ -17,7 +17,14 @@ import type {
   Sequence,
   TableName,
 } from '../base/brands.ts';
-import type { Entry, EntryKind, EntryMeta, IndexValue, StoredBody } from '../cache/entry.ts';
+import type {
+  Entry,
+  EntryKind,
+  EntryMeta,
+  IndexValue,
+  StoredBlob,
+  StoredBody,
+} from '../cache/entry.ts';
 import type { Invalidations } from '../cache/ports.ts';
 
 // Reading ------------------------------------------------------------------------------------
@@ -207,6 +214,8 @@ export type WriteOp =
        */
       readonly patch: Uint8Array;
       readonly format: 'merge' | 'merge-patch';
+      /** Bytes of the `Blob` attributes which the patch sets; given away as a put's body is. */
+      readonly blobs?: Readonly<Record<string, StoredBlob>> | undefined;
       readonly times: EntryTimes | undefined;
       readonly reason: WriteReason;
       readonly condition?: WriteCondition | undefined;

@@ -11,12 +11,12 @@ import type { RecordId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
-import type { Entry } from '../cache/entry.ts';
+import type { Entry, StoredBlob } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import { type Bytes, bytesOp } from './bytes-draft.ts';
+import { type Bytes, blobOp, bytesOp } from './bytes-draft.ts';
 import { Collection, type RefreshBudget, type RowDemands, type RowReads } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
 import { factsOf, projectRow } from './query/project.ts';
@@ -150,6 +150,16 @@ export class Table {
   putBytes(id: RecordId, bytes: Bytes, options: WriteOptions = {}): Promise<WriteOutcome> {
     assert(this.#parts.through === undefined, 'an origin takes records only');
     return this.#commit(bytesOp(this.draftContext(), id, bytes, options));
+  }
+
+  /** Gives a `Blob` attribute of a table without an origin its bytes. Rejects as `put` does. */
+  putBlob(
+    id: RecordId,
+    attribute: string,
+    blob: StoredBlob,
+    options: WriteOptions = {},
+  ): Promise<WriteOutcome> {
+    return this.#commit(blobOp(this.draftContext(), id, attribute, blob, options));
   }
 
   /**

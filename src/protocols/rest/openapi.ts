@@ -291,7 +291,7 @@ const SCALARS: Readonly<Record<ScalarType, Json>> = {
   Boolean: { type: 'boolean' },
   Date: { type: ['number', 'string'], description: 'milliseconds since 1970, or a date as text' },
   Bytes: { type: 'string', contentEncoding: 'base64' },
-  Blob: { type: 'string', contentEncoding: 'base64' },
+  Blob: { type: ['object', 'string'] },
   Any: {},
 };
 

@@ -3,7 +3,7 @@
  * They go out as they came, whole or in ranges, no faster than the client takes them.
  */
 import { NodeError } from '../../base/errors.ts';
-import type { Entry } from '../../cache/entry.ts';
+import type { Entry, StoredBlob } from '../../cache/entry.ts';
 import { isJsonType } from '../../cache/record-json.ts';
 import type { BodyReader, BodyStore, StoredBody } from '../../table/body-store.ts';
 import { type ByteSource, memorySource } from '../http/byte-source.ts';
@@ -27,11 +27,28 @@ export const isStreamed = (exchange: Exchange, entry: Entry): boolean =>
   entry.storedBody !== undefined ||
   (!isJsonType(entry.contentType) && exchange.request.header('range') !== undefined);
 
+/** What is sent: bytes of an entry, or of one of its attributes. */
+export type SentEntry = Pick<
+  Entry,
+  'entityTag' | 'lastModified' | 'contentType' | 'storedBody' | 'bodyLength' | 'body'
+>;
+
+/** The bytes of an attribute as if they were an entry. */
+export const blobEntry = (
+  entry: Entry,
+  { body, contentType, entityTag }: StoredBlob,
+): SentEntry => ({
+  ...{ entityTag, contentType, lastModified: entry.lastModified, body: NO_BYTES },
+  ...{ storedBody: body, bodyLength: body.length },
+});
+
+const NO_BYTES = new Uint8Array(0);
+
 /** Takes from the entry what it needs before it returns. `headers`: all but the type. */
 export function sendEntryBytes(
   exchange: Exchange,
   bodies: BodyStore,
-  entry: Entry,
+  entry: SentEntry,
   headers: HeaderList,
 ): SentBytes {
   const { entityTag: tag, lastModified, contentType, storedBody, bodyLength } = entry;

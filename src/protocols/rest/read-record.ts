@@ -6,7 +6,7 @@ import type { DeltaSeconds, EntityTag, RecordId, RecordVersion } from '../../bas
 import { NodeError } from '../../base/errors.ts';
 import { formatHttpDate } from '../../base/http-date.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
-import type { Entry } from '../../cache/entry.ts';
+import type { Entry, StoredBlob } from '../../cache/entry.ts';
 import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
 import { holdsRecord } from '../../cache/record-json.ts';
 import { barsBytes } from '../../table/bytes-draft.ts';
@@ -17,6 +17,7 @@ import { notModified } from '../http/conditional.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { noSniff } from '../http/security-headers.ts';
+import { blobPart } from './blob-attributes.ts';
 import { NOT_MODIFIED, replyDerived } from './derived-part.ts';
 import { codingFor } from './encodings.ts';
 import { JSON_FORMAT } from './formats/json.ts';
@@ -28,7 +29,7 @@ import {
   type Offer,
 } from './formats/negotiate.ts';
 import { type Projection, recordTarget } from './projection.ts';
-import { isStreamed, type SentBytes, sendEntryBytes } from './read-bytes.ts';
+import { blobEntry, isStreamed, type SentBytes, sendEntryBytes } from './read-bytes.ts';
 import { representationTag } from './representation.ts';
 import { mayJoin, namesGroups, type RestCall } from './rest-call.ts';
 
@@ -58,9 +59,10 @@ export function readRecord(call: RestCall): void | Promise<void> {
   const { request } = exchange;
   const { table } = resource;
   const offer = negotiate(exchange);
-  // Bytes have the one type in which they came, so what they are decides whether it will do.
-  if (offer === undefined && barsBytes(table.definition) !== undefined) throw notAcceptable();
   const { key, part } = recordTarget(call);
+  // Bytes have the one type in which they came, so what they are decides whether it will do.
+  const isRecord = part === undefined && barsBytes(table.definition) !== undefined;
+  if (offer === undefined && isRecord) throw notAcceptable();
   if (part !== undefined && !mayJoin(call, { ...part, filter: undefined, sort: [] })) return;
   const id = recordIdFromUrl(table.definition, key);
   const directives = parseRequestDirectives(
@@ -92,8 +94,9 @@ function answer(
   switch (result.kind) {
     case 'found': {
       served = result.served;
-      if (part === undefined && isStreamed(exchange, result.entry)) {
-        const streamed = sendStored(call, result, cacheStatus);
+      const blob = blobPart(call, result.entry, part);
+      if (blob !== undefined || (part === undefined && isStreamed(exchange, result.entry))) {
+        const streamed = sendStored(call, result, cacheStatus, blob);
         ({ status, bytes } = streamed);
         sending = streamed.sent;
         break;
@@ -159,11 +162,20 @@ function bodyOf(
   });
 }
 
-function sendStored(call: RestCall, result: Found, cacheStatus: string): SentBytes {
-  const { entry } = result;
-  const [, , ...headers] = foundHeaders(call, result, cacheStatus, entry);
-  return sendEntryBytes(call.exchange, call.resource.bodies, entry, headers);
+function sendStored(
+  call: RestCall,
+  result: Found,
+  cacheStatus: string,
+  blob: StoredBlob | undefined,
+): SentBytes {
+  const sent = blob === undefined ? result.entry : blobEntry(result.entry, blob);
+  const [, , ...headers] = foundHeaders(call, result, cacheStatus, sent);
+  if (blob !== undefined) headers.push(...RANGES);
+  return sendEntryBytes(call.exchange, call.resource.bodies, sent, headers);
 }
+
+/** Of bytes that a client or an origin made. */
+const RANGES = ['accept-ranges', 'bytes', ...noSniff];
 
 type Found = Extract<ReadResult, { kind: 'found' }>;
 
@@ -260,7 +272,7 @@ function foundHeaders(
     'server-timing',
     SERVER_TIMING[result.served],
   ];
-  if (!holdsRecord(entry)) list.push('accept-ranges', 'bytes', ...noSniff);
+  if (!holdsRecord(entry)) list.push(...RANGES);
   if (headers.cdnCacheControl !== '') list.push('cdn-cache-control', headers.cdnCacheControl);
   if (namesGroups(call)) list.push('cache-groups', groupsOf(call, entry.id, entry.version));
   return list;

@@ -2,8 +2,9 @@
  * What REST keeps ready for each exported table, so that a hit computes none of it: the header
  * values which do not depend on the entry, and the counters of its requests.
  */
+import type { EntityTag } from '../../base/brands.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
-import type { BodyStore } from '../../table/body-store.ts';
+import type { BodyStore, StoredBody } from '../../table/body-store.ts';
 import type { Table } from '../../table/table.ts';
 import type { Encodings } from './encodings.ts';
 
@@ -16,6 +17,8 @@ export interface RestResource {
   readonly table: Table;
   /** The bodies that are too large for their entries. */
   readonly bodies: BodyStore;
+  /** The tag of a body: the store's own definition. */
+  readonly tagOf: (body: StoredBody) => EntityTag;
   readonly meter: RequestMeter;
   /** Milliseconds for durations. */
   readonly monotonic: () => number;

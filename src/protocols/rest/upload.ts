@@ -14,6 +14,24 @@ export interface UploadLimits {
   readonly flushesFiles: boolean;
 }
 
+/** Takes all of it into a file, whatever its size. Rejects as `takeUpload` does. */
+export async function takeFile(
+  exchange: Exchange,
+  bodies: BodyStore,
+  limits: UploadLimits,
+): Promise<StoredBody> {
+  const draft = bodies.create('client');
+  try {
+    for await (const chunk of exchange.requestStream(limits.uploadBytesMax)) {
+      if (!draft.write(chunk)) await draft.drained();
+    }
+    return await draft.finish({ durable: limits.flushesFiles });
+  } catch (error) {
+    draft.discard();
+    throw error;
+  }
+}
+
 /** Rejects as `requestStream` does, and with `STORE_FULL` or `STORE_FAILED`. */
 export async function takeUpload(
   exchange: Exchange,

@@ -10,6 +10,7 @@ import type { Bytes } from '../../table/bytes-draft.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { WriteOutcome } from '../../table/store-port.ts';
 import { replyProblem } from '../http/problem.ts';
+import { type BlobTarget, blobTarget, putBlob } from './blob-attributes.ts';
 import { bytesType } from './formats/bytes-type.ts';
 import { MERGE_PATCH, readRecordBody, readRecordsBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
@@ -22,6 +23,8 @@ import { clientMaxAge, preconditions } from './write-terms.ts';
 
 export async function putRecord(call: RestCall): Promise<void> {
   if (isCollection(call)) return writeCollection(call, 'put');
+  const blob = blobTarget(call);
+  if (blob !== undefined) return uploadBlob(call, blob);
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
@@ -39,6 +42,18 @@ export async function putRecord(call: RestCall): Promise<void> {
       : await table.putBytes(id, await uploaded(call, contentType), options);
   if (permission.refused(outcome)) return;
   replyOutcome(call, id, outcome, startedAt);
+}
+
+/** Answers with the tag of the bytes, which are what the address names. */
+async function uploadBlob(call: RestCall, target: BlobTarget): Promise<void> {
+  const startedAt = call.resource.monotonic();
+  const permission = writePermission(call, preconditions(call.exchange));
+  if (permission === undefined) return;
+  const { outcome, blob } = await putBlob(call, target, permission.condition);
+  if (permission.refused(outcome)) return;
+  const isStored = outcome.kind === 'stored';
+  const id = recordIdFromUrl(call.resource.table.definition, target.key);
+  replyOutcome(call, id, isStored ? { ...outcome, entityTag: blob.entityTag } : outcome, startedAt);
 }
 
 export async function patchRecord(call: RestCall): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import type { RecordId, RecordVersion, Sequence, TableName } from '../../base/brands.ts';
 import { durationMs } from '../../base/brands.ts';
+import { type Blobs, keptBlobs } from '../../cache/blobs.ts';
 import { type EntryMeta, FOREVER, NEVER } from '../../cache/entry.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
@@ -66,7 +67,10 @@ export function applyPatch(
   const problem = wrongWith(batch, op, row.table.definition, record);
   if (problem !== undefined) return { kind: 'invalid', problem };
   if (current !== undefined && isSame(current, merged)) return unchanged(batch, current);
-  return store(batch, row, op, { current, merged: { ...merged, record } });
+  const known = { ...current?.meta.blobs, ...op.blobs };
+  const kept = keptBlobs(row.table.definition, record, known);
+  if (kept.kind === 'unknown') return { kind: 'invalid', problem: kept.problem };
+  return store(batch, row, op, { current, merged: { ...merged, record }, blobs: kept.blobs });
 }
 
 /** The merged record, or what is wrong with one of the two parts. */
@@ -125,11 +129,17 @@ function unchanged(batch: Batch, current: EntryView): WriteOutcome {
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
 
+interface Patched {
+  readonly current: EntryView | undefined;
+  readonly merged: Merged;
+  readonly blobs: Blobs | undefined;
+}
+
 function store(
   batch: Batch,
   row: Row,
   op: PatchOp,
-  { current, merged }: { readonly current: EntryView | undefined; readonly merged: Merged },
+  { current, merged, blobs }: Patched,
 ): WriteOutcome {
   const { table, id } = op;
   const version = batch.nextVersion();
@@ -137,7 +147,7 @@ function store(
   const entityTag = entityTagOf(body);
   const stood = recordOf(row);
   const before = stood === undefined ? null : loggedBody(stood);
-  const meta = patchedMeta(batch, op, current?.meta ?? NO_META, merged, version);
+  const meta = { ...patchedMeta(batch, op, current?.meta ?? NO_META, merged, version), blobs };
   const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
   writeRow(batch, row, {
     kind: 'record',

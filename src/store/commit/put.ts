@@ -3,6 +3,7 @@
  * the same bytes only freshens the entry: neither the log nor a subscriber hears of it.
  */
 import type { Sequence } from '../../base/brands.ts';
+import { type Blobs, hasBlobs, type KeptBlobs, keptBlobs } from '../../cache/blobs.ts';
 import { isJsonType } from '../../cache/record-json.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Change, WriteOp, WriteOutcome } from '../../table/store-port.ts';
@@ -49,7 +50,10 @@ export function applyPut(
       ? unchanged(batch, known)
       : freshen(batch, row, known, op);
   }
-  return replace(batch, row, op, { body: body.now, created: current === undefined });
+  const kept = blobsOf(op, table.definition, body.now, current);
+  if (kept.kind === 'unknown') return { kind: 'invalid', problem: kept.problem };
+  const { blobs } = kept;
+  return replace(batch, row, op, { body: body.now, created: current === undefined, blobs });
 }
 
 /** A feed tells of what a fetch has brought already, and knows of no lifetime for it. */
@@ -79,6 +83,7 @@ function isSuperseded(
 }
 
 type Body = PutOp['body'];
+const JSON_TYPE = 'application/json';
 
 /** What is to be stored, and by what an unchanged record is known. */
 function bodyOf(
@@ -105,11 +110,11 @@ function isSame(current: EntryView, op: PutOp, body: Body): boolean {
 /** Writes new times and validators around the bytes that stand there. */
 function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOutcome {
   const { version, author } = current;
-  const { fields, counters, indexed } = current.meta;
+  const { fields, counters, indexed, blobs } = current.meta;
   const { storedBody } = current;
   const entityTag = op.entityTag ?? entityTagOf(storedBody ?? current.body);
   // A patched record stays one: the versions of its attributes say what a replica must merge.
-  const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, fields, counters };
+  const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, fields, counters, blobs };
   const stamp = op.stamp ?? batch.state.sequence;
   const body = placedBodyOf(current);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
@@ -117,11 +122,34 @@ function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOu
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
 
+interface Replacement {
+  readonly body: Body;
+  readonly created: boolean;
+  readonly blobs: Blobs | undefined;
+}
+
+const NO_BLOBS: KeptBlobs = { kind: 'kept', blobs: undefined };
+
+/** The blobs of the record before that the new one still refers to. */
+function blobsOf(
+  op: PutOp,
+  definition: TableDefinition,
+  body: Body,
+  current: EntryView | undefined,
+): KeptBlobs {
+  const isRecord = op.entryKind === 'record' && isJsonType(op.meta.contentType ?? JSON_TYPE);
+  if (!isRecord || !(body instanceof Uint8Array) || !hasBlobs(definition)) return NO_BLOBS;
+  const record = parseObject(body) ?? {};
+  const kept = keptBlobs(definition, record, current?.meta.blobs ?? {});
+  // What an origin calls a reference is its own affair.
+  return kept.kind === 'unknown' && op.reason !== 'client' ? NO_BLOBS : kept;
+}
+
 function replace(
   batch: Batch,
   row: Row,
   op: PutOp,
-  { body, created }: { readonly body: Body; readonly created: boolean },
+  { body, created, blobs }: Replacement,
 ): WriteOutcome {
   const before = recordOf(row);
   const version = batch.nextVersion();
@@ -135,7 +163,8 @@ function replace(
     body,
   );
   const stamp = op.stamp ?? sequence;
-  const meta = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
+  const own = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
+  const meta = blobs === undefined ? own : { ...own, blobs };
   const { author } = batch.parts;
   const placed = body instanceof Uint8Array ? body : ({ kind: 'file', file: body } as const);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body: placed }));
@@ -152,7 +181,7 @@ function logPut(
 ): Sequence {
   const { table, id } = op;
   if (op.entryKind === 'record') {
-    const isRecord = isJsonType(op.meta.contentType ?? 'application/json');
+    const isRecord = isJsonType(op.meta.contentType ?? JSON_TYPE);
     const after = isRecord && body instanceof Uint8Array ? body : undefined;
     return batch.append({ version, table, op: 'put', id, before, after });
   }

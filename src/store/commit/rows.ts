@@ -3,6 +3,7 @@
  * agree with it: indexes, expiry index, the table's size, a body kept apart.
  */
 import type { RecordId, TableName } from '../../base/brands.ts';
+import type { Blobs } from '../../cache/blobs.ts';
 import { type EntryMeta, FOREVER, type IndexedValues, type StoredBody } from '../../cache/entry.ts';
 import { holdsRecord } from '../../cache/record-json.ts';
 import { putBody, releaseBody } from '../bodies.ts';
@@ -36,6 +37,7 @@ export interface RowDraft extends DraftFacts {
 
 const NOTHING = new Uint8Array(0);
 const EXPIRY_UNIT_MS = 1000;
+const NO_BLOBS: Blobs = {};
 const NO_VALUES: IndexedValues = {};
 
 export function readRow(batch: Batch, table: TableTrees, id: RecordId, variant: string): Row {
@@ -94,6 +96,7 @@ export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
     releaseBody(batch.trees.bodies, old.bodyId, batch.now);
   }
   moveFile(batch, old?.storedBody, body.kind === 'file' ? body.file : undefined);
+  moveBlobs(batch, old?.meta.blobs, meta.blobs);
   const stands = row.standsUnder ?? old?.meta.indexed ?? NO_VALUES;
   moveIndexes(table, key, row.id, stands, meta.indexed ?? NO_VALUES);
   moveNames(batch, table, old?.meta.groups, meta.groups);
@@ -108,6 +111,7 @@ export function removeRow(batch: Batch, row: Row): void {
   table.entries.remove(key);
   if (entry?.bodyId !== undefined) releaseBody(batch.trees.bodies, entry.bodyId, batch.now);
   moveFile(batch, entry?.storedBody, undefined);
+  moveBlobs(batch, entry?.meta.blobs, undefined);
   moveIndexes(table, key, row.id, entry?.meta.indexed ?? NO_VALUES, NO_VALUES);
   moveNames(batch, table, entry?.meta.groups, undefined);
   moveExpiry(batch, row, undefined);
@@ -133,6 +137,13 @@ function moveFile(batch: Batch, last: StoredBody | undefined, next: StoredBody |
   if (last === undefined || !dropFile(bodies, last)) return;
   batch.state.fileBytes -= last.length;
   batch.releasedFiles.push(last);
+}
+
+function moveBlobs(batch: Batch, last: Blobs = NO_BLOBS, next: Blobs = NO_BLOBS): void {
+  if (last === next) return;
+  for (const name of new Set([...Object.keys(last), ...Object.keys(next)])) {
+    moveFile(batch, last[name]?.body, next[name]?.body);
+  }
 }
 
 function metaFor(row: Row, draft: RowDraft, keyHashed: boolean, placed: PlacedBody): EntryMeta {

@@ -37,6 +37,17 @@ export function bytesType({ exchange, resource }: RestCall): string | undefined 
   return field;
 }
 
+/** The type of the bytes for a `Blob` attribute: any; those of an unknown type if none is said. */
+export function blobType({ exchange, resource }: RestCall): string {
+  const { request } = exchange;
+  const field = request.header('content-type')?.trim() ?? 'application/octet-stream';
+  const coding = request.header('content-encoding');
+  if (coding !== undefined && coding !== 'identity') throw encodedBody(coding);
+  if (FIELD.test(field) && !FORMS.has(mediaType(field) ?? '')) return field;
+  const { definition } = resource.table;
+  throw unsupportedType(field, SERVED_TYPES, definition, 'that is no media type of bytes');
+}
+
 function barOf(definition: TableDefinition, field: string, type: string): string | undefined {
   if (FORMS.has(type)) return 'forms are not kept';
   if (isJsonType(type)) return 'JSON is sent as application/json';
