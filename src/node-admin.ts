@@ -6,6 +6,7 @@ import type { Authenticate } from './access/authenticate.ts';
 import type { Clock } from './base/clock.ts';
 import type { Config } from './config/config.ts';
 import type { RunningFeeds } from './node-feeds.ts';
+import type { HostedOrigins } from './node-hosted.ts';
 import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { type AskWorker, createScrape } from './observe/scrape.ts';
@@ -27,6 +28,7 @@ export interface AdminAssembly {
   readonly store: OpenStore;
   readonly tables: Tables;
   readonly feeds: RunningFeeds;
+  readonly hosted: HostedOrigins;
   readonly scrapeWorkers: () => readonly AskWorker[];
 }
 
@@ -69,7 +71,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       authenticate: parts.authenticate,
       runOperation: (document, by) => runOperation(document, { ...context, by }),
       metrics: () => scrape.read(),
-      health: () => health(status, parts.feeds),
+      health: () => health(status, parts),
       openMetrics: LOOPBACK.has(config.admin.host),
       bodyBytesMax: config.limits.requestBodyBytesMax,
       onRejected: (method) => rejected.set(method, (rejected.get(method) ?? 0) + 1),
@@ -97,7 +99,11 @@ function observeRejected(rejected: ReadonlyMap<string, number>): ArrayMetrics {
 }
 
 /** A feed that is down leaves the node ready: its table goes by freshness lifetimes meanwhile. */
-function health(status: 'ready' | 'stopping', feeds: RunningFeeds): HealthReport {
+function health(
+  status: 'ready' | 'stopping',
+  { feeds, hosted }: Pick<AdminAssembly, 'feeds' | 'hosted'>,
+): HealthReport {
+  const renderers = [...hosted.states()];
   const states = [...feeds.states()];
   const report = Object.fromEntries(
     states.map(([origin, state]) => [
@@ -107,8 +113,14 @@ function health(status: 'ready' | 'stopping', feeds: RunningFeeds): HealthReport
         : { connected: state.kind === 'connected' },
     ]),
   );
-  const degraded = status === 'ready' && states.some(([, state]) => state.kind !== 'connected');
-  return { status: degraded ? 'degraded' : status, feeds: report };
+  const isWell =
+    states.every(([, state]) => state.kind === 'connected') &&
+    renderers.every(([, state]) => state.kind === 'up');
+  return {
+    status: status === 'ready' && !isWell ? 'degraded' : status,
+    feeds: report,
+    ...(renderers.length === 0 ? {} : { renderers: Object.fromEntries(renderers) }),
+  };
 }
 
 function connectStoreMetrics(
@@ -135,6 +147,16 @@ function connectStoreMetrics(
     *feedsConnected() {
       for (const [origin, state] of parts.feeds.states()) {
         yield { labels: { origin }, value: state.kind === 'connected' ? 1 : 0 };
+      }
+    },
+    *renderersUp() {
+      for (const [origin, state] of parts.hosted.states()) {
+        yield { labels: { origin }, value: state.kind === 'up' ? 1 : 0 };
+      }
+    },
+    *rendererRestarts() {
+      for (const [origin, { restarts }] of parts.hosted.states()) {
+        yield { labels: { origin }, value: restarts };
       }
     },
     engine: () => ({ labels: { engine: parts.engine.engine }, value: 1 }),

@@ -7,6 +7,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { NodeError } from './base/errors.ts';
 import type { LeaseTable } from './cache/lease-table.ts';
 import type { Config } from './config/config.ts';
+import type { HostedOrigins } from './node-hosted.ts';
 import type { OpenStore } from './node-store.ts';
 import type { Log } from './observe/log.ts';
 import type { AskWorker, MetricsJson } from './observe/scrape.ts';
@@ -23,6 +24,7 @@ export interface WorkersParts {
   readonly store: OpenStore;
   readonly leaseTable: LeaseTable;
   readonly liveMemory: SharedArrayBuffer;
+  readonly hosted: HostedOrigins;
   readonly log: Log;
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
   readonly onFatal: (error: unknown) => void;
@@ -104,6 +106,7 @@ class WorkerThread {
       config: parts.config,
       connection: parts.store.connection,
       liveMemory: parts.liveMemory,
+      hostedPorts: parts.hosted.ports,
       port,
       shared,
       verdicts: parts.onVerdict !== undefined,

@@ -16,6 +16,7 @@ import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
 import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
+import { type HostedOrigins, startHosted } from './node-hosted.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -26,6 +27,7 @@ import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import { startApp } from './worker-app.ts';
+import { withHostedOrigins } from './worker-hosted.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
 import {
   catchCodeFaults,
@@ -72,14 +74,24 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
   const prepared = await prepareApplication(options.application, log);
-  const { application, computed } = prepared;
-  const stopCatching = catchCodeFaults(application.folder, log);
-  const liveMemory = new SharedArrayBuffer(liveSourceBytes(application.schema.tables.length));
-  const store = await openStore({ application, computed, config, clock, log });
+  const stopCatching = catchCodeFaults(prepared.application.folder, log);
+  const tables = prepared.application.schema.tables.length;
+  const liveMemory = new SharedArrayBuffer(liveSourceBytes(tables));
+  const store = await openStore({
+    application: prepared.application,
+    computed: prepared.computed,
+    config,
+    clock,
+    log,
+  });
   const started: (() => Promise<void>)[] = [async () => stopCatching(), () => store.store.close()];
   try {
+    // With the store in hand: a second node that waits for it starts no second renderer.
+    const hosted = await startHosted(prepared.application, { clock, log });
+    started.push(() => hosted.stop());
+    const application = withHostedOrigins(prepared.application, hosted.ports);
     return await assemble(
-      { ...options, application, prepared, clock, engine, liveMemory, store },
+      { ...options, application, prepared, clock, engine, liveMemory, store, hosted },
       started,
     );
   } catch (error) {
@@ -94,6 +106,7 @@ interface Assembly extends NodeOptions {
   readonly engine: ChosenEngine;
   readonly liveMemory: SharedArrayBuffer;
   readonly store: OpenStore;
+  readonly hosted: HostedOrigins;
 }
 
 async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Promise<RunningNode> {

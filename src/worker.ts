@@ -18,6 +18,7 @@ import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
+import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
@@ -29,6 +30,7 @@ export interface WorkerData {
   readonly config: Config;
   readonly connection: StoreConnection;
   readonly liveMemory: SharedArrayBuffer;
+  readonly hostedPorts: HostedPorts;
   readonly port: number;
   readonly shared: boolean;
   /** Whether somebody wants to read the verdict of every request. */
@@ -74,7 +76,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     throw new NodeError('APPLICATION_INVALID', 'the application changed while the node started');
   }
   const prepared = await prepareApplication(loaded.application, log);
-  const { application } = prepared;
+  const application = withHostedOrigins(prepared.application, thread.hostedPorts);
   catchCodeFaults(application.folder, log);
   const { reader, writer, bodies } = connectStore(thread.connection, thread.storePort, {
     clock: systemClock,

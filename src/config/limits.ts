@@ -135,6 +135,14 @@ export const LIMITS = {
   originHeadBytesMax: 64 * 1024,
   /** Interim responses (103 and others) before one final reply. */
   originInterimsMax: 32,
+  /** Longest wait for a renderer that this node runs to answer after a start, milliseconds. */
+  hostedReadyMsMax: 30_000,
+  /** Time it gets between being asked to end and being killed, milliseconds. */
+  hostedStopMsMax: 3_000,
+  /** Longest pause before it is started again, and the time after which it counts as well. */
+  hostedPauseMsMax: 30_000,
+  /** Characters of one line it writes; a longer one is logged in pieces. */
+  hostedLineCharsMax: 16 * 1024,
   /** Interim responses (and their bytes) which one client is sent ahead of one answer. */
   interimsMax: 32,
   interimBytesMax: 16 * 1024,

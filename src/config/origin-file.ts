@@ -185,6 +185,12 @@ function checkNeeds(
     }
     return;
   }
+  if (read.run !== undefined && (kind !== 'http' || read.url !== undefined)) {
+    problems.add(place, 'run is for origins of kind http, and stands in the place of url', {
+      cause: 'the node chooses the port of what it runs, and so knows its URL',
+      cure: 'write kind: http and run: COMMAND, without url',
+    });
+  }
   if (read.url === undefined && read.run === undefined) {
     problems.add(place, `kind ${kind} needs the key url`, {
       cure: `write url: ${EXAMPLE_URL[kind]}`,

@@ -21,6 +21,9 @@ export interface StoreMetricSources {
   commitDurations(): Iterable<Timed>;
   /** Label `origin`. */
   feedsConnected(): Iterable<Counted>;
+  /** Label `origin`: of those that this node runs itself. */
+  renderersUp(): Iterable<Counted>;
+  rendererRestarts(): Iterable<Counted>;
   /** Labels `engine`, `reason`: which HTTP engine runs, and why. */
   engine(): Counted;
 }
@@ -53,6 +56,12 @@ export function registerStoreMetrics(metrics: ArrayMetrics, from: StoreMetricSou
     '1 while the feed of an origin is connected',
     'max',
     () => from.feedsConnected(),
+  );
+  metrics.gauge('millrace_renderer_up', '1 while a renderer of this node answers', 'max', () =>
+    from.renderersUp(),
+  );
+  metrics.counter('millrace_renderer_restarts_total', 'Starts of a renderer after its first', () =>
+    from.rendererRestarts(),
   );
   metrics.gauge('millrace_http_engine', 'The HTTP engine that runs', 'first', () => [
     from.engine(),
