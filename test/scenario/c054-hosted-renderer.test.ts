@@ -28,7 +28,12 @@ const FILES: AppFiles = {
       @export(public: [read]) { id: ID @primaryKey }
     type Page @pages(origin: "web", path: "/*")
   `,
-  'origins/web.yaml': `kind: http\nrun: node renderer.mjs \${port}\nretries: 0\nbreaker: { failures: 5, cooldown: 100ms }\n`,
+  'origins/web.yaml': [
+    'kind: http',
+    `run: node renderer.mjs \${port}`,
+    'retries: 0',
+    'breaker: { failures: 5, cooldown: 100ms }\n',
+  ].join('\n'),
   'renderer.mjs': RENDERER,
 };
 
