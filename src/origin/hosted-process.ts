@@ -22,7 +22,7 @@ export interface HostedParts {
   readonly name: string;
   /** Of a shell; `${port}` in it stands for `port`. */
   readonly command: string;
-  /** Folder of the application: where the command runs, with its `node_modules/.bin` in the path. */
+  /** Folder of the application: the command runs there, with its `node_modules/.bin` in the path. */
   readonly folder: string;
   readonly port: number;
   /** Asked while it runs; without it the port is tried at the start only. */
@@ -136,7 +136,7 @@ export class HostedProcess {
     this.#watch(child, this.#parts.clock.monotonic(), settled);
   }
 
-  /** Asks again and again: until it answers, and then, with a health path, whether it still does. */
+  /** Asks until it answers, and from then on, with a health path, whether it still does. */
   #watch(child: ChildProcess, since: number, settled: () => void): void {
     const { clock, port, health } = this.#parts;
     const isUp = this.#state.kind === 'up';
