@@ -22,7 +22,7 @@ export interface HostedParts {
   readonly name: string;
   /** Of a shell; `${port}` in it stands for `port`. */
   readonly command: string;
-  /** Folder of the application: the command runs there, with its `node_modules/.bin` in the path. */
+  /** Folder of the application: where it runs, with its `node_modules/.bin` in the path. */
   readonly folder: string;
   readonly port: number;
   /** Asked while it runs; without it the port is tried at the start only. */

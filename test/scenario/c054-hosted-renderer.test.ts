@@ -123,7 +123,7 @@ describe('a renderer that the node runs', () => {
     },
   );
 
-  it('leaves the node serving when its command never works, and pauses between its starts', async () => {
+  it('leaves the node serving when it never works, with pauses between its starts', async () => {
     const running = await start('1', { ...FILES, 'renderer.mjs': 'process.exit(7);' });
     expect((await running.fetch('/Fact/facts')).status).toBe(502);
     const report = await until('two restarts', async () => {
