@@ -50,13 +50,23 @@ export {
   type Tables,
   tables,
 } from './resource/application-scope.ts';
-export type { ApplicationTable, RecordCount } from './resource/application-table.ts';
+export type {
+  ApplicationTable,
+  TableInstance,
+  UpdatableRecord,
+} from './resource/application-table.ts';
 export {
   type ContentTypeHandler,
   type ContentTypes,
   contentTypes,
 } from './resource/content-types.ts';
-export { type Context, getContext, getUser, type User } from './resource/context.ts';
+export {
+  type CachingWishes,
+  type Context,
+  getContext,
+  getUser,
+  type User,
+} from './resource/context.ts';
 export type {
   AttributeCondition,
   Comparator,
@@ -76,6 +86,6 @@ export { RequestTarget, type RequestTargetParts } from './resource/request-targe
 export { type PublicVerb, Resource, type Target } from './resource/resource.ts';
 export { type Logger, logger, server } from './resource/server.ts';
 export type { Source, SourceContext, SourceObject } from './resource/source.ts';
+export type { RecordCount } from './resource/table-access.ts';
 export type { SubscribeOptions, TableEvent } from './resource/table-feed.ts';
 export { transaction } from './resource/transaction.ts';
-export type { UpdatableRecord } from './resource/updatable-record.ts';

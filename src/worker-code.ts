@@ -80,9 +80,9 @@ function codeRoute(
 const METHODS = {
   GET: ['get', 'search', 'allowRead'],
   HEAD: ['get', 'search', 'allowRead'],
-  PUT: ['put', 'allowUpdate'],
-  PATCH: ['patch', 'allowUpdate'],
-  POST: ['post', 'create', 'allowCreate'],
+  PUT: ['put', 'validate', 'allowUpdate'],
+  PATCH: ['patch', 'validate', 'allowUpdate'],
+  POST: ['post', 'create', 'validate', 'allowCreate'],
   DELETE: ['delete', 'allowDelete'],
 } as const;
 

@@ -6,29 +6,18 @@
  * The class exists before the node has opened its store, so that modules can extend it while they
  * are loaded; it finds its table when it is used.
  */
-// biome-ignore-all lint/complexity/noThisInStatic: `this` is the application's subclass.
 import type { RecordId } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
-import type { Context, User } from './context.ts';
+import type { Context } from './context.ts';
 import type { QueryObject } from './query-object.ts';
-import { registrations, type SourceOptions } from './registrations.ts';
+import type { SourceOptions } from './registrations.ts';
 import type { RequestTarget } from './request-target.ts';
-import {
-  type Allowed,
-  CALL_VERBS,
-  type CallVerb,
-  callInstance,
-  markDefaults,
-  ownMethod,
-  Resource,
-  type Target,
-} from './resource.ts';
-import { type Source, sourceToOrigin } from './source.ts';
-import type { TableAccess } from './table-access.ts';
+import type { Resource, Target } from './resource.ts';
+import type { Source } from './source.ts';
+import type { RecordCount, TableAccess } from './table-access.ts';
 import type { SubscribeOptions, TableEvent } from './table-feed.ts';
-import { currentCall } from './thread-scope.ts';
-import type { UpdatableRecord } from './updatable-record.ts';
+import { ACCESS, accessOf, TableResource } from './table-resource.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what a table holds is known to the application only.
 type Held = any;
@@ -68,7 +57,8 @@ export interface ApplicationTable<Row = Held> {
   update(target: WriteTarget, changes?: unknown, context?: Context): Promise<UpdatableRecord>;
   /** Tells subscribers of a message about the record, which stays as it is. */
   publish(target: RecordId | RequestTarget, message: unknown): Promise<void>;
-  getRecordCount(options?: { readonly exactCount?: boolean }): Promise<RecordCount>;
+  /** Records of the table; an estimate for a large one, unless `exactCount`. */
+  getRecordCount(options?: { readonly exactCount?: boolean | undefined }): Promise<RecordCount>;
   /** False when there was none. */
   delete(target: RecordId | RequestTarget, context?: Context): Promise<boolean>;
   /** One record, or the whole table when no id is given: the next read asks the origin again. */
@@ -79,11 +69,6 @@ export interface ApplicationTable<Row = Held> {
   sourcedFrom(source: Source, options?: SourceOptions): void;
 }
 
-/** How many entries the table has. */
-export interface RecordCount {
-  readonly recordCount: number;
-}
-
 export interface TableInstance extends Resource {
   get(target: Target): Promise<Held>;
   search(target?: Target): AsyncIterable<Held>;
@@ -91,129 +76,28 @@ export interface TableInstance extends Resource {
   patch(target: Target, patch?: unknown): Promise<void>;
   post(target: Target, record?: unknown): Promise<RecordId>;
   delete(target: Target): Promise<boolean>;
-  update(target: Target, changes?: unknown): Promise<UpdatableRecord>;
-  publish(target: Target, message: unknown): Promise<void>;
+  /** Of a record: itself, with these changes. Else the record of the target, to be changed. */
+  update(target?: unknown, changes?: unknown): Promise<UpdatableRecord>;
+  publish(target: unknown, message?: unknown): Promise<void>;
   invalidate(target?: Target): Promise<void>;
+  /** Writes what was changed now; by itself that happens at the end of the call. */
+  save(): Promise<void>;
+  getProperty(name: string): unknown;
+  set(name: string, value: unknown): void;
+  /** Adds to a number so that no other addition is lost. */
+  addTo(name: string, by: number): void;
+  subtractFrom(name: string, by: number): void;
+  /** Has a cache hold the record before its attributes are read: writing verbs do not ask. */
+  ensureLoaded(): Promise<this>;
+  /** Whether the origin was asked for this record, by this read or one that it waited for. */
+  wasLoadedFromSource(): boolean;
+  /** Milliseconds since 1970. */
+  getUpdatedTime(): number | undefined;
+  getExpiresAt(): number | undefined;
 }
 
-const ACCESS = Symbol.for('millrace.tableAccess');
-type Holder = { readonly [ACCESS]: TableAccess };
-const accessOf = (holder: unknown): TableAccess => (holder as Holder)[ACCESS];
-const accessOfInstance = (instance: object): TableAccess => accessOf(instance.constructor);
-
-/** Runs the method of the instance when an application has overridden it there. */
-function instanceFirst<T>(
-  type: unknown,
-  verb: CallVerb,
-  args: readonly unknown[],
-  otherwise: (access: TableAccess) => T,
-): T {
-  const own = ownMethod((type as typeof Resource).prototype, verb);
-  if (own !== undefined) return callInstance(type as typeof Resource, verb, args) as T;
-  return otherwise(accessOf(type));
-}
-
-class TableResource extends Resource {
-  static override get(target: Target, context?: Context): unknown {
-    return instanceFirst(this, 'get', [target, context], (access) => access.get(target));
-  }
-  static override search(target: Target, context?: Context): unknown {
-    return instanceFirst(this, 'search', [target, context], (access) => access.search(target));
-  }
-  static override put(target: Target, body?: unknown, context?: Context): unknown {
-    const args = [target, body, context];
-    return instanceFirst(this, 'put', args, (access) => access.put(target, body, context));
-  }
-  static override patch(target: Target, body?: unknown, context?: Context): unknown {
-    const args = [target, body, context];
-    return instanceFirst(this, 'patch', args, (access) => access.patch(target, body, context));
-  }
-  static override post(target: Target, body?: unknown, context?: Context): unknown {
-    const args = [target, body, context];
-    return instanceFirst(this, 'post', args, (access) => access.post(target, body, context));
-  }
-  static override delete(target: Target, context?: Context): unknown {
-    return instanceFirst(this, 'delete', [target, context], (access) => access.delete(target));
-  }
-  static create(record: JsonRecord, context?: Context): unknown {
-    return accessOf(this).create(record, context);
-  }
-  static update(target: Target, changes?: unknown, context?: Context): unknown {
-    return accessOf(this).update(target, changes, context);
-  }
-  static publish(target: Target, message: unknown): unknown {
-    return accessOf(this).publish(target, message);
-  }
-  static async getRecordCount(): Promise<RecordCount> {
-    return accessOf(this).recordCount();
-  }
-  static invalidate(target?: Target): unknown {
-    return accessOf(this).invalidate(target);
-  }
-  static subscribe(options: SubscribeOptions = {}): unknown {
-    return accessOf(this).subscribe(options);
-  }
-  static sourcedFrom(source: Source, options: SourceOptions = {}): void {
-    const { typeName } = accessOf(this).definition;
-    const { sources } = registrations(`tables.${typeName}.sourcedFrom(…)`);
-    sources.push({ typeName, origin: sourceToOrigin(source), options });
-  }
-
-  get(target: Target): unknown {
-    return accessOfInstance(this).get(target);
-  }
-  search(target: Target): unknown {
-    return accessOfInstance(this).search(target);
-  }
-  put(target: Target, record?: unknown): unknown {
-    return accessOfInstance(this).put(target, record, this.getContext());
-  }
-  patch(target: Target, patch?: unknown): unknown {
-    return accessOfInstance(this).patch(target, patch, this.getContext());
-  }
-  post(target: Target, record?: unknown): unknown {
-    return accessOfInstance(this).post(target, record, this.getContext());
-  }
-  delete(target: Target): unknown {
-    return accessOfInstance(this).delete(target);
-  }
-  update(target: Target, changes?: unknown): unknown {
-    return accessOfInstance(this).update(target, changes, this.getContext());
-  }
-  publish(target: Target, message: unknown): unknown {
-    return accessOfInstance(this).publish(target, message);
-  }
-  invalidate(target?: Target): unknown {
-    return accessOfInstance(this).invalidate(target ?? this.getId());
-  }
-
-  override allowRead(user: User | undefined): Allowed {
-    return super.allowRead(user) || mayDo(this, 'read');
-  }
-  override allowUpdate(user: User | undefined): Allowed {
-    return super.allowUpdate(user) || (mayDo(this, 'update') && mayDo(this, 'insert'));
-  }
-  override allowCreate(user: User | undefined): Allowed {
-    return super.allowCreate(user) || mayDo(this, 'insert');
-  }
-  override allowDelete(user: User | undefined): Allowed {
-    return super.allowDelete(user) || mayDo(this, 'delete');
-  }
-}
-
-markDefaults(TableResource, CALL_VERBS);
-markDefaults(TableResource.prototype, [
-  ...CALL_VERBS,
-  'allowRead',
-  'allowUpdate',
-  'allowCreate',
-  'allowDelete',
-]);
-
-/** What the client of the running call was granted; nothing outside of one. */
-function mayDo(instance: object, verb: 'read' | 'insert' | 'update' | 'delete'): boolean {
-  return currentCall()?.may(accessOfInstance(instance).definition, verb) === true;
-}
+/** A record that code changes by assignment. */
+export type UpdatableRecord = TableInstance & { [attribute: string]: Held };
 
 /** The class of a table. */
 export function applicationTable(access: TableAccess): ApplicationTable {

@@ -15,17 +15,14 @@ export class ClassPlaces {
     this.#folder = folder;
   }
 
-  /** The line of the class, or of its method; line 0 when it was made some other way. */
-  of({ name }: { readonly name: string }, method?: string | undefined): SourcePlace {
+  /** The line of the class; line 0 when it was made some other way. */
+  of({ name }: { readonly name: string }): SourcePlace {
     for (const path of this.#files) {
       const lines = readFileSync(path, 'utf8').split('\n');
       const start = lines.findIndex((line) => wordAt(line, `class ${name}`) !== -1);
       if (start === -1) continue;
       const file = relative(this.#folder, path).split(sep).join('/');
-      const declares = new RegExp(`^\\s*(?:async\\s+)?\\*?\\s*${method}\\s*\\(`);
-      const inside = lines.slice(start + 1).findIndex((line) => declares.test(line));
-      const at = method === undefined || inside === -1 ? start : start + 1 + inside;
-      return { file, line: at + 1, column: (lines[at] ?? '').search(/\S/) + 1 };
+      return { file, line: start + 1, column: (lines[start] ?? '').search(/\S/) + 1 };
     }
     return { file: 'resources', line: 0, column: 0 };
   }

@@ -13,7 +13,21 @@ export interface User {
   };
 }
 
-export interface Context {
+/** What code may ask of the caches that its reads go through. */
+export interface CachingWishes {
+  /** Ask the origin whatever is held. */
+  noCache?: boolean | undefined;
+  /** Store nothing of what is fetched. */
+  noCacheStore?: boolean | undefined;
+  /** Never ask the origin: a record that is not held is an error `NOT_CACHED`. */
+  onlyIfCached?: boolean | undefined;
+  /** Never take a stale record, even when the origin fails. */
+  mustRevalidate?: boolean | undefined;
+  /** Take a stale record of any age when the origin fails. */
+  staleIfError?: boolean | undefined;
+}
+
+export interface Context extends CachingWishes {
   /** `undefined` for an anonymous client. */
   readonly user: User | undefined;
   readonly method: string;

@@ -8,7 +8,7 @@ import { ClassPlaces } from './class-places.ts';
 import { loadTogether } from './compile.ts';
 import { PathTree } from './path-tree.ts';
 import { noRegistrations, type Registrations } from './registrations.ts';
-import { CALL_VERBS, isResourceClass, ownMethod, type Resource } from './resource.ts';
+import { isResourceClass, type Resource } from './resource.ts';
 import { threadScope } from './thread-scope.ts';
 
 export interface LoadedResource {
@@ -45,10 +45,7 @@ export async function loadResources(
     for (const { path, resource } of collected.resources) {
       if (isResourceClass(resource)) resources.push(placed(path.replace(/^\//, ''), resource));
     }
-    const problems = [
-      ...resources.flatMap(({ type }) => problemsOf(type, places)),
-      ...clashes(resources, places),
-    ];
+    const problems = clashes(resources, places);
     if (problems.length > 0) return { problems };
     const { handlers, sources } = collected;
     return { loaded: { resources, handlers, sources } };
@@ -84,15 +81,4 @@ function clashes(resources: readonly LoadedResource[], places: ClassPlaces): Pro
     const cure = 'export one of them under another name, or give it a static path';
     return [{ ...places.of(type), message, cure }];
   });
-}
-
-/** What would be called with other arguments than it expects. */
-function problemsOf(type: typeof Resource, places: ClassPlaces): Problem[] {
-  const isTable = 'tableName' in type;
-  if (!isTable || type.loadAsInstance === false) return [];
-  const verbs = CALL_VERBS.filter((verb) => ownMethod(type.prototype, verb) !== undefined);
-  if (verbs.length === 0) return [];
-  const message = `${type.name}.${verbs[0]}() is a method of a record, which is not supported`;
-  const cure = `write static loadAsInstance = false; ${verbs[0]}(target, …), or a static method`;
-  return [{ ...places.of(type, verbs[0]), message, cure }];
 }

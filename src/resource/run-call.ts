@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import { deny, RequestTarget } from './request-target.ts';
 import { type HOOKS, type Method, ownMethod, type Resource } from './resource.ts';
 import { ENDLESS } from './table-feed.ts';
+import { ACCESS, boundForHook, type TableResource } from './table-resource.ts';
 import { threadScope } from './thread-scope.ts';
 import type { Commit } from './transaction.ts';
 
@@ -174,7 +175,7 @@ async function checkPermission(
   const own = ownMethod(type, hook);
   const isWrite = hook === 'allowUpdate' || hook === 'allowCreate';
   const args = [context.user, isWrite ? context.data : target, context];
-  const instance = own === undefined ? new type(target.id, context) : undefined;
+  const instance = own === undefined ? await asked(type, hook, target, context) : undefined;
   const allowed: unknown = await (instance === undefined
     ? own?.apply(type, args)
     : (Reflect.get(instance, hook) as Method).apply(instance, args));
@@ -183,6 +184,22 @@ async function checkPermission(
   if (hook !== 'allowRead' || type.loadAsInstance !== false) throw error;
   deny(target, error);
 }
+
+/** The instance whose hook is asked: the record itself where the class is of records. */
+async function asked(
+  type: typeof Resource,
+  hook: Hook,
+  target: RequestTarget,
+  context: Context,
+): Promise<Resource> {
+  const ofRecords = type.loadAsInstance !== false && isTableType(type);
+  if (!ofRecords || ownMethod(type.prototype, hook) === undefined) {
+    return new type(target.id, context);
+  }
+  return boundForHook(type, target, context, hook === 'allowRead');
+}
+
+const isTableType = (type: typeof Resource): type is typeof TableResource => ACCESS in type;
 
 function refusal(type: typeof Resource, { user, method }: Context): NodeError {
   return user === undefined

@@ -3,10 +3,7 @@
  * join the transaction of the running call, reads leave in it what the answer inherits.
  */
 import { deltaSeconds, type RecordId } from '../base/brands.ts';
-import { NodeError } from '../base/errors.ts';
-import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
-import type { ReadResult } from '../cache/read-request.ts';
-import { recordJson } from '../cache/record-json.ts';
+import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type JsonRecord, patchOp, putOp } from '../table/record-draft.ts';
 import { recordIdFrom } from '../table/record-key.ts';
@@ -14,15 +11,25 @@ import type { WriteOutcome } from '../table/store-port.ts';
 import type { Table } from '../table/table.ts';
 import type { Context } from './context.ts';
 import type { QueryObject } from './query-object.ts';
+import { directivesOf, HELD_ONLY, type RecordRead, readForCode } from './record-read.ts';
 import { RequestTarget, requirePermission } from './request-target.ts';
 import { pickAttributes, searchTable } from './search.ts';
 import { type SubscribeOptions, TableEvents } from './table-feed.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
-import { type UpdatableRecord, updatable } from './updatable-record.ts';
 
-const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const jsonOf = (value: unknown): string => JSON.stringify(value) ?? 'null';
+
+/** Entries up to which `getRecordCount()` counts. */
+const COUNTED_MAX = 10_000;
+
+export interface RecordCount {
+  readonly recordCount: number;
+  /** Between these the true number lies, when it was not counted. */
+  readonly estimatedRange?: readonly [number, number] | undefined;
+}
+
+const NOTHING_HELD: RecordRead = { found: undefined, fromOrigin: false, askedOrigin: false };
 
 export class TableAccess {
   readonly definition: TableDefinition;
@@ -34,12 +41,12 @@ export class TableAccess {
     this.table = find;
   }
 
-  async get(target: unknown): Promise<unknown> {
+  async get(target: unknown, context?: Context): Promise<unknown> {
     requirePermission(target);
-    if (isKey(target)) return this.#read(this.#key(target));
+    if (isKey(target)) return (await this.read(target, context)).found?.record;
     const isQuery = target instanceof RequestTarget ? target.isCollection : !hasId(target);
     if (isQuery || !hasId(target)) return this.search(target);
-    const record = await this.#read(this.#key(target.id));
+    const record = (await this.read(target, context)).found?.record;
     const { select } = target as QueryObject;
     return record === undefined || select === undefined ? record : pickAttributes(record, select);
   }
@@ -75,7 +82,7 @@ export class TableAccess {
     }
     const op = patchOp(table.draftContext(), id, value, 'merge', 'client', options);
     const before = call.transaction.written(table.name, id);
-    return call.transaction.write(op, id, before ? { ...before, ...value } : undefined);
+    return call.transaction.write(op, id, before ? merged(before, value) : undefined);
   }
 
   async create(record: unknown, context?: Context): Promise<JsonRecord> {
@@ -93,25 +100,10 @@ export class TableAccess {
     return created[this.definition.primaryKey] as RecordId;
   }
 
-  /** The record to be changed by assignment; a new one when there is none. */
-  async update(target: unknown, changes?: unknown, context?: Context): Promise<UpdatableRecord> {
-    requirePermission(target);
-    const isWhole = changes === undefined && !isKey(target) && !(target instanceof RequestTarget);
-    const id = isWhole ? this.#keyIn(target) : this.#keyOf(target);
-    const call = currentCall();
-    const record = updatable(id, await this.#read(id), isWhole ? target : changes, {
-      patch: (key, patch, within) => this.patch(key, patch, within),
-      context: context ?? call?.context,
-    });
-    if (call?.transaction.isOpen === true) call.transaction.beforeCommit(record.save);
-    else if (changes !== undefined || isWhole) await record.save();
-    return record;
-  }
-
   /** Tells subscribers of a message; the record stays as it is. */
   async publish(target: unknown, message: unknown): Promise<void> {
     requirePermission(target);
-    const id = this.#keyOf(target);
+    const id = this.keyOf(target);
     const table = this.table();
     const body = message instanceof Uint8Array ? message : encoder.encode(jsonOf(message));
     const contentType = message instanceof Uint8Array ? 'application/octet-stream' : undefined;
@@ -121,13 +113,20 @@ export class TableAccess {
     else await call.transaction.write(op, id);
   }
 
-  recordCount(): { readonly recordCount: number } {
-    return { recordCount: this.table().size().entries };
+  /** Small tables, and `exactCount`, are counted; others are told by what the store has counted. */
+  async recordCount({ exactCount = false } = {}): Promise<RecordCount> {
+    const { entries } = this.table().size();
+    if (exactCount || entries <= COUNTED_MAX) {
+      let recordCount = 0;
+      for await (const _ of searchTable(this.table(), {})) recordCount += 1;
+      return { recordCount };
+    }
+    return { recordCount: entries, estimatedRange: [0, entries] };
   }
 
   async delete(target: unknown): Promise<boolean> {
     requirePermission(target);
-    const id = this.#keyOf(target);
+    const id = this.keyOf(target);
     const table = this.table();
     const call = currentCall();
     if (call === undefined || writesThrough(table)) {
@@ -142,7 +141,7 @@ export class TableAccess {
 
   async invalidate(target: unknown): Promise<void> {
     const whole = target === undefined || target === null;
-    await this.table().invalidate(whole ? 'table' : { keys: [this.#keyOf(target)] });
+    await this.table().invalidate(whole ? 'table' : { keys: [this.keyOf(target)] });
   }
 
   subscribe(options: SubscribeOptions): TableEvents {
@@ -156,49 +155,83 @@ export class TableAccess {
     return new TableEvents(openFeed, this.table().definition, { ...options, id, signal });
   }
 
-  async #read(id: RecordId): Promise<JsonRecord | undefined> {
+  /** One record, as the running call has left it or as it is held or fetched. */
+  async read(target: unknown, context?: Context): Promise<RecordRead> {
+    const id = this.keyOf(target);
     const call = currentCall();
     const table = this.table();
     const written = call?.transaction.written(table.name, id);
-    if (written !== undefined) return written === null ? undefined : { ...written };
-    let found: JsonRecord | undefined;
-    await table.read(
-      { id, variant: '', directives: NO_REQUEST_DIRECTIVES, mayForce: true },
-      (result) => {
-        found = recordOf(result, this.definition);
-        if (result.kind === 'found') call?.reads.add(this.definition.typeName, result.entry);
-        if (result.kind === 'absent') call?.reads.addAbsent(this.definition.typeName, id);
-      },
-    );
-    return found;
+    if (written !== undefined) return ownWrite(written, table);
+    const { typeName } = this.definition;
+    const wishes = directivesOf(context ?? call?.context);
+    const read = await readForCode(table, id, wishes, (entry) => {
+      if (entry === undefined) call?.reads.addAbsent(typeName, id);
+      else call?.reads.add(typeName, entry);
+    });
+    if (target instanceof RequestTarget) target.loadedFromSource = read.askedOrigin;
+    return read;
+  }
+
+  /** What is held, without asking the origin; nothing when it is not. */
+  async held(target: unknown): Promise<RecordRead> {
+    const id = this.keyOf(target);
+    const table = this.table();
+    const written = currentCall()?.transaction.written(table.name, id);
+    if (written !== undefined) return ownWrite(written, table);
+    return readForCode(table, id, HELD_ONLY).catch((error: unknown) => {
+      if (asNodeError(error).code === 'NOT_CACHED') return NOTHING_HELD;
+      throw error;
+    });
   }
 
   #key(id: unknown): RecordId {
     return recordIdFrom(this.definition, id);
   }
 
-  #keyOf(target: unknown): RecordId {
+  /** The key that a target means. */
+  keyOf(target: unknown): RecordId {
     return this.#key(hasId(target) ? target.id : target);
   }
 
-  #keyIn(record: unknown): RecordId {
+  /** The key that stands in a record. */
+  keyIn(record: unknown): RecordId {
     return this.#key(asRecord(this.definition, record)[this.definition.primaryKey]);
   }
 
   /** `(id, record)`, `(target, record)`, or `(record)` with its key in it. */
   #addressed(target: unknown, record: unknown): readonly [RecordId, JsonRecord] {
     if (record === undefined) {
-      return [this.#keyIn(target), asRecord(this.definition, target)];
+      return [this.keyIn(target), asRecord(this.definition, target)];
     }
-    return [this.#keyOf(target), asRecord(this.definition, record)];
+    return [this.keyOf(target), asRecord(this.definition, record)];
   }
+}
+
+/** A patch applied to what the transaction has of a record, as the store will. */
+function merged(before: JsonRecord, patch: JsonRecord): JsonRecord {
+  const values = Object.entries(patch).map(([name, value]): [string, unknown] => {
+    const isSum = typeof value === 'object' && value !== null && '__op__' in value;
+    if (!isSum || !('value' in value)) return [name, value];
+    return [name, Number(before[name] ?? 0) + Number(value.value)];
+  });
+  return { ...before, ...Object.fromEntries(values) };
+}
+
+/** What the transaction of the running call has made of a record; `null`: deleted it. */
+function ownWrite(written: JsonRecord | null, table: Table): RecordRead {
+  if (written === null) return NOTHING_HELD;
+  const { now } = table.draftContext();
+  return {
+    ...NOTHING_HELD,
+    found: { record: { ...written }, updatedTime: now, expiresAt: undefined },
+  };
 }
 
 /** The origin decides such a write when it is made; it cannot wait for the transaction. */
 const writesThrough = ({ definition }: Table): boolean =>
   definition.sourcedFrom?.write === 'through';
 
-const isKey = (target: unknown): target is RecordId =>
+export const isKey = (target: unknown): target is RecordId =>
   typeof target === 'string' || typeof target === 'number';
 
 const hasId = (target: unknown): target is { readonly id: RecordId } =>
@@ -222,17 +255,4 @@ function maxAge(context: Context | undefined) {
 function settled(outcome: WriteOutcome): void {
   if (outcome.kind !== 'preconditionFailed') return;
   throw new NodeError('PRECONDITION_FAILED', 'the record changed meanwhile', { blame: 'client' });
-}
-
-function recordOf(result: ReadResult, { primaryKey }: TableDefinition): JsonRecord | undefined {
-  switch (result.kind) {
-    case 'found':
-      return JSON.parse(decoder.decode(recordJson(result.entry, primaryKey))) as JsonRecord;
-    case 'absent':
-      return undefined;
-    case 'failed':
-      throw result.error;
-    case 'refused':
-      throw new NodeError('NOT_CACHED', 'the record is not held here');
-  }
 }

@@ -49,7 +49,7 @@ export class Transaction {
     if (after !== undefined) this.#written.set(rowKey(op.table, id), after);
   }
 
-  /** Runs `fn` before the commit, where it may still write. */
+  /** Runs `fn` before the commit, where it may still write; what it throws undoes everything. */
   beforeCommit(fn: () => Promise<void>): void {
     if (this.#before.length >= OPS_MAX) {
       throw new NodeError('USAGE', `a transaction updates at most ${OPS_MAX} records`);
@@ -60,6 +60,7 @@ export class Transaction {
   async commit(): Promise<void> {
     if (this.#state !== 'open') return;
     for (const fn of this.#before.splice(0)) await fn();
+    if (!this.isOpen) throw ended();
     this.#state = 'committed';
     const ops = this.#ops.splice(0);
     this.#written.clear();

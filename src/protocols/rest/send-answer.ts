@@ -1,34 +1,24 @@
 /**
- * Sends what application code answered: JSON whole, with a validator; rows and streams as they
- * come, at the client's pace.
+ * Sends what application code answered: values whole, with a validator, in the format that the
+ * client prefers; rows in such a format and streams as they come, at the client's pace.
  */
 import { createHash } from 'node:crypto';
 import { type EntityTag, type EpochMs, entityTag } from '../../base/brands.ts';
 import { formatHttpDate, parseHttpDate } from '../../base/http-date.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { AnswerBody, ResourceAnswer } from '../../resource/answer.ts';
 import type { ReadFacts } from '../../resource/call.ts';
-import { threadScope } from '../../resource/thread-scope.ts';
 import { prefers } from '../http/accept.ts';
-import { CBOR_ARRAY_END, CBOR_ARRAY_START, encodeCbor } from '../http/cbor.ts';
 import { notModified } from '../http/conditional.ts';
-import { encodeMsgpack } from '../http/msgpack.ts';
 import type { BodyWriter, Exchange } from '../http/port.ts';
 import { isBodiless } from '../http/status-text.ts';
-import { serialized } from './formats/custom.ts';
+import type { Format, RowShape, RowWriter } from './formats/format.ts';
+import { JSON_FORMAT } from './formats/json.ts';
+import { type Offer, offerOf, servedTypes } from './formats/negotiate.ts';
+import { mediaType } from './json-body.ts';
 
 const JSON_TYPE = 'application/json';
-const LINES_TYPE = 'application/x-ndjson';
 const EVENTS_TYPE = 'text/event-stream';
-
-const VALUE_ENCODERS: Readonly<Record<string, (value: unknown) => Uint8Array>> = {
-  'application/cbor': encodeCbor,
-  'application/x-msgpack': encodeMsgpack,
-  'application/msgpack': encodeMsgpack,
-  'application/vnd.msgpack': encodeMsgpack,
-};
-const VALUE_TYPES = [JSON_TYPE, ...Object.keys(VALUE_ENCODERS)];
-/** One value after another: an indefinite array in CBOR, a sequence in MessagePack. */
-const ROW_TYPES = ['application/cbor', 'application/x-msgpack', 'application/msgpack'];
 
 export interface AnswerSurroundings {
   readonly reads: ReadFacts;
@@ -66,23 +56,42 @@ export async function sendAnswer(
   }
 }
 
-/** A value as JSON, or as what the client prefers of the formats that can hold any value. */
+/** In the format that the client prefers; JSON when it takes none of them. */
 function sendValue(exchange: Exchange, answer: ResourceAnswer, value: unknown): number {
-  const json = stringify(value);
-  const accept = exchange.request.header('accept');
-  const isOurs = !answer.headers.has('content-type');
-  const { contentTypes } = threadScope();
-  const offered = [...VALUE_TYPES, ...contentTypes.keys()];
-  const type = isOurs && accept !== undefined ? prefers(accept, offered) : undefined;
-  const added = type === undefined ? undefined : contentTypes.get(type);
-  if (type !== undefined && added?.serialize !== undefined) {
-    return sendWhole(exchange, answer, type, serialized(type, added, value));
-  }
-  const encode = type === undefined ? undefined : VALUE_ENCODERS[type];
-  // By way of JSON, so that a value means the same in each format: dates as text, no functions.
-  const content = encode === undefined ? json : encode(JSON.parse(json));
-  return sendWhole(exchange, answer, type ?? JSON_TYPE, content);
+  const { mediaType: type, format } = chosenOffer(exchange, answer, servedTypes());
+  return sendWhole(exchange, answer, withCharset(type), encodeValue(format, value));
 }
+
+/** By the media type that the code names itself, else by what the client prefers. */
+function chosenOffer(
+  { request }: Exchange,
+  { headers }: ResourceAnswer,
+  offered: readonly string[],
+): Offer {
+  const said = mediaType(headers.get('content-type') ?? undefined);
+  const type = said ?? prefers(request.header('accept'), offered) ?? JSON_TYPE;
+  return offerOf(type) ?? { mediaType: type, format: JSON_FORMAT };
+}
+
+const withCharset = (type: string): string =>
+  type.startsWith('text/') && type !== EVENTS_TYPE ? `${type}; charset=utf-8` : type;
+
+/** By way of JSON, so that a value means the same in each format: dates as text, no functions. */
+const bytesOf = (value: unknown): Uint8Array => Buffer.from(stringify(value));
+
+/** A list is a line for each element where the format has lines. */
+function encodeValue(format: Format, value: unknown): Uint8Array | string {
+  if (format === JSON_FORMAT) return stringify(value);
+  const isLines = format.name === 'csv' || format.name === 'ndjson';
+  if (!isLines || !Array.isArray(value)) return format.encodeRecord(bytesOf(value), shapeOf(value));
+  const writer = format.rowWriter(shapeOf(value[0]));
+  return Buffer.concat([writer.rows(value.map(bytesOf)), writer.end()]);
+}
+
+/** The columns of rows whose table nobody declared are those of the first. */
+const shapeOf = (first: unknown): RowShape => ({
+  columns: typeof first === 'object' && first !== null ? Object.keys(first) : ['value'],
+});
 
 /** What the answer takes over from the records it was made of, unless the code said so itself. */
 function inherit(headers: Headers, { reads, isAnonymous }: AnswerSurroundings): void {
@@ -145,38 +154,17 @@ const tagOf = (content: Uint8Array | string): string =>
 
 function sendRows(
   exchange: Exchange,
-  { status, headers }: ResourceAnswer,
+  answer: ResourceAnswer,
   { rows }: Extract<AnswerBody, { kind: 'rows' }>,
 ): Promise<number> {
-  const offered = [JSON_TYPE, LINES_TYPE, EVENTS_TYPE, ...ROW_TYPES];
-  const type = prefers(exchange.request.header('accept'), offered) ?? JSON_TYPE;
-  setDefault(headers, 'content-type', type);
-  const sent = headers.get('content-type');
-  const chunks = rowChunks(sent ?? JSON_TYPE, rows);
+  const { status, headers } = answer;
+  const { mediaType: type, format } = chosenOffer(exchange, answer, [
+    ...servedTypes(),
+    EVENTS_TYPE,
+  ]);
+  setDefault(headers, 'content-type', withCharset(type));
+  const chunks = type === EVENTS_TYPE ? asEvents(rows) : inFormat(rows, format);
   return pour(chunks, () => exchange.stream(status, flat(headers)));
-}
-
-function rowChunks(type: string, rows: AsyncIterable<unknown>): AsyncIterable<Uint8Array | string> {
-  if (type === EVENTS_TYPE) return asEvents(rows);
-  if (type === LINES_TYPE) return asLines(rows);
-  const encode = VALUE_ENCODERS[type];
-  if (encode === undefined) return asArray(rows);
-  return asBinary(rows, encode, type === 'application/cbor');
-}
-
-async function* asBinary(
-  rows: AsyncIterable<unknown>,
-  encode: (value: unknown) => Uint8Array,
-  isArray: boolean,
-): AsyncGenerator<Uint8Array> {
-  let isFirst = true;
-  for await (const row of rows) {
-    if (isFirst && isArray) yield CBOR_ARRAY_START;
-    isFirst = false;
-    yield encode(JSON.parse(stringify(row)));
-  }
-  if (!isArray) return;
-  yield isFirst ? encode([]) : CBOR_ARRAY_END;
 }
 
 /** Begins with a comment: the client then knows that it is connected. */
@@ -185,18 +173,22 @@ async function* asEvents(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
   for await (const row of rows) yield `data: ${stringify(row)}\n\n`;
 }
 
-async function* asLines(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
-  for await (const row of rows) yield `${stringify(row)}\n`;
+async function* inFormat(rows: AsyncIterable<unknown>, format: Format): AsyncGenerator<Uint8Array> {
+  let writer: RowWriter | undefined;
+  let gathered = 0;
+  for await (const row of rows) {
+    if (format.name === 'custom') gathered += 1;
+    if (gathered > LIMITS.collectionRowsMax) throw tooManyRows(format);
+    writer ??= format.rowWriter(shapeOf(row));
+    yield writer.rows([bytesOf(row)]);
+  }
+  writer ??= format.rowWriter({ columns: [] });
+  yield writer.end();
 }
 
-async function* asArray(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
-  let before = '[';
-  for await (const row of rows) {
-    yield before + stringify(row);
-    before = ',';
-  }
-  yield before === '[' ? '[]' : ']';
-}
+/** A format of the application's own is made of all rows at once: those must have an end. */
+const tooManyRows = ({ mediaTypes }: Format): TypeError =>
+  new TypeError(`${mediaTypes.join()} takes at most ${LIMITS.collectionRowsMax} rows of an answer`);
 
 /** The answer begins with its first chunk: what fails before can still say so by its status. */
 async function pour(

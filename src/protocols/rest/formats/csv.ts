@@ -68,7 +68,7 @@ const line = (fields: readonly string[]): string =>
   writer().stringify([fields as string[]], { record_delimiter: END_OF_LINE });
 
 function columnsOf({ columns, definition }: RowShape, first: readonly unknown[]): string[] {
-  if (columns !== undefined) return [...columns];
+  if (columns !== undefined || definition === undefined) return [...(columns ?? [])];
   const declared = definition.attributes.filter(isColumn).map((attribute) => attribute.name);
   if (definition.sealed) return declared;
   const names = new Set(declared);

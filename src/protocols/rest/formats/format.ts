@@ -8,7 +8,8 @@ import type { JsonRecord } from '../../../table/record-draft.ts';
 
 /** What a format needs to know of the rows it writes. */
 export interface RowShape {
-  readonly definition: TableDefinition;
+  /** Absent for rows that code made: then `columns` are given. */
+  readonly definition?: TableDefinition | undefined;
   /** The properties of every row when a `select` names them; else the declared attributes. */
   readonly columns?: readonly string[] | undefined;
 }

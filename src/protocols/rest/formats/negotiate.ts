@@ -40,14 +40,15 @@ export function negotiate(exchange: Exchange): Offer | undefined {
 }
 
 /** What comes with Millrace, then what the application added and can write. */
-function servedTypes(): readonly string[] {
+export function servedTypes(): readonly string[] {
   const { contentTypes } = threadScope();
   if (contentTypes.size === 0) return SERVED_TYPES;
   const added = [...contentTypes].filter(([, { serialize }]) => serialize !== undefined);
   return [...SERVED_TYPES, ...added.map(([type]) => type)];
 }
 
-function offerOf(type: string): Offer | undefined {
+/** The format of a media type; `undefined` for one that is no format of records. */
+export function offerOf(type: string): Offer | undefined {
   const known = OFFERS.get(type);
   if (known !== undefined) return known;
   const handler = threadScope().contentTypes.get(type);
