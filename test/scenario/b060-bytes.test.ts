@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { must } from '../../src/base/assert.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { patternAt, patternChunks } from '../support/pattern.ts';
 import { ENGINES, expectProblem, json, startItems } from '../support/scenario-apps.ts';
@@ -88,6 +89,27 @@ describe.each(ENGINES)('bytes over %s', (engine) => {
     const sorted = await json(await get('/Item/?id=sw=told&sort(-id)&limit(1)'));
     expect(sorted).toMatchObject([{ id: 'told-small' }]);
     expect(await json(await get('/Item/told?select(id,tag)'))).toEqual({ id: 'told' });
+  });
+
+  it('tells subscribers of them by the same object', async () => {
+    const headers = { accept: 'text/event-stream' };
+    const stream = await node.fetch('/Item/live', { headers });
+    const reader = must(stream.body?.pipeThrough(new TextDecoderStream()).getReader(), 'a stream');
+    let heard = '';
+    const hear = async (text: string) => {
+      while (!heard.includes(text)) heard += (await reader.read()).value;
+    };
+    try {
+      await hear('\n\n');
+      const small = await put('/Item/live', 'image/png', patternAt(0, SMALL));
+      await hear(JSON.stringify({ contentType: 'image/png', size: SMALL }).slice(1, -1));
+      const etag = JSON.stringify(small.headers.get('etag'));
+      await hear(`"etag":${etag}`);
+      await put('/Item/live', 'video/mp4', patternAt(0, LARGE));
+      await hear(`"contentType":"video/mp4","size":${LARGE}`);
+    } finally {
+      await reader.cancel();
+    }
   });
 
   it('replaces a record by bytes and bytes by a record, and merges into records only', async () => {

@@ -1,6 +1,8 @@
 /** `Blob` attributes: bytes beside their record, at an address of their own. [BLOB-1, BLOB-2] */
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { decode as decodeCbor, encode as encodeCbor } from 'cbor-x';
+import { pack, unpack } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NodeProcess, startNode } from '../support/node-process.ts';
 import { patternAt } from '../support/pattern.ts';
@@ -100,6 +102,28 @@ describe.each(ENGINES)('blobs over %s', (engine) => {
     await node.stop();
     node = await start(folder);
     await expect.poll(() => sizes().filter((size) => size === 100)).toEqual([]);
+  });
+
+  it('has Bytes as base64 in JSON and raw in CBOR and MessagePack, both ways', async () => {
+    const key = patternAt(0, 40);
+    const types = [
+      { type: 'application/cbor', encode: encodeCbor, decode: decodeCbor },
+      { type: 'application/x-msgpack', encode: pack, decode: unpack },
+    ];
+    for (const { type, encode, decode } of types) {
+      const put = await upload('/Person/bytes', type, encode({ name: 'Eve', key }));
+      expect(put.ok).toBe(true);
+      const told = { id: 'bytes', name: 'Eve', key: key.toString('base64') };
+      expect(await record('/Person/bytes')).toEqual(told);
+      const headers = { accept: type };
+      const raw = decode(await bytesOf(await node.fetch('/Person/bytes', { headers })));
+      expect(Buffer.from(raw.key).equals(key)).toBe(true);
+      const bare = await bytesOf(await node.fetch('/Person/bytes.key', { headers }));
+      expect(Buffer.from(decode(bare)).equals(key)).toBe(true);
+    }
+    await node.put('/Person/text', { name: 'Fay', key: 'not base64!' });
+    const text = await node.fetch('/Person/text', { headers: { accept: 'application/cbor' } });
+    expect(decodeCbor(await bytesOf(text)).key).toBe('not base64!');
   });
 
   it('refuses references to bytes that are not there, and uploads that would break a record', async () => {
