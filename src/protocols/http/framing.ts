@@ -14,7 +14,7 @@ export interface FramingRules {
    * The engine decodes chunked uploads strictly. False for uWS, which skips bytes it should check.
    */
   readonly chunkedUploads: boolean;
-  /** The engine answers `Expect: 100-continue` itself (both do). */
+  /** `Expect: 100-continue` is answered: by uWS at once, on node when the body is asked for. */
   readonly expectations: boolean;
   readonly headBytesMax: number;
   readonly urlBytesMax: number;

@@ -168,6 +168,18 @@ export function describeBodies(engine: HttpEngine, abilities: Abilities): void {
       });
     }
 
+    const expecting = (path: string, length: number) =>
+      post(path, length).replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n');
+
+    it.runIf(abilities.continuesWhenAsked).each([
+      ['nobody reads', '/ignored', 3, 200],
+      ['is too large', '/echo', 256 * 1024 + 1, 413],
+    ])('does not ask for a body that %s [RFC9110 §10.1.1]', async (_, path, length, status) => {
+      const client = new RawClient(target.port);
+      client.send(expecting(path, length));
+      expect(statusesIn(await client.closed())).toEqual([status]);
+    });
+
     it('answers 100 to Expect: 100-continue, then takes the body [RFC9110 §10.1.1]', async () => {
       const client = new RawClient(target.port);
       const fields = 'Host: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n';

@@ -21,6 +21,8 @@ export interface Abilities {
    * Methods outside of RFC 9110 and PATCH reach the handler; otherwise the connection is closed.
    */
   readonly otherMethods: boolean;
+  /** 100 is sent only when the handler asks for the body. */
+  readonly continuesWhenAsked: boolean;
   /** An interim response leaves at once; otherwise with the head of the answer. */
   readonly interimsAtOnce: boolean;
 }
@@ -30,12 +32,14 @@ const abilities: Record<HttpEngine, Abilities> = {
     chunkedUploads: false,
     pipelinesBehindPending: false,
     otherMethods: false,
+    continuesWhenAsked: false,
     interimsAtOnce: false,
   },
   node: {
     chunkedUploads: true,
     pipelinesBehindPending: true,
     otherMethods: true,
+    continuesWhenAsked: true,
     interimsAtOnce: true,
   },
 };

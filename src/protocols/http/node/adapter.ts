@@ -58,6 +58,8 @@ class NodeListener implements Listener {
     this.#server = makeServer(options);
     this.#server.on('connection', (socket) => this.#connected(socket));
     this.#server.on('request', (message, response) => this.#serve(message, response));
+    // Otherwise node itself asks for every body, also for those that will be refused.
+    this.#server.on('checkContinue', (message, response) => this.#serve(message, response));
     this.#server.on('clientError', (error, socket) => this.#unparsable(error, socket));
     if (options.webSocket === undefined) return;
     this.#sockets = new SocketSide(options, options.webSocket);

@@ -171,15 +171,23 @@ export class NodeExchange implements CuttableExchange {
   /** A large rest of a body that nobody reads is not worth swallowing. */
   #closesAfter(): boolean {
     if (this.#closes || this.#terms.connections.draining) return true;
+    // The client may send the body that nobody asked for, or not [RFC9110 §10.1.1].
+    if (this.#waitsForContinue()) return true;
     if (this.#message.complete) return false;
     const declared = this.request.bodyFraming;
     if (declared === CHUNKED) return this.#body !== undefined;
     return declared - (this.#body?.receivedBytes ?? 0) > SWALLOWED_BYTES_MAX;
   }
 
+  /** The client said `Expect: 100-continue`, and was not told to go on. */
+  #waitsForContinue(): boolean {
+    return this.#body === undefined && this.#message.headers.expect !== undefined;
+  }
+
   #requestBody(maxBytes: number): RequestBody {
     if (this.#body !== undefined) return this.#body;
     const message = this.#message;
+    if (this.#waitsForContinue() && !this.#replied && !this.#gone) this.#response.writeContinue();
     const body = new RequestBody({
       pause: () => void message.pause(),
       resume: () => void message.resume(),
