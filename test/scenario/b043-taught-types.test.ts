@@ -114,13 +114,12 @@ describe('what code teaches the node', () => {
 });
 
 describe('check', () => {
-  it('names the line of a method that cannot be run', async () => {
+  it('names the line of a class whose path another one has', async () => {
     const code = [
-      "import { tables } from 'millrace';",
-      'export class Old extends tables.Named {',
-      '  put(record) {',
-      '    return super.put(record);',
-      '  }',
+      "import { Resource, tables } from 'millrace';",
+      'export class Old extends tables.Named {}',
+      'export class Newer extends Resource {',
+      "  static path = '/Old';",
       '}',
     ].join('\n');
     const folder = writeApp({ 'schema.graphql': SCHEMA, 'resources/old.js': code });
