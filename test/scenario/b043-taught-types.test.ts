@@ -125,6 +125,6 @@ describe('check', () => {
     const folder = writeApp({ 'schema.graphql': SCHEMA, 'resources/old.js': code });
     const { code: exit, stdout, stderr } = await runCommand(['check', folder]);
     expect(exit).toBe(2);
-    expect(`${stdout}${stderr}`).toContain('resources/old.js:3');
+    expect(`${stdout}${stderr}`).toContain('resources/old.js:2');
   });
 });
