@@ -4,6 +4,8 @@
  *   kind: http
  *   url: https://api.example.com/v1      # the table's path is appended: /v1/flights/AA100
  *   headers: { authorization: "Bearer ${env.TOKEN}" }
+ *   list: /flights                       # all records, for queries; pages by Link: rel=next
+ *   items: $.data                        # where in the answer the array stands
  *
  * An entry that is being replaced makes a conditional request; 404 and 410 mean that there is no
  * such record; every other status but 2xx is a failure. Ids are percent-encoded, and can not climb
@@ -47,6 +49,9 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
       // What is already gone has been deleted.
       return reply.status === 404 || reply.status === 410 ? undefined : reply;
     },
+    ...(typeof settings.options.list === 'string'
+      ? { list: (context) => listed(settings.options.list as string, context) }
+      : {}),
     ...(health === undefined ? {} : { probe: (signal) => probe(health.path, signal) }),
   };
 
@@ -60,6 +65,24 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
     });
   }
 
+  /** Page after page, as the `Link` field says [RFC8288], until there is no next one. */
+  async function* listed(path: string, context: WriteContext): AsyncGenerator<JsonRecord> {
+    let next: URL | undefined = originPath(base, path, {});
+    for (let page = 0; next !== undefined && page < LIST_PAGES_MAX; page += 1) {
+      const url: URL = next;
+      const reply = await services.request(url, {
+        headers: { accept: 'application/json', ...headers },
+        signal: context.signal,
+      });
+      if (reply.status !== 200)
+        throw Object.assign(new Error(`the list answered ${reply.status}`), {
+          status: reply.status,
+        });
+      yield* rowsOf(JSON.parse(decoder.decode(reply.body)), settings.options.items, url);
+      next = nextPage(reply.headers.get('link'), url);
+    }
+  }
+
   async function probe(path: string, signal: AbortSignal): Promise<void> {
     const reply = await services.request(new URL(path, base), {
       headers: { accept: 'application/json', ...headers },
@@ -67,6 +90,29 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
     });
     if (reply.status >= 400) throw new Error(`the health check answered ${reply.status}`);
   }
+}
+
+const LIST_PAGES_MAX = 1_000;
+const decoder = new TextDecoder();
+
+/** The array in a page of a list; `items` says where: `$.data.flights`. */
+function rowsOf(page: unknown, items: unknown, url: URL): readonly JsonRecord[] {
+  const steps = typeof items === 'string' ? items.replace(/^\$\.?/, '').split('.') : [];
+  let rows = page;
+  for (const step of steps.filter((each) => each !== '')) {
+    rows = typeof rows === 'object' && rows !== null ? Reflect.get(rows, step) : undefined;
+  }
+  if (Array.isArray(rows)) return rows as readonly JsonRecord[];
+  const where = steps.length === 0 ? 'the answer' : String(items);
+  throw new Error(`${url.pathname}: ${where} is no array of records; set items: to its place`);
+}
+
+/** The target of `rel="next"`, on the same server only. */
+function nextPage(link: string | undefined, from: URL): URL | undefined {
+  const target = /<([^<>]*)>\s*;[^,]*\brel="?next\b/i.exec(link ?? '')?.[1];
+  if (target === undefined || !URL.canParse(target, from.href)) return undefined;
+  const next = new URL(target, from);
+  return next.origin === from.origin ? next : undefined;
 }
 
 /** The `url` of the settings, checked. */

@@ -37,7 +37,8 @@ export interface PostgresSettings {
   readonly table: string | undefined;
   readonly key: string | undefined;
   readonly query: string | undefined;
-  readonly list: string | undefined;
+  /** A statement, or `true` for all rows of the table; without it the origin lists nothing. */
+  readonly list: string | true | undefined;
   readonly version: string | undefined;
   readonly write: true | WriteStatements | undefined;
   readonly changes: ChangeSettings | undefined;
@@ -57,7 +58,7 @@ export function postgresSettings(settings: KindSettings): PostgresSettings {
     table: textOf(options.table),
     key: textOf(options.key),
     query: queryOf(name, textOf(options.query)),
-    list: textOf(options.list),
+    list: options.list === true ? true : textOf(options.list),
     version: textOf(options.version),
     write: options.write === true ? true : statementsOf(options.write),
     changes: changesOf(name, options.changes),

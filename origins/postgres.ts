@@ -52,9 +52,7 @@ function openPostgres(written: KindSettings, services: KindServices): OriginDefi
   const database = new PostgresDatabase(settings, services);
   return {
     get: (id, context) => getRow(database, settings, id, context),
-    ...(table === undefined && list === undefined
-      ? {}
-      : { list: (context) => listRows(database, settings, context) }),
+    ...(list === undefined ? {} : { list: (context) => listRows(database, settings, context) }),
     ...writesOf(database, settings),
     ...(changes === undefined
       ? {}
@@ -108,7 +106,7 @@ async function* listRows(
   context: WriteContext,
 ): AsyncGenerator<JsonRecord> {
   const { list, table = '' } = settings;
-  const statement = list ?? selectAll(table, keyOf(settings, context));
+  const statement = typeof list === 'string' ? list : selectAll(table, keyOf(settings, context));
   const client = await database.session();
   const end = () => void client.end().catch(() => undefined);
   context.signal.addEventListener('abort', end, { once: true });

@@ -12,6 +12,7 @@ import type { ComputedAttributes } from './schema/computed.ts';
 import { type LmdbStoreOptions, openLmdbStore } from './store/lmdb/open.ts';
 import type { Store } from './store/store-options.ts';
 import { connectionTo, type StoreConnection } from './store/threads/messages.ts';
+import { listDefinition } from './table/table-list.ts';
 import { recordRules } from './worker-tables.ts';
 
 const NO_VALUES = Object.freeze({});
@@ -35,15 +36,17 @@ export interface OpenStore {
 export async function openStore(parts: StoreParts): Promise<OpenStore> {
   const { application, computed, config, clock, log } = parts;
   const { tables } = application.schema;
+  // A cache has a list beside it, should its origin be able to say what the collection is.
+  const lists = tables.filter(({ sourcedFrom }) => sourcedFrom !== undefined).map(listDefinition);
   const rules = new Map(
-    tables.map((table) => [table.name, recordRules(table, application, computed)]),
+    [...tables, ...lists].map((table) => [table.name, recordRules(table, application, computed)]),
   );
   const rulesOf = (table: TableName) => must(rules.get(table), `table ${table}`);
   const commitDurations = durationCounts();
   const evicted = new Map<string, { table: string; reason: string; value: number }>();
   const options: LmdbStoreOptions = {
     path: config.dataFolder,
-    definitions: tables,
+    definitions: [...tables, ...lists],
     clock,
     limits: config.limits,
     checkRecord: (table, record) => rulesOf(table).check(record, 'put'),

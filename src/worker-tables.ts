@@ -35,9 +35,10 @@ import { recordOfDraft, tableEntries } from './table/entries.ts';
 import { LiveSource } from './table/live-source.ts';
 import { createNewIds } from './table/new-ids.ts';
 import { createScopes, type QueryScope } from './table/query/scope.ts';
-import type { RecordRules } from './table/record-draft.ts';
+import type { DraftContext, RecordRules } from './table/record-draft.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { Table } from './table/table.ts';
+import { listDefinition, listOrigin, TableList } from './table/table-list.ts';
 import { Tables } from './table/tables.ts';
 import { WriteThrough } from './table/write-through.ts';
 import type { PreparedApplication } from './worker-resources.ts';
@@ -117,9 +118,10 @@ function buildTable(
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
   });
+  const list = tableList(scope, policy, origins, around, () => table.draftContext());
   const { durability } = config.store;
   const isThrough = definition.sourcedFrom?.write === 'through';
-  return new Table({
+  const table: Table = new Table({
     definition,
     scope,
     policy,
@@ -143,8 +145,43 @@ function buildTable(
           }),
         }
       : {}),
+    list,
     newId: createNewIds(definition, writer, randomUUID),
   });
+  return table;
+}
+
+/** The list of a cache whose origin can list; with a read path of its own. */
+function tableList(
+  { definition }: QueryScope,
+  policy: CachePolicy,
+  origins: ReadonlyMap<string, OriginRuntime>,
+  around: TableSurroundings,
+  draftContext: () => DraftContext,
+): TableList | undefined {
+  const { reader, writer, clock, config } = around;
+  const { sourcedFrom } = definition;
+  const runtime = sourcedFrom === undefined ? undefined : origins.get(sourcedFrom.origin);
+  const list = runtime?.lister(tableBinding(definition));
+  if (runtime === undefined || list === undefined) return undefined;
+  const held = listDefinition(definition);
+  const reads = createReadPath({
+    table: held.name,
+    entries: tableEntries(held.name, reader, writer, () => undefined),
+    invalidations: reader.invalidations(held.name),
+    origin: listOrigin(runtime.name, { definition, list, reader, writer, clock, draftContext }),
+    policy,
+    leases: around.leases,
+    clock,
+    random: Math.random,
+    tagOf: entityTagOf,
+    events: around.events,
+    limits: {
+      fetchMsMax: config.limits.fetchMsMax,
+      failureMarkersBytes: config.limits.failureMarkersBytes,
+    },
+  });
+  return new TableList(held, (request, answer) => reads.read(request, answer));
 }
 
 function tableOrigin(

@@ -54,6 +54,9 @@ export const LIMITS = {
    * and for how long, milliseconds; and stale rows refreshed behind one answer, and by a thread.
    */
   queryRefetchRowsMax: 100,
+  /** Rows of an origin's list: at most, and those committed together. */
+  listRowsMax: 100_000,
+  listBatchRows: 500,
   queryRefetchConcurrency: 8,
   queryRefetchMsMax: 2_000,
   queryRefreshRowsMax: 100,

@@ -35,6 +35,10 @@ const writes: Reader<unknown> = (node, path, problems) => {
   return shape({ put: statement, patch: statement, delete: statement })(node, path, problems);
 };
 
+/** What lists all records: a path, a statement, or `true` for all rows of the table. */
+const list: Reader<string | true> = (node, path, problems) =>
+  node.kind === 'scalar' && node.value === true ? true : statement(node, path, problems);
+
 /** A column that marks deleted rows, or `false`: rows are never deleted. */
 const deleted: Reader<string | false> = (node, path, problems) => {
   if (node.kind === 'scalar' && node.value === false) return false;
@@ -53,7 +57,8 @@ const changes = shape({
 });
 
 export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
-  list: { kinds: ['postgres'], read: statement },
+  list: { kinds: ['http', 'postgres'], read: list },
+  items: { kinds: ['http'], read: nonEmpty },
   table: { kinds: ['postgres'], read: nonEmpty },
   key: { kinds: ['postgres'], read: nonEmpty },
   query: { kinds: ['postgres'], read: statement },

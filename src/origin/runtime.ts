@@ -12,6 +12,7 @@ import { withDeadline } from './deadline.ts';
 import type { OriginDefinition, TableBinding } from './definition.ts';
 import { type FeedHooks, OriginFeed } from './feed.ts';
 import type { HttpClient } from './http-client.ts';
+import { type ListRecords, listed } from './listed.ts';
 import { HttpPageOrigin, type PageOriginParts } from './page-origin.ts';
 import { TableOrigin, type WritableOrigin } from './table-origin.ts';
 
@@ -73,6 +74,21 @@ export class OriginRuntime {
       },
       clock: around.clock,
     });
+  }
+
+  /** Asks for all records of a table; `undefined` when the origin cannot list them. */
+  lister(binding: TableBinding): ListRecords | undefined {
+    const { definition } = this.#parts;
+    if (definition.list === undefined) return undefined;
+    return ({ signal, background }) =>
+      this.#attempts.run({
+        task: (attemptSignal) =>
+          listed(this.name, definition, { ...binding, signal: attemptSignal }),
+        signal,
+        background,
+        mayRepeat: () => true,
+        outcomeOf: () => 'ok',
+      });
   }
 
   /** The origin as a page table sees it; `undefined` when its kind renders no pages. */

@@ -10,7 +10,7 @@ import { durationMs, type EpochMs, epochMs, later, type RecordId } from '../base
 import type { DecisionContext } from '../cache/decide.ts';
 import type { RequestDirectives } from '../cache/directives.ts';
 import { FOREVER } from '../cache/entry.ts';
-import type { Answer, ReadRequest } from '../cache/read-request.ts';
+import type { Answer, CacheStatus, ReadRequest } from '../cache/read-request.ts';
 import { LIMITS } from '../config/limits.ts';
 import type { Query } from './query/query.ts';
 import { type QueryPage, type QueryParts, QueryReader } from './query/query-reader.ts';
@@ -33,6 +33,8 @@ export interface CollectionParts extends Pick<QueryParts, 'definition' | 'reader
   /** `undefined` for a table which is its own origin. */
   readonly rows: RowReads | undefined;
   readonly refreshes: RefreshBudget;
+  /** Sees to it that the rows which the origin lists are there. */
+  readonly list?: ((demands: RowDemands) => Promise<CacheStatus>) | undefined;
 }
 
 /** Refreshes behind answers of queries which are under way, of one table on one thread. */
@@ -44,6 +46,8 @@ export interface RefreshBudget {
 export interface FirstRows extends QueryPage {
   /** Rows for which the origin was asked. */
   readonly fetched: number;
+  /** What became of the list of the origin, for a table that has one. */
+  readonly listed?: CacheStatus | undefined;
 }
 
 export class Collection {
@@ -67,14 +71,17 @@ export class Collection {
 
   /** The first rows: all of a small answer, or of one which is wanted whole. */
   async first(isWhole: boolean, pause: () => Promise<boolean>): Promise<FirstRows> {
+    const listed = await this.#parts.list?.(this.#demands);
+    // The rows may have come since the query was planned.
+    if (listed?.hit === false) this.#reader = this.#open(undefined);
     const found = await this.#gather(isWhole, pause);
     const wanted = found.missing.slice(0, LIMITS.queryRefetchRowsMax);
     const mayAsk = this.#parts.rows !== undefined && !this.#demands.directives.onlyIfCached;
-    if (wanted.length === 0 || !mayAsk) return this.#noted({ ...found, fetched: 0 });
+    if (wanted.length === 0 || !mayAsk) return this.#noted({ ...found, fetched: 0, listed });
     const fetched = await this.#fetch(wanted);
     this.#reader = this.#open(fetched);
     const again = await this.#gather(isWhole, pause);
-    return this.#noted({ ...again, fetched: fetched.size });
+    return this.#noted({ ...again, fetched: fetched.size, listed });
   }
 
   /** The rows behind; their header has been sent, so what is missing of them is left out. */

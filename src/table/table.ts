@@ -35,6 +35,7 @@ import {
 } from './record-draft.ts';
 import { recordIdFrom } from './record-key.ts';
 import type { Durability, StoreReader, StoreWriter, WriteOp, WriteOutcome } from './store-port.ts';
+import type { TableList } from './table-list.ts';
 import type { WriteThrough, WriteVerb } from './write-through.ts';
 
 /** The read path of this table, as `cache/read-path.ts` makes it. */
@@ -57,6 +58,8 @@ export interface TableParts {
   readonly durability: Durability;
   /** Takes the writes of a table whose origin decides them. */
   readonly through?: WriteThrough | undefined;
+  /** For a cache whose origin can say what the whole collection is. */
+  readonly list?: TableList | undefined;
   /** A new primary key for a record that came without one. */
   readonly newId: () => Promise<RecordId>;
 }
@@ -113,7 +116,7 @@ export class Table {
 
   /** A query of a client, whose demands on caches hold for each row; throws `QUERY_INVALID`. */
   collect(query: Query, demands: RowDemands): Collection {
-    const { reader, clock, rows } = this.#parts;
+    const { reader, clock, rows, list } = this.#parts;
     const { definition } = this;
     return new Collection(query, demands, {
       definition,
@@ -121,6 +124,7 @@ export class Table {
       clock,
       rows,
       refreshes: this.#refreshes,
+      ...(list === undefined ? {} : { list: (asked) => list.ensure(asked) }),
     });
   }
 
@@ -259,6 +263,10 @@ export class Table {
     const reason = options.reason ?? 'invalidate';
     const common = { kind: 'invalidate', table: this.name, soft, reason } as const;
     const ops: WriteOp[] = scopesOf(scope).map((one) => ({ ...common, scope: one }));
+    const { list } = this.#parts;
+    if (scope === 'table' && list !== undefined) {
+      ops.push({ ...common, table: list.definition.name, scope: { kind: 'table' } });
+    }
     const commits: Promise<unknown>[] = [];
     for (let at = 0; at < ops.length; at += INVALIDATIONS_MAX) {
       const some = ops.slice(at, at + INVALIDATIONS_MAX);

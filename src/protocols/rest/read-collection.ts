@@ -162,7 +162,12 @@ function collectionHeaders(
  * [RFC9211] speaks of one response: the worst of the rows known when the header is sent, and the
  * shortest freshness of them.
  */
-function worstRow({ missing, unseen, stale, fetched, freshUntil }: FirstRows, now: number): string {
+function worstRow(
+  { missing, unseen, stale, fetched, freshUntil, listed }: FirstRows,
+  now: number,
+): string {
+  // Where the origin was asked for the list, that is what the answer is made of.
+  if (listed?.hit === false) return formatCacheStatus(listed);
   const isAsked = fetched > 0;
   const ttl = freshUntil === FOREVER ? undefined : Math.floor((freshUntil - now) / 1000);
   const detail =

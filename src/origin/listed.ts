@@ -1,0 +1,47 @@
+/**
+ * All records that an origin lists, gathered: an array, or whatever can be walked through. Bounded,
+ * so that a list without an end is no more than a failed fetch.
+ */
+import { LIMITS } from '../config/limits.ts';
+import type { JsonRecord, OriginDefinition, WriteContext } from './definition.ts';
+import { asOriginError, originError } from './failures.ts';
+
+/** Asks for all records of a table. Rejects with a `NodeError` whose blame is `origin`. */
+export type ListRecords = (request: {
+  readonly signal: AbortSignal;
+  readonly background: boolean;
+}) => Promise<readonly JsonRecord[]>;
+
+export async function listed(
+  name: string,
+  definition: OriginDefinition,
+  context: WriteContext,
+): Promise<readonly JsonRecord[]> {
+  try {
+    const found: JsonRecord[] = [];
+    const rows = (await definition.list?.(context)) ?? [];
+    for await (const row of rows) {
+      context.signal.throwIfAborted();
+      if (typeof row !== 'object' || row === null) throw noRecord(name, row);
+      found.push(row);
+      if (found.length > LIMITS.listRowsMax) throw tooLong(name);
+    }
+    return found;
+  } catch (error) {
+    throw asOriginError(name, error);
+  }
+}
+
+const noRecord = (name: string, row: unknown) =>
+  originError(
+    'ORIGIN_BODY_INVALID',
+    `origin ${name} lists ${JSON.stringify(row)}, which is no record`,
+    { details: { origin: name } },
+  );
+
+const tooLong = (name: string) =>
+  originError(
+    'ORIGIN_BODY_TOO_LARGE',
+    `origin ${name} lists more than ${LIMITS.listRowsMax} records (listRowsMax)`,
+    { details: { origin: name, limit: LIMITS.listRowsMax } },
+  );

@@ -1,0 +1,197 @@
+/**
+ * The list of a cache table: what its origin says the whole collection is. It is an entry of its
+ * own, in a table beside the one it lists, so that the read path gives it what a record has:
+ * freshness by the policy, one fetch for all who wait, stale answers while it is refreshed or when
+ * the origin fails, invalidation. Its body is the array of the ids.
+ *
+ * Filling it stores the rows as ordinary entries, in batches. A row that was stored or invalidated
+ * after the origin was asked is left as it is; one which the list before had, and this one has not,
+ * is deleted, as if the origin's feed had said so.
+ */
+import { must } from '../base/assert.ts';
+import { durationMs, type EpochMs, type RecordId, type Sequence } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { asNodeError, NodeError } from '../base/errors.ts';
+import { NO_RESPONSE_DIRECTIVES } from '../cache/directives.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { Origin, OriginReply, OriginRequest } from '../cache/ports.ts';
+import type { Answer, CacheStatus, ReadRequest } from '../cache/read-request.ts';
+import { LIMITS } from '../config/limits.ts';
+import type { TableDefinition } from '../schema/definition.ts';
+import type { RowDemands } from './collection.ts';
+import { type DraftContext, type JsonRecord, putOp } from './record-draft.ts';
+import { recordIdFrom } from './record-key.ts';
+import type { StoreReader, StoreWriter, WriteOp } from './store-port.ts';
+
+/** The one list there is of a table: unfiltered. */
+const WHOLE = 'whole' as RecordId;
+
+/** Asks the origin for all records of a table. */
+export type ListRecords = (
+  request: Pick<OriginRequest, 'signal' | 'background'>,
+) => Promise<readonly JsonRecord[]>;
+
+/** The table which holds the list of `definition`; it is exported to nobody. */
+export const listDefinition = (definition: TableDefinition): TableDefinition => ({
+  ...definition,
+  name: `${definition.name}#list` as TableDefinition['name'],
+  typeName: `${definition.typeName}#list`,
+  attributes: [],
+  primaryKey: 'id',
+  primaryKeyType: 'string',
+  sealed: false,
+  hidden: true,
+  replicate: 'none',
+  history: false,
+  export: undefined,
+});
+
+export interface ListParts {
+  readonly definition: TableDefinition;
+  readonly list: ListRecords;
+  readonly reader: StoreReader;
+  readonly writer: StoreWriter;
+  readonly clock: Clock;
+  /** As the table drafts what its clients write. */
+  readonly draftContext: () => DraftContext;
+}
+
+/** The origin of a list: what the read path of the list asks. */
+export function listOrigin(name: string, parts: ListParts): Origin {
+  return {
+    name,
+    async fetch(request) {
+      const { clock, reader } = parts;
+      const requestedAt = clock.now();
+      const stamp = reader.lastSequence();
+      const records = await parts.list(request);
+      const ids = await storeRows(records, { requestedAt, stamp }, parts);
+      await dropMissing(request.replacing, new Set(ids), requestedAt, parts);
+      return listReply(ids, requestedAt, clock.now());
+    },
+  };
+}
+
+/** When the origin was asked. */
+interface Asked {
+  readonly requestedAt: EpochMs;
+  readonly stamp: Sequence;
+}
+
+async function storeRows(
+  records: readonly JsonRecord[],
+  asked: Asked,
+  parts: ListParts,
+): Promise<RecordId[]> {
+  const { definition, writer } = parts;
+  if (records.length > LIMITS.listRowsMax) throw tooMany(definition, records.length);
+  const context = parts.draftContext();
+  const ids: RecordId[] = [];
+  for (let at = 0; at < records.length; at += LIMITS.listBatchRows) {
+    const ops: WriteOp[] = [];
+    for (const record of records.slice(at, at + LIMITS.listBatchRows)) {
+      const id = idOf(definition, record);
+      ids.push(id);
+      if (!isNewer(id, asked.requestedAt, parts)) {
+        ops.push({ ...putOp(context, id, record, 'fill', {}), stamp: asked.stamp });
+      }
+    }
+    if (ops.length > 0) await writer.commit(ops, 'process');
+  }
+  return ids;
+}
+
+function idOf(definition: TableDefinition, record: JsonRecord): RecordId {
+  try {
+    return recordIdFrom(definition, record[definition.primaryKey]);
+  } catch (cause) {
+    const message = `${definition.typeName}: a row of the origin's list has no usable key`;
+    throw new NodeError('ORIGIN_BODY_INVALID', `${message}: ${asNodeError(cause).message}`, {
+      blame: 'origin',
+      cause,
+    });
+  }
+}
+
+/** Whether the row was stored after the origin was asked: then the list may be older than it. */
+const isNewer = (id: RecordId, requestedAt: EpochMs, { reader, definition }: ListParts): boolean =>
+  reader.withEntry(definition.name, id, '', (entry) => (entry?.storedAt ?? 0) > requestedAt);
+
+async function dropMissing(
+  before: Entry | undefined,
+  present: ReadonlySet<RecordId>,
+  requestedAt: EpochMs,
+  parts: ListParts,
+): Promise<void> {
+  const { definition, writer } = parts;
+  const gone = idsOf(before).filter((id) => !present.has(id) && !isNewer(id, requestedAt, parts));
+  for (let at = 0; at < gone.length; at += LIMITS.listBatchRows) {
+    const ops = gone.slice(at, at + LIMITS.listBatchRows).map((id): WriteOp => {
+      return { kind: 'delete', table: definition.name, id, reason: 'feed' };
+    });
+    await writer.commit(ops, 'process');
+  }
+}
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+const idsOf = (list: Entry | undefined): readonly RecordId[] =>
+  list?.kind === 'record' ? (JSON.parse(decoder.decode(list.body)) as RecordId[]) : [];
+
+function listReply(
+  ids: readonly RecordId[],
+  requestedAt: EpochMs,
+  receivedAt: EpochMs,
+): OriginReply {
+  const directives = NO_RESPONSE_DIRECTIVES;
+  return {
+    kind: 'found',
+    body: encoder.encode(JSON.stringify(ids)),
+    facts: { status: 200, requestedAt, receivedAt, directives, age: durationMs(0) },
+  };
+}
+
+function tooMany({ typeName }: TableDefinition, rows: number): NodeError {
+  const { listRowsMax } = LIMITS;
+  const message = `${typeName}: the origin's list has ${rows} rows, more than ${listRowsMax}`;
+  return new NodeError('ORIGIN_BODY_TOO_LARGE', message, {
+    blame: 'origin',
+    details: { limit: 'listRowsMax', value: listRowsMax },
+  });
+}
+
+/** What the table asks before it answers a query. */
+export class TableList {
+  readonly definition: TableDefinition;
+  readonly #read: (request: ReadRequest, answer: Answer) => void | Promise<void>;
+
+  constructor(
+    definition: TableDefinition,
+    read: (request: ReadRequest, answer: Answer) => void | Promise<void>,
+  ) {
+    this.definition = definition;
+    this.#read = read;
+  }
+
+  /**
+   * Resolves when the rows are there as the policy wants them. Rejects with what the origin failed
+   * with, where nothing stale may stand in, and with `NOT_CACHED` when it must not be asked.
+   */
+  async ensure(demands: RowDemands): Promise<CacheStatus> {
+    let status: CacheStatus | undefined;
+    let failure: NodeError | undefined;
+    await this.#read({ ...demands, id: WHOLE, variant: '' }, (result) => {
+      status = result.cacheStatus;
+      if (result.kind === 'failed') failure = result.error;
+      if (result.kind === 'refused') failure = notListed(this.definition);
+    });
+    if (failure !== undefined) throw failure;
+    return must(status, 'the answer of a list');
+  }
+}
+
+const notListed = ({ typeName }: TableDefinition): NodeError =>
+  new NodeError('NOT_CACHED', `${typeName} is not held here, and its origin must not be asked`, {
+    blame: 'client',
+  });
