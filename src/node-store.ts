@@ -1,5 +1,7 @@
-/** Opens the store of a node and counts what it reports. */
-
+/**
+ * Opens the store of a node with the tables of its application, and the lists beside those that
+ * are caches; counts what it reports, and logs what it cannot mend.
+ */
 import { must } from './base/assert.ts';
 import type { RecordId, TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';

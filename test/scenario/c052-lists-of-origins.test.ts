@@ -1,4 +1,4 @@
-/** An origin that says what the whole collection is: queries over its cache are answered from it. */
+/** An origin that lists what the collection is: queries over its cache are answered from it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { read, startCache } from '../support/cache-apps.ts';
 import { behave, HttpOrigin, type SeenRequest } from '../support/http-origin.ts';
