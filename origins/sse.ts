@@ -21,6 +21,7 @@ import {
   type StreamEvent,
 } from 'millrace';
 import { type EventSource, eventsOf } from './event-source.ts';
+import { jsonOr, nothingToFetch } from './feed-only.ts';
 
 const IDLE_MS = 60_000;
 /** A stream which says nothing about its shape is a Millrace node's, or one like it. */
@@ -33,11 +34,7 @@ function openSse(settings: KindSettings, services: KindServices): OriginDefiniti
   const source = { url: streamUrl(settings), headers, idleMs: idleOf(settings) };
   const mapping = settings.feed ?? PLAIN;
   return {
-    get(_, context) {
-      // Saying "absent" would remove a record that the feed brought.
-      if (context.replacing === undefined) return undefined;
-      throw new Error(`origin ${settings.name} has a feed only: there is nothing to fetch`);
-    },
+    get: (_, context) => nothingToFetch(settings.name, context),
     subscribe: (context) => subscribe(source, services, mapping, context),
   };
 }
@@ -79,13 +76,4 @@ async function* subscribe(
 function messageOf(event: StreamEvent) {
   const position = event.lastEventId === '' ? undefined : event.lastEventId;
   return { name: event.name, content: jsonOr(event.content), position };
-}
-
-/** Text that is no JSON stands for itself. */
-function jsonOr(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }

@@ -209,7 +209,7 @@ const SCHEMES: Readonly<Record<Exclude<OriginKindName, 'module'>, readonly strin
   http: ['http', 'https'],
   sse: ['http', 'https'],
   websocket: ['ws', 'wss', 'http', 'https'],
-  mqtt: ['mqtt', 'mqtts', 'tcp', 'ssl', 'ws', 'wss'],
+  mqtt: ['mqtt', 'mqtts', 'tcp', 'ssl'],
   nats: ['nats', 'tls', 'ws', 'wss'],
   postgres: ['postgres', 'postgresql'],
   millrace: ['http', 'https'],

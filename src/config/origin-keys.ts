@@ -26,7 +26,10 @@ const statement = textThat('an SQL statement', (written) => /^[^\0]*\S[^\0]*$/.t
 const qos: Reader<number> = scalar('0, 1 or 2', (value) =>
   value === 0 || value === 1 || value === 2 ? value : undefined,
 );
-const topicFilter = textThat('a topic such as sensors/+id/state', (written) =>
+const mqttVersion: Reader<string> = scalar('3.1.1 or 5', (value) =>
+  ['3.1.1', '5'].find((version) => version === String(value)),
+);
+const topicFilter = textThat('a topic such as sensors/{id}/state', (written) =>
   /^[^\s\0][^\r\n\0]*$/.test(written),
 );
 /** `true` for statements that are made from the table, or the statements themselves. */
@@ -68,6 +71,10 @@ export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
   topic: { kinds: ['mqtt'], read: topicFilter },
   topics: { kinds: ['mqtt'], read: listOf(topicFilter) },
   qos: { kinds: ['mqtt'], read: qos },
+  protocol: { kinds: ['mqtt'], read: mqttVersion },
+  publish: { kinds: ['mqtt'], read: topicFilter },
+  retain: { kinds: ['mqtt'], read: flag },
+  keepAlive: { kinds: ['mqtt'], read: duration },
   clientId: { kinds: ['mqtt'], read: nonEmpty },
   username: { kinds: ['mqtt', 'nats'], read: nonEmpty },
   password: { kinds: ['mqtt', 'nats'], read: nonEmpty },

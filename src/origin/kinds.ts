@@ -7,7 +7,13 @@ import type { OriginKindName } from '../config/origin-file.ts';
 import { isOriginKind, type OriginKind } from './definition.ts';
 
 /** `module` is not among them: it is code of the application (`resource/compile.ts`). */
-export const READY_KINDS: readonly OriginKindName[] = ['http', 'sse', 'postgres', 'millrace'];
+export const READY_KINDS: readonly OriginKindName[] = [
+  'http',
+  'sse',
+  'postgres',
+  'mqtt',
+  'millrace',
+];
 
 /** Loads a kind; throws `CONFIG_INVALID` for one that this version does not have. */
 export async function loadKind(name: OriginKindName): Promise<OriginKind> {
