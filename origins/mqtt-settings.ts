@@ -1,6 +1,6 @@
 /**
- * What `origins/NAME.yaml` says of an MQTT broker, as the kind uses it. Throws with the key at fault
- * and what to write.
+ * What `origins/NAME.yaml` says of an MQTT broker, as the kind uses it. Throws with the key at
+ * fault and what to write.
  */
 import type { FeedMapping, KindSettings, SocketTarget } from 'millrace';
 import { type TopicPattern, topicPattern } from './mqtt-topics.ts';

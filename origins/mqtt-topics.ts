@@ -1,6 +1,6 @@
 /**
- * Topics as records: `sensors/{id}/state` subscribes to `sensors/+/state`, and what stands at `{id}`
- * is the record's id.
+ * Topics as records: `sensors/{id}/state` subscribes to `sensors/+/state`, and what stands at
+ * `{id}` is the record's id.
  */
 import { NodeError, type RecordId } from 'millrace';
 

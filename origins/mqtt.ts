@@ -8,8 +8,8 @@
  *   publish: sensors/{id}/set          # where writes of a table with write: through go
  *
  * A message is the record's new state, an empty one its end; the retained ones come at first. A
- * message is acknowledged after it was handed on. When the broker has no session to go on with, what
- * is held becomes stale, since nobody can tell what was missed.
+ * message is acknowledged after it was handed on. When the broker has no session to go on with,
+ * what is held becomes stale, since nobody can tell what was missed.
  */
 import {
   defineOriginKind,
