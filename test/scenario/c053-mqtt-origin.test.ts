@@ -1,4 +1,4 @@
-/** A table fed by a real MQTT broker, which goes away and comes back. Skipped where it is missing. */
+/** A table fed by a real MQTT broker, which goes away and comes back; skipped without one. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -93,7 +93,7 @@ describe.skipIf(isMissing)(
       await until('the deletion', async () => (await read(one, '/Sensor/s1')).status === 404);
     });
 
-    it('is told of what was said while it was away, by the session that the broker keeps', async () => {
+    it('is told what was said while it was away, by the session of the broker', async () => {
       const one = await start(
         'topic: "sensors/{id}/state"\nclientId: edge-1\nusername: u\npassword: p',
       );
