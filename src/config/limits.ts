@@ -63,6 +63,12 @@ export const LIMITS = {
   queryRefreshesMax: 256,
   /** Records removed by one `DELETE` with a query. */
   deleteRowsMax: 10_000,
+  /** A streamed upload: rows and bytes of one transaction, and transactions under way at once. */
+  uploadBatchRowsMax: 500,
+  uploadBatchBytesMax: 512 * 1024,
+  uploadBatchesMax: 4,
+  /** Rows that a streamed upload names as failed; the others are counted. */
+  uploadErrorsMax: 20,
   /** Longest record key, bytes: 414 above. */
   recordKeyBytesMax: 1978,
   /** Subscriptions of one connection. */

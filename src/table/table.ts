@@ -295,6 +295,11 @@ export class Table {
     return this.#parts.writer.commit(ops, this.#parts.durability, 'all');
   }
 
+  /** Commits prepared writes of clients together; one that fails fails alone. */
+  commitEach(ops: readonly WriteOp[]): Promise<readonly WriteOutcome[]> {
+    return this.#parts.writer.commit(ops, this.#parts.durability);
+  }
+
   size(): { readonly entries: number; readonly bytes: number } {
     return this.#parts.reader.tableSize(this.name);
   }

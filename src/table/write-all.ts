@@ -44,21 +44,33 @@ export async function writeAll(
   records: readonly JsonRecord[],
   options: WriteAllOptions = {},
 ): Promise<AllWritten | RowRefused> {
-  if (table.writesThrough) throw oneByOne(table);
+  takesLists(table);
   const context = table.draftContext();
   const ids: RecordId[] = [];
   const ops: WriteOp[] = [];
   for (const [index, record] of records.entries()) {
     try {
-      const id = await keyOf(table, verb, record);
+      const { id, op } = await draftRow(table, context, verb, record, options);
       ids.push(id);
-      ops.push(opOf(context, verb, id, record, options));
+      ops.push(op);
     } catch (error) {
       throw rowError(index + 1, error);
     }
   }
   if (ops.length === 0) return { kind: 'written', ids, created: 0, updated: 0, unchanged: 0 };
   return counted(table, ids, await table.commitAll(ops));
+}
+
+/** The write of one row; throws `RECORD_INVALID` or `KEY_INVALID`. */
+export async function draftRow(
+  table: Table,
+  context: DraftContext,
+  verb: WriteAllVerb,
+  record: JsonRecord,
+  options: WriteAllOptions,
+): Promise<{ readonly id: RecordId; readonly op: WriteOp }> {
+  const id = await keyOf(table, verb, record);
+  return { id, op: opOf(context, verb, id, record, options) };
 }
 
 async function keyOf(table: Table, verb: WriteAllVerb, record: JsonRecord): Promise<RecordId> {
@@ -121,9 +133,11 @@ function rowError(row: number, error: unknown): unknown {
   return new NodeError(code, whole, { blame, retry, cause: error, details: { ...details, row } });
 }
 
-function oneByOne({ definition: { typeName } }: Table): NodeError {
+/** Throws `METHOD_NOT_ALLOWED` for a table which is written through its origin. */
+export function takesLists({ writesThrough, definition: { typeName } }: Table): void {
+  if (!writesThrough) return;
   const message =
     `${typeName} is written through its origin, which cannot take a list back when a part of it ` +
     'fails; send the records one by one';
-  return new NodeError('METHOD_NOT_ALLOWED', message, { blame: 'client' });
+  throw new NodeError('METHOD_NOT_ALLOWED', message, { blame: 'client' });
 }

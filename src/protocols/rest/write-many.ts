@@ -11,6 +11,7 @@ import { readRecordsBody } from './formats/read-body.ts';
 import { originTakes } from './origin-writes.ts';
 import type { RestCall } from './rest-call.ts';
 import { writePermission } from './write-permission.ts';
+import { streamedReader, writeStream } from './write-stream.ts';
 import { clientMaxAge, preconditions } from './write-terms.ts';
 
 /** `PUT` and `PATCH` of the collection. */
@@ -19,6 +20,11 @@ export async function writeCollection(call: RestCall, verb: 'put' | 'patch'): Pr
   const { exchange, resource, limits } = call;
   const permission = writePermission(call, preconditions(exchange));
   if (permission === undefined) return;
+  const reader = streamedReader(exchange, call);
+  if (reader !== undefined) {
+    const { condition } = permission;
+    return writeStream(call, verb, reader, { condition, maxAge: clientMaxAge(exchange) });
+  }
   const { isList, records } = await readRecordsBody(exchange, resource.table.definition, limits);
   const isText = exchange.request.header('content-type')?.includes('json') !== true;
   if (!isList && !isText) throw noList(exchange.request.method);

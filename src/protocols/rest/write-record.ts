@@ -19,6 +19,7 @@ import { permitted, type RestCall } from './rest-call.ts';
 import { takeUpload } from './upload.ts';
 import { writeCollection, writeList } from './write-many.ts';
 import { writePermission } from './write-permission.ts';
+import { streamedReader, writeStream } from './write-stream.ts';
 import { clientMaxAge, preconditions } from './write-terms.ts';
 
 export async function putRecord(call: RestCall): Promise<void> {
@@ -95,6 +96,10 @@ export async function createRecord(call: RestCall): Promise<void> {
   }
   if (!permitted(call, 'insert') || !originTakes(call, 'put')) return;
   const { table } = resource;
+  const reader = streamedReader(exchange, call);
+  if (reader !== undefined) {
+    return writeStream(call, 'create', reader, { maxAge: clientMaxAge(exchange) });
+  }
   const sent = await readRecordsBody(exchange, table.definition, call.limits);
   const [record] = sent.records;
   if (sent.isList || record === undefined) return writeList(call, 'create', sent.records);

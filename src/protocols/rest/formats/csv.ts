@@ -9,20 +9,27 @@ import type * as CsvStringify from 'csv-stringify/sync';
 import { NodeError } from '../../../base/errors.ts';
 import { lazy } from '../../../base/lazy.ts';
 import type { AttributeDefinition, TableDefinition } from '../../../schema/definition.ts';
+import { describeValue } from '../../../schema/record.ts';
 import type { JsonRecord } from '../../../table/record-draft.ts';
 import { nesting } from '../json-body.ts';
 import {
+  type BodyRow,
   type DecodedRecords,
   type DecodeLimits,
   type Format,
   inRow,
   NO_BYTES,
   parseStored,
+  type RowLimits,
+  type RowReader,
   type RowShape,
   type RowWriter,
+  recordOrProblem,
 } from './format.ts';
+import { type Line, LineSplitter } from './split-lines.ts';
 
 const END_OF_LINE = '\r\n'; // [RFC4180 §2]
+const NEWLINE = Buffer.from('\n');
 
 const require = createRequire(import.meta.url);
 /** Loaded with the first CSV: most nodes never see one. */
@@ -37,7 +44,64 @@ export const CSV_FORMAT: Format = {
   rowWriter: (shape) => new CsvRows(shape),
   decodeRecord,
   decodeRecords,
+  rowReader: (limits) => new CsvRowReader(limits),
 };
+
+class CsvRowReader implements RowReader {
+  readonly #lines: LineSplitter;
+  readonly #limits: RowLimits;
+  #names: readonly string[] | undefined;
+  #rows = 0;
+
+  constructor(limits: RowLimits) {
+    this.#limits = limits;
+    this.#lines = new LineSplitter({ quotes: true, bytesMax: limits.bytesMax });
+  }
+
+  read(piece: Uint8Array): readonly BodyRow[] {
+    return this.#decode(this.#lines.push(piece));
+  }
+
+  end(): readonly BodyRow[] {
+    const rows = this.#decode(this.#lines.end());
+    if (this.#names === undefined) throw malformed('there is no line of names');
+    return rows;
+  }
+
+  #decode(lines: readonly Line[]): readonly BodyRow[] {
+    const [first] = lines;
+    if (first === undefined) return [];
+    if (this.#names !== undefined) return this.#records(this.#names, lines);
+    const [names = []] = parseRows(first.bytes);
+    this.#names = names;
+    return this.#records(names, lines.slice(1));
+  }
+
+  /** Lines are parsed together, which is fast; one after the other where one of them is broken. */
+  #records(names: readonly string[], lines: readonly Line[]): readonly BodyRow[] {
+    const parsed = together(lines);
+    return lines.map(({ bytes, line }, index) => {
+      this.#rows += 1;
+      const record = recordOrProblem(() => {
+        const fields = parsed?.[index] ?? parseRows(bytes)[0] ?? [];
+        if (fields.length === names.length) return recordOf(names, fields, this.#limits);
+        throw malformed(`${fields.length} fields under ${names.length} names`);
+      });
+      return { row: this.#rows, line, record };
+    });
+  }
+}
+
+/** The fields of each line; `undefined` when they cannot be told apart all at once. */
+function together(lines: readonly Line[]): string[][] | undefined {
+  try {
+    const text = Buffer.concat(lines.flatMap(({ bytes }) => [bytes, NEWLINE]));
+    const rows = parser().parse(text, { relax_column_count: true, record_delimiter: '\n' });
+    return rows.length === lines.length ? rows : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 class CsvRows implements RowWriter {
   readonly #shape: RowShape;
@@ -153,22 +217,26 @@ const isScalar = ({ type }: AttributeDefinition): boolean =>
 
 function numberField(text: string, name: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw malformed(`${name} is not a number`);
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw malformed(`${name}: expected a number, got ${describeValue(text)}`, undefined, name);
+  }
   return value;
 }
 
 function jsonField(text: string, name: string, depthMax: number): unknown {
-  if (nesting(Buffer.from(text)) >= depthMax) throw malformed(`${name} is nested too deeply`);
+  if (nesting(Buffer.from(text)) >= depthMax)
+    throw malformed(`${name} is nested too deeply`, undefined, name);
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw malformed(`${name} holds a list or an object, written as JSON`, cause);
+    throw malformed(`${name} holds a list or an object, written as JSON`, cause, name);
   }
 }
 
-function malformed(why: string, cause?: unknown): NodeError {
+function malformed(why: string, cause?: unknown, attribute?: string): NodeError {
   return new NodeError('BODY_MALFORMED', `the request body is not a CSV record: ${why}`, {
     blame: 'client',
     cause,
+    details: attribute === undefined ? {} : { attribute },
   });
 }

@@ -40,6 +40,29 @@ export interface Format {
   decodeRecord(bytes: Uint8Array, limits: DecodeLimits): JsonRecord;
   /** The records of a request body that may be a list. Throws `BODY_MALFORMED` naming the row. */
   decodeRecords(bytes: Uint8Array, limits: DecodeLimits): DecodedRecords;
+  /** For formats whose records can be read one after the other while the body comes. */
+  readonly rowReader?: ((limits: RowLimits) => RowReader) | undefined;
+}
+
+export interface RowLimits extends DecodeLimits {
+  /** Greatest size of one row, bytes. */
+  readonly bytesMax: number;
+}
+
+/** A row of a body, and the line of the body at which it begins; both are counted from 1. */
+export interface BodyRow {
+  readonly row: number;
+  readonly line: number;
+  /** The record, or what keeps the row from being one. */
+  readonly record: JsonRecord | NodeError;
+}
+
+/** Reads a body piece by piece. Both calls throw `BODY_TOO_LARGE`, and `BODY_MALFORMED` at once. */
+export interface RowReader {
+  /** The rows which this piece completes. */
+  read(piece: Uint8Array): readonly BodyRow[];
+  /** The last row, when nothing ended it. */
+  end(): readonly BodyRow[];
 }
 
 /** `isList`: the body is a list, be it of one record. */
@@ -80,6 +103,16 @@ export function inRow<T>(row: number, decode: (given: T) => JsonRecord, given: T
       cause: error,
       details: { ...details, row },
     });
+  }
+}
+
+/** The record, or the client's mistake that it is. */
+export function recordOrProblem(decode: () => JsonRecord): JsonRecord | NodeError {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof NodeError) return error;
+    throw error;
   }
 }
 

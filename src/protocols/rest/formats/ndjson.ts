@@ -1,16 +1,24 @@
-/** NDJSON: a JSON value a line. A stored record is a line as it is unless its origin broke it. */
+/**
+ * NDJSON: a JSON value a line. A stored record is a line as it is unless its origin broke it. A body
+ * is read as a whole, or line by line while it comes; empty lines are no rows in either.
+ */
 
 import type { JsonRecord } from '../../../table/record-draft.ts';
 import { parseJsonObject } from '../json-body.ts';
 import {
+  type BodyRow,
   type DecodedRecords,
   type DecodeLimits,
   type Format,
   inRow,
   NO_BYTES,
   parseStored,
+  type RowLimits,
+  type RowReader,
   type RowWriter,
+  recordOrProblem,
 } from './format.ts';
+import { type Line, LineSplitter } from './split-lines.ts';
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -24,7 +32,33 @@ export const NDJSON_FORMAT: Format = {
   rowWriter: () => LINES,
   decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits.depthMax),
   decodeRecords,
+  rowReader: (limits) => new LineReader(limits),
 };
+
+class LineReader implements RowReader {
+  readonly #lines: LineSplitter;
+  readonly #depthMax: number;
+  #rows = 0;
+
+  constructor({ bytesMax, depthMax }: RowLimits) {
+    this.#lines = new LineSplitter({ quotes: false, bytesMax });
+    this.#depthMax = depthMax;
+  }
+
+  read(piece: Uint8Array): readonly BodyRow[] {
+    return this.#lines.push(piece).map((line) => this.#row(line));
+  }
+
+  end(): readonly BodyRow[] {
+    return this.#lines.end().map((line) => this.#row(line));
+  }
+
+  #row({ bytes, line }: Line): BodyRow {
+    this.#rows += 1;
+    const record = recordOrProblem(() => parseJsonObject(bytes, this.#depthMax));
+    return { row: this.#rows, line, record };
+  }
+}
 
 /** A line a record; empty lines are no rows. One line alone is a record, not a list. */
 function decodeRecords(bytes: Uint8Array, { depthMax }: DecodeLimits): DecodedRecords {
