@@ -1,6 +1,6 @@
 /**
- * NDJSON: a JSON value a line. A stored record is a line as it is unless its origin broke it. A body
- * is read as a whole, or line by line while it comes; empty lines are no rows in either.
+ * NDJSON: a JSON value a line. A stored record is a line as it is unless its origin broke it. A
+ * body is read as a whole, or line by line while it comes; empty lines are no rows in either.
  */
 
 import type { JsonRecord } from '../../../table/record-draft.ts';
