@@ -10,6 +10,13 @@ const code = await runCommandLine(
     cwd: process.cwd(),
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
+    progress: process.stderr.isTTY
+      ? (text) => void process.stderr.write(`\r${text}\u001b[K`)
+      : undefined,
+    get input() {
+      return process.stdin;
+    },
+    output: process.stdout,
   },
 );
 process.exit(code);

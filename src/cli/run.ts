@@ -7,6 +7,7 @@ import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { FLAGS, type FlagValues } from '../config/flags.ts';
 import { EXIT, type Terminal } from './terminal.ts';
+import { addTransferCommands } from './transfer-commands.ts';
 
 export interface CommandLine {
   /** Arguments after the command's own name. */
@@ -67,6 +68,7 @@ function createProgram(
       const { check } = await import('./check.ts');
       finish(await check(resolved(folder, terminal), terminal, options));
     });
+  addTransferCommands(program, terminal, finish);
   program
     .command('version')
     .description('print the version')

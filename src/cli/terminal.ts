@@ -6,6 +6,11 @@ export interface Terminal {
   out(line: string): void;
   /** Standard error: everything said to a person. */
   err(line: string): void;
+  /** Shows how far something is, in place of what it showed before; absent where nobody looks. */
+  readonly progress?: ((text: string) => void) | undefined;
+  /** Standard input and output of commands that pass on bytes. */
+  readonly input?: NodeJS.ReadableStream | undefined;
+  readonly output?: NodeJS.WritableStream | undefined;
 }
 
 /** Exit codes of the command (a contract). */
