@@ -11,7 +11,7 @@ import { json } from 'node:stream/consumers';
 import { type Line, LineSplitter } from '../protocols/rest/formats/split-lines.ts';
 import { ask, formatOf, TransferError } from './remote.ts';
 import { EXIT, type Terminal } from './terminal.ts';
-import { type ExportFlags, TRANSFER_TYPES, type TransferFormat } from './transfer-commands.ts';
+import { type ExportFlags, TRANSFER_TYPES, type TransferFormat } from './transfer-flags.ts';
 
 const PAGE_ROWS = 5_000;
 const LINE_BYTES_MAX = 64 * 1024 * 1024;

@@ -12,7 +12,7 @@ import type { RowError, RowsWritten } from '../table/write-rows.ts';
 import { JsonElements } from './json-elements.ts';
 import { ask, formatOf, TransferError } from './remote.ts';
 import { EXIT, type Terminal } from './terminal.ts';
-import { type ImportFlags, TRANSFER_TYPES, type TransferFormat } from './transfer-commands.ts';
+import { type ImportFlags, TRANSFER_TYPES, type TransferFormat } from './transfer-flags.ts';
 
 const PART_BYTES = 4 * 1024 * 1024;
 const NEWLINE = Buffer.from('\n');

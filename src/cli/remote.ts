@@ -7,7 +7,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import path from 'node:path';
 import type { Terminal } from './terminal.ts';
-import type { RemoteFlags, TransferFormat } from './transfer-commands.ts';
+import type { RemoteFlags, TransferFormat } from './transfer-flags.ts';
 
 /** What a command cannot go on with; `isUsage`: the command line is at fault. */
 export class TransferError extends Error {

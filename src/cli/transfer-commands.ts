@@ -4,33 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import type { Terminal } from './terminal.ts';
-
-/** The formats that rows are moved in, and the media types by which a node knows them. */
-export const TRANSFER_TYPES = {
-  ndjson: 'application/x-ndjson',
-  csv: 'text/csv',
-  json: 'application/json',
-} as const;
-
-export type TransferFormat = keyof typeof TRANSFER_TYPES;
-
-/** Where the node is and who asks. */
-export interface RemoteFlags {
-  readonly url: string;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly format?: TransferFormat | undefined;
-}
-
-export interface ImportFlags extends RemoteFlags {
-  readonly continueOnError?: boolean | undefined;
-  readonly json?: boolean | undefined;
-}
-
-export interface ExportFlags extends RemoteFlags {
-  readonly query?: string | undefined;
-  readonly out?: string | undefined;
-}
+import { type ExportFlags, type ImportFlags, TRANSFER_TYPES } from './transfer-flags.ts';
 
 export function addTransferCommands(
   program: Command,
