@@ -6,10 +6,13 @@ import { must } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import { PageReads } from './cache/pages/page-reads.ts';
+import type { PageBodies } from './cache/pages/ports.ts';
 import type { Config } from './config/config.ts';
+import { LIMITS } from './config/limits.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
 import { type PageResource, pageRoutes, type ServePages } from './protocols/pages/serve-pages.ts';
 import { entityTagOf } from './store/entity-tag.ts';
+import type { BodyStore } from './table/body-store.ts';
 import { pageEntries } from './table/pages/entries.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import type { ThreadTables } from './worker-tables.ts';
@@ -18,6 +21,7 @@ export interface PageParts {
   readonly threadTables: ThreadTables;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
+  readonly bodies: BodyStore;
   readonly clock: Clock;
   readonly config: Config;
   readonly meter: (name: string) => RequestCounts;
@@ -39,6 +43,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
     const reads = new PageReads({
       table: name,
       entries: pageEntries(name, reader, writer),
+      bodies: pageBodies(parts),
       invalidations: reader.invalidations(name),
       origin: renderer,
       policy: table.policy,
@@ -63,3 +68,10 @@ export function createPages(parts: PageParts): ServePages | undefined {
   });
   return resources.length === 0 ? undefined : pageRoutes(resources);
 }
+
+const pageBodies = ({ bodies, config }: PageParts): PageBodies => ({
+  fileMin: config.limits.fileBodyBytesMin,
+  windowBytes: LIMITS.bodyWindowBytes,
+  create: () => bodies.create('fill'),
+  open: (body) => bodies.open(body),
+});

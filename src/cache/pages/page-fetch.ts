@@ -11,7 +11,7 @@ import { asNodeError, NodeError } from '../../base/errors.ts';
 import { mayCoverFailure } from '../decide.ts';
 import { isUseful } from '../draft.ts';
 import type { Entry } from '../entry.ts';
-import { ageSeconds, initialAge } from '../freshness.ts';
+import { initialAge } from '../freshness.ts';
 import { entryOfDraft, restamped } from '../plain-entry.ts';
 import { isShareable } from '../storable.ts';
 import { fieldOf } from './fields.ts';
@@ -27,11 +27,12 @@ import {
 } from './page-flight.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
-import { draftOf, finish, keep } from './page-store.ts';
+import { draftOf, finish, keep, keepingOf } from './page-store.ts';
 import type { PageOriginReply } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';
 import { clientFields, decodeFields, updatedFields } from './stored-fields.ts';
+import { storedPage } from './stored-result.ts';
 import { variantKey, varyNames } from './vary.ts';
 
 export async function fetchPage(run: PageRun, fetch: Fetch): Promise<void> {
@@ -101,12 +102,8 @@ async function confirmed(
   const body = held.storedBody ?? held.body;
   const draft = { ...draftOf(run, fetch, facts, fields), body, entityTag: held.entityTag };
   const entry = entryOfDraft(draft, run.deps.tagOf);
-  const give = (): PageResult => ({
-    kind: 'stored',
-    entry,
-    age: ageSeconds(entry, entry.storedAt),
-    cacheStatus: statusFor(run, fetch, 304, entry),
-  });
+  const status = statusFor(run, fetch, 304, entry);
+  const give = (): PageResult | undefined => storedPage(run, entry, entry.storedAt, status);
   const shareable = isShareable(facts, run.policy);
   fetch.flight?.settle({
     ...COMPLETE,
@@ -114,7 +111,13 @@ async function confirmed(
     give: () => (shareable ? give() : undefined),
   });
   await finish(run, fetch, facts, draft);
-  run.answer?.(give());
+  const own = run.answer === undefined ? undefined : give();
+  if (own !== undefined) run.answer?.(own);
+  else if (run.answer !== undefined) {
+    // The origin confirmed bytes that the disk has lost meanwhile.
+    const alone = { flight: undefined, lease: undefined, conditional: false };
+    return fetchPage(run, { ...fetch, ...alone });
+  }
 }
 
 function statusFor(run: PageRun, { errand }: Fetch, fwdStatus: number, entry: Entry) {
@@ -147,7 +150,7 @@ async function received(run: PageRun, fetch: Fetch, reply: PageOriginReply): Pro
   const isWorth = obstacle === undefined && (isUseful(draft) || errand.held !== undefined);
   const keepMax = isWorth ? run.policy.settings.store.bodyMax : 0;
   const isBodiless = run.page.method === 'HEAD' || reply.status === 204 || reply.status === 304;
-  const body = new SharedBody(reply.body, keepMax);
+  const body = new SharedBody(reply.body, keepingOf(run, keepMax));
   const result = (collapsed: boolean): PageResult => ({
     kind: 'arriving',
     status: reply.status,

@@ -8,11 +8,12 @@ import { type Forward, mayCoverFailure } from '../decide.ts';
 import { backOffAfter } from '../default-policy.ts';
 import type { Entry } from '../entry.ts';
 import { permitsStale } from '../fetch-steps.ts';
-import { ageSeconds, isFresh } from '../freshness.ts';
+import { isFresh } from '../freshness.ts';
 import type { Lease } from '../ports.ts';
 import { failedResult, fallbackResult, statusOf } from '../results.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
+import { storedPage } from './stored-result.ts';
 
 export interface PageErrand {
   readonly forward: Forward;
@@ -82,10 +83,12 @@ export function fail(run: PageRun, errand: PageErrand, error: NodeError, collaps
         collapsed,
         fresh,
       });
-      const { cacheStatus } = result;
-      const age = ageSeconds(held, run.now);
-      run.answer?.({ kind: 'stored', entry: held, age, cacheStatus });
-      return;
+      if (run.answer === undefined) return;
+      const page = storedPage(run, held, run.now, result.cacheStatus);
+      if (page !== undefined) {
+        run.answer(page);
+        return;
+      }
     }
   }
   const { cacheStatus } = failedResult(failed, error, collapsed);

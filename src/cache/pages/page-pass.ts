@@ -10,11 +10,14 @@ import { fieldOf } from './fields.ts';
 import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
 import type { PageRun } from './page-run.ts';
+import { keepingOf } from './page-store.ts';
 import type { PageOriginReply } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';
 import { clientFields, encodeFields, storedFields } from './stored-fields.ts';
 import { changedSomething, changedTargets, targetOn } from './unsafe.ts';
+
+const NO_BYTES = new Uint8Array(0);
 
 export async function passOn(run: PageRun): Promise<void> {
   const { page, deps } = run;
@@ -57,7 +60,10 @@ async function answerWith(run: PageRun, reply: PageOriginReply): Promise<void> {
     locatesItself: located === page.target,
   };
   const isStorable = pageNotStorable(facts, request, policy) === undefined && !facts.vary?.length;
-  const body = new SharedBody(reply.body, isStorable ? policy.settings.store.bodyMax : 0);
+  const body = new SharedBody(
+    reply.body,
+    keepingOf(run, isStorable ? policy.settings.store.bodyMax : 0),
+  );
   const stamp = deps.invalidations.stamp();
   run.answer?.({
     kind: 'arriving',
@@ -78,7 +84,8 @@ async function answerWith(run: PageRun, reply: PageOriginReply): Promise<void> {
     replaces: deps.entries.withEntry(page.id, '', (entry) => entry?.version),
     random: deps.random(),
   };
-  const draft = draftOfReply({ kind: 'found', body: whole, facts }, context);
+  const draft = draftOfReply({ kind: 'found', body: NO_BYTES, facts }, context);
   const fieldLines = encodeFields(storedFields(lines, facts));
-  await deps.entries.store({ ...draft, meta: { ...draft.meta, fieldLines } }, undefined, []);
+  const meta = { ...draft.meta, fieldLines };
+  await deps.entries.store({ ...draft, body: whole, meta }, undefined, []);
 }

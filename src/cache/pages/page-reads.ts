@@ -16,7 +16,6 @@ import { Flights } from '../collapse.ts';
 import { decide, type Forward } from '../decide.ts';
 import type { Entry } from '../entry.ts';
 import type { ResultWord } from '../events.ts';
-import { ageSeconds } from '../freshness.ts';
 import type { CachePolicy } from '../policy.ts';
 import type { InvalidationVerdict } from '../ports.ts';
 import { REFUSED, reusedResult } from '../results.ts';
@@ -29,6 +28,7 @@ import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
 import type { PageReadsDeps, PageRun } from './page-run.ts';
 import { parseContentRange, sliceOfPart } from './partial.ts';
 import { decodeFields } from './stored-fields.ts';
+import { storedPage } from './stored-result.ts';
 import { variantKey } from './vary.ts';
 
 const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
@@ -121,11 +121,11 @@ function decideOn(
       ? run.answer?.({ ...REFUSED, kind: 'refused' })
       : forwardPage(run, errandOf(PARTIAL));
   }
-  const result = reusedResult(entry, run.now, verdict, decision.permission);
-  const { cacheStatus } = result;
-  const age = ageSeconds(entry, run.now);
+  const { cacheStatus } = reusedResult(entry, run.now, verdict, decision.permission);
+  const stored = storedPage(run, entry, run.now, cacheStatus);
+  if (stored === undefined) return forwardPage(run, { forward: LOST, held: undefined, variant });
   const refresh = decision.refreshBehind ? errandOf(REFRESH) : undefined;
-  run.answer?.({ kind: 'stored', entry, age, cacheStatus });
+  run.answer?.(stored);
   if (refresh !== undefined) refreshPage(run, refresh);
 }
 
@@ -137,7 +137,7 @@ function holdsWhatIsWanted(run: PageRun, entry: Entry): boolean {
   const lines = decodeFields(entry.meta.fieldLines);
   if (entry.meta.askedRange === range) return true;
   const part = parseContentRange(fieldOf(lines, 'content-range'));
-  return part !== undefined && sliceOfPart(range, part, entry.body.length) !== undefined;
+  return part !== undefined && sliceOfPart(range, part, entry.bodyLength) !== undefined;
 }
 
 const PARTIAL: Forward = Object.freeze({
@@ -148,6 +148,9 @@ const PARTIAL: Forward = Object.freeze({
   store: true,
   shared: true,
 });
+
+/** What is stored has lost its body. */
+const LOST: Forward = Object.freeze({ ...PARTIAL, reason: 'miss' });
 
 const REFRESH: Forward = Object.freeze({
   kind: 'forward',

@@ -8,7 +8,7 @@ import type { RequestDirectives } from '../directives.ts';
 import type { Entry } from '../entry.ts';
 import type { CacheStatus } from '../read-request.ts';
 import type { ClientFacts } from './forward.ts';
-import type { FieldLines } from './ports.ts';
+import type { FieldLines, PageBodyReader } from './ports.ts';
 import type { FieldLookup } from './vary.ts';
 
 export interface PageRequest {
@@ -34,6 +34,8 @@ export type PageResult =
   | {
       readonly kind: 'stored';
       readonly entry: Entry;
+      /** The body when it is in a file. Who takes the answer closes it. */
+      readonly file: PageBodyReader | undefined;
       readonly age: DeltaSeconds;
       readonly cacheStatus: CacheStatus;
     }

@@ -10,11 +10,12 @@ import type { Invalidations, Leases } from '../ports.ts';
 import type { PageEntries } from './page-entries.ts';
 import type { PageReply } from './page-flight.ts';
 import type { PageAnswer, PageRequest } from './page-request.ts';
-import type { PageOrigin } from './ports.ts';
+import type { PageBodies, PageOrigin } from './ports.ts';
 
 export interface PageReadsDeps {
   readonly table: TableName;
   readonly entries: PageEntries;
+  readonly bodies: PageBodies;
   readonly invalidations: Invalidations;
   readonly origin: PageOrigin;
   readonly policy: CachePolicy;

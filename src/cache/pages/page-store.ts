@@ -3,6 +3,7 @@
  * the end of the flight once the store is done with it. Failing to store never fails the read.
  */
 import { type DraftContext, draftOfPass, draftOfReply } from '../draft.ts';
+import type { StoredBody } from '../entry.ts';
 import { entryOfDraft } from '../plain-entry.ts';
 import type { FillDraft } from '../ports.ts';
 import { fieldOf, filterFields } from './fields.ts';
@@ -11,7 +12,7 @@ import type { PageFacts } from './page-facts.ts';
 import type { Fetch } from './page-flight.ts';
 import type { PageRun } from './page-run.ts';
 import { parseContentRange } from './partial.ts';
-import type { SharedBody } from './shared-body.ts';
+import type { Keeping, SharedBody } from './shared-body.ts';
 import { decodeFields, encodeFields, storedFields } from './stored-fields.ts';
 import { variantKey, varyNames } from './vary.ts';
 
@@ -52,6 +53,13 @@ function variantFor(run: PageRun, { errand }: Fetch, facts: PageFacts): string {
   return names.length === 0 ? errand.variant : variantKey(names, run.page.field);
 }
 
+/** How much of a body is kept, and where; 0: it is passed on only. */
+export const keepingOf = ({ deps }: PageRun, max: number): Keeping => ({
+  max,
+  bodies: deps.bodies,
+  onLost: (error) => deps.events.fillLost?.(deps.table, 'failed', error),
+});
+
 interface Kept {
   readonly facts: PageFacts;
   readonly draft: FillDraft;
@@ -76,7 +84,7 @@ export async function keep(run: PageRun, fetch: Fetch, kept: Kept): Promise<void
 }
 
 /** A part that is all there is of the page is stored as the page. */
-function wholeDraft(draft: FillDraft, facts: PageFacts, body: Uint8Array): FillDraft {
+function wholeDraft(draft: FillDraft, facts: PageFacts, body: Uint8Array | StoredBody): FillDraft {
   if (facts.status !== 206) return { ...draft, body };
   const lines = decodeFields(draft.meta.fieldLines);
   const part = parseContentRange(fieldOf(lines, 'content-range'));

@@ -6,6 +6,7 @@
  * lower case, one pair a field line: only the cache decides which lines may be joined or dropped.
  */
 import type { EpochMs } from '../../base/brands.ts';
+import type { StoredBody } from '../entry.ts';
 
 export type FieldLines = readonly string[];
 
@@ -69,4 +70,32 @@ export interface PageOrigin {
   /** Passes an upgrade on; resolves with the refusal as a reply when the origin does not switch. */
   upgrade(request: PageOriginRequest): Promise<UpgradedOrigin | PageOriginReply>;
   close(): Promise<void>;
+}
+
+/**
+ * Where bodies go that are too large for an entry: a file each, written once, readable meanwhile.
+ * The words are those of `table/body-store.ts`, which says what each of them promises.
+ */
+export interface PageBodies {
+  /** Bodies above it are kept in files. */
+  readonly fileMin: number;
+  /** What a draft that has room may lack of its bytes in the file, at most. */
+  readonly windowBytes: number;
+  create(): PageBodyDraft;
+  /** `undefined` when the body is gone or damaged. */
+  open(body: StoredBody): PageBodyReader | undefined;
+}
+
+export interface PageBodyDraft {
+  write(chunk: Uint8Array): boolean;
+  drained(): Promise<void>;
+  read(): PageBodyReader;
+  finish(): Promise<StoredBody>;
+  discard(): void;
+}
+
+export interface PageBodyReader {
+  read(offset: number, max: number): Promise<Uint8Array>;
+  verify(): Promise<void>;
+  close(): void;
 }

@@ -3,23 +3,18 @@
  * everything from here to the socket is synchronous, and the stored lines and bytes go out as they
  * are; conditions and ranges of the client are evaluated on what is sent.
  */
-import { type DeltaSeconds, entityTag } from '../../base/brands.ts';
+import type { DeltaSeconds } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
-import { parseHttpDate } from '../../base/http-date.ts';
-import type { Entry } from '../../cache/entry.ts';
-import { fieldOf, filterFields } from '../../cache/pages/fields.ts';
+import { filterFields } from '../../cache/pages/fields.ts';
 import type { PageReads } from '../../cache/pages/page-reads.ts';
 import type { PageResult } from '../../cache/pages/page-request.ts';
-import { formatContentRange, parseContentRange, sliceOfPart } from '../../cache/pages/partial.ts';
 import { decodeFields } from '../../cache/pages/stored-fields.ts';
 import type { CacheStatus } from '../../cache/read-request.ts';
-import { parseEntityTag } from '../../cache/reply-fields.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
-import { notModified } from '../http/conditional.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
-import { contentRange, parseRange, rangeStillHolds } from '../http/range.ts';
 import { PageCall } from './page-call.ts';
+import { conditionFields, isNotModified, replyStored } from './stored-reply.ts';
 
 export interface PageResource {
   /** As declared: `/blog/*` takes everything below, `/about` only itself. */
@@ -78,15 +73,18 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
   const reading = resource.reads.read(call, (result) => {
     if (exchange.aborted) return leave(result);
     sending = answer(exchange, resource, result);
+    // It is the adapter's to hear of, once the reading is over.
+    sending?.catch(() => undefined);
     const { status, served } = verdictOf(result);
     resource.meter.answered(method, status, served, startedAt, 0);
   });
-  return reading?.then(() => sending);
+  return reading === undefined ? sending : reading.then(() => sending);
 }
 
 /** Nobody is there any more: a body on its way loses this reader. */
 function leave(result: PageResult): void {
-  if (result.kind === 'arriving') void result.body?.[Symbol.asyncIterator]().return?.();
+  if (result.kind === 'stored') result.file?.close();
+  else if (result.kind === 'arriving') void result.body?.[Symbol.asyncIterator]().return?.();
 }
 
 function verdictOf(result: PageResult): { readonly status: number; readonly served: string } {
@@ -108,9 +106,10 @@ function answer(
   result: PageResult,
 ): Promise<void> | undefined {
   switch (result.kind) {
-    case 'stored':
-      replyStored(exchange, resource, result);
-      return undefined;
+    case 'stored': {
+      const lines = decodeFields(result.entry.meta.fieldLines);
+      return replyStored(exchange, result, lines, withOwnFields(lines, resource, result, true));
+    }
     case 'arriving':
       return replyArriving(exchange, resource, result);
     case 'refused': {
@@ -146,84 +145,6 @@ function withOwnFields(
 }
 
 const toldAs = (name: string, value: string): string[] => (value === '' ? [] : [name, value]);
-
-function replyStored(
-  exchange: Exchange,
-  resource: PageResource,
-  result: Extract<PageResult, { kind: 'stored' }>,
-): void {
-  const { entry } = result;
-  const lines = decodeFields(entry.meta.fieldLines);
-  const headers = withOwnFields(lines, resource, result, true);
-  if (isNotModified(exchange, entry.status, lines)) {
-    exchange.reply(304, conditionFields(headers));
-    return;
-  }
-  if (entry.status === 206) {
-    replyPart(exchange, entry, headers);
-    return;
-  }
-  const range = exchange.request.method === 'GET' ? exchange.request.header('range') : undefined;
-  if (range === undefined || entry.status !== 200) {
-    exchange.reply(entry.status, headers, entry.body);
-    return;
-  }
-  replyRange(exchange, entry, headers, range);
-}
-
-/** [RFC9110 §14.2] Ranges of a stored whole; several at once are answered with the whole. */
-function replyRange(exchange: Exchange, entry: Entry, headers: string[], range: string): void {
-  const { body } = entry;
-  const condition = exchange.request.header('if-range');
-  const holds = rangeStillHolds(condition, entry.meta.originTag, entry.meta.lastModified);
-  const verdict = holds ? parseRange(range, body.length) : ({ kind: 'whole' } as const);
-  if (verdict.kind === 'unsatisfiable') {
-    exchange.reply(416, [...headers, 'content-range', `bytes */${body.length}`]);
-    return;
-  }
-  const [only, second] = verdict.kind === 'parts' ? verdict.ranges : [];
-  if (only === undefined || second !== undefined) {
-    exchange.reply(200, headers, body);
-    return;
-  }
-  const fields = [...headers, 'content-range', contentRange(only, body.length)];
-  exchange.reply(206, fields, body.subarray(only.first, only.last + 1));
-}
-
-/** A stored part, as it came or cut to what lies within it. */
-function replyPart(exchange: Exchange, entry: Entry, headers: string[]): void {
-  const range = exchange.request.header('range');
-  const part = parseContentRange(fieldOf(headers, 'content-range'));
-  const slice =
-    entry.meta.askedRange === range || part === undefined
-      ? undefined
-      : sliceOfPart(range, part, entry.body.length);
-  if (slice === undefined) {
-    exchange.reply(206, headers, entry.body);
-    return;
-  }
-  const fields = filterFields(headers, (name) => name !== 'content-range');
-  fields.push('content-range', formatContentRange(slice.range));
-  exchange.reply(206, fields, entry.body.subarray(slice.from, slice.to));
-}
-
-/** [RFC9110 §13.1.2, §13.1.3], [RFC9111 §4.3.2]: without `Last-Modified`, `Date` stands for it. */
-function isNotModified(exchange: Exchange, status: number, lines: readonly string[]): boolean {
-  const { request } = exchange;
-  const ifNoneMatch = request.header('if-none-match');
-  const ifModifiedSince = request.header('if-modified-since');
-  if (status !== 200 || (ifNoneMatch === undefined && ifModifiedSince === undefined)) return false;
-  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
-  const told = fieldOf(lines, 'etag');
-  const tag = parseEntityTag(told) ?? (told === undefined ? undefined : entityTag(told));
-  const date = fieldOf(lines, 'last-modified') ?? fieldOf(lines, 'date');
-  const modified = date === undefined ? undefined : parseHttpDate(date);
-  return notModified({ ifNoneMatch, ifModifiedSince }, tag, modified);
-}
-
-/** What a 304 tells: nothing of the content that it does not bring [RFC9110 §15.4.5]. */
-const conditionFields = (headers: readonly string[]): string[] =>
-  filterFields(headers, (name) => !name.startsWith('content-') || name === 'content-location');
 
 async function replyArriving(
   exchange: Exchange,

@@ -1,0 +1,132 @@
+/**
+ * A stored page as an answer: conditions, ranges and parts are evaluated on what is stored. Bytes of
+ * a row go out in one call, on a view of the store; bytes of a file no faster than they are taken.
+ */
+import { entityTag } from '../../base/brands.ts';
+import { parseHttpDate } from '../../base/http-date.ts';
+import type { Entry } from '../../cache/entry.ts';
+import { fieldOf, filterFields } from '../../cache/pages/fields.ts';
+import type { PageResult } from '../../cache/pages/page-request.ts';
+import { formatContentRange, parseContentRange, sliceOfPart } from '../../cache/pages/partial.ts';
+import type { PageBodyReader } from '../../cache/pages/ports.ts';
+import { parseEntityTag } from '../../cache/reply-fields.ts';
+import { sendSegments } from '../http/byte-source.ts';
+import { notModified } from '../http/conditional.ts';
+import type { Exchange } from '../http/port.ts';
+import { contentRange, parseRange, rangeStillHolds } from '../http/range.ts';
+
+/** What goes out of the stored bytes: those from `from` up to `to`. */
+interface Outgoing {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly from: number;
+  readonly to: number;
+}
+
+/** `lines`: as stored; `headers`: what is told. Resolves when a body in a file has been sent. */
+export function replyStored(
+  exchange: Exchange,
+  { entry, file }: Extract<PageResult, { kind: 'stored' }>,
+  lines: readonly string[],
+  headers: readonly string[],
+): Promise<void> | undefined {
+  const outgoing = outgoingOf(exchange, entry, lines, headers);
+  const { status, from, to } = outgoing;
+  if (file !== undefined) return sendFile(exchange, file, entry.bodyLength, outgoing);
+  const isBodiless = status === 304 || status === 416;
+  exchange.reply(status, outgoing.headers, isBodiless ? undefined : entry.body.subarray(from, to));
+  return undefined;
+}
+
+async function sendFile(
+  exchange: Exchange,
+  file: PageBodyReader,
+  length: number,
+  { status, headers, from, to }: Outgoing,
+): Promise<void> {
+  try {
+    if (from === to) return exchange.reply(status, headers);
+    const isWhole = to - from === length;
+    // Who reads a part cannot see that the whole is damaged.
+    if (!isWhole && exchange.request.method === 'GET') await file.verify();
+    const source = { length, read: (offset: number, max: number) => file.read(offset, max) };
+    await sendSegments(exchange, status, headers, source, [{ first: from, bytes: to - from }]);
+  } finally {
+    file.close();
+  }
+}
+
+function outgoingOf(
+  exchange: Exchange,
+  entry: Entry,
+  lines: readonly string[],
+  headers: readonly string[],
+): Outgoing {
+  const { status, bodyLength } = entry;
+  if (isNotModified(exchange, status, lines)) {
+    return { status: 304, headers: conditionFields(headers), from: 0, to: 0 };
+  }
+  if (status === 206) return partOf(exchange, entry, headers);
+  const range = exchange.request.method === 'GET' ? exchange.request.header('range') : undefined;
+  if (range !== undefined && status === 200) return rangeOf(exchange, entry, headers, range);
+  return { status, headers, from: 0, to: bodyLength };
+}
+
+/** [RFC9110 §14.2] Ranges of a stored whole; several at once are answered with the whole. */
+function rangeOf(
+  exchange: Exchange,
+  { meta, bodyLength }: Entry,
+  headers: readonly string[],
+  range: string,
+): Outgoing {
+  const condition = exchange.request.header('if-range');
+  const holds = rangeStillHolds(condition, meta.originTag, meta.lastModified);
+  const verdict = holds ? parseRange(range, bodyLength) : ({ kind: 'whole' } as const);
+  if (verdict.kind === 'unsatisfiable') {
+    const told = [...headers, 'content-range', `bytes */${bodyLength}`];
+    return { status: 416, headers: told, from: 0, to: 0 };
+  }
+  const [only, second] = verdict.kind === 'parts' ? verdict.ranges : [];
+  if (only === undefined || second !== undefined) {
+    return { status: 200, headers, from: 0, to: bodyLength };
+  }
+  const told = [...headers, 'content-range', contentRange(only, bodyLength)];
+  return { status: 206, headers: told, from: only.first, to: only.last + 1 };
+}
+
+/** A stored part, as it came or cut to what lies within it. */
+function partOf(exchange: Exchange, entry: Entry, headers: readonly string[]): Outgoing {
+  const { meta, bodyLength } = entry;
+  const range = exchange.request.header('range');
+  const part = parseContentRange(fieldOf(headers, 'content-range'));
+  const slice =
+    meta.askedRange === range || part === undefined
+      ? undefined
+      : sliceOfPart(range, part, bodyLength);
+  if (slice === undefined) return { status: 206, headers, from: 0, to: bodyLength };
+  const told = filterFields(headers, (name) => name !== 'content-range');
+  told.push('content-range', formatContentRange(slice.range));
+  return { status: 206, headers: told, from: slice.from, to: slice.to };
+}
+
+/** [RFC9110 §13.1.2, §13.1.3], [RFC9111 §4.3.2]: without `Last-Modified`, `Date` stands for it. */
+export function isNotModified(
+  exchange: Exchange,
+  status: number,
+  lines: readonly string[],
+): boolean {
+  const { request } = exchange;
+  const ifNoneMatch = request.header('if-none-match');
+  const ifModifiedSince = request.header('if-modified-since');
+  if (status !== 200 || (ifNoneMatch === undefined && ifModifiedSince === undefined)) return false;
+  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
+  const told = fieldOf(lines, 'etag');
+  const tag = parseEntityTag(told) ?? (told === undefined ? undefined : entityTag(told));
+  const date = fieldOf(lines, 'last-modified') ?? fieldOf(lines, 'date');
+  const modified = date === undefined ? undefined : parseHttpDate(date);
+  return notModified({ ifNoneMatch, ifModifiedSince }, tag, modified);
+}
+
+/** What a 304 tells: nothing of the content that it does not bring [RFC9110 §15.4.5]. */
+export const conditionFields = (headers: readonly string[]): string[] =>
+  filterFields(headers, (name) => !name.startsWith('content-') || name === 'content-location');
