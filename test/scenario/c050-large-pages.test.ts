@@ -68,7 +68,7 @@ describe.each(ENGINES)('large pages over %s', (engine) => {
     });
   const served = async (target: string): Promise<string> => digestOf(await open(target));
   const expected = (bytes: number): Promise<string> => digestOf(patternChunks(bytes));
-  const stored = (target: string): Promise<void> =>
+  const stored = (target: string): Promise<unknown> =>
     until(`a stored ${target}`, async () => {
       const response = await node.fetch(target, { method: 'HEAD' });
       return (response.headers.get('cache-status') ?? '').includes('; hit');
