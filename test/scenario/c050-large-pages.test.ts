@@ -1,4 +1,4 @@
-/** Large pages: memory does not grow with them, hit or miss; a body that broke off leaves nothing. */
+/** Large pages cost no memory, hit or miss; a body that broke off leaves nothing behind. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';

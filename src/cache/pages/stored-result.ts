@@ -1,6 +1,6 @@
 /**
- * A stored page as an answer. A body in a file is opened first: a page whose file is gone or damaged
- * counts as one that is not there, and the store has been told.
+ * A stored page as an answer. A body in a file is opened first: a page whose file is gone or
+ * damaged counts as one that is not there, and the store has been told.
  */
 import type { EpochMs } from '../../base/brands.ts';
 import type { Entry } from '../entry.ts';

@@ -1,6 +1,7 @@
 /**
- * A stored page as an answer: conditions, ranges and parts are evaluated on what is stored. Bytes of
- * a row go out in one call, on a view of the store; bytes of a file no faster than they are taken.
+ * A stored page as an answer: conditions, ranges and parts are evaluated on what is stored. Bytes
+ * of a row go out in one call, on a view of the store; those of a file no faster than they are
+ * taken.
  */
 import { entityTag } from '../../base/brands.ts';
 import { parseHttpDate } from '../../base/http-date.ts';
