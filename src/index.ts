@@ -4,11 +4,13 @@
  */
 export type { RecordId } from './base/brands.ts';
 export { NodeError } from './base/errors.ts';
-export {
-  definePolicy,
-  type SettingsOverride as PolicyOverride,
-} from './cache/default-policy.ts';
-export type { CachePolicy, PolicyHooks, PolicySettings } from './cache/policy.ts';
+export { definePolicy } from './cache/default-policy.ts';
+export type {
+  CachePolicy,
+  PolicyHooks,
+  PolicySettings,
+  SettingsOverride as PolicyOverride,
+} from './cache/policy.ts';
 export type { ReplyFacts } from './cache/ports.ts';
 export {
   type DefinedOrigin,

@@ -5,7 +5,7 @@
  */
 import { type DeltaSeconds, type DurationMs, durationMs, secondsToMs } from '../base/brands.ts';
 import { WITHOUT_END } from './freshness.ts';
-import type { CachePolicy, PolicyHooks, PolicySettings } from './policy.ts';
+import type { CachePolicy, PolicyHooks, PolicySettings, SettingsOverride } from './policy.ts';
 
 const SECOND = 1000;
 const HOUR = 3_600 * SECOND;
@@ -53,6 +53,7 @@ export const DEFAULT_SETTINGS: PolicySettings = Object.freeze({
     cdnCacheControl: '',
     mayForceRevalidation: true,
   },
+  rules: [],
 } satisfies PolicySettings);
 
 /** No hook: every decision is the default rule's. */
@@ -63,22 +64,9 @@ export const DEFAULT_POLICY: CachePolicy = Object.freeze({
   hooks: DEFAULT_HOOKS,
 });
 
-/** What a policy file may say: any part of any section. */
-export type SettingsOverride = {
-  readonly [Section in keyof PolicySettings]?: Section extends 'name' | 'negative'
-    ? PolicySettings[Section] | undefined
-    : Section extends 'key'
-      ? KeyOverride | undefined
-      : Partial<PolicySettings[Section]> | undefined;
-};
-
-type KeyOverride = Partial<Omit<PolicySettings['key'], 'query'>> & {
-  readonly query?: Partial<PolicySettings['key']['query']> | undefined;
-};
-
 /**
- * A complete policy from what it says itself: the rest is `base`'s; `negative` replaces the whole
- * map.
+ * A complete policy from what it says itself: the rest is `base`'s; `negative` and `rules` replace
+ * the whole map and list.
  */
 export function definePolicy(
   override: SettingsOverride & { readonly hooks?: PolicyHooks | undefined },
@@ -102,6 +90,7 @@ export function definePolicy(
       collapse: { ...inherited.collapse, ...override.collapse },
       retention: { ...inherited.retention, ...override.retention },
       client: { ...inherited.client, ...override.client },
+      rules: override.rules ?? inherited.rules,
     },
     hooks: { ...base.hooks, ...override.hooks },
   };

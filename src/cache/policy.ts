@@ -65,7 +65,31 @@ export interface PolicySettings {
     /** Whether anonymous clients may force validation by `no-cache` / `no-store`. */
     readonly mayForceRevalidation: boolean;
   };
+  /** What differs for some pages, by their paths; the first that matches. Page tables only. */
+  readonly rules: readonly PolicyRule[];
 }
+
+export interface PolicyRule {
+  /** Globs of paths, any of which will do. */
+  readonly match: readonly string[];
+  /** Passed on as it comes, never stored. */
+  readonly isPass: boolean;
+  /** What differs from the policy which the rule belongs to. */
+  readonly override: SettingsOverride;
+}
+
+/** What a policy file may say: any part of any section. */
+export type SettingsOverride = {
+  readonly [Section in keyof PolicySettings]?: Section extends 'name' | 'negative' | 'rules'
+    ? PolicySettings[Section] | undefined
+    : Section extends 'key'
+      ? KeyOverride | undefined
+      : Partial<PolicySettings[Section]> | undefined;
+};
+
+type KeyOverride = Partial<Omit<PolicySettings['key'], 'query'>> & {
+  readonly query?: Partial<PolicySettings['key']['query']> | undefined;
+};
 
 /** Hooks of a policy written in code; each is pure and replaces one default. */
 export interface PolicyHooks {

@@ -111,6 +111,8 @@ export const LIMITS = {
   commitOpsMax: 4_096,
   /** Bodies above this are kept apart from their entry, bytes. */
   inlineBodyBytesMax: 64 * 1024,
+  /** Rules of one cache policy. */
+  policyRulesMax: 64,
   /** A body larger than this is kept in a file of its own, bytes. */
   fileBodyBytesMin: 1024 * 1024,
   /** Bytes of a body that wait to be written to its file, and bytes read from it at a time. */

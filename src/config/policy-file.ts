@@ -1,17 +1,19 @@
 /**
  * Cache policies as people write them (`cache-policies/NAME.yaml`, and the overrides of `@cache`) →
  * `PolicySettings`. A policy says only what differs: the rest is inherited, section by section and
- * key by key; `negative` replaces the whole map.
+ * key by key; `negative` and `rules` replace the whole map and list. A rule says what differs from
+ * its policy for some pages.
  *
  * A scalar may stand for a section's main key (`freshness: 60s`), and two words of the field for
  * theirs: `staleWhileRevalidate: 10m`, `staleIfError: 1d`.
  */
 import type { DurationMs } from '../base/brands.ts';
-import { definePolicy, type SettingsOverride } from '../cache/default-policy.ts';
+import { definePolicy } from '../cache/default-policy.ts';
 import { WITHOUT_END } from '../cache/freshness.ts';
-import type { PolicySettings } from '../cache/policy.ts';
+import type { PolicyRule, PolicySettings, SettingsOverride } from '../cache/policy.ts';
 import type { SourcePlace } from '../schema/definition.ts';
 import type { ProblemList } from '../schema/problem.ts';
+import { LIMITS } from './limits.ts';
 import {
   count,
   flag,
@@ -22,6 +24,7 @@ import {
   type Partly,
   positive,
   type Reader,
+  reject,
   scalar,
   shape,
   share,
@@ -113,7 +116,33 @@ const SECTIONS = {
 } as const;
 
 const readOverrides = shape(SECTIONS);
-const readFile = shape({ ...SECTIONS, description: text });
+
+/** Of a path, `*` standing for any run of characters. */
+const glob: Reader<string> = scalar('a path such as /account/* or *.css', (value) =>
+  typeof value === 'string' && /^[/*][\x21-\x3e\x40-\x7e]*$/.test(value) && !value.includes('#')
+    ? value
+    : undefined,
+);
+
+const readRuleFields = shape({ ...SECTIONS, match: listOf(glob), pass: flag });
+
+const rule: Reader<PolicyRule> = (node, path, problems) => {
+  const written = readRuleFields(node, path, problems);
+  if (written === undefined) return undefined;
+  const { match, pass = false, ...sections } = written;
+  const isWritten = node.kind === 'map' && node.entries.has('match');
+  if (!isWritten) return reject(node, path, 'match: the paths which the rule is for', problems);
+  if (match === undefined) return undefined;
+  return { match, isPass: pass, override: overrideOf(sections) };
+};
+
+const rules: Reader<readonly PolicyRule[]> = (node, path, problems) => {
+  const found = listOf(rule)(node, path, problems);
+  if (found === undefined || found.length <= LIMITS.policyRulesMax) return found;
+  return reject(node, path, `at most ${LIMITS.policyRulesMax} rules`, problems);
+};
+
+const readFile = shape({ ...SECTIONS, description: text, rules });
 
 /** Reads a policy's YAML. What is wrong goes to `problems`; the sound rest is still returned. */
 export function parsePolicy(
@@ -150,18 +179,22 @@ export function applyOverrides(
 
 function merge(
   base: PolicySettings,
-  written: Partly<typeof SECTIONS>,
+  written: Partly<typeof SECTIONS> & Pick<SettingsOverride, 'rules'>,
   name: string,
 ): PolicySettings {
+  const { rules, ...sections } = written;
+  const override = { ...overrideOf(sections), name, rules };
+  return Object.freeze(definePolicy(override, { settings: base, hooks: {} }).settings);
+}
+
+function overrideOf(written: Partly<typeof SECTIONS>): SettingsOverride {
   const { staleWhileRevalidate, staleIfError, stale, ...sections } = written;
-  const override: SettingsOverride = {
+  return {
     ...sections,
-    name,
     stale: {
       ...stale,
       ...(staleWhileRevalidate === undefined ? {} : { whileRevalidate: staleWhileRevalidate }),
       ...(staleIfError === undefined ? {} : { ifError: staleIfError }),
     },
   };
-  return Object.freeze(definePolicy(override, { settings: base, hooks: {} }).settings);
 }

@@ -32,6 +32,9 @@ stale: { whileRevalidate: 0, ifError: 1h }
 negative: {}
 key: { query: { ignore: [utm_*], sort: true }, headers: [x-shop], cookies: [theme] }
 client: { cacheControl: "", mayForceRevalidation: false }
+rules:
+  - { match: /*/account/*, pass: true }
+  - { match: "*.css", freshness: { default: 1h } }
 `;
 
 /** Answers with these fields and this body, and counts. */
@@ -248,6 +251,31 @@ describe.each(NODES)('pages on $threads threads of $engine', ({ engine, threads 
     expect(request?.headers['x-secret']).toBeUndefined();
     expect(request?.headers['x-forwarded-host']).toBe(new URL(node.http).host);
     expect(request?.headers['x-forwarded-for']).toBe('127.0.0.1');
+  });
+
+  it('passes what a rule says, with all its fields, however it is spelled', async () => {
+    origin.render = page({ 'cache-control': 'max-age=60' });
+    const headers = { cookie: 'session=1', authorization: 'Basic eDp5', range: 'bytes=0-1' };
+    for (const target of ['account/style.css?b=1&a=2&utm_source=x', '%61ccount/style.css']) {
+      origin.seen.length = 0;
+      for (const _ of [1, 2]) {
+        const response = await get(headers, `/${engine}/${target}`);
+        expect(status(response)).toContain('fwd=bypass');
+        await response.text();
+      }
+      expect(origin.seen.map(({ url }) => url)).toEqual(Array(2).fill(`/${engine}/${target}`));
+      expect(origin.seen[0]?.headers).toMatchObject(headers);
+    }
+  });
+
+  it('keeps a page for as long as the rule of its path says', async () => {
+    origin.render = page({});
+    const target = `${path()}.css`;
+    await until('a stored style', async () =>
+      status(await get({}, target)).includes('; hit; ttl=3'),
+    );
+    await (await get()).text();
+    expect(status(await get())).not.toContain('; hit');
   });
 
   it('refuses to ask when the client says so [RFC9111 §5.2.1.7]', async () => {

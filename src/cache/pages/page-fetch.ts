@@ -15,7 +15,7 @@ import { initialAge } from '../freshness.ts';
 import { entryOfDraft, restamped } from '../plain-entry.ts';
 import { isShareable } from '../storable.ts';
 import { fieldOf } from './fields.ts';
-import { pageFields, validators } from './forward.ts';
+import { pageFields, passedFields, validators } from './forward.ts';
 import { type PageFacts, pageFacts } from './page-facts.ts';
 import {
   COMPLETE,
@@ -61,9 +61,13 @@ function ask(run: PageRun, fetch: Fetch, validated: Entry | undefined): Promise<
   const background = run.answer === undefined;
   deps.events.originAsked?.(deps.table, background);
   const range = page.field('range');
-  const fields = pageFields(page.fields, page.client, policy.settings);
+  const isPassed = fetch.errand.forward.reason === 'bypass';
+  const fields = isPassed
+    ? passedFields(page.fields, page.client)
+    : pageFields(page.fields, page.client, policy.settings);
   if (validated !== undefined) fields.push(...validators(validated));
-  else if (range !== undefined && !background) fields.push('range', range, ...ifRange(run));
+  else if (range !== undefined && !background && !isPassed)
+    fields.push('range', range, ...ifRange(run));
   const isForClient = fetch.flight === undefined && !background;
   return deps.origin.fetch({
     method: page.method,

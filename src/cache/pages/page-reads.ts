@@ -25,6 +25,7 @@ import type { PageErrand, PageReply } from './page-flight.ts';
 import { forwardPage, refreshPage } from './page-join.ts';
 import { passOn } from './page-pass.ts';
 import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
+import { type PolicyOfPath, policyByPath } from './page-rules.ts';
 import type { PageReadsDeps, PageRun } from './page-run.ts';
 import { parseContentRange, sliceOfPart } from './partial.ts';
 import { decodeFields } from './stored-fields.ts';
@@ -37,17 +38,20 @@ const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
 export class PageReads {
   readonly #deps: PageReadsDeps;
   readonly #flights: Flights<PageReply>;
+  readonly #policyOf: PolicyOfPath;
 
   constructor(deps: PageReadsDeps) {
     this.#deps = deps;
+    this.#policyOf = policyByPath(deps.policy);
     this.#flights = new Flights({
       name: `failures of ${deps.table}`,
       failureMarkersBytes: deps.limits.failureMarkersBytes,
     });
   }
 
-  get policy(): CachePolicy {
-    return this.#deps.policy;
+  /** What holds for the page at this path. */
+  policyOf(path: string): CachePolicy {
+    return this.#policyOf(path);
   }
 
   /** Calls `answer` once; before returning when the store can answer. */
@@ -65,7 +69,7 @@ export class PageReads {
     return {
       deps,
       flights: this.#flights,
-      policy: deps.policy,
+      policy: page.policy,
       page,
       request: page,
       answer,

@@ -6,6 +6,7 @@ import type { DeltaSeconds } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
 import type { RequestDirectives } from '../directives.ts';
 import type { Entry } from '../entry.ts';
+import type { CachePolicy } from '../policy.ts';
 import type { CacheStatus } from '../read-request.ts';
 import type { ClientFacts } from './forward.ts';
 import type { FieldLines, PageBodyReader } from './ports.ts';
@@ -13,6 +14,8 @@ import type { FieldLookup } from './vary.ts';
 
 export interface PageRequest {
   readonly method: string;
+  /** The policy for this page. */
+  readonly policy: CachePolicy;
   /** The key under which the page is stored. */
   readonly id: string;
   /** Path and query for the origin. */

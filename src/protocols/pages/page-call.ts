@@ -19,6 +19,7 @@ export interface CallTerms {
 
 export class PageCall implements PageRequest {
   readonly method: string;
+  readonly policy: CachePolicy;
   readonly directives: RequestDirectives;
   readonly mayForce: boolean;
   readonly #exchange: Exchange;
@@ -31,6 +32,7 @@ export class PageCall implements PageRequest {
     const { settings, hooks } = terms.policy;
     this.#exchange = exchange;
     this.#terms = terms;
+    this.policy = terms.policy;
     this.method = request.method;
     this.#host = request.header('host') ?? '';
     const url = { host: this.#host, path: request.path, query: request.query };
@@ -47,10 +49,11 @@ export class PageCall implements PageRequest {
     return this.#place.id;
   }
 
-  /** A request that may change something is passed on as it came. */
+  /** What is never stored, or may change something, is passed on as it came. */
   get target(): string {
     const { method, path, query } = this.#exchange.request;
-    if (method === 'GET' || method === 'HEAD') return this.#place.target;
+    const isRead = method === 'GET' || method === 'HEAD';
+    if (isRead && this.policy.settings.store.enabled) return this.#place.target;
     return query === '' ? path : `${path}?${query}`;
   }
 

@@ -9,6 +9,7 @@ import { filterFields } from '../../cache/pages/fields.ts';
 import type { PageReads } from '../../cache/pages/page-reads.ts';
 import type { PageResult } from '../../cache/pages/page-request.ts';
 import { decodeFields } from '../../cache/pages/stored-fields.ts';
+import type { CachePolicy } from '../../cache/policy.ts';
 import type { CacheStatus } from '../../cache/read-request.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import type { Exchange } from '../http/port.ts';
@@ -68,11 +69,12 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
     return replyProblem(exchange, new NodeError('METHOD_NOT_ALLOWED', why, { blame: 'client' }));
   }
   const startedAt = resource.monotonic();
-  const call = new PageCall(exchange, { ...resource, policy: resource.reads.policy });
+  const policy = resource.reads.policyOf(exchange.request.path);
+  const call = new PageCall(exchange, { ...resource, policy });
   let sending: Promise<void> | undefined;
   const reading = resource.reads.read(call, (result) => {
     if (exchange.aborted) return leave(result);
-    sending = answer(exchange, resource, result);
+    sending = answer(exchange, policy, result);
     // It is the adapter's to hear of, once the reading is over.
     sending?.catch(() => undefined);
     const { status, served } = verdictOf(result);
@@ -102,16 +104,16 @@ function verdictOf(result: PageResult): { readonly status: number; readonly serv
 
 function answer(
   exchange: Exchange,
-  resource: PageResource,
+  policy: CachePolicy,
   result: PageResult,
 ): Promise<void> | undefined {
   switch (result.kind) {
     case 'stored': {
       const lines = decodeFields(result.entry.meta.fieldLines);
-      return replyStored(exchange, result, lines, withOwnFields(lines, resource, result, true));
+      return replyStored(exchange, result, lines, withOwnFields(lines, policy, result, true));
     }
     case 'arriving':
-      return replyArriving(exchange, resource, result);
+      return replyArriving(exchange, policy, result);
     case 'refused': {
       const why = 'the request said only-if-cached, and nothing stored here may answer it';
       const error = new NodeError('NOT_CACHED', why, { blame: 'client' });
@@ -129,11 +131,11 @@ function answer(
 /** What every answer says besides the lines of the origin. */
 function withOwnFields(
   lines: readonly string[],
-  resource: PageResource,
+  policy: CachePolicy,
   facts: { readonly age: DeltaSeconds | undefined; readonly cacheStatus: CacheStatus },
   isShared: boolean,
 ): string[] {
-  const { cacheControl, cdnCacheControl } = resource.reads.policy.settings.client;
+  const { cacheControl, cdnCacheControl } = policy.settings.client;
   const told = isShared
     ? [...toldAs('cache-control', cacheControl), ...toldAs('cdn-cache-control', cdnCacheControl)]
     : [];
@@ -148,12 +150,12 @@ const toldAs = (name: string, value: string): string[] => (value === '' ? [] : [
 
 async function replyArriving(
   exchange: Exchange,
-  resource: PageResource,
+  policy: CachePolicy,
   result: Extract<PageResult, { kind: 'arriving' }>,
 ): Promise<void> {
   const { status, fields, body, length } = result;
   const age = result.age > 0 ? result.age : undefined;
-  const headers = withOwnFields(fields, resource, { ...result, age }, result.isShared);
+  const headers = withOwnFields(fields, policy, { ...result, age }, result.isShared);
   if (isNotModified(exchange, status, fields)) {
     leave(result);
     exchange.reply(304, conditionFields(headers));

@@ -5,7 +5,7 @@
  */
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../../src/base/errors.ts';
-import type { SettingsOverride } from '../../../src/cache/default-policy.ts';
+import type { SettingsOverride } from '../../../src/cache/policy.ts';
 import type { ScriptedReply } from '../../support/scripted-origin.ts';
 import { Scenario, type Seen } from '../../unit/cache/scenario.ts';
 

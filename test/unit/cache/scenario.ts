@@ -10,11 +10,11 @@ import {
   tableName,
 } from '../../../src/base/brands.ts';
 import { localLeases } from '../../../src/cache/collapse.ts';
-import { definePolicy, type SettingsOverride } from '../../../src/cache/default-policy.ts';
+import { definePolicy } from '../../../src/cache/default-policy.ts';
 import { parseRequestDirectives } from '../../../src/cache/directives.ts';
 import type { CacheEvents } from '../../../src/cache/events.ts';
 import { entryFields, plainEntry } from '../../../src/cache/plain-entry.ts';
-import type { PolicyHooks } from '../../../src/cache/policy.ts';
+import type { PolicyHooks, SettingsOverride } from '../../../src/cache/policy.ts';
 import type { Leases } from '../../../src/cache/ports.ts';
 import { createReadPath, type ReadPath } from '../../../src/cache/read-path.ts';
 import type { ReadRequest, ReadResult } from '../../../src/cache/read-request.ts';

@@ -100,6 +100,21 @@ describe('a policy', () => {
     expect(settings.key.method).toEqual(['GET']);
   });
 
+  it('reads rules, and points at what is wrong with one', () => {
+    const sound =
+      'rules:\n  - { match: /a/*, pass: true }\n  - { match: ["*.css"], freshness: 1d }';
+    expect(policy('mine', sound).rules).toMatchObject([
+      { match: ['/a/*'], isPass: true },
+      { match: ['*.css'], isPass: false, override: { freshness: { default: 86_400_000 } } },
+    ]);
+    const problems = new ProblemList();
+    const broken =
+      'rules:\n  - { pass: true }\n  - { match: account }\n  - { match: /a, frshness: 1s }';
+    const source = { name: 'mine', text: broken, file: 'm.yaml' };
+    parsePolicy(source, DEFAULT_SETTINGS, nothing, problems);
+    expect(problems.sorted().map(({ line }) => line)).toEqual([2, 3, 4]);
+  });
+
   it('keeps the sound part of a broken file, so that one run shows all problems', () => {
     const problems = new ProblemList();
     const source = { name: 'mine', text: 'freshness: soon\nstale: { ifError: 1s }', file: 'm' };

@@ -1,0 +1,55 @@
+/**
+ * The rules of a policy: which settings a page has by its path. The first rule that matches
+ * decides; without one the policy does. Pure.
+ *
+ * A glob is about the whole path, without the query; `*` stands for any run of characters, slashes
+ * too. What may be written without percent-encoding is compared so, since an origin takes
+ * `/%61ccount` for `/account`.
+ */
+import { definePolicy } from '../default-policy.ts';
+import type { CachePolicy, PolicyRule, SettingsOverride } from '../policy.ts';
+
+export type PolicyOfPath = (path: string) => CachePolicy;
+
+export function policyByPath(policy: CachePolicy): PolicyOfPath {
+  const rules = policy.settings.rules.map((rule) => ({
+    globs: rule.match.map((glob) => glob.split('*')),
+    policy: definePolicy(overrideOf(rule), policy),
+  }));
+  if (rules.length === 0) return () => policy;
+  return (path) => {
+    const plain = decodedUnreserved(path);
+    const found = rules.find(({ globs }) => globs.some((parts) => isMatch(parts, plain)));
+    return found?.policy ?? policy;
+  };
+}
+
+/** What is passed on is asked for as it came, with all its fields, and never stored. */
+function overrideOf({ isPass, override }: PolicyRule): SettingsOverride {
+  if (!isPass) return override;
+  return { ...override, store: { ...override.store, enabled: false } };
+}
+
+/** Each part at its first place after the one before it: no glob makes it look back. */
+function isMatch(parts: readonly string[], path: string): boolean {
+  const [head = '', ...rest] = parts;
+  const tail = rest.pop();
+  if (tail === undefined) return path === head;
+  if (!path.startsWith(head)) return false;
+  let at = head.length;
+  for (const part of rest) {
+    const found = path.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return path.length - at >= tail.length && path.endsWith(tail);
+}
+
+const decodedUnreserved = (path: string): string =>
+  path.includes('%') ? path.replace(/%[0-9A-Fa-f]{2}/g, decoded) : path;
+
+/** [RFC3986 §2.3] */
+function decoded(triplet: string): string {
+  const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+  return /[A-Za-z0-9._~-]/.test(character) ? character : triplet;
+}

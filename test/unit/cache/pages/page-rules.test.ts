@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { definePolicy } from '../../../../src/cache/default-policy.ts';
+import { policyByPath } from '../../../../src/cache/pages/page-rules.ts';
+
+const rule = (match: string, name: string) => ({
+  match: [match],
+  isPass: name === 'pass',
+  override: { name },
+});
+
+describe('the rules of a policy', () => {
+  const policyOf = policyByPath(
+    definePolicy({
+      name: 'site',
+      rules: [
+        rule('/account/*', 'pass'),
+        rule('/a*b*b', 'inner'),
+        rule('/only', 'only'),
+        rule('*.css', 'style'),
+      ],
+    }),
+  );
+  const nameOf = (path: string): string => policyOf(path).settings.name;
+
+  it.each([
+    ['/account/x/y.css', 'pass'],
+    ['/%61ccount/x', 'pass'],
+    ['/account', 'site'],
+    ['/acbb', 'inner'],
+    ['/ab', 'site'],
+    ['/only', 'only'],
+    ['/only/', 'site'],
+    ['/deep/er/style.css', 'style'],
+    ['/style.css/x', 'site'],
+    ['/account%2Fx', 'site'],
+  ])('%s is under %s', (path, name) => {
+    expect(nameOf(path)).toBe(name);
+  });
+
+  it('never store what they pass', () => {
+    expect(policyOf('/account/x').settings.store.enabled).toBe(false);
+    expect(policyOf('/other').settings.store.enabled).toBe(true);
+  });
+});
