@@ -1,3 +1,4 @@
+/** Which settings a page has, by its path: the first rule that matches, however it is spelled. */
 import { describe, expect, it } from 'vitest';
 import { definePolicy } from '../../../../src/cache/default-policy.ts';
 import { policyByPath } from '../../../../src/cache/pages/page-rules.ts';
