@@ -52,6 +52,9 @@ export async function prepareApplication(
   const { folder } = application;
   const { loaded, problems } = await loadResources(application.resources, folder);
   if (loaded === undefined) throw invalid(problems);
+  for (const { table, attribute, compute } of loaded.computed) {
+    computed.set(table, attribute, compute);
+  }
   const codeOrigins = new Map(loaded.sources.map((one) => [nameOf(one), one.origin]));
   return {
     application: withSources(application, loaded.sources),

@@ -67,6 +67,11 @@ export interface ApplicationTable<Row = Held> {
   subscribe(options?: SubscribeOptions): AsyncIterableIterator<TableEvent>;
   /** Makes the table a cache over `source`; to be called while the module is loaded. */
   sourcedFrom(source: Source, options?: SourceOptions): void;
+  /**
+   * Computes an attribute that the schema declares `@computed`; to be called while the module is
+   * loaded. Pure: an index keeps what it yielded, until `@computed(version:)` is raised.
+   */
+  setComputedAttribute(name: string, compute: (record: Row) => unknown): void;
 }
 
 export interface TableInstance extends Resource {

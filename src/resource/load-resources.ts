@@ -17,7 +17,7 @@ export interface LoadedResource {
   readonly type: typeof Resource;
 }
 
-export interface LoadedResources extends Pick<Registrations, 'handlers' | 'sources'> {
+export interface LoadedResources extends Pick<Registrations, 'handlers' | 'sources' | 'computed'> {
   readonly resources: readonly LoadedResource[];
 }
 
@@ -26,7 +26,7 @@ export type ResourceLoad =
   | { readonly problems: readonly Problem[]; readonly loaded?: undefined };
 
 const NESTING_MAX = 8;
-export const NO_RESOURCES: LoadedResources = { resources: [], handlers: [], sources: [] };
+export const NO_RESOURCES: LoadedResources = { ...noRegistrations(), resources: [] };
 
 /** `files` are absolute; tables must be bound, since classes may extend them. */
 export async function loadResources(
@@ -47,8 +47,7 @@ export async function loadResources(
     }
     const problems = clashes(resources, places);
     if (problems.length > 0) return { problems };
-    const { handlers, sources } = collected;
-    return { loaded: { resources, handlers, sources } };
+    return { loaded: { ...collected, resources } };
   } finally {
     scope.registrations = undefined;
   }

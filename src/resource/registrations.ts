@@ -3,7 +3,9 @@
  * `server.http(…)`, `server.resources.set(…)`, `tables.X.sourcedFrom(…)`. Collected here, taken
  * over by the node when every module has been loaded.
  */
+import type { TableName } from '../base/brands.ts';
 import type { OriginDefinition } from '../origin/definition.ts';
+import type { Compute } from '../schema/computed.ts';
 import { threadScope } from './thread-scope.ts';
 
 /** A request as a handler of `server.http` sees it: a web `Request` and who asks. */
@@ -49,9 +51,19 @@ export interface Registrations {
   readonly handlers: { readonly handler: ServerHandler; readonly options: ServerHandlerOptions }[];
   readonly resources: { readonly path: string; readonly resource: unknown }[];
   readonly sources: RegisteredSource[];
+  readonly computed: {
+    readonly table: TableName;
+    readonly attribute: string;
+    readonly compute: Compute;
+  }[];
 }
 
-export const noRegistrations = (): Registrations => ({ handlers: [], resources: [], sources: [] });
+export const noRegistrations = (): Registrations => ({
+  handlers: [],
+  resources: [],
+  sources: [],
+  computed: [],
+});
 
 /** Throws when no module is being loaded: what came later would be known to one thread only. */
 export function registrations(what: string): Registrations {

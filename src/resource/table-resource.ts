@@ -7,6 +7,7 @@
  */
 // biome-ignore-all lint/complexity/noThisInStatic: `this` is the application's subclass.
 import { asNodeError, NodeError } from '../base/errors.ts';
+import type { Compute } from '../schema/computed.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import { BoundRecord } from './bound-record.ts';
 import type { Context, User } from './context.ts';
@@ -155,6 +156,15 @@ export class TableResource extends Resource {
   }
   static subscribe(options: SubscribeOptions = {}): unknown {
     return accessOf(this).subscribe(options);
+  }
+  static setComputedAttribute(name: string, compute: Compute): void {
+    const { definition } = accessOf(this);
+    const attribute = definition.attributes.find((one) => one.name === name);
+    if (attribute?.computed === undefined) {
+      throw new TypeError(`${definition.typeName}.${name} is not declared @computed in the schema`);
+    }
+    const { computed } = registrations(`tables.${definition.typeName}.setComputedAttribute(…)`);
+    computed.push({ table: definition.name, attribute: name, compute });
   }
   static sourcedFrom(source: Source, options: SourceOptions = {}): void {
     const { typeName } = accessOf(this).definition;

@@ -15,6 +15,8 @@ contentTypes.set('text/x-facts', {
   },
 });
 
+tables.Named.setComputedAttribute('initial', ({ name }) => name?.[0]?.toUpperCase());
+
 export class Sum extends Resource {
   static public = ['read', 'insert'];
   static get() { return { id: 'x', name: 'three', sum: 3 }; }
@@ -41,7 +43,7 @@ export class Tally extends tables.Named {
 `;
 const SCHEMA =
   'type Named @table @export(public: [read, insert, update, subscribe]) ' +
-  '{ id: ID @primaryKey  name: String  count: Int }';
+  '{ id: ID @primaryKey  name: String  count: Int  initial: String @computed @indexed }';
 
 describe('what code teaches the node', () => {
   let node: NodeProcess;
@@ -63,6 +65,12 @@ describe('what code teaches the node', () => {
     const json = await node.fetch('/Named/a');
     expect(await json.json()).toEqual({ id: 'a', name: 'Ann' });
     expect(json.headers.get('etag')).not.toBe(got.headers.get('etag'));
+  });
+
+  it('is how a computed attribute gets its value, in indexes too', async () => {
+    await node.put('/Named/z', { name: 'zoe' });
+    const found = await node.fetch('/Named/?initial=Z&select(id,initial)');
+    expect(await found.json()).toEqual([{ id: 'z', initial: 'Z' }]);
   });
 
   it('makes a body that it cannot read the mistake of the client', async () => {
