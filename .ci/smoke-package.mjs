@@ -26,15 +26,23 @@ const policies = readdirSync(join(clone, 'cache-policies'))
   .map((name) => name.replace(/\.(yaml|ts)$/, ''));
 const kinds = readdirSync(join(clone, 'origins'))
   .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+  // A kind may have files beside it.
+  .filter((name) => /defineOriginKind\(/.test(readFileSync(join(clone, 'origins', name), 'utf8')))
   .map((name) => name.replace(/\.ts$/, ''));
+
+/** What a kind cannot do without. */
+const NEEDED = {
+  mqtt: 'url: mqtt://127.0.0.1:9\ntopic: things/{id}',
+  postgres: 'url: postgres://127.0.0.1:9/app\ntable: things',
+};
+const settingsOf = (kind) =>
+  `kind: ${kind}\n${NEEDED[kind] ?? 'url: http://127.0.0.1:9'}\nallowPrivate: true\n`;
 
 /** An application with one table for each policy and one origin for each kind. */
 function writeApplication(app) {
   mkdirSync(join(app, 'origins'), { recursive: true });
   for (const kind of kinds) {
-    const address = kind === 'module' ? '' : 'url: http://127.0.0.1:9\nallowPrivate: true\n';
-    if (kind !== 'module')
-      writeFileSync(join(app, 'origins', `${kind}.yaml`), `kind: ${kind}\n${address}`);
+    writeFileSync(join(app, 'origins', `${kind}.yaml`), settingsOf(kind));
   }
   const tables = policies.map(
     (policy, index) => `type T${index} @table @export(public: [read, insert, update])

@@ -1,8 +1,8 @@
 /**
  * What a principal may do with a table: verdicts as data, the same for every protocol. Whatever is
- * not granted is refused. A verdict on the table comes first; where a grant is limited to keys,
- * rows or attributes, `permitsOf` says to which, and the protocol holds what it reads or writes
- * against them.
+ * not granted is refused. A grant that is limited to keys covers a record whose key is given; one
+ * that is limited to rows or attributes covers nothing by itself: a protocol that holds what it
+ * reads and writes against such limits asks `permitsOf` which there are.
  */
 import type { RecordId } from '../base/brands.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
@@ -12,10 +12,7 @@ import type { Principal } from './principal.ts';
 /** `unauthenticated`: signing in might help (401); `denied`: it would not (403). */
 export type Verdict = 'allowed' | 'unauthenticated' | 'denied';
 
-/**
- * Whether the principal may use the verb on the table, or, with an `id`, on that record. Where
- * rows or attributes are limited too, `allowed` means that some may be covered.
- */
+/** Whether the principal may use the verb on the whole table, or, with an `id`, on that record. */
 export function authorise(
   principal: Principal,
   definition: TableDefinition,
@@ -24,11 +21,11 @@ export function authorise(
 ): Verdict {
   if (principal.kind === 'admin') return 'allowed';
   const permits = principal.grants.permits(definition)[verb];
-  const isCovered =
-    id === undefined
-      ? permits.length > 0
-      : permits.some((permit) => permit.coversKey?.(id) ?? true);
-  if (isCovered) return 'allowed';
+  const covers = ({ coversKey, filter, attributes }: Permit): boolean =>
+    filter === undefined &&
+    attributes === undefined &&
+    (coversKey === undefined || (id !== undefined && coversKey(id)));
+  if (permits.some(covers)) return 'allowed';
   return principal.kind === 'anonymous' ? 'unauthenticated' : 'denied';
 }
 

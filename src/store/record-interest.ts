@@ -100,7 +100,7 @@ export class RecordInterest {
 
   /** An entry of the table now holds these groups. */
   hold(table: TableTrees, groups: readonly string[]): void {
-    for (const { type, scope } of this.#parsed(groups)) {
+    for (const { type, scope } of this.#parsed(table, groups)) {
       const names = this.#namesOf(table);
       names.counts.set(type, (names.counts.get(type) ?? 0) + 1);
       names.slots[slotOf(scope)] = (names.slots[slotOf(scope)] ?? 0) + 1;
@@ -111,7 +111,7 @@ export class RecordInterest {
 
   /** The names which are forgotten once the commit is done that takes these groups away. */
   dropped(table: TableTrees, groups: readonly string[]): DroppedName[] {
-    return this.#parsed(groups).map((name) => ({ table: table.name, ...name }));
+    return this.#parsed(table, groups).map((name) => ({ table: table.name, ...name }));
   }
 
   /** Writes the counts as they are after the commit; the last thing but one in it. */
@@ -164,7 +164,7 @@ export class RecordInterest {
       last = key;
       rows += 1;
       if (!view.attach(idOfKey(key) ?? '', value)) return true;
-      for (const { scope } of this.#parsed(view.meta.groups ?? [])) {
+      for (const { scope } of this.#parsed(names.table, view.meta.groups ?? [])) {
         names.slots[slotOf(scope)] = (names.slots[slotOf(scope)] ?? 0) + 1;
       }
       return true;
@@ -172,11 +172,16 @@ export class RecordInterest {
     return rows < PAGE_ROWS ? undefined : last;
   }
 
-  #parsed(groups: readonly string[]): { readonly type: string; readonly scope: string }[] {
+  /** A row of a table is not made from rows of it: an upper node's own names of it say no more. */
+  #parsed(
+    { definition }: TableTrees,
+    groups: readonly string[],
+  ): { readonly type: string; readonly scope: string }[] {
     const found: { type: string; scope: string }[] = [];
     for (const group of groups) {
       const named = parseRecordGroup(group);
-      if (named === undefined || !this.#sources.has(named.table)) continue;
+      if (named === undefined || named.table === definition.typeName) continue;
+      if (!this.#sources.has(named.table)) continue;
       const end = named.version === undefined ? group.length : group.lastIndexOf(';');
       found.push({ type: named.table, scope: group.slice(0, end) });
     }

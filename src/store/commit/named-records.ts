@@ -82,6 +82,8 @@ function isOutdated(
 ): boolean {
   const named = parseRecordGroup(group);
   const source = named && batch.parts.interest.source(named.table);
+  // What an upper node calls its copy of this very row is no record of this node.
+  if (source?.name === op.table) return false;
   if (named === undefined || source === undefined) return false;
   const id = named.id === undefined ? '' : checkRecordId(source.definition, named.id);
   if (isKeyProblem(id)) return false;

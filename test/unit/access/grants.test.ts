@@ -84,6 +84,10 @@ describe('keys', () => {
     expect(authorise(ann, table(), 'read', id(key))).toBe(verdict);
   });
 
+  it('do not cover the whole table', () => {
+    expect(authorise(ann, table(), 'read')).toBe('denied');
+  });
+
   it('of several roles add up', () => {
     const both = user({ a: { Story: { read: true, keys: ['x'] } }, b: { Story: grant } }, [
       'a',
@@ -103,6 +107,12 @@ describe('row conditions', () => {
   it('are filled in with what is known of the user', () => {
     const permits = permitsOf(user(roles, ['r'], { desk: 'sport' }), table(), 'read');
     expect(permits?.map(({ filter }) => filter)).toEqual(['desk=sport']);
+  });
+
+  it('cover nothing by themselves: a protocol must hold rows against them', () => {
+    const ann = user(roles, ['r'], { desk: 'sport' });
+    expect(authorise(ann, table(), 'read')).toBe('denied');
+    expect(authorise(ann, table(), 'read', id('a'))).toBe('denied');
   });
 
   it('about what is not known of the user grant nothing', () => {

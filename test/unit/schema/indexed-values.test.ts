@@ -47,6 +47,7 @@ describe('the values of a record', () => {
       tags: ['b', 'a'],
       big: [12],
       any: [true],
+      label: [null],
     });
   });
 
@@ -57,6 +58,7 @@ describe('the values of a record', () => {
       tags: [],
       big: [null],
       any: [null],
+      label: [null],
     });
     expect(valuesOf('no record').name).toEqual([null]);
   });
