@@ -4,6 +4,7 @@
  */
 import type { Authenticate } from './access/authenticate.ts';
 import type { Clock } from './base/clock.ts';
+import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { HostedOrigins } from './node-hosted.ts';
@@ -16,6 +17,8 @@ import type { OperationContext } from './operations/operation.ts';
 import { PurgeLog } from './operations/purge-log.ts';
 import { createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
+import { readForCode } from './resource/record-read.ts';
+import { searchTable } from './resource/search.ts';
 import type { Tables } from './table/tables.ts';
 import { httpLimits } from './worker-app.ts';
 
@@ -56,6 +59,11 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const context: Omit<OperationContext, 'by'> = {
     tables: parts.tables,
     purges: new PurgeLog(parts.clock),
+    records: {
+      search: searchTable,
+      read: async (table, id) =>
+        (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
+    },
     onPurged(table, kind, count) {
       const key = `${table} ${kind}`;
       const known = purges.get(key) ?? { table, kind, value: 0 };

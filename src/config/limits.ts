@@ -63,6 +63,9 @@ export const LIMITS = {
   queryRefreshesMax: 256,
   /** Records removed by one `DELETE` with a query. */
   deleteRowsMax: 10_000,
+  /** An operation of the admin port: records written, named or answered, and bytes answered. */
+  operationRecordsMax: 10_000,
+  operationAnswerBytesMax: 64 * 1024 * 1024,
   /** A streamed upload: rows and bytes of one transaction, and transactions under way at once. */
   uploadBatchRowsMax: 500,
   uploadBatchBytesMax: 512 * 1024,

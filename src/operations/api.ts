@@ -5,12 +5,21 @@
  */
 import { NodeError } from '../base/errors.ts';
 import { cacheInspect } from './cache-inspect.ts';
+import { deleteRecords } from './delete-records.ts';
 import { describeAll } from './describe-all.ts';
 import { type Operation, type OperationContext, usage } from './operation.ts';
 import { purge } from './purge.ts';
 import { purgeLog } from './purge-log.ts';
+import { searchByConditions } from './search-by-conditions.ts';
+import { searchByHash, searchById } from './search-by-id.ts';
+import { searchByValue } from './search-by-value.ts';
+import { insert, update, upsert } from './write-records.ts';
 
-const OPERATIONS: readonly Operation[] = [cacheInspect, describeAll, purge, purgeLog];
+const OPERATIONS: readonly Operation[] = [
+  ...[cacheInspect, describeAll, purge, purgeLog],
+  ...[insert, update, upsert, deleteRecords],
+  ...[searchById, searchByHash, searchByValue, searchByConditions],
+];
 
 /** Runs `{ "operation": NAME, …arguments }`. Rejects with `OPERATION_UNKNOWN` or `USAGE`. */
 export async function runOperation(

@@ -2,15 +2,26 @@
  * What an operation is: a name, a check of its arguments, and what it does. One file an operation;
  * the registry of them is `api.ts`. Every operation needs the administrator.
  */
+import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
+import type { QueryObject } from '../resource/query-object.ts';
+import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import type { Tables } from '../table/tables.ts';
 import type { PurgeLog } from './purge-log.ts';
 
 export type PurgeKind = 'key' | 'prefix' | 'group' | 'table';
 
+/** How records are read: by the queries and the reads of application code. */
+export interface RecordReads {
+  search(table: Table, query: QueryObject): AsyncIterable<unknown>;
+  /** Asks the origin where it must; `undefined` when there is no such record. */
+  read(table: Table, id: RecordId): Promise<JsonRecord | undefined>;
+}
+
 export interface OperationContext {
   readonly tables: Tables;
+  readonly records: RecordReads;
   /** Name of the administrator who asks. */
   readonly by: string;
   readonly purges: PurgeLog;

@@ -105,17 +105,8 @@ function counted(
   const counts = { created: 0, updated: 0, unchanged: 0 };
   for (const [index, outcome] of outcomes.entries()) {
     const row = index + 1;
-    const { typeName } = table.definition;
-    if (outcome.kind === 'invalid') {
-      const problem = new NodeError('RECORD_INVALID', `${typeName}: ${outcome.problem}`, {
-        blame: 'client',
-      });
-      throw rowError(row, problem);
-    }
-    if (outcome.kind === 'shed') {
-      const message = `${typeName} was not written: the node has no room for it at the moment`;
-      throw new NodeError(outcome.code, message, { retry: 'later' });
-    }
+    const problem = rowProblem(table, row, outcome);
+    if (problem !== undefined) throw problem;
     if (!succeeded(outcome)) return { kind: 'refused', row, id: ids[index] ?? '', outcome };
     if (outcome.kind !== 'stored') continue;
     if (outcome.created) counts.created += 1;
@@ -125,8 +116,20 @@ function counted(
   return { kind: 'written', ids, ...counts };
 }
 
+/** What no condition of the write can answer for: a broken record, or want of room. */
+export function rowProblem(table: Table, row: number, outcome: WriteOutcome): unknown {
+  const { typeName } = table.definition;
+  if (outcome.kind === 'invalid') {
+    const message = `${typeName}: ${outcome.problem}`;
+    return rowError(row, new NodeError('RECORD_INVALID', message, { blame: 'client' }));
+  }
+  if (outcome.kind !== 'shed') return undefined;
+  const message = `${typeName} was not written: the node has no room for it at the moment`;
+  return new NodeError(outcome.code, message, { retry: 'later' });
+}
+
 /** The error of one record, with its row; nothing else is wrong with the others. */
-function rowError(row: number, error: unknown): unknown {
+export function rowError(row: number, error: unknown): unknown {
   if (!(error instanceof NodeError)) return error;
   const { code, message, blame, retry, details } = error;
   const whole = `row ${row}: ${message}; nothing was written`;
