@@ -5,6 +5,7 @@
 import { LIMITS } from '../config/limits.ts';
 import type { QueryObject } from '../resource/query-object.ts';
 import { queryTooExpensive } from '../table/query/query-error.ts';
+import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import type { Arguments, OperationContext } from './operation.ts';
 import { selectArgument, wholeNumber } from './record-arguments.ts';
@@ -20,7 +21,7 @@ export class AnswerRows {
   }
 
   /** Throws `QUERY_TOO_EXPENSIVE` at the first row beyond the bounds. */
-  add(record: object): void {
+  add(record: JsonRecord): void {
     const row = this.#select === undefined ? record : picked(record, this.#select);
     this.#bytes += Buffer.byteLength(JSON.stringify(row));
     const { operationRecordsMax, operationAnswerBytesMax } = LIMITS;
@@ -39,7 +40,7 @@ export class AnswerRows {
   }
 }
 
-const picked = (record: object, names: readonly string[]): object =>
+const picked = (record: JsonRecord, names: readonly string[]): JsonRecord =>
   Object.fromEntries(Object.entries(record).filter(([name]) => names.includes(name)));
 
 /** Answers a query within the window and with the attributes that the arguments ask for. */
@@ -55,6 +56,9 @@ export async function searchRows(
     offset: wholeNumber(args, 'offset', 0, LIMITS.queryRowsScannedMax),
     sort: sortArgument(args.sort),
   };
-  for await (const row of records.search(table, { ...query, ...window })) answer.add(Object(row));
+  for await (const row of records.search(table, { ...query, ...window })) {
+    // Rows of a query that selects nothing are whole records.
+    answer.add(row as JsonRecord);
+  }
   return answer.rows;
 }

@@ -1,7 +1,7 @@
 /**
- * `insert`, `update` and `upsert`: lists of records in one transaction each. An insert skips what is
- * there already, an update what is not; an upsert merges into what is there and makes the others.
- * Inserted and upserted records that bring no key get one.
+ * `insert`, `update` and `upsert`: lists of records in one transaction each. An insert skips what
+ * is there already, an update what is not; an upsert merges into what is there and makes the
+ * others. Inserted and upserted records that bring no key get one.
  */
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';

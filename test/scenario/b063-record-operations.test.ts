@@ -201,6 +201,40 @@ describe.each([1, 2])('operations on records with %i threads', (threads) => {
     expect(answer).toEqual([{ id: 'asked', note: 'from the shop' }]);
   });
 
+  it('writes of a cache only what it holds', async () => {
+    await node.fetch('/Item/held');
+    const records = ['held', 'not-held'].map((id) => ({ id, note: 'written' }));
+    expect(await on('update', { table: 'Item', records })).toMatchObject({
+      ...{ update_hashes: ['held'], skipped_hashes: ['not-held'] },
+    });
+    expect(await on('upsert', { table: 'Item', records })).toMatchObject({
+      ...{ upserted_hashes: ['held'], skipped_hashes: ['not-held'] },
+    });
+    expect(await on('search_by_id', { table: 'Item', ids: ['held'] })).toEqual([records[0]]);
+  });
+
+  it('inserts each key once when several insert the same ones at the same time', async () => {
+    const keys = Array.from({ length: 20 }, (_, index) => `r${index}`);
+    const answers = await Promise.all(
+      [1, 2, 3, 4].map((row) => insert(...keys.map((id) => ({ id, row })))),
+    );
+    const inserted = answers.flatMap((answer) => answer.inserted_hashes as string[]);
+    expect(inserted.sort()).toEqual(keys.sort());
+    const skipped = answers.flatMap((answer) => answer.skipped_hashes as string[]);
+    expect(skipped).toHaveLength(3 * keys.length);
+  });
+
+  it('refuses a search that finds more than an answer holds, and answers a part', async () => {
+    const lines = Array.from({ length: 10_001 }, (_, index) => `{"id":"x${index}","row":999}`);
+    const headers = { 'content-type': 'application/x-ndjson' };
+    await node.fetch('/Seat/', { method: 'POST', headers, body: lines.join('\n') });
+    const search = { attribute: 'row', value: 999, get_attributes: ['row'] };
+    const refused = await send({ operation: 'search_by_value', table: 'Seat', ...search });
+    await expectProblem(refused, 422, 'QUERY_TOO_EXPENSIVE');
+    expect(await on('search_by_value', { ...search, limit: 10_000 })).toHaveLength(10_000);
+    expect(await on('search_by_value', { ...search, offset: 10_000 })).toHaveLength(1);
+  });
+
   const condition = (one: object) => ({
     operation: 'search_by_conditions',
     table: 'Seat',
