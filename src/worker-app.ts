@@ -110,7 +110,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       if (principal !== undefined) streams.serve(exchange, principal);
     },
     files: staticFiles(parts),
-    pages: createPages({ ...parts, meter: codeWith.meter }),
+    pages: createPages({ ...parts, onRejected, meter: codeWith.meter }),
   });
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const listener = await engine.listen({

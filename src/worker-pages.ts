@@ -2,6 +2,7 @@
  * The page tables of one thread: each with its origin, its policy and its part of the store, ready
  * to be routed to.
  */
+import { authorise } from './access/authorise.ts';
 import { must } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
@@ -10,14 +11,17 @@ import type { PageBodies } from './cache/pages/ports.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
+import type { PagePurges } from './protocols/pages/purge-page.ts';
 import { type PageResource, pageRoutes, type ServePages } from './protocols/pages/serve-pages.ts';
+import { type Identification, identify, refuse } from './protocols/rest/rest-call.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import { pageEntries } from './table/pages/entries.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import type { Table } from './table/table.ts';
 import type { ThreadTables } from './worker-tables.ts';
 
-export interface PageParts {
+export interface PageParts extends Identification {
   readonly threadTables: ThreadTables;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
@@ -63,6 +67,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
         monotonic: () => clock.monotonic(),
         scheme: config.tls === undefined ? 'http' : 'https',
         uploadBytesMax: config.limits.pageUploadBytesMax,
+        purges: pagePurges(table, parts),
       },
     ];
   });
@@ -74,4 +79,17 @@ const pageBodies = ({ bodies, config }: PageParts): PageBodies => ({
   windowBytes: LIMITS.bodyWindowBytes,
   create: () => bodies.create('fill'),
   open: (body) => bodies.open(body),
+});
+
+/** Who may purge is known here as everywhere: from credentials, and the grants of `purge`. */
+const pagePurges = (table: Table, identification: Identification): PagePurges => ({
+  table,
+  permits(exchange, id) {
+    const principal = identify(exchange, identification);
+    if (principal === undefined) return false;
+    const verdict = authorise(principal, table.definition, 'purge', id);
+    if (verdict === 'allowed') return true;
+    refuse(exchange, table.definition, 'purge', verdict);
+    return false;
+  },
 });

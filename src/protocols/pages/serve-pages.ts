@@ -15,6 +15,7 @@ import { formatCacheStatus } from '../http/cache-status.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { PageCall } from './page-call.ts';
+import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
 import { conditionFields, isNotModified, replyStored } from './stored-reply.ts';
 
 export interface PageResource {
@@ -35,6 +36,7 @@ export interface PageResource {
   readonly monotonic: () => number;
   readonly scheme: 'http' | 'https';
   readonly uploadBytesMax: number;
+  readonly purges: PagePurges;
 }
 
 /** Serves a request when a page table takes it; `undefined` says that none does. */
@@ -70,6 +72,11 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
   }
   const startedAt = resource.monotonic();
   const policy = resource.reads.policyOf(exchange.request.path);
+  if (isPurge(exchange)) {
+    return purgePage(exchange, policy, resource.purges).then((isPurged) => {
+      if (isPurged) resource.meter.answered('PURGE', 200, 'purged', startedAt, 0);
+    });
+  }
   const call = new PageCall(exchange, { ...resource, policy });
   let sending: Promise<void> | undefined;
   const reading = resource.reads.read(call, (result) => {

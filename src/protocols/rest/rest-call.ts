@@ -92,15 +92,17 @@ export const mayJoin = (
 
 export function refuse(
   exchange: Exchange,
-  { typeName: name }: TableDefinition,
+  { typeName: name, pages }: TableDefinition,
   verb: Verb | 'join',
   verdict: 'unauthenticated' | 'denied',
 ): void {
   if (verdict === 'unauthenticated') {
     replyUnauthenticated(
       exchange,
-      `anonymous clients may not ${verb} ${name}; sign in, ` +
-        `or list it in @export(public: [${verb}])`,
+      `anonymous clients may not ${verb} ${name}; sign in, or ` +
+        (pages === undefined
+          ? `list it in @export(public: [${verb}])`
+          : `grant it to the role anonymous in roles.yaml`),
     );
     return;
   }
