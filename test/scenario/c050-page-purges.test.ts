@@ -45,6 +45,7 @@ describe.each(NODES)('$method purges on $threads threads of $engine', (setting) 
         'schema.graphql': 'type Page @pages(origin: "web", policy: "site", path: "/p*")\n',
         'origins/web.yaml': `kind: http\nurl: ${origin.url}\nallowPrivate: true\nretries: 0\n`,
         'cache-policies/site.yaml': POLICY,
+        'roles.yaml': 'anonymous: { tables: { Page: { purge: true, keys: ["+/pub/#"] } } }\n',
       },
       flags: ['--threads', threads],
       env: { MILLRACE_HTTP_ENGINE: engine },
@@ -118,6 +119,16 @@ describe.each(NODES)('$method purges on $threads threads of $engine', (setting) 
     await until('the refresh', async () => (await read(target)).rendered > before);
     const wrong = await purge(target, { ...AS_ADMIN, 'x-purge-soft': 'yes' });
     await expectProblem(wrong, 400, 'USAGE');
+  });
+
+  it('are for whom a role grants them, for the pages it names, and are counted', async () => {
+    const labels = { resource: 'Page', method: 'PURGE', status: '200' };
+    const before = await node.metric('millrace_http_requests_total', labels);
+    const target = `/pub${path()}`;
+    await stored(target);
+    expect((await purge(target, {})).status).toBe(200);
+    expect((await read(target)).isHit).toBe(false);
+    expect(await node.metric('millrace_http_requests_total', labels)).toBe(before + 1);
   });
 
   it('are refused to who may not, and never reach the renderer', async () => {
