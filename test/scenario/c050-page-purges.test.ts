@@ -83,17 +83,18 @@ describe.each(NODES)('$method purges on $threads threads of $engine', (setting) 
   const stored = (target: string, headers: Record<string, string> = {}) =>
     until('a stored page', async () => (await read(target, headers)).isHit);
 
-  it('let the very next read fetch anew, every time', async () => {
+  it.each(['', '/plain'])('let the very next read fetch anew, every time (%o)', async (under) => {
+    const target = under + path();
     for (let round = 0; round < 20; round += 1) {
-      await stored(path());
+      await stored(target);
       const before = rendered;
-      const answer = await purge(path());
-      const purged = [`${new URL(node.http).host}${path()}`];
+      const answer = await purge(target);
+      const purged = [`${new URL(node.http).host}${target}`];
       expect([answer.status, await answer.json()]).toEqual([
         200,
         { table: 'Page', purged, soft: false },
       ]);
-      expect(await read(path())).toEqual({ rendered: before + 1, isHit: false });
+      expect(await read(target)).toEqual({ rendered: before + 1, isHit: false });
     }
   });
 

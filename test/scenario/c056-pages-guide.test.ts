@@ -19,7 +19,7 @@ const blocks = [...GUIDE.matchAll(/^```(\w+)\n(.*?)^```/gms)].map(([, language, 
   text,
 }));
 
-/** Blocks that begin with the name of a file; `[name, text]`, a later one in place of an earlier. */
+/** `[name, text]` of the blocks that begin with the name of a file. */
 const files = blocks.flatMap(({ text }) => {
   const name = /^(?:#|\/\/) (\S+\.\w+)\n/.exec(text)?.[1];
   return name === undefined ? [] : [[name, text] as const];
