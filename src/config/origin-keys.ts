@@ -2,7 +2,7 @@
  * The keys of `origins/NAME.yaml` that mean something to some kinds only, each with its reader and
  * the kinds it belongs to. A kind finds them in its `options`, read and of the type told here.
  */
-import type { OriginKindName } from './origin-feed.ts';
+import { anything, type OriginKindName } from './origin-feed.ts';
 import {
   duration,
   flag,
@@ -81,6 +81,7 @@ export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
   idle: { kinds: ['sse', 'websocket', 'millrace'], read: duration },
   follow: { kinds: ['millrace'], read: flag },
   freshness: { kinds: ['millrace'], read: oneOf(['inherited', 'live']) },
+  send: { kinds: ['websocket'], read: anything },
   subject: { kinds: ['nats'], read: nonEmpty },
   stream: { kinds: ['nats'], read: nonEmpty },
   durable: { kinds: ['nats'], read: nonEmpty },

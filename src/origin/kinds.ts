@@ -11,6 +11,7 @@ export const READY_KINDS: readonly OriginKindName[] = [
   'http',
   'sse',
   'postgres',
+  'websocket',
   'mqtt',
   'millrace',
 ];

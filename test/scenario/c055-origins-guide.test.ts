@@ -17,7 +17,7 @@ import {
 
 const GUIDE = readFileSync(new URL('../../docs/origins.md', import.meta.url), 'utf8');
 /** Origins on machines that are none: their files are checked, and nobody connects to them. */
-const ELSEWHERE = ['orders', 'sensors', 'upper'];
+const ELSEWHERE = ['board', 'orders', 'sensors', 'upper'];
 
 function blocks(language: string): string[] {
   const fence = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms');
