@@ -32,6 +32,8 @@ const kinds = readdirSync(join(clone, 'origins'))
 
 /** What a kind cannot do without. */
 const NEEDED = {
+  millrace: 'url: http://127.0.0.1:9/Thing',
+  websocket: 'url: ws://127.0.0.1:9/live\nfeed: { id: $.id }',
   mqtt: 'url: mqtt://127.0.0.1:9\ntopic: things/{id}',
   postgres: 'url: postgres://127.0.0.1:9/app\ntable: things',
 };
