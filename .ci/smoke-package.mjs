@@ -35,7 +35,7 @@ const NEEDED = {
   millrace: 'url: http://127.0.0.1:9/Thing',
   websocket: 'url: ws://127.0.0.1:9/live\nfeed: { id: $.id }',
   mqtt: 'url: mqtt://127.0.0.1:9\ntopic: things/{id}',
-  postgres: 'url: postgres://127.0.0.1:9/app\ntable: things',
+  postgres: 'url: postgres://nobody@127.0.0.1:9/app\ntable: things',
 };
 const settingsOf = (kind) =>
   `kind: ${kind}\n${NEEDED[kind] ?? 'url: http://127.0.0.1:9'}\nallowPrivate: true\n`;
