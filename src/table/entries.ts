@@ -40,7 +40,8 @@ export function tableEntries(
   };
 }
 
-function fillOp(table: TableName, draft: FillDraft, indexDraft: IndexDraft): WriteOp {
+/** The operation that stores what a fetch brought. */
+export function fillOp(table: TableName, draft: FillDraft, indexDraft: IndexDraft): WriteOp {
   const indexed = draft.kind === 'record' ? indexDraft(draft) : undefined;
   return {
     kind: 'put',

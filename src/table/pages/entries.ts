@@ -3,10 +3,11 @@
  * varies has a `vary` row under the key itself, whose body names the fields (first line) and lists
  * the variants (a line each: variant, tab, language of the content).
  */
-import { type DurationMs, type EpochMs, recordVersion, type TableName } from '../../base/brands.ts';
+import type { DurationMs, EpochMs, TableName } from '../../base/brands.ts';
 import { FOREVER, NEVER } from '../../cache/entry.ts';
 import type { PageEntries, VaryRow } from '../../cache/pages/page-entries.ts';
 import type { FillDraft } from '../../cache/ports.ts';
+import { fillOp } from '../entries.ts';
 import type { StoreReader, StoreWriter, WriteOp } from '../store-port.ts';
 
 export function pageEntries(
@@ -17,7 +18,7 @@ export function pageEntries(
   return {
     withEntry: (id, variant, fn) => reader.withEntry(table, id, variant, fn),
     async store(draft, row, evicted) {
-      const ops: WriteOp[] = [fillOp(table, draft)];
+      const ops: WriteOp[] = [fillOp(table, draft, withoutIndexes)];
       if (row !== undefined) ops.push(varyOp(table, draft, row));
       for (const variant of evicted) ops.push({ kind: 'evict', table, id: draft.id, variant });
       const [outcome] = await writer.commit(ops, 'process');
@@ -35,25 +36,7 @@ export function pageEntries(
   };
 }
 
-const fillOp = (table: TableName, draft: FillDraft): WriteOp => ({
-  kind: 'put',
-  table,
-  id: draft.id,
-  variant: draft.variant,
-  entryKind: draft.kind,
-  status: draft.status,
-  body: draft.body,
-  meta: draft.meta,
-  entityTag: draft.entityTag,
-  times: draft,
-  storedAt: draft.storedAt,
-  initialAge: draft.initialAge,
-  mustValidate: draft.mustValidate,
-  staleForbidden: draft.staleForbidden,
-  reason: 'fill',
-  stamp: draft.stamp,
-  replaces: draft.replaces ?? recordVersion(0),
-});
+const withoutIndexes = (): undefined => undefined;
 
 /** Without a stamp: it only says where to look, so nothing can outdate it. */
 const varyOp = (table: TableName, draft: FillDraft, row: VaryRow): WriteOp => ({
