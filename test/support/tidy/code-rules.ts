@@ -2,7 +2,7 @@
  * Rules about the code itself, read from the syntax tree: what the core may touch, the forms of
  * TypeScript that are not used here, sizes of functions, names of exported things.
  */
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 import { type Finding, lineOf, type ParsedFile, type Rule, walk } from './finding.ts';
 
 const FUNCTION_LINES_MAX = 70;

@@ -2,7 +2,7 @@
  * What a house rule reports and reads. A rule is a function from one parsed file to findings; it
  * never throws for a bad file, so that one run shows everything there is to mend.
  */
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 
 export interface Finding {
   readonly file: string;

@@ -4,7 +4,7 @@
  */
 import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 import { type Finding, lineOf, type ParsedFile, type Rule, walk } from './finding.ts';
 import { COMPOSITION, LAYERS, type Layer, LIBRARIES, SHARED_CONSTANTS } from './layers.ts';
 

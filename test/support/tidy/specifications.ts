@@ -3,7 +3,7 @@
  * enforces it: a title that begins with the id or carries it as a tag, or one that the invariant
  * quotes, or a test file that the invariant names and that mentions it.
  */
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 import { type Finding, type ParsedFile, type SourceText, walk } from './finding.ts';
 
 /** Folders that hold a state machine, once they exist. */
