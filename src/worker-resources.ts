@@ -7,6 +7,7 @@ import { must } from './base/assert.ts';
 import { deltaSeconds } from './base/brands.ts';
 import { NodeError } from './base/errors.ts';
 import type { Application } from './config/application.ts';
+import { adoptVariables } from './config/config.ts';
 import type { Log } from './observe/log.ts';
 import type { OriginDefinition } from './origin/definition.ts';
 import { bindTables } from './resource/application-scope.ts';
@@ -40,6 +41,7 @@ export async function prepareApplication(
   log?: Log | undefined,
 ): Promise<PreparedApplication> {
   let opened: Tables | undefined;
+  adoptVariables(application.variables);
   const find = (definition: TableDefinition) => () => {
     if (opened === undefined) throw notOpen(definition);
     return must(opened.get(definition.name), `table ${definition.name}`);

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import { type Config, loadConfig } from '../config/config.ts';
+import { applicationEnvironment } from '../config/env-file.ts';
 import type { FlagValues } from '../config/flags.ts';
 import { type RunningNode, startNode } from '../node.ts';
 import { createLog } from '../observe/log.ts';
@@ -23,7 +24,7 @@ export interface StartOptions {
 }
 
 export async function start(options: StartOptions, terminal: Terminal): Promise<number> {
-  const env = options.dev ? withDevAdmin(terminal) : terminal.env;
+  const env = options.dev ? withDevAdmin(options.appFolder, terminal) : terminal.env;
   const loaded = loadConfig({ appFolder: options.appFolder, flags: options.flags, env });
   const read = loadApplication(options.appFolder, env);
   if (loaded.config === undefined || read.application === undefined) {
@@ -51,7 +52,10 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
       : undefined;
     const node = await startNode({ application, config, log, onVerdict, onFatal: fatal });
     announce(config, node, terminal);
-    if (options.dev) terminal.err(devBanner(config, node, application, env));
+    if (options.dev) {
+      const shown = applicationEnvironment(options.appFolder, env).env;
+      terminal.err(devBanner(config, node, application, shown));
+    }
     obeySignals(node, config, end);
     return await ended;
   } catch (error) {
@@ -127,8 +131,9 @@ function obeySignals(node: RunningNode, config: Config, end: (code: number) => v
 }
 
 /** `dev` without a configured administrator gets one for this run; its password is printed. */
-function withDevAdmin(terminal: Terminal): Terminal['env'] {
-  if (terminal.env.MILLRACE_ADMIN_USERNAME !== undefined) return terminal.env;
-  const password = terminal.env.MILLRACE_DEV_PASSWORD ?? randomBytes(9).toString('base64url');
+function withDevAdmin(appFolder: string, terminal: Terminal): Terminal['env'] {
+  const { env } = applicationEnvironment(appFolder, terminal.env);
+  if (env.MILLRACE_ADMIN_USERNAME !== undefined) return terminal.env;
+  const password = env.MILLRACE_DEV_PASSWORD ?? randomBytes(9).toString('base64url');
   return { ...terminal.env, MILLRACE_ADMIN_USERNAME: 'dev', MILLRACE_ADMIN_PASSWORD: password };
 }

@@ -16,6 +16,7 @@ import { type Problem, ProblemList } from '../schema/problem.ts';
 import { isFolder, listFiles, type NamedFile, readText, wholeFile } from './application-files.ts';
 import { type Component, readComponent } from './component-file.ts';
 import { type Environment, readOptional } from './config.ts';
+import { applicationEnvironment, type Variables } from './env-file.ts';
 import { type OriginSettings, parseOrigin } from './origin-file.ts';
 import { applyOverrides, type Overrides, parsePolicy } from './policy-file.ts';
 import { parseRoles, type Roles } from './roles-file.ts';
@@ -52,6 +53,8 @@ export interface Application {
   readonly resources: readonly string[];
   readonly roles: Roles;
   readonly publicFolder: string | undefined;
+  /** What `.env` adds to the environment of the process. */
+  readonly variables: Variables;
 }
 
 export interface ApplicationOptions {
@@ -80,8 +83,10 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
     problems.add(wholeFile(folder), 'is no folder', { cure: 'name the folder of an application' });
     return { problems: problems.sorted() };
   }
+  const environment = applicationEnvironment(root, options.env ?? process.env);
+  problems.addAll(environment.problems);
   const substitutes: Substitutes = {
-    env: options.env ?? process.env,
+    env: environment.env,
     readFile: (path) => readOptional(resolve(root, path)),
   };
   const reading: Reading = { folder: root, substitutes, problems };
@@ -111,6 +116,7 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
       resources,
       roles,
       publicFolder: isFolder(publicFolder) ? publicFolder : undefined,
+      variables: environment.added,
     },
   };
 }

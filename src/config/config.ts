@@ -11,6 +11,7 @@ import type { Problem } from '../schema/problem.ts';
 import { ProblemList } from '../schema/problem.ts';
 import { readText } from './application-files.ts';
 import { readConfigFile } from './config-file.ts';
+import { applicationEnvironment, type Variables } from './env-file.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
 import { LIMITS, type LimitName } from './limits.ts';
 import { nodeOf } from './setting-node.ts';
@@ -92,12 +93,18 @@ export type LoadedConfig =
 /** The environment of this process; read here and nowhere else. */
 export const processEnvironment = (): Environment => process.env;
 
+/** Has code of the application find its variables where it looks for them. */
+export function adoptVariables(variables: Variables): void {
+  Object.assign(process.env, variables);
+}
+
 export const CONFIG_FILE = 'millrace.yaml';
 
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems = new ProblemList();
   const appFolder = resolve(sources.appFolder);
-  const env = sources.env ?? processEnvironment();
+  // What is wrong with its files is said where the application is read.
+  const { env } = applicationEnvironment(appFolder, sources.env ?? processEnvironment());
   const file = readConfigFile(readText(join(appFolder, CONFIG_FILE), CONFIG_FILE, problems), {
     file: CONFIG_FILE,
     substitutes: { env, readFile: (path) => readOptional(resolve(appFolder, path)) },

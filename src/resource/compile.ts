@@ -4,7 +4,8 @@
  * result where only this user can, imports it, and removes the file again.
  *
  * `millrace` becomes this installation, so an application needs no node_modules for it; other bare
- * names are resolved from the importing file and stay outside the bundle. Mistakes come back as
+ * names are resolved from the importing file and stay outside the bundle. CommonJS works beside
+ * modules: `require` of what stays outside goes through Node's own. Mistakes come back as
  * problems with file, line and column. esbuild is loaded with the first file; its helper
  * process ends soon after the last.
  */
@@ -94,7 +95,7 @@ async function compile(
       outfile: join(folder, 'compiled.mjs'),
       sourceRoot: `${pathToFileURL(folder).href}/`,
       logLevel: 'silent',
-      define: { 'import.meta.url': MODULE_URL },
+      define: Object.fromEntries(FILE_FACTS.map(({ written, name }) => [written, name])),
       inject: [GLOBALS],
       plugins: [outsidePlugin],
     });
@@ -119,7 +120,18 @@ const GLOBAL_NAMES = [
   ...['Resource', 'RequestTarget', 'contentTypes', 'databases', 'getContext', 'getUser'],
   ...['logger', 'server', 'tables', 'transaction'],
 ];
-const MODULE_URL = '__millraceModuleUrl';
+/** What a module asks of its own file, and the name that stands for it in the bundle. */
+const FILE_FACTS = [
+  {
+    written: 'import.meta.url',
+    name: '__millraceModuleUrl',
+    of: (file: string) => pathToFileURL(file).href,
+  },
+  { written: '__filename', name: '__millraceFilename', of: (file: string) => file },
+  { written: '__dirname', name: '__millraceDirname', of: (file: string) => dirname(file) },
+] as const;
+/** What is required from outside of the bundle. */
+const REQUIRED = 'millrace:required';
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.cts': 'ts',
   '.js': 'js',
@@ -132,7 +144,8 @@ const outsidePlugin: Plugin = {
   name: 'millrace',
   setup(build) {
     build.onResolve({ filter: /^[^./]/ }, (args) => outside(build, args));
-    build.onLoad({ filter: /\.[cm]?[jt]s$/ }, (args) => withModuleUrl(args));
+    build.onLoad({ filter: /\.[cm]?[jt]s$/, namespace: 'file' }, (args) => withFileFacts(args));
+    build.onLoad({ filter: /.*/, namespace: REQUIRED }, (args) => requiring(args));
     build.onResolve({ filter: /^millrace:globals$/ }, () => ({
       path: GLOBALS,
       namespace: GLOBALS,
@@ -148,8 +161,10 @@ const outsidePlugin: Plugin = {
 async function outside(build: PluginBuild, args: OnResolveArgs) {
   if (args.path === GLOBALS || args.kind === 'entry-point' || args.pluginData === outsidePlugin)
     return undefined;
-  if (OWN_NAMES.has(args.path)) return { path: publicSurface(), external: true };
-  if (isBuiltin(args.path)) return { path: args.path, external: true };
+  if (args.path.startsWith('file:')) return { path: args.path, external: true };
+  const isRequired = args.kind === 'require-call';
+  if (OWN_NAMES.has(args.path)) return leftOutside(publicSurface(), isRequired);
+  if (isBuiltin(args.path)) return leftOutside(args.path, isRequired);
   const { kind, resolveDir, importer } = args;
   const found = await build.resolve(args.path, {
     kind,
@@ -160,7 +175,23 @@ async function outside(build: PluginBuild, args: OnResolveArgs) {
   if (found.errors.length > 0) return { errors: found.errors };
   // `paths` of a tsconfig and `imports` of a package.json lead to the application's own files.
   if (!found.path.includes(`${sep}node_modules${sep}`)) return { path: found.path };
-  return { path: pathToFileURL(found.path).href, external: true };
+  const path = isRequired ? found.path : pathToFileURL(found.path).href;
+  return leftOutside(path, isRequired);
+}
+
+/** An import stays as it is; a call of `require` needs a module in the bundle that makes it. */
+const leftOutside = (path: string, isRequired: boolean) =>
+  isRequired ? { path, namespace: REQUIRED } : { path, external: true };
+
+/** A module that yields what stays outside, to who requires it. */
+function requiring({ path }: OnLoadArgs) {
+  const quoted = JSON.stringify(path);
+  if (path.startsWith('file:')) return { contents: `export * from ${quoted};`, resolveDir: '/' };
+  const node = 'process.getBuiltinModule';
+  const found = isBuiltin(path)
+    ? `${node}(${quoted})`
+    : `${node}('node:module').createRequire(${quoted})(${quoted})`;
+  return { contents: `module.exports = ${found};` };
 }
 
 /** The built `index.js`, even when this file runs from source: applications load plain modules. */
@@ -169,15 +200,16 @@ function publicSurface(): string {
   return new URL(fromSource ? '../../dist/index.js' : '../index.js', import.meta.url).href;
 }
 
-/** `import.meta.url` means the file that was written, not the bundle it ended up in. */
-async function withModuleUrl(args: OnLoadArgs) {
+/** `import.meta.url` and its like mean the file that was written, not the bundle it ended up in. */
+async function withFileFacts(args: OnLoadArgs) {
   const source = await readFile(args.path, 'utf8');
-  if (!source.includes('import.meta')) return undefined;
-  const url = JSON.stringify(pathToFileURL(args.path).href);
+  const used = FILE_FACTS.filter(({ written }) => source.includes(written));
+  if (used.length === 0) return undefined;
+  const facts = used.map(({ name, of }) => `${name} = ${JSON.stringify(of(args.path))}`);
   const loader = LOADERS[extname(args.path)] ?? 'js';
   // On the first line, so that the numbers of the lines stay right.
   return {
-    contents: `const ${MODULE_URL} = ${url}; ${source}`,
+    contents: `const ${facts.join(', ')}; ${source}`,
     loader,
     resolveDir: dirname(args.path),
   };
