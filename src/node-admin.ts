@@ -2,7 +2,7 @@
  * Starts the admin port: health, metrics and operations over what the node runs. What they answer
  * is read from the store, the feeds and the counters at the time they are asked.
  */
-import type { Authenticate } from './access/authenticate.ts';
+import type { Authenticator } from './access/authenticate.ts';
 import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
@@ -26,7 +26,7 @@ export interface AdminAssembly {
   readonly config: Config;
   readonly clock: Clock;
   readonly engine: ChosenEngine;
-  readonly authenticate: Authenticate;
+  readonly authenticator: Authenticator;
   readonly metrics: ArrayMetrics;
   readonly store: OpenStore;
   readonly tables: Tables;
@@ -76,7 +76,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     shared: false,
     limits: httpLimits(config),
     handler: createAdminHandler({
-      authenticate: parts.authenticate,
+      ...parts.authenticator,
       runOperation: (document, by) => runOperation(document, { ...context, by }),
       metrics: () => scrape.read(),
       health: () => health(status, parts),

@@ -7,7 +7,7 @@
  *                    └─ threads: N ─► N workers, each: reader + link to this thread's writer
  *         ─► feeds, admin port, sweeping of what has expired
  */
-import { type Authenticate, createAuthenticate } from './access/authenticate.ts';
+import { type Authenticator, createAuthenticator } from './access/authenticate.ts';
 import { durationMs } from './base/brands.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { localLeases } from './cache/collapse.ts';
@@ -126,12 +126,12 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
   });
-  const authenticate = createAuthenticate({
+  const authenticator = createAuthenticator({
     admin: adminOf(config),
     roles: parts.application.roles,
   });
   const origins = startOrigins(threadTables, started);
-  const serving = await serve(parts, threadTables, authenticate, (app) =>
+  const serving = await serve(parts, threadTables, authenticator, (app) =>
     connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
@@ -139,7 +139,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   started.push(() => feeds.stop());
   const admin = await startAdmin({
     ...parts,
-    authenticate,
+    authenticator,
     metrics,
     tables: threadTables.tables,
     feeds,
@@ -178,7 +178,7 @@ type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
 async function serve(
   parts: Assembly,
   threadTables: ThreadTables,
-  authenticate: Authenticate,
+  authenticator: Authenticator,
   connect: ConnectApp,
 ) {
   const { config, engine, store } = parts;
@@ -191,7 +191,7 @@ async function serve(
     writer: store.store,
     bodies: store.store.bodies,
     threadTables,
-    authenticate,
+    authenticator,
     port: config.http.port,
     shared: false,
     engine,

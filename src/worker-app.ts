@@ -3,7 +3,7 @@
  * and event streams, static files; and the counters of all that. Runs in the only thread of a small
  * node, or in each worker of a larger one.
  */
-import type { Authenticate } from './access/authenticate.ts';
+import type { Authenticator } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { durationMs } from './base/brands.ts';
@@ -24,7 +24,7 @@ import { createServeCustom } from './protocols/rest/custom-resource.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/rest/encodings.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
 import { createRest } from './protocols/rest/rest.ts';
-import { identify } from './protocols/rest/rest-call.ts';
+import { identified } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
@@ -47,7 +47,7 @@ export interface AppParts {
   readonly writer: StoreWriter;
   readonly bodies: BodyStore;
   readonly threadTables: ThreadTables;
-  readonly authenticate: Authenticate;
+  readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Log;
   /** Where to listen; `shared` when other workers listen there too. */
@@ -89,28 +89,28 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
   const resolve = createResolve<Principal>({ tables, authorise });
-  const { authenticate } = parts;
+  const who = { ...parts.authenticator, onRejected };
   const gateway = new WebSocketGateway<Principal>({
     fanout,
     clock,
     resolve,
-    authenticate,
-    onRejected,
+    ...who,
     subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
   });
   const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
   const handler = createAppHandler({
+    settle: who.settle,
     resources,
-    rest: createRest({ authenticate, onRejected, limits: restLimits(config) }),
+    rest: createRest({ ...who, limits: restLimits(config) }),
     code,
-    openApi: createOpenApi(parts.prepared, { authenticate, onRejected }),
-    serveCode: createServeCustom({ authenticate, onRejected, limits: restLimits(config) }),
+    openApi: createOpenApi(parts.prepared, who),
+    serveCode: createServeCustom({ ...who, limits: restLimits(config) }),
     events(exchange) {
-      const principal = identify(exchange, { authenticate, onRejected });
-      if (principal !== undefined) streams.serve(exchange, principal);
+      const client = identified(exchange, who);
+      if (client !== undefined) streams.serve(exchange, client.principal, client.standing);
     },
     files: staticFiles(parts),
-    pages: createPages({ ...parts, onRejected, meter: codeWith.meter }),
+    pages: createPages({ ...parts, ...who, meter: codeWith.meter }),
   });
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const listener = await engine.listen({
@@ -217,7 +217,13 @@ function codeParts(parts: AppParts, counted: RequestCounts[]): CodeParts {
 
 function handlerParts(parts: AppParts, commit: CodeParts['commit']): HandlerParts {
   const { application, resources } = parts.prepared;
-  return { ...parts, handlers: resources.handlers, commit, folder: application.folder };
+  return {
+    ...parts,
+    ...parts.authenticator,
+    handlers: resources.handlers,
+    commit,
+    folder: application.folder,
+  };
 }
 
 function restLimits({ limits, store }: Config) {

@@ -2,7 +2,7 @@
  * `server.http(handler, { urlPath, host })` on one thread: handlers of the application around the
  * node's own. Requests that no handler wants pass by at the cost of comparing their paths.
  */
-import type { Authenticate } from './access/authenticate.ts';
+import type { Authenticate, Settle } from './access/authenticate.ts';
 import { ANONYMOUS } from './access/principal.ts';
 import { asNodeError, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
@@ -23,6 +23,7 @@ import { contextOf, userOf } from './worker-code.ts';
 export interface HandlerParts {
   readonly handlers: Registrations['handlers'];
   readonly authenticate: Authenticate;
+  readonly settle: Settle;
   readonly commit: Commit;
   readonly config: Config;
   readonly folder: string;
@@ -70,6 +71,7 @@ async function runChain(
     if (one === undefined) return answered(captured, inner, own);
     return one.handler(request, (next) => run(index + 1, next ?? request));
   };
+  await parts.settle(exchange.request);
   const principal = principalOf(exchange, parts);
   const context = contextOf(exchange, principal, undefined);
   const call = new Call({ context, commit: parts.commit, may: () => principal.kind === 'admin' });
@@ -130,7 +132,7 @@ async function answered(
 
 /** Rejected credentials are refused by what serves the request; here they are nobody. */
 function principalOf(exchange: Exchange, { authenticate }: HandlerParts) {
-  const authentication = authenticate(exchange.request.header('authorization'));
+  const authentication = authenticate(exchange.request);
   return authentication.kind === 'principal' ? authentication.principal : ANONYMOUS;
 }
 

@@ -2,6 +2,7 @@
  * The page tables of one thread: each with its origin, its policy and its part of the store, ready
  * to be routed to.
  */
+import type { Settle } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import { must } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
@@ -22,6 +23,7 @@ import type { Table } from './table/table.ts';
 import type { ThreadTables } from './worker-tables.ts';
 
 export interface PageParts extends Identification {
+  readonly settle: Settle;
   readonly threadTables: ThreadTables;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
@@ -82,9 +84,13 @@ const pageBodies = ({ bodies, config }: PageParts): PageBodies => ({
 });
 
 /** Who may purge is known here as everywhere: from credentials, and the grants of `purge`. */
-const pagePurges = (table: Table, identification: Identification): PagePurges => ({
+const pagePurges = (
+  table: Table,
+  identification: Identification & Pick<PageParts, 'settle'>,
+): PagePurges => ({
   table,
-  permits(exchange, id) {
+  async permits(exchange, id) {
+    await identification.settle(exchange.request);
     const principal = identify(exchange, identification);
     if (principal === undefined) return false;
     const verdict = authorise(principal, table.definition, 'purge', id);

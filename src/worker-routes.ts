@@ -3,6 +3,7 @@
  * that the request asks for; then the application's static files. One look-up in a map decides for
  * a hit.
  */
+import type { Settle } from './access/authenticate.ts';
 import { NodeError } from './base/errors.ts';
 import type { Exchange, HttpHandler } from './protocols/http/port.ts';
 import { replyProblem } from './protocols/http/problem.ts';
@@ -12,11 +13,13 @@ import type { ServeCustom } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
 import type { Rest } from './protocols/rest/rest.ts';
 import { wantsEventStream } from './protocols/sse/endpoint.ts';
-import type { PathTree } from './resource/path-tree.ts';
+import type { PathMatch, PathTree } from './resource/path-tree.ts';
 import type { CodeRoute } from './worker-code.ts';
 import { OPENAPI_PATH } from './worker-openapi.ts';
 
 export interface AppRoutes {
+  /** Awaited before what asks who asks; pages and files do not. */
+  readonly settle: Settle;
   readonly resources: ReadonlyMap<string, RestResource>;
   readonly rest: Rest;
   /** Serves an event stream for a resource path. */
@@ -67,8 +70,18 @@ export function createAppHandler(routes: AppRoutes): HttpHandler {
     const { request } = exchange;
     const routed = routePath(routes.resources, request.path);
     if (routed === undefined) return serveOther(exchange, routes);
-    return serveTable(exchange, routed, routes);
+    return settled(exchange, routes, () => serveTable(exchange, routed, routes));
   };
+}
+
+/** Serves at once when it is known who asks, else when it is. */
+function settled(
+  { request }: Exchange,
+  { settle }: AppRoutes,
+  serve: () => void | Promise<void>,
+): void | Promise<void> {
+  const settling = settle(request);
+  return settling === undefined ? serve() : settling.then(serve);
 }
 
 function serveTable(
@@ -88,9 +101,17 @@ function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void>
   const found = routes.code?.match(exchange.request.path);
   if (found === undefined) {
     return exchange.request.path === OPENAPI_PATH
-      ? routes.openApi(exchange)
+      ? settled(exchange, routes, () => routes.openApi(exchange))
       : serveFileOrPage(exchange, routes);
   }
+  return settled(exchange, routes, () => serveCode(exchange, found, routes));
+}
+
+function serveCode(
+  exchange: Exchange,
+  found: PathMatch<CodeRoute>,
+  routes: AppRoutes,
+): void | Promise<void> {
   const { custom, table, untouched } = found.value;
   const { method, header } = exchange.request;
   const isEvents = method === 'GET' && wantsEventStream(header.call(exchange.request, 'accept'));

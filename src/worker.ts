@@ -3,7 +3,7 @@
  * the store thread for writes and leases, and serves the app port until it is told to stop.
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { createAuthenticate } from './access/authenticate.ts';
+import { createAuthenticator } from './access/authenticate.ts';
 import { systemClock } from './base/clock.ts';
 import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
@@ -110,7 +110,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     }),
     reader,
     threadTables,
-    authenticate: createAuthenticate({
+    authenticator: createAuthenticator({
       admin: username === undefined || password === undefined ? undefined : { username, password },
       roles: application.roles,
     }),

@@ -1,9 +1,14 @@
 /**
- * From an `Authorization` field to a principal. Basic credentials are compared as SHA-256 digests
+ * From what a request brings to a principal. Basic credentials are compared as SHA-256 digests
  * in constant time, so neither the length nor a prefix of the password can be measured.
+ *
+ * `authenticate` answers at once. What takes time (a password never seen before is hashed, a token
+ * verified) is done by `settle`, which protocols await before they ask.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { NodeError } from '../base/errors.ts';
 import type { Roles } from '../config/roles-file.ts';
+import type { Asking } from './asking.ts';
 import { compileGrants } from './grants.ts';
 import type { Principal } from './principal.ts';
 
@@ -12,11 +17,31 @@ export interface AdminCredentials {
   readonly password: string;
 }
 
-export type Authentication =
-  | { readonly kind: 'principal'; readonly principal: Principal }
-  | { readonly kind: 'rejected'; readonly method: string };
+/**
+ * What has become of verified credentials: they hold; they hold, and what they stand for may do
+ * something else by now (its roles changed); or they are worth nothing any more (expired, revoked).
+ */
+export type StandingState = 'holds' | 'changed' | 'gone';
 
-export type Authenticate = (authorization: string | undefined) => Authentication;
+/** For connections that outlive the request which opened them. */
+export interface Standing {
+  state(): StandingState;
+}
+
+export type Authentication =
+  | { readonly kind: 'principal'; readonly principal: Principal; readonly standing: Standing }
+  /** `error`: what the client is told, and whether it may come back (429, 503) or not (401). */
+  | { readonly kind: 'rejected'; readonly method: string; readonly error: NodeError };
+
+export type Authenticate = (asking: Asking) => Authentication;
+
+/** Resolves when `authenticate` can answer; `undefined` when it can already, as it mostly can. */
+export type Settle = (asking: Asking) => Promise<void> | undefined;
+
+export interface Authenticator {
+  readonly authenticate: Authenticate;
+  readonly settle: Settle;
+}
 
 /** Whom a node knows. */
 export interface Known {
@@ -24,25 +49,39 @@ export interface Known {
   readonly roles: Roles;
 }
 
+/** The standing of those whose rights nothing changes while the node runs. */
+export const FOR_GOOD: Standing = Object.freeze({ state: () => 'holds' as const });
+
 /**
  * Knows the configured administrator, or nobody at all. No credentials is anonymous, wrong ones are
  * rejected.
  */
-export function createAuthenticate({ admin, roles }: Known): Authenticate {
+export function createAuthenticator({ admin, roles }: Known): Authenticator {
   const anonymous: Principal = { kind: 'anonymous', grants: compileGrants(roles, [], {}) };
-  const nobody: Authentication = { kind: 'principal', principal: anonymous };
+  const nobody: Authentication = { kind: 'principal', principal: anonymous, standing: FOR_GOOD };
   const expected = admin === undefined ? undefined : digest(`${admin.username}:${admin.password}`);
-  return (authorization) => {
+  const authenticate: Authenticate = (asking) => {
+    const authorization = asking.header('authorization');
     if (authorization === undefined || authorization === '') return nobody;
     const [scheme = '', credentials = ''] = authorization.split(' ', 2);
     const method = scheme.toLowerCase();
-    if (method !== 'basic') return { kind: 'rejected', method: 'other' };
+    if (method !== 'basic') return rejected('other');
     const given = digest(Buffer.from(credentials, 'base64').toString('utf8'));
     if (admin === undefined || expected === undefined || !timingSafeEqual(given, expected)) {
-      return { kind: 'rejected', method };
+      return rejected(method);
     }
-    return { kind: 'principal', principal: { kind: 'admin', name: admin.username } };
+    const principal: Principal = { kind: 'admin', name: admin.username };
+    return { kind: 'principal', principal, standing: FOR_GOOD };
   };
+  return { authenticate, settle: () => undefined };
 }
+
+const rejected = (method: string): Authentication => ({
+  kind: 'rejected',
+  method,
+  error: new NodeError('AUTHENTICATION_REQUIRED', 'these credentials are not known here', {
+    blame: 'client',
+  }),
+});
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();

@@ -7,6 +7,7 @@
 
 /** Every code, each mapped by every protocol's own total table. */
 export type ErrorCode =
+  | 'ACCESS_CHANGED'
   | 'ACCESS_DENIED'
   | 'ADDRESS_REFUSED'
   | 'APPLICATION_INVALID'
@@ -50,6 +51,8 @@ export type ErrorCode =
   | 'RESOURCE_REFUSED'
   | 'SCHEMA_INVALID'
   | 'SHUTTING_DOWN'
+  | 'SIGN_IN_BUSY'
+  | 'SIGN_IN_THROTTLED'
   | 'STORE_FAILED'
   | 'STORE_FULL'
   | 'SUBSCRIPTION_LIMIT'

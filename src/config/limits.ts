@@ -74,6 +74,8 @@ export const LIMITS = {
   uploadErrorsMax: 20,
   /** Longest record key, bytes: 414 above. */
   recordKeyBytesMax: 1978,
+  /** Time between two looks at the credentials of open connections, milliseconds. */
+  standingCheckMs: 1_000,
   /** Subscriptions of one connection. */
   subscriptionsPerConnectionMax: 1_000,
   /** Changes replayed to a resuming subscriber before it is told `reset`. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { WebSocket } from 'ws';
-import { createAuthenticate } from '../../src/access/authenticate.ts';
+import { createAuthenticator } from '../../src/access/authenticate.ts';
 import { authorise } from '../../src/access/authorise.ts';
 import { ANONYMOUS, type Principal } from '../../src/access/principal.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -47,7 +47,7 @@ export class PushNode {
     this.fanout = new Fanout({ source: this.source, clock: systemClock });
     const tables = [exported('Flight', true), exported('Secret', false)];
     const resolve = createResolve<Principal>({ tables, authorise });
-    const authenticate = createAuthenticate({
+    const { authenticate, settle } = createAuthenticator({
       admin: { username: 'admin', password: 'secret' },
       roles: new Map(),
     });
@@ -55,7 +55,12 @@ export class PushNode {
     const { conflateBytesMax, subscriptionsMax } = parts;
     this.gateway = new WebSocketGateway({
       ...shared,
-      ...{ authenticate, conflateBytesMax, subscriptionsPerConnectionMax: subscriptionsMax },
+      ...{
+        authenticate,
+        settle,
+        conflateBytesMax,
+        subscriptionsPerConnectionMax: subscriptionsMax,
+      },
     });
     this.sse = new SseEndpoint({ ...shared, conflateBytesMax });
   }

@@ -2,7 +2,7 @@
  * The admin port: health and metrics by `GET`, operations by JSON `POST /`. Only routing and
  * sign-in stand here; what is answered comes from functions the node gives.
  */
-import type { Authenticate } from '../../access/authenticate.ts';
+import type { Authenticate, Settle } from '../../access/authenticate.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { Exchange, HttpHandler } from './port.ts';
 import { replyProblem } from './problem.ts';
@@ -14,6 +14,7 @@ export interface HealthReport {
 
 export interface AdminParts {
   readonly authenticate: Authenticate;
+  readonly settle: Settle;
   /** `by`: name of the administrator who asks. */
   readonly runOperation: (
     document: Readonly<Record<string, unknown>>,
@@ -33,14 +34,21 @@ const decoder = new TextDecoder();
 
 export function createAdminHandler(parts: AdminParts): HttpHandler {
   return (exchange) => {
-    const { method, path } = exchange.request;
-    if (method === 'POST' && path === '/') return operate(exchange, parts);
-    if (method === 'GET' || method === 'HEAD') return look(exchange, path, parts);
-    const error = new NodeError('METHOD_NOT_ALLOWED', `the admin port takes GET, and POST at /`, {
-      blame: 'client',
-    });
-    return replyProblem(exchange, error, ['allow', 'GET, HEAD, POST']);
+    const settling = parts.settle(exchange.request);
+    return settling === undefined
+      ? serve(exchange, parts)
+      : settling.then(() => serve(exchange, parts));
   };
+}
+
+function serve(exchange: Exchange, parts: AdminParts): void | Promise<void> {
+  const { method, path } = exchange.request;
+  if (method === 'POST' && path === '/') return operate(exchange, parts);
+  if (method === 'GET' || method === 'HEAD') return look(exchange, path, parts);
+  const error = new NodeError('METHOD_NOT_ALLOWED', `the admin port takes GET, and POST at /`, {
+    blame: 'client',
+  });
+  return replyProblem(exchange, error, ['allow', 'GET, HEAD, POST']);
 }
 
 function look(exchange: Exchange, path: string, parts: AdminParts): void | Promise<void> {
@@ -92,11 +100,17 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
 
 /** Name of the administrator; `undefined` when there is none, and that was answered. */
 function signedIn(exchange: Exchange, parts: AdminParts): string | undefined {
-  const authentication = parts.authenticate(exchange.request.header('authorization'));
+  const authentication = parts.authenticate(exchange.request);
   if (authentication.kind === 'principal' && authentication.principal.kind === 'admin') {
     return authentication.principal.name;
   }
-  if (authentication.kind === 'rejected') parts.onRejected(authentication.method);
+  if (authentication.kind === 'rejected') {
+    parts.onRejected(authentication.method);
+    if (authentication.error.code !== 'AUTHENTICATION_REQUIRED') {
+      replyProblem(exchange, authentication.error);
+      return undefined;
+    }
+  }
   const message =
     'sign in as the administrator (Basic); ' +
     'it is set by MILLRACE_ADMIN_USERNAME and MILLRACE_ADMIN_PASSWORD';

@@ -12,6 +12,7 @@ interface Problem {
 }
 
 const problems: Record<ErrorCode, Problem> = {
+  ACCESS_CHANGED: { status: 401, title: 'Access changed' },
   ACCESS_DENIED: { status: 403, title: 'Access denied' },
   ADDRESS_REFUSED: { status: 502, title: 'Origin address refused' },
   APPLICATION_INVALID: { status: 500, title: 'Application invalid' },
@@ -56,6 +57,8 @@ const problems: Record<ErrorCode, Problem> = {
   RESOURCE_REFUSED: { status: 400, title: 'Refused by the resource' },
   SCHEMA_INVALID: { status: 500, title: 'Schema invalid' },
   SHUTTING_DOWN: { status: 503, title: 'Shutting down' },
+  SIGN_IN_BUSY: { status: 503, title: 'Too many sign-ins at once' },
+  SIGN_IN_THROTTLED: { status: 429, title: 'Too many failed sign-ins' },
   STORE_FAILED: { status: 500, title: 'Store failed' },
   STORE_FULL: { status: 507, title: 'Store full' },
   SUBSCRIPTION_LIMIT: { status: 429, title: 'Too many subscriptions' },
@@ -130,7 +133,7 @@ export function replyProblem(
 }
 
 /** `details.retryAfterSeconds` when the thrower knows better than a second. */
-function retryAfter(error: NodeError): string {
+export function retryAfter(error: NodeError): string {
   const seconds = error.details.retryAfterSeconds;
   if (typeof seconds !== 'number' || !Number.isFinite(seconds)) return RETRY_AFTER_SECONDS_DEFAULT;
   return String(Math.max(0, Math.ceil(seconds)));

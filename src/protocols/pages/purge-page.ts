@@ -15,7 +15,7 @@ import { replyProblem } from '../http/problem.ts';
 export interface PagePurges {
   readonly table: Pick<Table, 'definition' | 'invalidate'>;
   /** Whether who asks may purge the page; answers 401 or 403 when not. */
-  readonly permits: (exchange: Exchange, id: string) => boolean;
+  readonly permits: (exchange: Exchange, id: string) => Promise<boolean>;
 }
 
 export function isPurge({ request }: Exchange): boolean {
@@ -30,7 +30,7 @@ export async function purgePage(
   { table, permits }: PagePurges,
 ): Promise<boolean> {
   const { id, scopes } = pagesOf(exchange, policy);
-  if (!permits(exchange, id)) return false;
+  if (!(await permits(exchange, id))) return false;
   const told = exchange.request.header('x-purge-soft') ?? '0';
   if (told !== '0' && told !== '1') {
     const why = `X-Purge-Soft: ${JSON.stringify(told)} is neither 1 (make it stale) nor 0`;

@@ -2,7 +2,7 @@
  * A request for a table on its way through REST: who asks, for what, under which limits; and the
  * refusals every verb may give.
  */
-import type { Authenticate } from '../../access/authenticate.ts';
+import type { Authenticate, Authentication } from '../../access/authenticate.ts';
 import { authorise, permitsOf } from '../../access/authorise.ts';
 import type { Principal } from '../../access/principal.ts';
 import { NodeError } from '../../base/errors.ts';
@@ -25,6 +25,8 @@ export interface Identification {
   readonly onRejected: (method: string) => void;
 }
 
+export type Identified = Extract<Authentication, { kind: 'principal' }>;
+
 /** One request for a table. `rest` is the raw path after `/<name>`: '', '/', '/id' or '/id/'. */
 export interface RestCall {
   readonly exchange: Exchange;
@@ -35,12 +37,17 @@ export interface RestCall {
 }
 
 const CHALLENGE = ['www-authenticate', 'Basic realm="millrace", charset="UTF-8"'] as const;
+
 /** The principal of a request, or `undefined` after a 401 was sent. */
-export function identify(exchange: Exchange, parts: Identification): Principal | undefined {
-  const authentication = parts.authenticate(exchange.request.header('authorization'));
-  if (authentication.kind === 'principal') return authentication.principal;
+export const identify = (exchange: Exchange, parts: Identification): Principal | undefined =>
+  identified(exchange, parts)?.principal;
+
+/** The same with its standing, for what outlives the request. */
+export function identified(exchange: Exchange, parts: Identification): Identified | undefined {
+  const authentication = parts.authenticate(exchange.request);
+  if (authentication.kind === 'principal') return authentication;
   parts.onRejected(authentication.method);
-  replyUnauthenticated(exchange, 'these credentials are not known here');
+  replyRejected(exchange, authentication.error);
   return undefined;
 }
 
@@ -111,6 +118,12 @@ export function refuse(
     new NodeError('ACCESS_DENIED', `your role may not ${verb} ${name}`, { blame: 'client' }),
     ['cache-control', 'private, no-cache'],
   );
+}
+
+/** Credentials that are not taken, or not now. */
+function replyRejected(exchange: Exchange, error: NodeError): void {
+  if (error.code === 'AUTHENTICATION_REQUIRED') replyUnauthenticated(exchange, error.message);
+  else replyProblem(exchange, error, ['vary', 'authorization']);
 }
 
 /** A 401 with its challenge. */

@@ -4,6 +4,8 @@
  * Resumes by `Last-Event-ID` [WHATWG HTML §9.2.4], or `lastEventId` in the query for
  * clients that cannot set a header.
  */
+import { FOR_GOOD, type Standing } from '../../access/authenticate.ts';
+import { StandingWatch } from '../../access/standing-watch.ts';
 import { durationMs } from '../../base/brands.ts';
 import type { Cancel, Clock } from '../../base/clock.ts';
 import { NodeError } from '../../base/errors.ts';
@@ -42,16 +44,18 @@ export class SseEndpoint<Principal> {
   readonly #parts: SseParts<Principal>;
   readonly #streamParts: StreamParts;
   readonly #streams = new Set<EventStream>();
+  readonly #watch: StandingWatch;
   #dirty: EventStream[] = [];
   #heartbeat: Cancel | undefined;
   #stopping = false;
 
   constructor(parts: SseParts<Principal>) {
     this.#parts = parts;
+    this.#watch = new StandingWatch(parts.clock);
     this.#streamParts = {
       conflateBytesMax: parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax,
       flushLater: (dirty) => this.#flushLater(dirty),
-      closed: (gone) => this.#streams.delete(gone),
+      closed: (gone) => this.#closed(gone),
     };
   }
 
@@ -60,20 +64,21 @@ export class SseEndpoint<Principal> {
   }
 
   /** Answers a `GET` which `wantsEventStream`: with the stream, or with a problem document. */
-  serve(exchange: Exchange, principal: Principal): void {
+  serve(exchange: Exchange, principal: Principal, standing: Standing = FOR_GOOD): void {
     const resolution = this.#resolve(exchange, principal);
     if (resolution.kind === 'refused') {
       replyProblem(exchange, resolution.error, challenge(resolution.error));
     } else if (exchange.request.method === 'HEAD') {
       exchange.reply(200, HEADERS);
     } else {
-      this.#open(exchange, resolution.request);
+      this.#open(exchange, resolution.request, standing);
     }
   }
 
   /** Ends every stream; the clients come back by themselves. */
   stop(): void {
     this.#stopping = true;
+    this.#watch.stop();
     this.#heartbeat?.();
     this.#heartbeat = undefined;
     for (const stream of [...this.#streams]) stream.close('SHUTTING_DOWN');
@@ -88,14 +93,20 @@ export class SseEndpoint<Principal> {
     return this.#parts.resolve({ path, query }, principal, 'sse');
   }
 
-  #open(exchange: Exchange, resolved: SubscriptionRequest): void {
+  #open(exchange: Exchange, resolved: SubscriptionRequest, standing: Standing): void {
     const from = exchange.request.header('last-event-id') || resolved.from;
     const stream = new EventStream(this.#streamParts);
     this.#streams.add(stream);
+    this.#watch.add(stream, standing);
     stream.hold(this.#parts.fanout.subscribe({ ...resolved, from }, stream));
     exchange.onAborted(() => stream.gone());
     stream.begin(exchange.stream(200, HEADERS), PREAMBLE);
     this.#beat();
+  }
+
+  #closed(stream: EventStream): void {
+    this.#streams.delete(stream);
+    this.#watch.delete(stream);
   }
 
   #flushLater(stream: EventStream): void {

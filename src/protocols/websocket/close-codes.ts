@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 
 export const CLOSE_CODES: Record<ErrorCode, number> = {
+  ACCESS_CHANGED: 4003,
   ACCESS_DENIED: 4503,
   ADDRESS_REFUSED: 4530,
   APPLICATION_INVALID: 4531,
@@ -49,6 +50,8 @@ export const CLOSE_CODES: Record<ErrorCode, number> = {
   RESOURCE_REFUSED: 4514,
   SCHEMA_INVALID: 4531,
   SHUTTING_DOWN: 4001,
+  SIGN_IN_BUSY: 4011,
+  SIGN_IN_THROTTLED: 4011,
   STORE_FAILED: 4002,
   STORE_FULL: 4011,
   SUBSCRIPTION_LIMIT: 4520,

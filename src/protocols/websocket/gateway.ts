@@ -4,6 +4,8 @@
  * of a resource are answered before the upgrade, as HTTP; those on `/live` as `error` messages.
  * Pings are the engine's.
  */
+import type { Standing } from '../../access/authenticate.ts';
+import { StandingWatch } from '../../access/standing-watch.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type ErrorCode, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
@@ -12,7 +14,7 @@ import { PacedSink } from '../../feed/paced-sink.ts';
 import type { Resolve } from '../../feed/resolve.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { HttpRequest, Socket, UpgradeVerdict, WebSocketHandler } from '../http/port.ts';
-import { problemDocument } from '../http/problem.ts';
+import { problemDocument, retryAfter } from '../http/problem.ts';
 import {
   Connection,
   type ConnectionParts,
@@ -25,14 +27,16 @@ import { type LiveMessage, parseLiveMessage } from './live-messages.ts';
 export const LIVE_PATH = '/live';
 
 export type Identified<Principal> =
-  | { readonly kind: 'principal'; readonly principal: Principal }
-  | { readonly kind: 'rejected'; readonly method: string };
+  | { readonly kind: 'principal'; readonly principal: Principal; readonly standing: Standing }
+  | { readonly kind: 'rejected'; readonly method: string; readonly error: NodeError };
 
 export interface GatewayParts<Principal> {
   readonly fanout: Fanout;
   readonly clock: Clock;
   readonly resolve: Resolve<Principal>;
-  readonly authenticate: (authorization: string | undefined) => Identified<Principal>;
+  readonly authenticate: (asking: HttpRequest) => Identified<Principal>;
+  /** Awaited before `authenticate` is asked. */
+  readonly settle?: ((asking: HttpRequest) => Promise<void> | undefined) | undefined;
   /** Told of credentials that were rejected. */
   readonly onRejected?: ((method: string) => void) | undefined;
   readonly subscriptionsPerConnectionMax?: number | undefined;
@@ -42,6 +46,7 @@ export interface GatewayParts<Principal> {
 export interface SocketState<Principal> {
   readonly connection: Connection;
   readonly principal: Principal;
+  readonly standing: Standing;
   /** What the path named; `undefined` on `/live`. */
   readonly request: SubscriptionRequest | undefined;
 }
@@ -54,6 +59,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
   readonly #subscriptionsMax: number;
   readonly #connectionParts: ConnectionParts;
   readonly #connections = new Set<Connection>();
+  readonly #watch: StandingWatch;
   #dirty: Connection[] = [];
   #stopping = false;
   /** Messages from clients. */
@@ -61,6 +67,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
 
   constructor(parts: GatewayParts<Principal>) {
     this.#parts = parts;
+    this.#watch = new StandingWatch(parts.clock);
     this.#subscriptionsMax =
       parts.subscriptionsPerConnectionMax ?? LIMITS.subscriptionsPerConnectionMax;
     this.#connectionParts = {
@@ -73,26 +80,33 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     return this.#connections.size;
   }
 
-  upgrade(request: HttpRequest): UpgradeVerdict<SocketState<Principal>> {
-    const identified = this.#parts.authenticate(request.header('authorization'));
+  upgrade(
+    request: HttpRequest,
+  ): UpgradeVerdict<SocketState<Principal>> | Promise<UpgradeVerdict<SocketState<Principal>>> {
+    const settling = this.#parts.settle?.(request);
+    if (settling === undefined) return this.#decide(request);
+    return settling.then(() => this.#decide(request));
+  }
+
+  #decide(request: HttpRequest): UpgradeVerdict<SocketState<Principal>> {
+    const identified = this.#parts.authenticate(request);
     if (identified.kind === 'rejected') {
       this.#parts.onRejected?.(identified.method);
-      return refusal(
-        clientError('AUTHENTICATION_REQUIRED', 'these credentials are not known here'),
-      );
+      return refusal(identified.error);
     }
     if (this.#stopping) return refusal(stopping());
     const { principal } = identified;
-    if (request.path === LIVE_PATH) return this.#accept(principal, undefined);
+    if (request.path === LIVE_PATH) return this.#accept(identified, undefined);
     const { path, query } = request;
     const resolution = this.#parts.resolve({ path, query }, principal, 'websocket');
     if (resolution.kind === 'refused') return refusal(resolution.error);
-    return this.#accept(principal, resolution.request);
+    return this.#accept(identified, resolution.request);
   }
 
   open(socket: Socket<SocketState<Principal>>): void {
-    const { connection, request } = socket.state;
+    const { connection, request, standing } = socket.state;
     this.#connections.add(connection);
+    this.#watch.add(connection, standing);
     connection.opened(socket);
     if (request === undefined) return;
     const sink = new ConnectionSink(connection, '', closeWithSubscription);
@@ -119,22 +133,24 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
   closed(socket: Socket<SocketState<Principal>>): void {
     const { connection } = socket.state;
     this.#connections.delete(connection);
+    this.#watch.delete(connection);
     connection.closed();
   }
 
   /** Tells every client to come back elsewhere, and takes no new ones. */
   stop(): void {
     this.#stopping = true;
+    this.#watch.stop();
     for (const connection of this.#connections) connection.close('SHUTTING_DOWN');
     this.#connections.clear();
   }
 
   #accept(
-    principal: Principal,
+    { principal, standing }: Extract<Identified<Principal>, { kind: 'principal' }>,
     request: SubscriptionRequest | undefined,
   ): UpgradeVerdict<SocketState<Principal>> {
     const connection = new Connection(this.#connectionParts);
-    return { kind: 'accept', state: { connection, principal, request } };
+    return { kind: 'accept', state: { connection, principal, standing, request } };
   }
 
   /** All that one turn of the event loop brings to a socket goes out together. */
@@ -249,7 +265,7 @@ function refusal(error: NodeError): Extract<UpgradeVerdict<never>, { kind: 'refu
   if (problem.status === 401) {
     headers.push('www-authenticate', 'Basic realm="millrace", charset="UTF-8"');
   }
-  if (error.retry !== 'never') headers.push('retry-after', '1');
+  if (error.retry !== 'never') headers.push('retry-after', retryAfter(error));
   return { kind: 'refuse', status: problem.status, headers, body: `${JSON.stringify(problem)}\n` };
 }
 

@@ -67,7 +67,13 @@ export const LAYERS: readonly Layer[] = [
     types: ['origin'],
     ports: ['origin/definition.ts'],
   },
-  { folder: 'access', layer: 4, values: ['base', 'schema'], types: ['config'] },
+  {
+    folder: 'access',
+    layer: 4,
+    values: ['base', 'schema'],
+    types: ['config', 'cache'],
+    ports: ['table/store-port.ts'],
+  },
   { folder: 'protocols/http', layer: 5, values: below, types: [] },
   ...['rest', 'pages', 'sse', 'websocket', 'mqtt'].map(protocol),
   {

@@ -1,6 +1,7 @@
 /** Who asks, and what they may do: everything that is not granted is refused. */
 import { describe, expect, it } from 'vitest';
-import { createAuthenticate } from '../../../src/access/authenticate.ts';
+import { askingWith } from '../../../src/access/asking.ts';
+import { type Authentication, createAuthenticator } from '../../../src/access/authenticate.ts';
 import { authorise } from '../../../src/access/authorise.ts';
 import { ANONYMOUS } from '../../../src/access/principal.ts';
 import { must } from '../../../src/base/assert.ts';
@@ -10,17 +11,24 @@ import { parseSchema } from '../../../src/schema/parse-schema.ts';
 const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;
 const admin = { username: 'ann', password: 'pa:ss wörd' };
 
+const ASKING = { method: 'GET', remoteAddress: '127.0.0.1' };
+
 function table(exported: string) {
   const { schema } = parseSchema(`type T @table ${exported} { id: ID @primaryKey }`, 's.graphql');
   return must(must(schema, 'schema').tables[0], 'table');
 }
 
 describe('Basic credentials [RFC7617 §2]', () => {
-  const authenticate = createAuthenticate({ admin, roles: new Map() });
+  const { authenticate } = createAuthenticator({ admin, roles: new Map() });
+  const asked = (authorization: string | undefined): Authentication =>
+    authenticate({
+      ...ASKING,
+      header: (name) => (name === 'authorization' ? authorization : undefined),
+    });
 
   it('of the administrator make the administrator; colons and UTF-8 are part of a password', () => {
-    const result = authenticate(basic('ann:pa:ss wörd'));
-    expect(result).toEqual({ kind: 'principal', principal: { kind: 'admin', name: 'ann' } });
+    const result = asked(basic('ann:pa:ss wörd'));
+    expect(result).toMatchObject({ principal: { kind: 'admin', name: 'ann' } });
   });
 
   it.each([
@@ -30,21 +38,21 @@ describe('Basic credentials [RFC7617 §2]', () => {
     ['no base64', 'Basic ***'],
     ['nothing behind the scheme', 'Basic'],
   ])('with %s are rejected', (_, field) => {
-    expect(authenticate(field)).toEqual({ kind: 'rejected', method: 'basic' });
+    expect(asked(field)).toMatchObject({ kind: 'rejected', method: 'basic' });
   });
 
   it('of a scheme that is not known are rejected, not ignored', () => {
-    expect(authenticate('Bearer x').kind).toBe('rejected');
+    expect(asked('Bearer x').kind).toBe('rejected');
   });
 
   it('are never right when no administrator is configured', () => {
-    expect(createAuthenticate({ admin: undefined, roles: new Map() })(basic(':')).kind).toBe(
-      'rejected',
-    );
+    const nobody = createAuthenticator({ admin: undefined, roles: new Map() });
+    const asking = askingWith({ username: '', password: '', remoteAddress: '127.0.0.1' });
+    expect(nobody.authenticate(asking).kind).toBe('rejected');
   });
 
   it('that are absent make an anonymous client', () => {
-    expect(authenticate(undefined)).toMatchObject({
+    expect(asked(undefined)).toMatchObject({
       kind: 'principal',
       principal: { kind: 'anonymous' },
     });
