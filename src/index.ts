@@ -75,6 +75,8 @@ export type {
   ConditionGroup,
   QueryCondition,
   QueryObject,
+  QuerySelect,
+  QuerySelection,
   QuerySort,
 } from './resource/query-object.ts';
 export type {
@@ -86,6 +88,7 @@ export type {
 } from './resource/registrations.ts';
 export { RequestTarget, type RequestTargetParts } from './resource/request-target.ts';
 export { type PublicVerb, Resource, type Target } from './resource/resource.ts';
+export type { Results } from './resource/results.ts';
 export { type Logger, logger, server } from './resource/server.ts';
 export type { Source, SourceContext, SourceObject } from './resource/source.ts';
 export type { RecordCount } from './resource/table-access.ts';

@@ -14,6 +14,7 @@ import type { QueryObject } from './query-object.ts';
 import type { SourceOptions } from './registrations.ts';
 import type { RequestTarget } from './request-target.ts';
 import type { Resource, Target } from './resource.ts';
+import type { Results } from './results.ts';
 import type { Source } from './source.ts';
 import type { RecordCount, TableAccess } from './table-access.ts';
 import type { SubscribeOptions, TableEvent } from './table-feed.ts';
@@ -41,7 +42,7 @@ export interface ApplicationTable<Row = Held> {
    * for a query, the records that match.
    */
   get(target: Target, context?: Context): Promise<Held>;
-  search(query?: RequestTarget | QueryObject, context?: Context): AsyncIterable<Held>;
+  search(query?: RequestTarget | QueryObject, context?: Context): Results<Held>;
   /** Stores a whole record: `put(id, record)`, or `put(record)` with the key in it. */
   put(target: WriteTarget, record?: unknown, context?: Context): Promise<void>;
   /** Merges into a record; `{ "n": { "__op__": "add", "value": 1 } }` adds to a number. */
@@ -76,7 +77,7 @@ export interface ApplicationTable<Row = Held> {
 
 export interface TableInstance extends Resource {
   get(target: Target): Promise<Held>;
-  search(target?: Target): AsyncIterable<Held>;
+  search(target?: Target): Results<Held>;
   put(target: Target, record?: unknown): Promise<void>;
   patch(target: Target, patch?: unknown): Promise<void>;
   post(target: Target, record?: unknown): Promise<RecordId>;

@@ -12,7 +12,7 @@ import type { Context } from './context.ts';
 import { deny, RequestTarget } from './request-target.ts';
 import { type HOOKS, type Method, ownMethod, type Resource } from './resource.ts';
 import { ENDLESS } from './table-feed.ts';
-import { ACCESS, boundForHook, type TableResource } from './table-resource.ts';
+import { ACCESS, accessOf, boundForHook, type TableResource } from './table-resource.ts';
 import { threadScope } from './thread-scope.ts';
 import type { Commit } from './transaction.ts';
 
@@ -143,9 +143,10 @@ async function targetOf(type: typeof Resource, request: CallRequest): Promise<Re
   const { path, query, params, wildcard, context } = request;
   if (type.directURLMapping === true) {
     const id = path.replace(/^\//, '') + (query === '' ? '' : `?${query}`);
-    return new RequestTarget({ path, query, id, isCollection: id === '' });
+    return new RequestTarget({ path, id, isCollection: id === '' });
   }
-  const target = new RequestTarget({ path, query, params, wildcard });
+  const scope = isTableType(type) ? () => accessOf(type).table().scope : undefined;
+  const target = new RequestTarget({ path, query, params, wildcard, scope });
   for (const [name, value] of Object.entries(params)) {
     if (!(name in target)) Object.defineProperty(target, name, { value, enumerable: true });
   }

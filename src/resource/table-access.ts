@@ -10,14 +10,23 @@ import { recordIdFrom } from '../table/record-key.ts';
 import type { WriteOutcome } from '../table/store-port.ts';
 import type { Table } from '../table/table.ts';
 import type { Context } from './context.ts';
-import type { QueryObject } from './query-object.ts';
-import { directivesOf, HELD_ONLY, type RecordRead, readForCode } from './record-read.ts';
-import { RequestTarget, requirePermission } from './request-target.ts';
+import { selectOf } from './object-query.ts';
+import type { QueryObject, QuerySelect } from './query-object.ts';
+import {
+  directivesOf,
+  HELD_ONLY,
+  type RecordRead,
+  readForCode,
+  type SeenEntry,
+} from './record-read.ts';
+import { RequestTarget, requirePermission, selectFor } from './request-target.ts';
+import type { Results } from './results.ts';
 import { pickAttributes, searchTable } from './search.ts';
 import { type SubscribeOptions, TableEvents } from './table-feed.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const jsonOf = (value: unknown): string => JSON.stringify(value) ?? 'null';
 
 /** Entries up to which `getRecordCount()` counts. */
@@ -45,17 +54,34 @@ export class TableAccess {
     requirePermission(target);
     if (isKey(target)) return (await this.read(target, context)).found?.record;
     const isQuery = target instanceof RequestTarget ? target.isCollection : !hasId(target);
-    if (isQuery || !hasId(target)) return this.search(target);
-    const record = (await this.read(target, context)).found?.record;
-    const { select } = target as QueryObject;
-    return record === undefined || select === undefined ? record : pickAttributes(record, select);
+    if (isQuery || !hasId(target)) return this.search(target, context);
+    const select =
+      target instanceof RequestTarget ? selectFor(target) : (target as QueryObject).select;
+    return select === undefined
+      ? (await this.read(target, context)).found?.record
+      : this.#part(target, select, context);
   }
 
-  search(target: unknown): AsyncIterable<unknown> {
+  search(target: unknown, context?: Context): Results<unknown> {
     requirePermission(target);
     const table = this.table();
-    currentCall()?.reads.addCollection(this.definition.typeName, table.draftContext().now);
-    return searchTable(table, (target ?? {}) as QueryObject);
+    const call = currentCall();
+    call?.reads.addCollection(this.definition.typeName, table.draftContext().now);
+    const wishes = directivesOf(context ?? call?.context);
+    return searchTable(table, (target ?? {}) as QueryObject, wishes);
+  }
+
+  /** What `select` takes of a record, related ones included. */
+  async #part(target: unknown, select: QuerySelect, context?: Context): Promise<unknown> {
+    const table = this.table();
+    const wanted = selectOf(table.scope, select);
+    let part: Uint8Array | undefined;
+    const { found } = await this.read(target, context, (entry) => {
+      part = entry && table.part(entry, wanted);
+    });
+    if (part !== undefined) return JSON.parse(decoder.decode(part));
+    // Written by this very transaction: there is no entry of it yet.
+    return found && pickAttributes(found.record, select);
   }
 
   async put(target: unknown, record: unknown, context?: Context): Promise<void> {
@@ -118,7 +144,7 @@ export class TableAccess {
     const { entries } = this.table().size();
     if (exactCount || entries <= COUNTED_MAX) {
       let recordCount = 0;
-      for await (const _ of searchTable(this.table(), {})) recordCount += 1;
+      for await (const _ of searchTable(this.table(), {}, HELD_ONLY)) recordCount += 1;
       return { recordCount };
     }
     return { recordCount: entries, estimatedRange: [0, entries] };
@@ -156,7 +182,7 @@ export class TableAccess {
   }
 
   /** One record, as the running call has left it or as it is held or fetched. */
-  async read(target: unknown, context?: Context): Promise<RecordRead> {
+  async read(target: unknown, context?: Context, seen?: SeenEntry): Promise<RecordRead> {
     const id = this.keyOf(target);
     const call = currentCall();
     const table = this.table();
@@ -167,6 +193,7 @@ export class TableAccess {
     const read = await readForCode(table, id, wishes, (entry) => {
       if (entry === undefined) call?.reads.addAbsent(typeName, id);
       else call?.reads.add(typeName, entry);
+      seen?.(entry);
     });
     if (target instanceof RequestTarget) target.loadedFromSource = read.askedOrigin;
     return read;

@@ -12,7 +12,7 @@ import type { JsonRecord } from '../table/record-draft.ts';
 import { BoundRecord } from './bound-record.ts';
 import type { Context, User } from './context.ts';
 import { registrations, type SourceOptions } from './registrations.ts';
-import { RequestTarget, requirePermission } from './request-target.ts';
+import { RequestTarget, requirePermission, selectFor } from './request-target.ts';
 import {
   type Allowed,
   CALL_VERBS,
@@ -106,7 +106,9 @@ export class TableResource extends Resource {
     return instanceFirst(this, 'get', args, (access) => access.get(target, context));
   }
   static override search(target: Target, context?: Context): unknown {
-    return instanceFirst(this, 'search', [target, context], (access) => access.search(target));
+    return instanceFirst(this, 'search', [target, context], (access) =>
+      access.search(target, context),
+    );
   }
   static override put(target: Target, body?: unknown, context?: Context): unknown {
     const args = [target, body, context];
@@ -196,7 +198,7 @@ export class TableResource extends Resource {
     if (typeof target === 'string') return state.get(target);
     if (this.getId() === undefined) return accessOfInstance(this).search(target);
     if (state.before === undefined) return undefined;
-    const select = target instanceof RequestTarget ? target.select : undefined;
+    const select = target instanceof RequestTarget ? selectFor(target) : undefined;
     return select === undefined ? this : pickAttributes(state.toRecord(), select);
   }
   search(target?: Target): unknown {

@@ -75,7 +75,7 @@ describe('.env of an application', () => {
       static public = ['read'];
       static get(target) { return { value: process.env[target.id] ?? null }; }
     }`,
-    'millrace.yaml': 'cluster: { name: "${env.NODE_WORD}" }\n',
+    'millrace.yaml': `cluster: { name: "$\{env.NODE_WORD}" }\n`,
     '.env': [
       '# a comment',
       'NODE_WORD=from-file',

@@ -49,6 +49,7 @@ function fieldAt(
   const { definition } = scope;
   const [first = '', ...inner] = path;
   const attribute = attributeNamed(definition, first);
+  if (attribute === undefined && scope.isOpen === true) return anyField(path);
   if (attribute === undefined) throw undeclared(definition, first, position);
   if (attribute.relationship !== undefined) {
     return joinedField(scope, attribute, inner, position, joins + 1);
@@ -58,8 +59,17 @@ function fieldAt(
   if (attribute.computed !== undefined || (typeof type === 'string' && type !== 'Any')) {
     throw queryInvalid(`${first} is ${kindOf(attribute)}: nothing inside it is named`, position);
   }
-  return { path, type: 'Any', isMultiple: true, isKey: false, indexed: undefined };
+  return anyField(path);
 }
+
+/** What nothing declares: it may hold anything, and several of them. */
+export const anyField = (path: readonly string[]): Field => ({
+  path,
+  type: 'Any',
+  isMultiple: true,
+  isKey: false,
+  indexed: undefined,
+});
 
 const kindOf = ({ computed, type }: AttributeDefinition): string =>
   computed !== undefined ? 'computed' : `a ${typeof type === 'string' ? type : type.object}`;

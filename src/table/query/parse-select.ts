@@ -87,6 +87,7 @@ class SelectionList {
 function selectionNamed(scope: QueryScope | undefined, name: string, position: number): Selection {
   if (scope === undefined || SPECIAL.has(name)) return { name };
   const attribute = attributeNamed(scope.definition, name);
+  if (attribute === undefined && scope.isOpen === true) return { name };
   if (attribute === undefined) throw undeclared(scope.definition, name, position);
   return selectionOf(scope, attribute, position);
 }

@@ -95,12 +95,12 @@ export class QueryReader {
     this.#now = this.#context.now;
     const related = new Related(reader, this.#now);
     this.#related = related;
-    this.#matches = residual && compileFilter(residual, related);
+    this.#matches = rowTest(residual && compileFilter(residual, related), query.accepts);
     this.#invalidations = reader.invalidations(table);
     this.#skip = query.offset;
     this.#left = query.limit;
     const rowsWanted =
-      residual === undefined ? query.offset + query.limit : LIMITS.queryPageRowsMax;
+      this.#matches === undefined ? query.offset + query.limit : LIMITS.queryPageRowsMax;
     const { primaryKey } = definition;
     const sourceParts = { reader, table, primaryKey, related, rowsWanted };
     this.#sorted = order === 'way' ? undefined : new SortedRows(query, this.plan, sourceParts);
@@ -286,6 +286,12 @@ export class QueryReader {
       throw queryTooExpensive(`it took ${LIMITS.queryMsMax} ms of work; ${cure}`);
     }
   }
+}
+
+/** What a row has to pass: the conditions first, which cost less than code. */
+function rowTest(matches: RowTest | undefined, accepts: Query['accepts']): RowTest | undefined {
+  if (accepts === undefined) return matches;
+  return (row, id) => (matches === undefined || matches(row, id)) && accepts(row);
 }
 
 const newPage = () => ({

@@ -86,6 +86,8 @@ export interface Query {
   readonly isExplain: boolean;
   /** The same for the same conditions and order; a cursor belongs to it. */
   readonly signature: string;
+  /** Given by code: further says which rows match. */
+  readonly accepts?: ((row: Row) => boolean) | undefined;
 }
 
 /** A record as it came out of JSON. */

@@ -13,6 +13,8 @@ export interface QueryScope {
   related(typeName: string): QueryScope | undefined;
   /** `undefined` where nothing computes the attribute. */
   compute(attribute: string): Compute | undefined;
+  /** Nothing is declared: any name is an attribute, whose values are as they are written. */
+  readonly isOpen?: boolean | undefined;
 }
 
 /** A relationship from the side of the record that has it: rows there with `there` = `here`. */
