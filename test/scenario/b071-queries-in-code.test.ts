@@ -5,7 +5,9 @@ import { expectProblem, json } from '../support/scenario-apps.ts';
 
 const OPEN = '@export(public: [read, insert, update])';
 const SCHEMA = `
-type Owner @table ${OPEN} { id: ID @primaryKey, name: String, dogs: [Dog] @relationship(to: ownerId) }
+type Owner @table ${OPEN} {
+  id: ID @primaryKey, name: String, dogs: [Dog] @relationship(to: ownerId)
+}
 type Dog @table ${OPEN} {
   id: ID @primaryKey, name: String @indexed, age: Int @indexed, ownerId: ID @indexed
   owner: Owner @relationship(from: ownerId), shout: String @computed(from: "name.toUpperCase()")
@@ -29,7 +31,8 @@ const QUERIES = {
   bare: () => tables.Dog.search({ select: 'age', sort: { attribute: 'age' } }),
   joined: () => tables.Dog.search({ select: 'id', sort: { attribute: 'id' },
     conditions: [{ attribute: ['owner', 'name'], comparator: 'starts_with', value: 'A' }] }),
-  groups: () => tables.Dog.search({ select: 'id', sort: { attribute: 'id' }, operator: 'or', conditions: [
+  groups: () => tables.Dog.search({ select: 'id', sort: { attribute: 'id' },
+   operator: 'or', conditions: [
     { attribute: 'age', comparator: 'between', value: [9, 20] },
     { operator: 'and', conditions: [{ attribute: 'age', comparator: 'lt', value: 3 },
       { attribute: 'name', comparator: 'ew', value: 'x' }] },
@@ -42,7 +45,8 @@ const QUERIES = {
     let seen = 0;
     const few = tables.Dog.search({ sort: { attribute: 'id' } })
       .map((dog) => { seen += 1; return dog.id; })
-      .filter(async (id) => id !== 'max').flatMap((id) => [id, id + '!']).slice(1, 3).concat(['end']);
+      .filter(async (id) => id !== 'max').flatMap((id) => [id, id + '!'])
+      .slice(1, 3).concat(['end']);
     const rows = await few.toArray();
     const sync = [...tables.Dog.search({ select: 'id', sort: { attribute: 'id' } })];
     let counted = 0;
@@ -58,7 +62,8 @@ const QUERIES = {
     await tables.Fact.put('own', { n: 1 });
     return tables.Fact.get({ id: 'own', select: ['n'] });
   },
-  wrong: () => tables.Dog.search({ conditions: [{ attribute: 'age', comparator: 'near', value: 1 }] }),
+  wrong: () => tables.Dog.search({
+    conditions: [{ attribute: 'age', comparator: 'near', value: 1 }] }),
   empty: () => tables.Dog.search({ conditions: [{ operator: 'or', conditions: [] }] }),
 };
 export class Ask extends Resource {
@@ -139,31 +144,31 @@ describe('the query of a URL as code sees it', () => {
   const asked = async (query: string) => json(await node.fetch(`/Echo/${query}`));
 
   it('is conditions, order, window and parts', async () => {
-    expect(await asked('?a=1&b=gt=2&lt=9&(c==x*|d!=null)&sort(-a,+b)&limit(5,15)&select(a,b{c})')) //
-      .toEqual({
-        isCollection: true,
-        conditions: [
-          { attribute: 'a', comparator: 'equals', value: '1' },
-          { attribute: 'b', comparator: 'greater_than', value: 2 },
-          { attribute: 'b', comparator: 'less_than', value: 9 },
-          {
-            operator: 'or',
-            conditions: [
-              { attribute: 'c', comparator: 'starts_with', value: 'x' },
-              { attribute: 'd', comparator: 'not_equal', value: null },
-            ],
-          },
-        ],
-        limit: 10,
-        offset: 5,
-        sort: {
-          attribute: 'a',
-          descending: true,
-          next: { attribute: 'b', descending: false },
+    const query = '?a=1&b=gt=2&lt=9&(c==x*|d!=null)&sort(-a,+b)&limit(5,15)&select(a,b{c})';
+    expect(await asked(query)).toEqual({
+      isCollection: true,
+      conditions: [
+        { attribute: 'a', comparator: 'equals', value: '1' },
+        { attribute: 'b', comparator: 'greater_than', value: 2 },
+        { attribute: 'b', comparator: 'less_than', value: 9 },
+        {
+          operator: 'or',
+          conditions: [
+            { attribute: 'c', comparator: 'starts_with', value: 'x' },
+            { attribute: 'd', comparator: 'not_equal', value: null },
+          ],
         },
-        select: ['a', { name: 'b', select: ['c'] }],
-        q: null,
-      });
+      ],
+      limit: 10,
+      offset: 5,
+      sort: {
+        attribute: 'a',
+        descending: true,
+        next: { attribute: 'b', descending: false },
+      },
+      select: ['a', { name: 'b', select: ['c'] }],
+      q: null,
+    });
     expect(await asked('?q=hello%20there&select(a)')).toMatchObject({
       q: 'hello there',
       select: 'a',
