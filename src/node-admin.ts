@@ -6,8 +6,10 @@ import type { Authenticator } from './access/authenticate.ts';
 import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
+import type { ReloadParts } from './config/reload.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { HostedOrigins } from './node-hosted.ts';
+import type { Reloading } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { type AskWorker, createScrape } from './observe/scrape.ts';
@@ -32,6 +34,9 @@ export interface AdminAssembly {
   readonly tables: Tables;
   readonly feeds: RunningFeeds;
   readonly hosted: HostedOrigins;
+  /** What follows the files on the store thread: whatever can, adds itself. */
+  readonly reload: ReloadParts;
+  readonly reloading: Reloading;
   readonly scrapeWorkers: () => readonly AskWorker[];
 }
 
@@ -59,6 +64,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const context: Omit<OperationContext, 'by'> = {
     tables: parts.tables,
     purges: new PurgeLog(parts.clock),
+    reload: (dryRun) => parts.reloading.reload(dryRun),
     records: {
       search: searchTable,
       read: async (table, id) =>

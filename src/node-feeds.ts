@@ -16,7 +16,7 @@ import type { LiveSource } from './table/live-source.ts';
 import type { StoreWriter } from './table/store-port.ts';
 import type { Table } from './table/table.ts';
 import type { Tables } from './table/tables.ts';
-import { tableBinding } from './worker-tables.ts';
+import { type ThreadTables, tableBinding } from './worker-tables.ts';
 
 export interface FeedParts {
   readonly tables: Tables;
@@ -25,6 +25,7 @@ export interface FeedParts {
   readonly writer: StoreWriter;
   readonly clock: Clock;
   readonly log: Log;
+  readonly followed: Pick<ThreadTables['followed'], 'origins'>;
 }
 
 export interface RunningFeeds {
@@ -38,16 +39,27 @@ const COMMITS_MAX = 64;
 
 export function startFeeds(parts: FeedParts): RunningFeeds {
   const feeds = new Map<string, OriginFeed>();
-  for (const [name, runtime] of parts.origins) {
+  let isStopped = false;
+  const open = (name: string, runtime: OriginRuntime): OriginFeed | undefined => {
     const fed = parts.tables.all().filter((table) => table.definition.sourcedFrom?.origin === name);
     const [first] = fed;
     const feed = first === undefined ? undefined : openFeed(name, first, fed, runtime, parts);
     if (feed !== undefined) feeds.set(name, feed);
-  }
-  for (const feed of feeds.values()) feed.start();
+    return feed;
+  };
+  for (const [name, runtime] of parts.origins) open(name, runtime)?.start();
+  parts.followed.origins.onRenewed((name) => {
+    const old = feeds.get(name);
+    const runtime = parts.origins.get(name);
+    if (old === undefined || runtime === undefined) return;
+    const renewed = open(name, runtime);
+    // One after the other: a session of a broker belongs to one connection at a time.
+    void old.stop().then(() => (isStopped ? undefined : renewed?.start()));
+  });
   return {
     states: () => new Map([...feeds].map(([name, feed]) => [name, feed.state])),
     async stop() {
+      isStopped = true;
       await Promise.all([...feeds.values()].map((feed) => feed.stop()));
     },
   };

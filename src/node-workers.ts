@@ -8,6 +8,7 @@ import { NodeError } from './base/errors.ts';
 import type { LeaseTable } from './cache/lease-table.ts';
 import type { Config } from './config/config.ts';
 import type { HostedOrigins } from './node-hosted.ts';
+import type { ReloadThread } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import type { Log } from './observe/log.ts';
 import type { AskWorker, MetricsJson } from './observe/scrape.ts';
@@ -17,6 +18,7 @@ import type { VerdictLine } from './protocols/rest/resource.ts';
 import { serveWriters } from './store/threads/serve.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
 import { serveLeases } from './worker-leases.ts';
+import { reloadOver } from './worker-reload.ts';
 
 export interface WorkersParts {
   readonly config: Config;
@@ -33,6 +35,7 @@ export interface WorkersParts {
 export interface RunningWorkers {
   readonly port: number;
   scrapeWorkers(): readonly AskWorker[];
+  reloadThreads(): readonly ReloadThread[];
   stop(): Promise<void>;
 }
 
@@ -52,6 +55,7 @@ export async function startWorkers(parts: WorkersParts): Promise<RunningWorkers>
   return {
     port: workers[0]?.port ?? port,
     scrapeWorkers: () => workers.map((worker) => () => worker.metrics()),
+    reloadThreads: () => workers.map((worker) => worker.reload),
     async stop() {
       await Promise.all(workers.map((worker) => worker.stop()));
     },
@@ -77,6 +81,7 @@ async function startAll(
 
 class WorkerThread {
   readonly port: number;
+  readonly reload: ReloadThread;
   readonly #worker: Worker;
   readonly #control: MessagePort;
   readonly #ended: Promise<void>;
@@ -84,9 +89,15 @@ class WorkerThread {
   #asked = 0;
   #stopping = false;
 
-  private constructor(worker: Worker, control: MessagePort, port: number, ended: Promise<void>) {
+  private constructor(
+    worker: Worker,
+    ports: { readonly control: MessagePort; readonly reload: MessagePort },
+    port: number,
+    ended: Promise<void>,
+  ) {
     this.#worker = worker;
-    this.#control = control;
+    this.#control = ports.control;
+    this.reload = reloadOver(ports.reload);
     this.port = port;
     this.#ended = ended;
   }
@@ -100,6 +111,7 @@ class WorkerThread {
     const store = new MessageChannel();
     const leases = new MessageChannel();
     const control = new MessageChannel();
+    const reload = new MessageChannel();
     const workerData: WorkerData = {
       id,
       appFolder: parts.config.appFolder,
@@ -113,16 +125,18 @@ class WorkerThread {
       storePort: store.port2,
       leasePort: leases.port2,
       controlPort: control.port2,
+      reloadPort: reload.port2,
     };
     serveWriters(parts.store.store, store.port1);
     serveLeases(parts.leaseTable, leases.port1, id);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData,
-      transferList: [store.port2, leases.port2, control.port2],
+      transferList: [store.port2, leases.port2, control.port2, reload.port2],
     });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const bound = await listening(worker, control.port1);
-    const thread = new WorkerThread(worker, control.port1, bound, ended);
+    const ports = { control: control.port1, reload: reload.port1 };
+    const thread = new WorkerThread(worker, ports, bound, ended);
     thread.#follow(parts);
     return thread;
   }

@@ -7,16 +7,24 @@
  *                    └─ threads: N ─► N workers, each: reader + link to this thread's writer
  *         ─► feeds, admin port, sweeping of what has expired
  */
-import { type Authenticator, createAuthenticator } from './access/authenticate.ts';
+import type { Authenticator } from './access/authenticate.ts';
 import { durationMs } from './base/brands.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { localLeases } from './cache/collapse.ts';
 import { LeaseTable } from './cache/lease-table.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
+import { type ReloadPart, ReloadParts } from './config/reload.ts';
 import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
 import { type HostedOrigins, startHosted } from './node-hosted.ts';
+import {
+  localThread,
+  type ReadConfiguration,
+  Reloading,
+  type ReloadReport,
+  type ReloadThread,
+} from './node-reload.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -34,11 +42,14 @@ import {
   type PreparedApplication,
   prepareApplication,
 } from './worker-resources.ts';
+import { ThreadRoles } from './worker-roles.ts';
 import { buildTables, type ThreadTables } from './worker-tables.ts';
 
 export interface NodeOptions {
   readonly application: Application;
   readonly config: Config;
+  /** Reads application and configuration again, as they were read for this start. */
+  readonly read: () => ReadConfiguration;
   readonly log: Log;
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
   /** Called when the node cannot go on (a worker died): the process should end. */
@@ -49,6 +60,8 @@ export interface RunningNode {
   readonly engine: ChosenEngine;
   readonly httpPort: number;
   readonly adminPort: number;
+  /** Takes over what changed in the files; with `dryRun` only says what that would be. */
+  reload(dryRun: boolean): Promise<ReloadReport>;
   stop(): Promise<void>;
 }
 
@@ -91,7 +104,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     started.push(() => hosted.stop());
     const application = withHostedOrigins(prepared.application, hosted.ports);
     return await assemble(
-      { ...options, application, prepared, clock, engine, liveMemory, store, hosted },
+      {
+        ...{ ...options, application, prepared, clock, engine, liveMemory, store, hosted },
+        readAt: options.application,
+      },
       started,
     );
   } catch (error) {
@@ -102,6 +118,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
 interface Assembly extends NodeOptions {
   readonly prepared: PreparedApplication;
+  /** As the files had it at the start: without what code or this node added. */
+  readonly readAt: Application;
   readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly liveMemory: SharedArrayBuffer;
@@ -126,15 +144,16 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
   });
-  const authenticator = createAuthenticator({
-    admin: adminOf(config),
-    roles: parts.application.roles,
-  });
+  const roles = new ThreadRoles(config, parts.application.roles);
+  const { authenticator } = roles;
+  const { followed } = threadTables;
+  const reload = reloadParts([followed.origins, followed.policies, roles]);
   const origins = startOrigins(threadTables, started);
-  const serving = await serve(parts, threadTables, authenticator, (app) =>
+  const serving = await serve({ ...parts, reload }, threadTables, authenticator, (app) =>
     connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
+  const reloading = startReloading(parts, reload, serving.reloadThreads);
   const feeds = startFeeds({ ...threadTables, writer: store.store, clock, log });
   started.push(() => feeds.stop());
   const admin = await startAdmin({
@@ -143,6 +162,8 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     metrics,
     tables: threadTables.tables,
     feeds,
+    reload,
+    reloading,
     scrapeWorkers: serving.scrapeWorkers,
   });
   started.push(() => admin.stop());
@@ -151,6 +172,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     engine,
     httpPort: serving.port,
     adminPort: admin.port,
+    reload: (dryRun) => reloading.reload(dryRun),
     async stop() {
       admin.draining();
       stopSweeping();
@@ -159,9 +181,30 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   };
 }
 
-function adminOf({ admin }: Config) {
-  const { username, password } = admin;
-  return username === undefined || password === undefined ? undefined : { username, password };
+function reloadParts(parts: readonly ReloadPart[]): ReloadParts {
+  const list = new ReloadParts();
+  for (const part of parts) list.add(part);
+  return list;
+}
+
+/** What `parts.application` is here has the ports of hosted origins; what was read has not. */
+function startReloading(
+  { read, config, hosted, clock, log, readAt }: Assembly,
+  reload: ReloadParts,
+  workers: () => readonly ReloadThread[],
+): Reloading {
+  return new Reloading({
+    read,
+    running: { application: readAt, config },
+    forThreads: (next) => ({
+      ...next,
+      application: withHostedOrigins(next.application, hosted.ports),
+    }),
+    follows: () => reload.settings,
+    threads: () => [localThread(reload), ...workers()],
+    clock,
+    log,
+  });
 }
 
 function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[]) {
@@ -176,7 +219,7 @@ type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
 
 /** The app on this thread, or on workers. */
 async function serve(
-  parts: Assembly,
+  parts: Assembly & { readonly reload: ReloadParts },
   threadTables: ThreadTables,
   authenticator: Authenticator,
   connect: ConnectApp,
@@ -198,7 +241,12 @@ async function serve(
     onVerdict: parts.onVerdict,
   });
   connect(app);
-  return { port: app.listener.port, scrapeWorkers: () => [], stop: () => app.stop() };
+  return {
+    port: app.listener.port,
+    scrapeWorkers: () => [],
+    reloadThreads: () => [],
+    stop: () => app.stop(),
+  };
 }
 
 /** Removes what has expired, a little at a time, for as long as the node runs. */

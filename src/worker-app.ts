@@ -10,6 +10,7 @@ import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import { createLimit } from './base/limit.ts';
 import type { Config } from './config/config.ts';
+import type { ReloadParts } from './config/reload.ts';
 import { Fanout } from './feed/fanout.ts';
 import { createResolve } from './feed/resolve.ts';
 import { readThrough } from './feed/table-reads.ts';
@@ -54,6 +55,8 @@ export interface AppParts {
   readonly port: number;
   readonly shared: boolean;
   readonly onVerdict: ((line: VerdictLine) => void) | undefined;
+  /** What follows the files on this thread: whatever can, adds itself. */
+  readonly reload: ReloadParts;
 }
 
 /** What a thread counts besides its caches and origins. */
@@ -181,16 +184,22 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
     if (exported === undefined) continue;
     const meter = new RequestCounts(exported.name, monotonic);
     counted.push(meter);
-    resources.set(exported.name, {
+    const isOpen = exported.public.has('read');
+    const ofPolicy = () => ({
+      headers: resourceHeaders(table.policy, isOpen),
+      encodings: createEncodings(table, { ...parts, limit }),
+    });
+    const resource: RestResource = {
       table,
       bodies: parts.bodies,
       tagOf: entityTagOf,
       meter,
       monotonic,
       onVerdict: parts.onVerdict,
-      headers: resourceHeaders(table.policy, exported.public.has('read')),
-      encodings: createEncodings(table, { ...parts, limit }),
-    });
+      ...ofPolicy(),
+    };
+    table.onPolicy(() => Object.assign(resource, ofPolicy()));
+    resources.set(exported.name, resource);
   }
   return resources;
 }

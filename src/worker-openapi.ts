@@ -16,11 +16,14 @@ import { VERBS } from './schema/definition.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
 export const OPENAPI_PATH = '/openapi';
+/** Stands for the grants of the administrator. */
+const EVERYTHING = {};
 /** Of the description, not of the application. */
 const VERSION = '1';
 
 export function createOpenApi(prepared: PreparedApplication, parts: Identification): HttpHandler {
-  const texts = new Map<string, string>();
+  // By the grants: a reload makes new ones.
+  const texts = new WeakMap<object, string>();
   return (exchange) => {
     const { method } = exchange.request;
     if (method !== 'GET' && method !== 'HEAD') {
@@ -31,10 +34,11 @@ export function createOpenApi(prepared: PreparedApplication, parts: Identificati
     }
     const principal = identify(exchange, parts);
     if (principal === undefined) return undefined;
-    let text = texts.get(principal.kind);
+    const reader = principal.kind === 'admin' ? EVERYTHING : principal.grants;
+    let text = texts.get(reader);
     if (text === undefined) {
       text = JSON.stringify(describedFor(prepared, principal));
-      texts.set(principal.kind, text);
+      texts.set(reader, text);
     }
     const headers = ['content-type', 'application/json', 'vary', 'authorization'];
     const isAnonymous = principal.kind === 'anonymous';

@@ -60,6 +60,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
       events,
       limits: { failureMarkersBytes: config.limits.failureMarkersBytes },
     });
+    table.onPolicy((policy) => reads.usePolicy(policy));
     return [
       {
         path: pages.path,

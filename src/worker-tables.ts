@@ -3,24 +3,18 @@
  * paths, record rules. Used by the store thread (operations, feeds) and by every app thread.
  */
 import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { must } from './base/assert.ts';
 import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
-import { DEFAULT_POLICY, withTableTimes } from './cache/default-policy.ts';
 import type { CacheEvents } from './cache/events.ts';
 import type { CachePolicy } from './cache/policy.ts';
 import type { Leases } from './cache/ports.ts';
-import { createReadPath } from './cache/read-path.ts';
-import type { Application, OriginSource, TablePolicy } from './config/application.ts';
+import { createReadPath, type ReadPath } from './cache/read-path.ts';
+import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
-import { applyOverrides } from './config/policy-file.ts';
-import type { Surroundings } from './origin/attempts.ts';
 import type { OriginObserver } from './origin/counters.ts';
 import type { TableBinding } from './origin/definition.ts';
-import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
-import { loadOriginCode, loadPolicyCode } from './resource/load-code.ts';
 import type { ComputedAttributes } from './schema/computed.ts';
 import type { TableDefinition } from './schema/definition.ts';
 import {
@@ -28,7 +22,6 @@ import {
   compileIndexedValues,
   indexedAttributes,
 } from './schema/indexed-values.ts';
-import { ProblemList } from './schema/problem.ts';
 import { compileRecordCheck, formatRecordProblem } from './schema/record.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import { recordOfDraft, tableEntries } from './table/entries.ts';
@@ -41,6 +34,8 @@ import { Table } from './table/table.ts';
 import { listDefinition, listOrigin, TableList } from './table/table-list.ts';
 import { Tables } from './table/tables.ts';
 import { WriteThrough } from './table/write-through.ts';
+import { ThreadOrigins } from './worker-origins.ts';
+import { ThreadPolicies } from './worker-policies.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
 export interface TableSurroundings {
@@ -65,24 +60,40 @@ export interface ThreadTables {
   /** What page tables share with the read paths of the others. */
   readonly leases: Leases;
   readonly events: CacheEvents;
+  /** What follows the application's files while the thread runs. */
+  readonly followed: { readonly policies: ThreadPolicies; readonly origins: ThreadOrigins };
 }
 
 /** Throws the errors of origins and application code (`CONFIG_INVALID`, `APPLICATION_INVALID`). */
 export async function buildTables(around: TableSurroundings): Promise<ThreadTables> {
   const { application } = around;
-  const origins = await openOrigins(around);
+  const followed = {
+    origins: await openOrigins(around),
+    policies: await ThreadPolicies.open(application),
+  };
+  const origins = followed.origins.runtimes;
   const tables = new Tables();
   const live = new Map<TableName, LiveSource>();
   const scopeOf = createScopes(application.schema.tables, around.prepared.computed);
   for (const [index, definition] of application.schema.tables.entries()) {
-    const policy = await tablePolicy(definition, application);
+    const policy = followed.policies.of(definition.name);
     const source = new LiveSource(around.liveMemory, index, policy.settings.freshness.default);
     live.set(definition.name, source);
     const scope = scopeOf(definition);
     tables.add(buildTable(scope, policy, origins, source, around));
   }
+  followed.policies.tables = tables;
   around.prepared.open(tables);
-  return { tables, origins, live, leases: around.leases, events: around.events };
+  return { tables, origins, live, leases: around.leases, events: around.events, followed };
+}
+
+async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {
+  const { application, prepared, config, clock, originObserver: observer } = around;
+  const { random } = Math;
+  const surroundings = { clock, random, threads: config.threads, observer };
+  const origins = await ThreadOrigins.open(application.origins, application.folder, surroundings);
+  for (const [name, definition] of prepared.codeOrigins) origins.addCode(name, definition);
+  return origins;
 }
 
 function buildTable(
@@ -98,7 +109,7 @@ function buildTable(
   const entries = tableEntries(definition.name, reader, writer, (draft) =>
     rules.indexed(recordOfDraft(draft, definition.primaryKey)),
   );
-  const origin = tableOrigin(definition, policy, origins);
+  const origin = tableOrigin(definition, () => table.policy.settings.groups.from, origins);
   const reads = createReadPath({
     table: definition.name,
     entries,
@@ -118,7 +129,7 @@ function buildTable(
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
   });
-  const list = tableList(scope, policy, origins, around, () => table.draftContext());
+  const listed = openList(scope, policy, origins, around, () => table.draftContext());
   const { durability } = config.store;
   const isThrough = definition.sourcedFrom?.write === 'through';
   const table: Table = new Table({
@@ -145,20 +156,25 @@ function buildTable(
           }),
         }
       : {}),
-    list,
+    list: listed?.list,
     newId: createNewIds(definition, writer, randomUUID),
+  });
+  table.onPolicy((renewed) => {
+    reads.usePolicy(renewed);
+    listed?.reads.usePolicy(renewed);
+    source.useFreshness(renewed.settings.freshness.default);
   });
   return table;
 }
 
 /** The list of a cache whose origin can list; with a read path of its own. */
-function tableList(
+function openList(
   { definition }: QueryScope,
   policy: CachePolicy,
   origins: ReadonlyMap<string, OriginRuntime>,
   around: TableSurroundings,
   draftContext: () => DraftContext,
-): TableList | undefined {
+): { readonly list: TableList; readonly reads: ReadPath } | undefined {
   const { reader, writer, clock, config } = around;
   const { sourcedFrom } = definition;
   const runtime = sourcedFrom === undefined ? undefined : origins.get(sourcedFrom.origin);
@@ -181,18 +197,18 @@ function tableList(
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
   });
-  return new TableList(held, (request, answer) => reads.read(request, answer));
+  return { list: new TableList(held, (request, answer) => reads.read(request, answer)), reads };
 }
 
 function tableOrigin(
   definition: TableDefinition,
-  policy: CachePolicy,
+  groupsFrom: () => readonly string[],
   origins: ReadonlyMap<string, OriginRuntime>,
 ) {
   const { sourcedFrom } = definition;
   if (sourcedFrom === undefined) return undefined;
   const runtime = must(origins.get(sourcedFrom.origin), `origin ${sourcedFrom.origin}`);
-  return runtime.table(tableBinding(definition), policy.settings.groups.from);
+  return runtime.table(tableBinding(definition), groupsFrom);
 }
 
 /** What an origin is told of a table over it. */
@@ -222,71 +238,4 @@ export function recordRules(
     },
     indexed: (record) => (hasIndexes ? values(record) : undefined),
   };
-}
-
-async function openOrigins(around: TableSurroundings): Promise<Map<string, OriginRuntime>> {
-  const opened = new Map<string, OriginRuntime>();
-  const surroundings = {
-    clock: around.clock,
-    random: Math.random,
-    threads: around.config.threads,
-    observer: around.originObserver,
-  };
-  const { application } = around;
-  for (const [name, source] of application.origins) {
-    opened.set(name, await openSource(name, source, application.folder, surroundings));
-  }
-  for (const [name, definition] of around.prepared.codeOrigins) {
-    opened.set(name, openCodeOrigin(definition, name, surroundings));
-  }
-  return opened;
-}
-
-/** An origin of settings, of code, or of code with settings (`kind: module`). */
-async function openSource(
-  name: string,
-  source: OriginSource,
-  folder: string,
-  surroundings: Surroundings,
-): Promise<OriginRuntime> {
-  if (source.kind === 'code') {
-    return openCodeOrigin(await loadOriginCode(source.file), name, surroundings);
-  }
-  const { settings } = source;
-  if (settings.kind !== 'module' || settings.module === undefined) {
-    return openOrigin(settings, surroundings);
-  }
-  const code = await loadOriginCode(path.resolve(folder, settings.module), folder);
-  return openCodeOrigin(code, name, surroundings, settings);
-}
-
-async function tablePolicy(
-  definition: TableDefinition,
-  application: Application,
-): Promise<CachePolicy> {
-  const source = application.tablePolicies.get(definition.name);
-  const policy =
-    source === undefined
-      ? DEFAULT_POLICY
-      : source.kind === 'settings'
-        ? { settings: source.settings, hooks: {} }
-        : await codePolicy(source);
-  return definition.sourcedFrom === undefined ? policy : withDeclaredTimes(policy, definition);
-}
-
-/** `@table(expiration, eviction)` hold where `@cache` does not say the same thing itself. */
-function withDeclaredTimes(policy: CachePolicy, definition: TableDefinition): CachePolicy {
-  const said = definition.cache?.overrides ?? {};
-  const { expiration, eviction } = definition;
-  return withTableTimes(policy, {
-    expiration: 'freshness' in said ? undefined : expiration,
-    eviction: 'retention' in said ? undefined : eviction,
-  });
-}
-
-async function codePolicy(source: Extract<TablePolicy, { kind: 'code' }>): Promise<CachePolicy> {
-  const policy = await loadPolicyCode(source.file);
-  const problems = new ProblemList();
-  const settings = applyOverrides(policy.settings, source.overrides, problems);
-  return { settings, hooks: policy.hooks };
 }

@@ -3,10 +3,10 @@
  * the store thread for writes and leases, and serves the app port until it is told to stop.
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { createAuthenticator } from './access/authenticate.ts';
 import { systemClock } from './base/clock.ts';
 import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
+import { ReloadParts } from './config/reload.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import { createLog } from './observe/log.ts';
@@ -21,7 +21,9 @@ import { loadApplication } from './worker-application.ts';
 import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
+import { ThreadRoles } from './worker-roles.ts';
 import { buildTables } from './worker-tables.ts';
 
 export interface WorkerData {
@@ -38,6 +40,7 @@ export interface WorkerData {
   readonly storePort: MessagePort;
   readonly leasePort: MessagePort;
   readonly controlPort: MessagePort;
+  readonly reloadPort: MessagePort;
 }
 
 export type ToWorker =
@@ -98,7 +101,10 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     liveMemory: thread.liveMemory,
   });
   for (const origin of threadTables.origins.values()) origin.start();
-  const { username, password } = config.admin;
+  const { followed } = threadTables;
+  const roles = new ThreadRoles(config, application.roles);
+  const reload = new ReloadParts();
+  for (const part of [followed.origins, followed.policies, roles]) reload.add(part);
   const app = await startApp({
     prepared,
     writer,
@@ -110,10 +116,8 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     }),
     reader,
     threadTables,
-    authenticator: createAuthenticator({
-      admin: username === undefined || password === undefined ? undefined : { username, password },
-      roles: application.roles,
-    }),
+    authenticator: roles.authenticator,
+    reload,
     clock: systemClock,
     log,
     port: thread.port,
@@ -126,6 +130,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     cacheCounts,
     originTimes,
   });
+  serveReload(reload, thread.reloadPort);
   return app;
 }
 

@@ -4,6 +4,7 @@
  * not.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import type { ReloadReport } from '../node-reload.ts';
 
 export interface ReadyPorts {
   readonly http: number;
@@ -17,23 +18,46 @@ export interface ChildHooks {
 }
 
 const KILL_AFTER_MS = 12_000;
+const RELOADED_WITHIN_MS = 10_000;
 
 export class NodeChild {
   readonly #process: ChildProcess;
   readonly #ended: Promise<void>;
   #asked = false;
+  #isReady = false;
+  #reloaded: (report: ReloadReport | undefined) => void = () => undefined;
 
   constructor(entry: string, args: readonly string[], hooks: ChildHooks) {
     this.#process = fork(entry, [...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#process.on('message', (message) => {
-      if (isReady(message)) hooks.ready(message.ports);
+      if (isKind<ReadyMessage>(message, 'ready')) {
+        this.#isReady = true;
+        hooks.ready(message.ports);
+      } else if (isKind<ReloadedMessage>(message, 'reloaded')) this.#reloaded(message.report);
     });
     this.#ended = new Promise((resolve) => {
       this.#process.once('exit', (code) => {
+        this.#reloaded(undefined);
         hooks.ended(code, this.#asked);
         resolve();
       });
     });
+  }
+
+  /** Has the node read its files again; `undefined` when it is not there to do it. */
+  async reload(): Promise<ReloadReport | undefined> {
+    if (!this.#isReady || !this.#process.connected) return undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const report = new Promise<ReloadReport | undefined>((resolve) => {
+      this.#reloaded = resolve;
+      timer = setTimeout(() => resolve(undefined), RELOADED_WITHIN_MS);
+    });
+    this.#process.send({ kind: 'reload' } satisfies ReloadMessage);
+    try {
+      return await report;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Resolves when the process has ended. */
@@ -52,5 +76,18 @@ export interface ReadyMessage {
   readonly ports: ReadyPorts;
 }
 
-const isReady = (message: unknown): message is ReadyMessage =>
-  typeof message === 'object' && message !== null && 'kind' in message && message.kind === 'ready';
+/** What a node is told by its parent, and says when that is done. */
+export interface ReloadMessage {
+  readonly kind: 'reload';
+}
+
+export interface ReloadedMessage {
+  readonly kind: 'reloaded';
+  readonly report: ReloadReport;
+}
+
+export const isKind = <T extends { readonly kind: string }>(
+  message: unknown,
+  kind: T['kind'],
+): message is T =>
+  typeof message === 'object' && message !== null && 'kind' in message && message.kind === kind;

@@ -1,8 +1,12 @@
 /**
- * `millrace dev`: runs the application and starts it again when one of its files changes. The node
- * is a child process, so a reload leaves nothing behind; ports that were chosen freely are kept.
+ * `millrace dev`: runs the application and follows its files. What a running node can take over
+ * (policies, origins, roles) it does, keeping its connections and subscribers; for anything else it
+ * is started again. The node is a child process, so a start leaves nothing behind; ports that were
+ * chosen freely are kept.
  */
 import path from 'node:path';
+import type { ReloadReport } from '../node-reload.ts';
+import { formatProblem } from '../schema/problem.ts';
 import { NodeChild, type ReadyPorts } from './child.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
@@ -16,6 +20,8 @@ export interface DevOptions {
 /** Changes in these do not concern a running node: pages are read from disk, data is its own. */
 const IGNORED = new Set(['node_modules', 'public', 'data', 'dist']);
 const SETTLE_MS = 80;
+/** Changes in these a running node takes over. */
+const FOLLOWED = /^(?:cache-policies|origins)[\\/]|^roles\.yaml$/;
 
 export async function dev(options: DevOptions, terminal: Terminal): Promise<number> {
   const session = new DevSession(options, terminal);
@@ -71,13 +77,22 @@ class DevSession {
       this.#again = true;
       return this.#reloading;
     }
-    this.#terminal.err(`${changed} changed: starting again`);
-    this.#reloading = this.#restart();
+    this.#reloading = this.#follow(changed);
     await this.#reloading;
     this.#reloading = undefined;
     if (!this.#again) return undefined;
     this.#again = false;
     return this.reload(changed);
+  }
+
+  async #follow(changed: string): Promise<void> {
+    const report = FOLLOWED.test(changed) ? await this.#child?.reload() : undefined;
+    if (report === undefined || report.restarts.length > 0) {
+      this.#terminal.err(`${changed} changed: starting again`);
+      return this.#restart();
+    }
+    for (const line of reloadLines(changed, report)) this.#terminal.err(line);
+    return undefined;
   }
 
   async #restart(): Promise<void> {
@@ -126,4 +141,11 @@ class DevSession {
     const { http, admin } = this.#ports;
     return ['--http-port', String(http), '--admin-port', String(admin)];
   }
+}
+
+function reloadLines(changed: string, { outcome, changes, problems }: ReloadReport) {
+  if (outcome === 'refused') {
+    return [...problems.map(formatProblem), 'the node goes on with what it had before'];
+  }
+  return [`${changed} changed: ${changes.join('; ') || 'nothing that matters'}`];
 }

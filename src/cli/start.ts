@@ -8,10 +8,11 @@ import { type Config, loadConfig } from '../config/config.ts';
 import { applicationEnvironment } from '../config/env-file.ts';
 import type { FlagValues } from '../config/flags.ts';
 import { type RunningNode, startNode } from '../node.ts';
+import type { ReadConfiguration } from '../node-reload.ts';
 import { createLog } from '../observe/log.ts';
 import { formatProblem, type Problem } from '../schema/problem.ts';
 import { loadApplication } from '../worker-application.ts';
-import type { ReadyMessage } from './child.ts';
+import { isKind, type ReadyMessage, type ReloadedMessage, type ReloadMessage } from './child.ts';
 import { codeProblems } from './code-problems.ts';
 import { devBanner, verdictLine } from './dev-output.ts';
 import { EXIT, type Terminal } from './terminal.ts';
@@ -33,6 +34,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     return sayProblems(problems, terminal);
   }
   const { config } = loaded;
+  const again = () => readAgain(options, env);
   const log = createLog(
     options.dev && config.log.level === 'info' ? 'warn' : config.log.level,
     config.cluster.name,
@@ -50,7 +52,8 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     const onVerdict = options.dev
       ? (line: VerdictArgument) => terminal.out(verdictLine(line))
       : undefined;
-    const node = await startNode({ application, config, log, onVerdict, onFatal: fatal });
+    const started = { application, config, log, onVerdict, onFatal: fatal };
+    const node = await startNode({ ...started, read: again });
     announce(config, node, terminal);
     if (options.dev) {
       const shown = applicationEnvironment(options.appFolder, env).env;
@@ -66,6 +69,15 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     }
     return sayFailure(error, terminal);
   }
+}
+
+function readAgain({ appFolder, flags }: StartOptions, env: Terminal['env']): ReadConfiguration {
+  const { config, problems } = loadConfig({ appFolder, flags, env });
+  const read = loadApplication(appFolder, env);
+  if (config !== undefined && read.application !== undefined) {
+    return { kind: 'read', config, application: read.application };
+  }
+  return { kind: 'invalid', problems: [...(problems ?? []), ...(read.problems ?? [])] };
 }
 
 type VerdictArgument = Parameters<typeof verdictLine>[0];
@@ -125,6 +137,14 @@ function obeySignals(node: RunningNode, config: Config, end: (code: number) => v
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // What came of it is in the log.
+  process.on('SIGHUP', () => void node.reload(false).catch(() => undefined));
+  process.on('message', (message) => {
+    if (!isKind<ReloadMessage>(message, 'reload')) return;
+    void node.reload(false).then((report) => {
+      process.send?.({ kind: 'reloaded', report } satisfies ReloadedMessage);
+    });
+  });
   // A child outlives its supervisor for no reason; it may have gone while the node started.
   process.on('disconnect', stop);
   if (process.send !== undefined && !process.connected) stop();

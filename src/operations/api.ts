@@ -10,13 +10,14 @@ import { describeAll } from './describe-all.ts';
 import { type Operation, type OperationContext, usage } from './operation.ts';
 import { purge } from './purge.ts';
 import { purgeLog } from './purge-log.ts';
+import { reload } from './reload.ts';
 import { searchByConditions } from './search-by-conditions.ts';
 import { searchByHash, searchById } from './search-by-id.ts';
 import { searchByValue } from './search-by-value.ts';
 import { insert, update, upsert } from './write-records.ts';
 
 const OPERATIONS: readonly Operation[] = [
-  ...[cacheInspect, describeAll, purge, purgeLog],
+  ...[cacheInspect, describeAll, purge, purgeLog, reload],
   ...[insert, update, upsert, deleteRecords],
   ...[searchById, searchByHash, searchByValue, searchByConditions],
 ];

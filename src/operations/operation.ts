@@ -25,6 +25,8 @@ export interface OperationContext {
   /** Name of the administrator who asks. */
   readonly by: string;
   readonly purges: PurgeLog;
+  /** Takes over what changed in the files; with `dryRun` only says what that would be. */
+  readonly reload: (dryRun: boolean) => Promise<object>;
   /** Counts purges by table and kind. */
   readonly onPurged: (table: string, kind: PurgeKind, count: number) => void;
 }

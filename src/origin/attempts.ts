@@ -76,7 +76,7 @@ export class Attempts {
   readonly #around: Surroundings;
   readonly #foreground: Limit;
   readonly #background: Limit;
-  readonly #outcomes = new Map<AttemptOutcome, number>();
+  #outcomes = new Map<AttemptOutcome, number>();
   #breaker: breaker.BreakerState = breaker.CLOSED;
   #inFlight = 0;
   #retries = 0;
@@ -104,6 +104,19 @@ export class Attempts {
       bytes: this.bytes,
       retries: this.#retries,
     };
+  }
+
+  /** Whether nothing of it is under way or waits. */
+  get isIdle(): boolean {
+    const waiting = this.#foreground.pendingCount + this.#background.pendingCount;
+    return this.#inFlight === 0 && waiting === 0;
+  }
+
+  /** Goes on counting where `before` has come to, which counts what it has under way here. */
+  countFrom(before: Attempts): void {
+    this.#outcomes = before.#outcomes;
+    this.#retries += before.#retries;
+    this.bytes += before.bytes;
   }
 
   /** Resolves with the task's value; rejects with a `NodeError`, or the signal's own reason. */

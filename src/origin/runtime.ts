@@ -2,7 +2,11 @@
  * One origin of the application, started and stopped as a whole: its code or kind, what surrounds
  * every call (`attempts.ts`), its health probes and its way out. Tables get their own view of it by
  * `table()`, and share its limits: a slow origin is slow once, not once a table.
+ *
+ * A reload replaces what stands behind the name (`adopt`): views stay valid, calls under way end
+ * with what they began with, and its connections are closed once it is idle.
  */
+import { must } from '../base/assert.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
 import type { PageOrigin } from '../cache/pages/ports.ts';
@@ -36,11 +40,16 @@ export interface RuntimeParts {
 const GROUP_FIELDS = ['cache-groups', 'cache-tag', 'surrogate-key', 'xkey'];
 
 const WARM_AFTER = durationMs(500);
+/** How often one that was replaced is asked whether it is idle, and for how long. */
+const IDLE_LOOK_EVERY = durationMs(1_000);
+const IDLE_LOOKS_MAX = 600;
 
 export class OriginRuntime {
   readonly name: string;
-  readonly #parts: RuntimeParts;
-  readonly #attempts: Attempts;
+  #parts: RuntimeParts;
+  #attempts: Attempts;
+  #pages: PageOrigin | undefined;
+  #isStarted = false;
   readonly #stopping = new AbortController();
   #nextProbe: Cancel | undefined;
   #warming: Cancel | undefined;
@@ -61,27 +70,31 @@ export class OriginRuntime {
   }
 
   /** The origin as a table sees it. `groupsFrom`: the policy's `groups.from`. */
-  table(binding: TableBinding, groupsFrom: readonly string[] = GROUP_FIELDS): WritableOrigin {
-    const { settings, definition, around } = this.#parts;
+  table(
+    binding: TableBinding,
+    groupsFrom: () => readonly string[] = () => GROUP_FIELDS,
+  ): WritableOrigin {
     return new TableOrigin({
       name: this.name,
-      definition,
       binding,
-      attempts: this.#attempts,
-      rules: {
-        groupsFrom: groupsFrom.map((name) => name.toLowerCase()),
-        bodyMax: settings.bodyMax,
-      },
-      clock: around.clock,
+      current: () => ({
+        definition: this.#parts.definition,
+        attempts: this.#attempts,
+        rules: {
+          groupsFrom: groupsFrom().map((name) => name.toLowerCase()),
+          bodyMax: this.#parts.settings.bodyMax,
+        },
+      }),
+      clock: this.#parts.around.clock,
     });
   }
 
   /** Asks for all records of a table; `undefined` when the origin cannot list them. */
   lister(binding: TableBinding): ListRecords | undefined {
-    const { definition } = this.#parts;
-    if (definition.list === undefined) return undefined;
-    return ({ signal, background }) =>
-      this.#attempts.run({
+    if (this.#parts.definition.list === undefined) return undefined;
+    return ({ signal, background }) => {
+      const { definition } = this.#parts;
+      return this.#attempts.run({
         task: (attemptSignal) =>
           listed(this.name, definition, { ...binding, signal: attemptSignal }),
         signal,
@@ -89,14 +102,64 @@ export class OriginRuntime {
         mayRepeat: () => true,
         outcomeOf: () => 'ok',
       });
+    };
   }
 
   /** The origin as a page table sees it; `undefined` when its kind renders no pages. */
   pages(): PageOrigin | undefined {
+    if (this.#parts.pages === undefined) return undefined;
+    return {
+      name: this.name,
+      fetch: (request) => this.#renderer().fetch(request),
+      upgrade: (request) => this.#renderer().upgrade(request),
+      close: () => this.#renderer().close(),
+    };
+  }
+
+  #renderer(): PageOrigin {
     const { pages, around } = this.#parts;
-    if (pages === undefined) return undefined;
-    const { name } = this;
-    return new HttpPageOrigin({ ...pages, name, attempts: this.#attempts, clock: around.clock });
+    this.#pages ??= new HttpPageOrigin({
+      ...must(pages, `pages of origin ${this.name}`),
+      name: this.name,
+      attempts: this.#attempts,
+      clock: around.clock,
+    });
+    return this.#pages;
+  }
+
+  /**
+   * Whether tables that were opened over this origin can go on with `next`: what is decided when a
+   * table is opened (that there is a list, pages, a feed) must not change under it.
+   */
+  canAdopt(next: OriginRuntime): boolean {
+    const abilities = ({ definition, pages }: RuntimeParts) =>
+      [definition.list, definition.subscribe, pages].map((one) => one !== undefined).join();
+    return abilities(this.#parts) === abilities(next.#parts);
+  }
+
+  /** Calls from now on are made as `next` makes them; it must not be used by itself any more. */
+  adopt(next: OriginRuntime): void {
+    const old = { ...this.#parts, attempts: this.#attempts };
+    next.#attempts.countFrom(this.#attempts);
+    this.#parts = next.#parts;
+    this.#attempts = next.#attempts;
+    this.#pages = undefined;
+    this.#nextProbe?.();
+    this.#scheduleProbe();
+    const { clock } = old.around;
+    const isKept = old.definition === next.#parts.definition;
+    const rest = isKept ? { client: old.client } : old;
+    const closeWhenIdle = (looks: number): void => {
+      if (old.attempts.isIdle || looks === IDLE_LOOKS_MAX) void close(rest).catch(() => undefined);
+      else clock.after(IDLE_LOOK_EVERY, () => closeWhenIdle(looks + 1));
+    };
+    // A call that waits between two attempts is not seen; it ends within twice the time-out.
+    clock.after(durationMs(old.settings.timeoutMs * 2), () => closeWhenIdle(0));
+  }
+
+  /** One that was opened and is not wanted after all. */
+  discard(): Promise<void> {
+    return close(this.#parts);
   }
 
   /** Whether the origin has a live feed. */
@@ -115,6 +178,7 @@ export class OriginRuntime {
   /** Begins the health probes, and soon loads what the first request would have to wait for. */
   start(): void {
     const { around, client } = this.#parts;
+    this.#isStarted = true;
     // Not at once: the node would be ready later for it. A failure to load shows again, with a
     // message, at the first request.
     this.#warming = around.clock.after(WARM_AFTER, () => {
@@ -127,14 +191,13 @@ export class OriginRuntime {
     this.#nextProbe?.();
     this.#warming?.();
     this.#stopping.abort(new Error('the origin is being stopped'));
-    await this.#parts.definition.close?.();
-    await this.#parts.client?.close();
+    await close(this.#parts);
   }
 
   #scheduleProbe(): void {
     const { settings, definition, around } = this.#parts;
     if (settings.probeEveryMs === undefined || definition.probe === undefined) return;
-    if (this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted || !this.#isStarted) return;
     const every = durationMs(settings.probeEveryMs);
     this.#nextProbe = around.clock.after(every, () => void this.#probe());
   }
@@ -157,4 +220,9 @@ export class OriginRuntime {
     }
     this.#scheduleProbe();
   }
+}
+
+async function close({ definition, client }: Partial<RuntimeParts>): Promise<void> {
+  await definition?.close?.();
+  await client?.close();
 }

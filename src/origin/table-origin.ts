@@ -46,12 +46,18 @@ export interface WritableOrigin extends Origin {
   delete(id: RecordId, signal: AbortSignal): Promise<void>;
 }
 
-export interface TableOriginParts {
-  readonly name: string;
+/** What stands behind the origin's name just now: a reload puts something else there. */
+export interface CurrentOrigin {
   readonly definition: OriginDefinition;
-  readonly binding: TableBinding;
   readonly attempts: Attempts;
   readonly rules: ReplyRules;
+}
+
+export interface TableOriginParts {
+  readonly name: string;
+  /** Asked once a call, which ends with what it began with. */
+  readonly current: () => CurrentOrigin;
+  readonly binding: TableBinding;
   readonly clock: Clock;
 }
 
@@ -63,14 +69,16 @@ const OUTCOMES: Readonly<Record<OriginReply['kind'], AttemptOutcome>> = {
 
 export class TableOrigin implements WritableOrigin {
   readonly name: string;
-  readonly writes: WriteAbilities;
   readonly #parts: TableOriginParts;
 
   constructor(parts: TableOriginParts) {
     this.#parts = parts;
     this.name = parts.name;
-    const { put, patch, delete: remove } = parts.definition;
-    this.writes = {
+  }
+
+  get writes(): WriteAbilities {
+    const { put, patch, delete: remove } = this.#parts.current().definition;
+    return {
       put: put !== undefined,
       patch: patch !== undefined,
       delete: remove !== undefined,
@@ -78,8 +86,9 @@ export class TableOrigin implements WritableOrigin {
   }
 
   fetch(request: OriginRequest): Promise<OriginReply> {
-    return this.#parts.attempts.run({
-      task: (signal) => this.#get(request, signal),
+    const current = this.#parts.current();
+    return current.attempts.run({
+      task: (signal) => this.#get(current, request, signal),
       signal: request.signal,
       background: request.background,
       mayRepeat: () => true,
@@ -96,12 +105,15 @@ export class TableOrigin implements WritableOrigin {
   }
 
   async delete(id: RecordId, signal: AbortSignal): Promise<void> {
-    const { definition } = this.#parts;
-    await this.#send(signal, async (context) => definition.delete?.(id, context));
+    await this.#send(signal, async ({ definition }, context) => definition.delete?.(id, context));
   }
 
-  async #get(request: OriginRequest, signal: AbortSignal): Promise<OriginReply> {
-    const { definition, binding, clock, rules } = this.#parts;
+  async #get(
+    { definition, rules }: CurrentOrigin,
+    request: OriginRequest,
+    signal: AbortSignal,
+  ): Promise<OriginReply> {
+    const { binding, clock } = this.#parts;
     const place = this.#place(request.id);
     const replacing = request.conditional ? replacedEntry(request.replacing, place) : undefined;
     const context: GetContext = {
@@ -136,10 +148,9 @@ export class TableOrigin implements WritableOrigin {
     bytes: Uint8Array,
     signal: AbortSignal,
   ): Promise<WriteReply> {
-    const { definition } = this.#parts;
     const place = this.#place(id);
     const record = parseRecord(bytes, place);
-    const result = await this.#send(signal, async (context) =>
+    const result = await this.#send(signal, async ({ definition }, context) =>
       verb === 'put'
         ? definition.put?.(id, record, context)
         : definition.patch?.(id, record, context),
@@ -147,11 +158,15 @@ export class TableOrigin implements WritableOrigin {
     return { body: writtenRecord(result, place), created: isCreated(result) };
   }
 
-  #send<T>(signal: AbortSignal, task: (context: WriteContext) => Promise<T>): Promise<T> {
-    const { attempts, binding } = this.#parts;
-    return attempts.run<T>({
+  #send<T>(
+    signal: AbortSignal,
+    task: (current: CurrentOrigin, context: WriteContext) => Promise<T>,
+  ): Promise<T> {
+    const { binding } = this.#parts;
+    const current = this.#parts.current();
+    return current.attempts.run<T>({
       task: async (attemptSignal) => {
-        const result = await task({ ...binding, signal: attemptSignal });
+        const result = await task(current, { ...binding, signal: attemptSignal });
         if (isOriginResponse(result) && result.status >= 400) {
           throw statusError(this.name, result.status, undefined, 'a write');
         }

@@ -28,12 +28,26 @@ import type { Problem } from '../schema/problem.ts';
 import { placeInCode } from './code-place.ts';
 
 export type LoadedCode =
-  | { readonly exports: Readonly<Record<string, unknown>>; readonly problems?: undefined }
+  | {
+      readonly exports: Readonly<Record<string, unknown>>;
+      /** Of the compiled text: what the file and all it imports come to. */
+      readonly fingerprint: string;
+      readonly problems?: undefined;
+    }
   | { readonly problems: readonly Problem[]; readonly exports?: undefined };
 
 /** Loads the module at `path` (absolute) of the application in `folder` (absolute). */
 export const loadCode = (path: string, folder: string): Promise<LoadedCode> =>
   load({ entryPoints: [path] }, path, folder);
+
+/** The fingerprint that the module would have if it were loaded now, without loading it. */
+export async function fingerprintOf(path: string, folder: string): Promise<string | undefined> {
+  const compiled = await compile({ entryPoints: [path] }, path, folder);
+  return typeof compiled === 'string' ? hashOf(compiled) : undefined;
+}
+
+const hashOf = (compiled: string): string =>
+  createHash('sha256').update(compiled).digest('hex').slice(0, 16);
 
 /**
  * Loads several modules as one, so that what they import in common exists once. The exports are
@@ -54,13 +68,13 @@ async function load(entry: Entry, path: string, folder: string): Promise<LoadedC
   if (typeof compiled !== 'string') return { problems: compiled };
   // An unguessable folder of mode 0700: nobody else may slip in code that this process would run.
   const place = await mkdtemp(join(tmpdir(), 'millrace-code-'));
-  const hash = createHash('sha256').update(compiled).digest('hex').slice(0, 16);
-  const file = join(place, `${hash}.mjs`);
+  const fingerprint = hashOf(compiled);
+  const file = join(place, `${fingerprint}.mjs`);
   // Stack traces, ours below and those in logs, then name the lines that were written.
   process.setSourceMapsEnabled(true);
   try {
     await writeFile(file, compiled);
-    return { exports: await import(pathToFileURL(file).href) };
+    return { exports: await import(pathToFileURL(file).href), fingerprint };
   } catch (error) {
     return { problems: [importProblem(error, path, folder)] };
   } finally {

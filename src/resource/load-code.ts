@@ -7,18 +7,45 @@ import { NodeError } from '../base/errors.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import { type DefinedOrigin, isDefinedOrigin } from '../origin/definition.ts';
 import { formatProblem, type Problem } from '../schema/problem.ts';
-import { loadCode } from './compile.ts';
+import { fingerprintOf, loadCode } from './compile.ts';
+
+/** Code, and by what it is known whether its files have changed since. */
+export interface Loaded<T> {
+  readonly value: T;
+  readonly fingerprint: string;
+}
 
 /**
  * The `defineOrigin({ … })` which the file (absolute) exports. `folder` is the application's, by
  * default the one above the file's. Throws `APPLICATION_INVALID` with `details.problems`.
  */
-export const loadOriginCode = (file: string, folder?: string | undefined): Promise<DefinedOrigin> =>
+export const loadOrigin = (
+  file: string,
+  folder?: string | undefined,
+): Promise<Loaded<DefinedOrigin>> =>
   loadOnly(file, folder, isDefinedOrigin, 'export const origin = defineOrigin({ get })');
 
-/** The `definePolicy({ … })` which the file exports; otherwise as `loadOriginCode`. */
-export const loadPolicyCode = (file: string, folder?: string | undefined): Promise<CachePolicy> =>
+/** The `definePolicy({ … })` which the file exports; otherwise as `loadOrigin`. */
+export const loadPolicy = (
+  file: string,
+  folder?: string | undefined,
+): Promise<Loaded<CachePolicy>> =>
   loadOnly(file, folder, isPolicy, 'export const policy = definePolicy({ … })');
+
+export const loadOriginCode = async (file: string, folder?: string): Promise<DefinedOrigin> =>
+  (await loadOrigin(file, folder)).value;
+
+export const loadPolicyCode = async (file: string, folder?: string): Promise<CachePolicy> =>
+  (await loadPolicy(file, folder)).value;
+
+/** Whether the files of loaded code say something else now, or nothing that can be compiled. */
+export async function hasChanged(
+  { fingerprint }: Loaded<unknown>,
+  file: string,
+  folder?: string | undefined,
+): Promise<boolean> {
+  return (await fingerprintOf(file, folder ?? dirname(dirname(file)))) !== fingerprint;
+}
 
 const isPolicy = (value: unknown): value is CachePolicy =>
   typeof value === 'object' && value !== null && 'settings' in value && 'hooks' in value;
@@ -28,12 +55,14 @@ async function loadOnly<T>(
   folder: string | undefined,
   isWanted: (value: unknown) => value is T,
   example: string,
-): Promise<T> {
+): Promise<Loaded<T>> {
   const loaded = await loadCode(file, folder ?? dirname(dirname(file)));
   if (loaded.exports === undefined) throw invalid(loaded.problems);
   // The same value under two names (`export default origin`) is one.
   const [first, ...others] = new Set(Object.values(loaded.exports).filter(isWanted));
-  if (first !== undefined && others.length === 0) return first;
+  if (first !== undefined && others.length === 0) {
+    return { value: first, fingerprint: loaded.fingerprint };
+  }
   const message = first === undefined ? 'exports nothing that belongs here' : 'exports too much';
   throw invalid([{ file, line: 0, column: 0, message, cure: `write ${example}` }]);
 }

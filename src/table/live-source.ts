@@ -19,11 +19,16 @@ export const liveSourceBytes = (tables: number): number =>
 
 export class LiveSource {
   readonly #slots: Float64Array;
-  readonly #lifetime: DurationMs;
+  #lifetime: DurationMs;
 
   /** `memory` is shared by all threads; every table has its own index in it. */
   constructor(memory: SharedArrayBuffer, index: number, lifetime: DurationMs) {
     this.#slots = new Float64Array(memory, liveSourceBytes(1) * index, SLOTS);
+    this.#lifetime = lifetime;
+  }
+
+  /** The lifetime that counts from now on, on this thread. */
+  useFreshness(lifetime: DurationMs): void {
     this.#lifetime = lifetime;
   }
 

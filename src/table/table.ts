@@ -81,14 +81,30 @@ const INVALIDATIONS_MAX = 500;
 
 export class Table {
   readonly definition: TableDefinition;
-  readonly policy: CachePolicy;
   readonly #parts: TableParts;
   readonly #refreshes: RefreshBudget = { underWay: 0 };
+  readonly #followers: ((policy: CachePolicy) => void)[] = [];
+  #policy: CachePolicy;
 
   constructor(parts: TableParts) {
     this.definition = parts.definition;
-    this.policy = parts.policy;
+    this.#policy = parts.policy;
     this.#parts = parts;
+  }
+
+  get policy(): CachePolicy {
+    return this.#policy;
+  }
+
+  /** Goes by another policy from now on, and so does whoever made something of the old one. */
+  usePolicy(policy: CachePolicy): void {
+    this.#policy = policy;
+    for (const follow of this.#followers) follow(policy);
+  }
+
+  /** Calls `follow` with each policy that replaces the present one; it must not throw. */
+  onPolicy(follow: (policy: CachePolicy) => void): void {
+    this.#followers.push(follow);
   }
 
   get scope(): QueryScope {
@@ -315,8 +331,9 @@ export class Table {
   }
 
   draftContext(): DraftContext {
-    const { policy, rules, clock } = this.#parts;
-    return { definition: this.definition, settings: policy.settings, rules, now: clock.now() };
+    const { rules, clock } = this.#parts;
+    const { settings } = this.#policy;
+    return { definition: this.definition, settings, rules, now: clock.now() };
   }
 
   async #commit(op: WriteOp): Promise<WriteOutcome> {

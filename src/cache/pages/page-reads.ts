@@ -38,7 +38,7 @@ const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
 export class PageReads {
   readonly #deps: PageReadsDeps;
   readonly #flights: Flights<PageReply>;
-  readonly #policyOf: PolicyOfPath;
+  #policyOf: PolicyOfPath;
 
   constructor(deps: PageReadsDeps) {
     this.#deps = deps;
@@ -47,6 +47,11 @@ export class PageReads {
       name: `failures of ${deps.table}`,
       failureMarkersBytes: deps.limits.failureMarkersBytes,
     });
+  }
+
+  /** Reads from now on follow `policy`; those under way keep theirs. */
+  usePolicy(policy: CachePolicy): void {
+    this.#policyOf = policyByPath(policy);
   }
 
   /** What holds for the page at this path. */
