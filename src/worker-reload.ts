@@ -46,7 +46,7 @@ export function serveReload(parts: ReloadParts, port: MessagePort): void {
   });
 }
 
-/** The store thread's side. A worker that ends meanwhile ends the node: nobody waits for it then. */
+/** The store thread's side. A worker that ends ends the node: nobody waits for it then. */
 export function reloadOver(port: MessagePort): ReloadThread {
   const waiting = new Map<number, (reply: ReloadReply) => void>();
   let calls = 0;

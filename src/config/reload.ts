@@ -4,8 +4,8 @@
  * all: every part on every thread prepares (may wait, may refuse, changes nothing), and only when
  * none refused does each thread apply all of its parts in one go, without a pause between them.
  *
- *   read files ─► prepare every part ─┬─ all ready ──► apply (synchronous, cannot fail)
- *                                     └─ one refused ► discard what was prepared; the last good holds
+ *   read files ─► prepare every part ─┬─ all ready ───► apply (synchronous, cannot fail)
+ *                                     └─ one refused ─► discard; the last good stays in force
  */
 import { asNodeError } from '../base/errors.ts';
 import type { Problem } from '../schema/problem.ts';

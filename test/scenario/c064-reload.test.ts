@@ -18,8 +18,10 @@ type Page @pages(origin: "api", policy: "pages", path: "/p/*")
 const originFile = (origin: HttpOrigin): string =>
   `kind: http\nurl: ${origin.url}\nallowPrivate: true\nretries: 0\n`;
 
-const policy = (seconds: number): string =>
-  `freshness: { default: ${seconds}s, jitter: 0% }\nclient: { cacheControl: "max-age=${seconds}" }\n`;
+const policy = (seconds: number): string => `
+freshness: { default: ${seconds}s, jitter: 0% }
+client: { cacheControl: "max-age=${seconds}" }
+`;
 
 const named = (name: string) => (request: SeenRequest) =>
   behave.json({ id: request.path.split('/').at(-1), from: name });
@@ -145,7 +147,7 @@ describe.each(NODES)('a reload of $threads threads of $engine', ({ engine, threa
     });
     const report = await reload();
     expect(report.outcome).toBe('refused');
-    expect(report.problems).toMatchObject([{ file: 'cache-policies/pages.yaml', line: 3 }]);
+    expect(report.problems).toMatchObject([{ file: 'cache-policies/pages.yaml', line: 4 }]);
     expect(await told('/Item/', lifetime)).toEqual(new Set(['max-age=500']));
   });
 
