@@ -19,7 +19,7 @@ import type { Log } from './observe/log.ts';
 import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
 import { withCors } from './protocols/http/cors.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
-import type { HttpLimits, Listener } from './protocols/http/port.ts';
+import type { HttpLimits, Listener, ListenOptions } from './protocols/http/port.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/rest/encodings.ts';
@@ -38,6 +38,7 @@ import { createOpenApi } from './worker-openapi.ts';
 import { createPages } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
+import { withPageSockets } from './worker-sockets.ts';
 import type { ThreadTables } from './worker-tables.ts';
 
 export interface AppParts {
@@ -101,6 +102,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
   });
   const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
+  const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const handler = createAppHandler({
     settle: who.settle,
     resources,
@@ -113,7 +115,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       if (client !== undefined) streams.serve(exchange, client.principal, client.standing);
     },
     files: staticFiles(parts),
-    pages: createPages({ ...parts, ...who, meter: codeWith.meter }),
+    pages,
   });
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const listener = await engine.listen({
@@ -122,13 +124,11 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     shared: parts.shared,
     limits: httpLimits(config),
     handler: withCors(around, config.http.cors),
-    webSocket: gateway,
+    webSocket: withPageSockets(gateway, { resources, code, pages }),
     allowedOrigins: config.http.allowedOrigins,
     onRefused: (reason) => increment(counts.refusals, reason),
     onFault: createFaultLog(parts.log, clock),
-    ...(config.tls === undefined
-      ? {}
-      : { tls: { certFile: config.tls.cert, keyFile: config.tls.key } }),
+    ...tlsFiles(config),
   });
   fanout.start();
   return {
@@ -146,6 +146,9 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     },
   };
 }
+
+const tlsFiles = ({ tls }: Config): Pick<ListenOptions, 'tls'> =>
+  tls === undefined ? {} : { tls: { certFile: tls.cert, keyFile: tls.key } };
 
 function staticFiles({ prepared }: AppParts) {
   const { publicFolder } = prepared.application;

@@ -136,7 +136,7 @@ function servePageOrNothing(
   exchange: Exchange,
   { pages, resources, code: routes }: AppRoutes,
 ): void | Promise<void> {
-  const page = pages?.(exchange);
+  const page = pages?.(exchange.request);
   if (page !== undefined) return servePage(exchange, page);
   const { method, path } = exchange.request;
   const tables = [...resources.keys()].map((name) => `/${name}/`);

@@ -19,6 +19,10 @@ export const LIMITS = {
   connectionsMax: 20_000,
   /** One WebSocket message from a client, bytes. */
   messageBytesMax: 1024 * 1024,
+  /** One message of an origin's WebSocket that uWS relays to a client, bytes. */
+  tunnelMessageBytesMax: 16 * 1024 * 1024,
+  /** What an origin answers in the place of an upgrade, bytes. */
+  refusedUpgradeBytesMax: 256 * 1024,
   /** Unsent bytes of one socket before it is treated as slow. */
   socketBufferBytesMax: 1024 * 1024,
   /** Nesting of a JSON body. */

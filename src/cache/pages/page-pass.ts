@@ -9,9 +9,10 @@ import { initialAge } from '../freshness.ts';
 import { fieldOf } from './fields.ts';
 import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
-import type { PageRun } from './page-run.ts';
+import type { PageRequest } from './page-request.ts';
+import type { PageReadsDeps, PageRun } from './page-run.ts';
 import { keepingOf } from './page-store.ts';
-import type { PageOriginReply } from './ports.ts';
+import type { PageOriginReply, UpgradedOrigin } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';
 import { clientFields, encodeFields, storedFields } from './stored-fields.ts';
@@ -46,6 +47,23 @@ export async function passOn(run: PageRun): Promise<void> {
     await deps.entries.invalidate(ids, false);
   }
   await answerWith(run, reply);
+}
+
+export type PageUpgrade = Pick<PageRequest, 'target' | 'client' | 'fields' | 'signal'>;
+
+/** The cache has no part in a connection that is upgraded; rejects as `PageOrigin.upgrade`. */
+export function passUpgrade(
+  { origin }: PageReadsDeps,
+  { target, client, fields, signal }: PageUpgrade,
+): Promise<UpgradedOrigin | PageOriginReply> {
+  return origin.upgrade({
+    method: 'GET',
+    target,
+    host: client.host,
+    fields: [...passedFields(fields, client), 'upgrade', 'websocket'],
+    background: false,
+    signal,
+  });
 }
 
 async function answerWith(run: PageRun, reply: PageOriginReply): Promise<void> {

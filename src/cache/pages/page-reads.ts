@@ -23,11 +23,12 @@ import { fieldOf } from './fields.ts';
 import { variantInLanguage, varyNamesOf } from './page-entries.ts';
 import type { PageErrand, PageReply } from './page-flight.ts';
 import { forwardPage, refreshPage } from './page-join.ts';
-import { passOn } from './page-pass.ts';
+import { type PageUpgrade, passOn, passUpgrade } from './page-pass.ts';
 import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
 import { type PolicyOfPath, policyByPath } from './page-rules.ts';
 import type { PageReadsDeps, PageRun } from './page-run.ts';
 import { parseContentRange, sliceOfPart } from './partial.ts';
+import type { PageOriginReply, UpgradedOrigin } from './ports.ts';
 import { decodeFields } from './stored-fields.ts';
 import { storedPage } from './stored-result.ts';
 import { variantKey } from './vary.ts';
@@ -67,6 +68,11 @@ export class PageReads {
     });
     if (page.method !== 'GET' && page.method !== 'HEAD') return passOn(run);
     return select(run, false);
+  }
+
+  /** A WebSocket for the origin: its connection, or what it answered instead. */
+  upgrade(request: PageUpgrade): Promise<UpgradedOrigin | PageOriginReply> {
+    return passUpgrade(this.#deps, request);
   }
 
   #run(page: PageRequest, answer: PageAnswer): PageRun {

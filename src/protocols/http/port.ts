@@ -8,6 +8,8 @@
  * refused by the adapter with an assertion, never sent.
  */
 
+import type { Duplex } from 'node:stream';
+
 export type HttpEngine = 'uws' | 'node';
 
 /** What a request looked like; copied at once, so it may be kept across awaits. */
@@ -111,16 +113,29 @@ export interface Socket<State> {
 export type UpgradeVerdict<State> =
   | { readonly kind: 'accept'; readonly protocol?: string | undefined; readonly state: State }
   | {
+      /**
+       * The client is to talk with an origin that has switched protocols. node joins the two
+       * connections; uWS, which hides its own, relays messages. The adapter owns `origin` now.
+       */
+      readonly kind: 'tunnel';
+      readonly origin: Duplex;
+      /** The origin's answer, without the fields of its connection. */
+      readonly headers: HeaderList;
+    }
+  | {
       readonly kind: 'refuse';
       readonly status: number;
       readonly headers: HeaderList;
-      readonly body?: string | undefined;
+      readonly body?: string | Uint8Array | undefined;
     };
 
 /**
  * The adapter has checked version, key, Connection, Upgrade and Origin before `upgrade` is asked.
+ * An engine that cannot pass an extension on does not show that the client offered it.
  */
 export interface WebSocketHandler<State> {
+  /** Whether somebody behind this node judges the `Origin` of the request. */
+  leavesOriginTo?(request: HttpRequest): boolean;
   upgrade(request: HttpRequest): UpgradeVerdict<State> | Promise<UpgradeVerdict<State>>;
   open(socket: Socket<State>): void;
   message(socket: Socket<State>, data: Uint8Array, binary: boolean): void;

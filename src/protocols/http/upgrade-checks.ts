@@ -18,10 +18,13 @@ export function wantsWebSocket(upgrade: string | undefined): boolean {
   return upgrade !== undefined && listHas(upgrade, 'websocket');
 }
 
-/** Returns why the handshake is refused; `undefined` when it is sound. */
+/**
+ * Returns why the handshake is refused; `undefined` when it is sound. Without `allowedOrigins`
+ * somebody else judges where it comes from.
+ */
 export function refusedUpgrade(
   request: UpgradeRequest,
-  allowedOrigins: readonly string[],
+  allowedOrigins: readonly string[] | undefined,
 ): Refusal | undefined {
   if (request.method !== 'GET') return malformed('a WebSocket is opened by GET');
   if (!wantsWebSocket(request.header('upgrade'))) {
@@ -39,6 +42,7 @@ export function refusedUpgrade(
   if (!keySyntax.test(request.header('sec-websocket-key') ?? '')) {
     return malformed('the Sec-WebSocket-Key field is not a key');
   }
+  if (allowedOrigins === undefined) return undefined;
   if (!isAllowedOrigin(request.header('origin'), request.header('host'), allowedOrigins)) {
     const detail = 'WebSockets from this origin are not allowed; see http.allowedOrigins';
     return { code: 'ACCESS_DENIED', detail };

@@ -12,7 +12,7 @@ import { decodeFields } from '../../cache/pages/stored-fields.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { CacheStatus } from '../../cache/read-request.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
-import type { Exchange } from '../http/port.ts';
+import type { Exchange, HttpRequest } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { PageCall } from './page-call.ts';
 import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
@@ -39,15 +39,15 @@ export interface PageResource {
   readonly purges: PagePurges;
 }
 
-/** Serves a request when a page table takes it; `undefined` says that none does. */
-export type ServePages = (exchange: Exchange) => PageResource | undefined;
+/** The page table that takes a request; `undefined` says that none does. */
+export type ServePages = (request: HttpRequest) => PageResource | undefined;
 
 /** The table of a request: one for its host before one for all, the longest path first. */
 export function pageRoutes(resources: readonly PageResource[]): ServePages {
   const rank = ({ host, path }: PageResource): number =>
     (host === undefined ? 0 : 100_000) + path.length * 2 + (path.endsWith('*') ? 0 : 1);
   const ordered = [...resources].sort((left, right) => rank(right) - rank(left));
-  return ({ request }) =>
+  return (request) =>
     ordered.find(({ host, path }) => {
       const takesPath = path.endsWith('*')
         ? request.path.startsWith(path.slice(0, -1))

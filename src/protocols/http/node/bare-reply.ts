@@ -19,11 +19,12 @@ export function writeBareReply(
   socket: Duplex,
   status: number,
   headers: readonly string[],
-  body: string,
+  body: string | Uint8Array,
 ): void {
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Status'}`];
   for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
-  lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', body);
-  socket.end(lines.join('\r\n'));
+  lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', '');
+  socket.write(Buffer.from(lines.join('\r\n'), 'latin1'));
+  socket.end(body);
   setTimeout(() => socket.destroy(), GRACE_MS).unref();
 }

@@ -17,6 +17,7 @@ import type {
 } from '../port.ts';
 import { offeredProtocols, refusedUpgrade } from '../upgrade-checks.ts';
 import { writeBareRefusal, writeBareReply } from './bare-reply.ts';
+import { joinConnections } from './tunnel.ts';
 
 const CLOSED_ABNORMALLY = 1006;
 
@@ -25,6 +26,7 @@ export class SocketSide {
   readonly #handler: WebSocketHandler<unknown>;
   readonly #server: WebSocketServer;
   readonly #open = new Set<NodeSocket>();
+  readonly #tunnels = new Set<Duplex>();
   readonly #chosen = new WeakMap<IncomingMessage, string>();
   readonly #timer: NodeJS.Timeout;
 
@@ -45,7 +47,8 @@ export class SocketSide {
 
   /** Answers the handshake; `request` has passed the framing guard. */
   upgrade(message: IncomingMessage, socket: Duplex, head: Buffer, request: HttpRequest): void {
-    const refusal = refusedUpgrade(request, this.#options.allowedOrigins);
+    const isJudged = this.#handler.leavesOriginTo?.(request) !== true;
+    const refusal = refusedUpgrade(request, isJudged ? this.#options.allowedOrigins : undefined);
     if (refusal !== undefined) {
       this.#options.onRefused?.(refusal.detail);
       writeBareRefusal(socket, refusal);
@@ -53,6 +56,7 @@ export class SocketSide {
     }
     const obey = (verdict: UpgradeVerdict<unknown>) => {
       if (verdict.kind === 'accept') this.#accept(message, socket, head, request, verdict);
+      else if (verdict.kind === 'tunnel') this.#join(socket, head, verdict);
       else this.#refuse(socket, verdict);
     };
     const fail = (error: unknown) => this.#fail(socket, error, request);
@@ -68,6 +72,23 @@ export class SocketSide {
   close(): void {
     clearInterval(this.#timer);
     for (const socket of this.#open) socket.terminate();
+    for (const origin of this.#tunnels) origin.destroy();
+  }
+
+  #join(socket: Duplex, head: Buffer, verdict: UpgradeVerdict<unknown> & { kind: 'tunnel' }): void {
+    const { origin, headers } = verdict;
+    if (socket.destroyed) {
+      origin.destroy();
+      return;
+    }
+    this.#tunnels.add(origin);
+    origin.once('close', () => this.#tunnels.delete(origin));
+    try {
+      joinConnections(socket, head, origin, headers);
+    } catch (error) {
+      origin.destroy();
+      throw error;
+    }
   }
 
   #accept(

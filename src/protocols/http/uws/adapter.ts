@@ -125,6 +125,7 @@ class UwsListener implements Listener, ExchangeHost {
 
   stopAccepting(): void {
     this.draining = true;
+    this.#sockets?.stop();
     if (this.#token === undefined) return;
     this.#uws.us_listen_socket_close(this.#token);
     this.#token = undefined;

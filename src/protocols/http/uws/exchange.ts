@@ -30,6 +30,13 @@ const WHOLE_BODY_BYTES_MAX = 8 * 1024;
 const nothing = new Uint8Array(0);
 const ignore = () => undefined;
 
+/** The client's key, and what is answered to it. */
+export interface Handshake {
+  readonly key: string;
+  readonly protocol: string;
+  readonly headers: HeaderList;
+}
+
 /** What exchanges share with their listener. */
 export interface ExchangeHost {
   /** Replies carry `Connection: close`. */
@@ -177,10 +184,13 @@ export class UwsExchange implements CuttableExchange {
   }
 
   /** Hands the connection over to the WebSocket side. */
-  upgrade(state: object, key: string, protocol: string, context: UwsContext): void {
+  upgrade(state: object, { key, protocol, headers }: Handshake, context: UwsContext): void {
     if (this.#gone) return;
+    this.#beyondAscii = checkHeaders(headers);
     this.#corked(() => {
       this.#replied = true;
+      // The engine writes the status line itself unless there was one.
+      if (headers.length > 0) this.#writeHead(101, headers);
       this.#finish();
       this.#res.upgrade(state, key, protocol, '', context);
     });

@@ -3,6 +3,7 @@
  * state, back-pressure and a close code. The engine sends pings and answers the peer's by itself.
  */
 
+import { LIMITS } from '../../../config/limits.ts';
 import { runHandler } from '../faults.ts';
 import type { Refusal } from '../framing.ts';
 import type {
@@ -13,8 +14,10 @@ import type {
   UpgradeVerdict,
   WebSocketHandler,
 } from '../port.ts';
+import { RequestCopy } from '../request-copy.ts';
 import { offeredProtocols, refusedUpgrade } from '../upgrade-checks.ts';
 import type { UwsExchange } from './exchange.ts';
+import { Relay } from './relay.ts';
 import type {
   UwsContext,
   UwsRequest,
@@ -35,8 +38,14 @@ export interface UpgradeGate {
   refuse(exchange: UwsExchange, refusal: Refusal): void;
 }
 
+/** What a socket tells: the protocol's handler, or the relay to an origin. */
+type SocketEvents = Pick<WebSocketHandler<unknown>, 'open' | 'message' | 'drain'> & {
+  closed(socket: Socket<unknown>, code: number, reason?: string): void;
+};
+
 export class SocketSide {
   open = 0;
+  readonly #relays = new Set<Relay>();
   readonly #options: ListenOptions;
   readonly #handler: WebSocketHandler<unknown>;
 
@@ -58,20 +67,27 @@ export class SocketSide {
       open: (ws) => this.#opened(ws),
       message: (ws, message, isBinary) => {
         const socket = socketOf(ws);
-        this.#call(socket, () => this.#handler.message(socket, new Uint8Array(message), isBinary));
+        this.#call(socket, () => socket.events.message(socket, new Uint8Array(message), isBinary));
       },
       drain: (ws) => {
         const socket = socketOf(ws);
-        this.#call(socket, () => this.#handler.drain(socket));
+        this.#call(socket, () => socket.events.drain(socket));
       },
-      close: (ws, code) => this.#closed(socketOf(ws), code),
+      close: (ws, code, reason) => this.#closed(socketOf(ws), code, reason),
     };
+  }
+
+  /** Sockets of origins are told that the node stops; the protocol tells its own. */
+  stop(): void {
+    for (const relay of this.#relays) relay.stop();
   }
 
   #upgrade(gate: UpgradeGate, res: UwsResponse, req: UwsRequest, context: UwsContext): void {
     const exchange = gate.receive(res, req, 'GET');
     if (exchange === undefined) return;
-    const refusal = refusedUpgrade(exchange.request, this.#options.allowedOrigins);
+    const isJudged = this.#handler.leavesOriginTo?.(exchange.request) !== true;
+    const allowed = isJudged ? this.#options.allowedOrigins : undefined;
+    const refusal = refusedUpgrade(exchange.request, allowed);
     if (refusal !== undefined) {
       gate.refuse(exchange, refusal);
       return;
@@ -83,7 +99,7 @@ export class SocketSide {
   }
 
   #ask(exchange: UwsExchange, context: UwsContext): void | Promise<void> {
-    const verdict = this.#handler.upgrade(exchange.request);
+    const verdict = this.#handler.upgrade(withoutExtensions(exchange.request));
     if (!(verdict instanceof Promise)) return this.#obey(verdict, exchange, context);
     return verdict.then((later) => this.#obey(later, exchange, context));
   }
@@ -93,23 +109,54 @@ export class SocketSide {
       exchange.reply(verdict.status, verdict.headers, verdict.body);
       return;
     }
+    if (verdict.kind === 'tunnel') return this.#relay(verdict, exchange, context);
     const { request } = exchange;
     const key = request.header('sec-websocket-key') ?? '';
-    const socket = new UwsSocket(verdict.state, request.remoteAddress);
-    exchange.upgrade({ socket }, key, agreedProtocol(request, verdict.protocol), context);
+    const socket = new UwsSocket(verdict.state, request.remoteAddress, this.#handler);
+    const protocol = agreedProtocol(request, verdict.protocol);
+    exchange.upgrade({ socket }, { key, protocol, headers: [] }, context);
+  }
+
+  #relay(
+    { origin, headers }: UpgradeVerdict<unknown> & { kind: 'tunnel' },
+    exchange: UwsExchange,
+    context: UwsContext,
+  ): void {
+    if (exchange.aborted) {
+      origin.destroy();
+      return;
+    }
+    const { request } = exchange;
+    const { socketBufferBytesMax } = this.#options.limits;
+    const limits = { messageMax: LIMITS.tunnelMessageBytesMax, bufferMax: socketBufferBytesMax };
+    const relay = new Relay(origin, limits);
+    this.#relays.add(relay);
+    origin.once('close', () => this.#relays.delete(relay));
+    const socket = new UwsSocket(undefined, request.remoteAddress, relay);
+    const key = request.header('sec-websocket-key') ?? '';
+    const chosen = fieldIn(headers, 'sec-websocket-protocol');
+    const told = headers.filter((_, i) => !OWN_FIELDS.has(headers[i - (i % 2)] ?? ''));
+    const protocol = agreedProtocol(request, chosen);
+    try {
+      exchange.upgrade({ socket }, { key, protocol, headers: told }, context);
+    } catch (error) {
+      origin.destroy();
+      throw error;
+    }
   }
 
   #opened(ws: UwsWebSocket): void {
     const socket = socketOf(ws);
     socket.opened(ws);
     this.open += 1;
-    this.#call(socket, () => this.#handler.open(socket));
+    this.#call(socket, () => socket.events.open(socket));
   }
 
-  #closed(socket: UwsSocket, code: number): void {
+  #closed(socket: UwsSocket, code: number, reason: ArrayBuffer): void {
     this.open -= 1;
     socket.markClosed();
-    this.#call(socket, () => this.#handler.closed(socket, code));
+    const text = Buffer.from(reason).toString();
+    this.#call(socket, () => socket.events.closed(socket, code, text));
   }
 
   /** An exception in an engine callback would abort the process. */
@@ -126,11 +173,13 @@ export class SocketSide {
 class UwsSocket implements Socket<unknown> {
   readonly state: unknown;
   readonly remoteAddress: string;
+  readonly events: SocketEvents;
   #ws: UwsWebSocket | undefined;
 
-  constructor(state: unknown, remoteAddress: string) {
+  constructor(state: unknown, remoteAddress: string, events: SocketEvents) {
     this.state = state;
     this.remoteAddress = remoteAddress;
+    this.events = events;
   }
 
   get closed(): boolean {
@@ -177,6 +226,27 @@ class UwsSocket implements Socket<unknown> {
 /** 20.30 copies the fields of the user's object, so a class would lose its methods there. */
 function socketOf(ws: UwsWebSocket): UwsSocket {
   return ws.getUserData().socket as UwsSocket;
+}
+
+/** Written by the engine, or not agreed here. */
+const OWN_FIELDS: ReadonlySet<string> = new Set([
+  'sec-websocket-accept',
+  'sec-websocket-extensions',
+  'sec-websocket-protocol',
+]);
+
+/** Frames are not seen here, so that no extension could be passed on. */
+function withoutExtensions(request: RequestCopy): HttpRequest {
+  const { method, path, query, fields } = request;
+  const kept = fields.filter((_, i) => fields[i - (i % 2)] !== 'sec-websocket-extensions');
+  const copy = new RequestCopy(method, path, query, kept);
+  copy.peer = { peerAddress: request.remoteAddress };
+  return copy;
+}
+
+function fieldIn(headers: readonly string[], name: string): string | undefined {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text === name);
+  return at < 0 ? undefined : headers[at + 1];
 }
 
 /** A protocol the client did not offer would make it fail the handshake [RFC6455 §4.1]. */

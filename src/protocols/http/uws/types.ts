@@ -66,7 +66,7 @@ export interface UwsWebSocketBehavior {
   readonly open: (ws: UwsWebSocket) => void;
   readonly message: (ws: UwsWebSocket, message: ArrayBuffer, isBinary: boolean) => void;
   readonly drain: (ws: UwsWebSocket) => void;
-  readonly close: (ws: UwsWebSocket, code: number) => void;
+  readonly close: (ws: UwsWebSocket, code: number, reason: ArrayBuffer) => void;
 }
 
 export interface UwsListenSocket {

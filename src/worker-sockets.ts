@@ -1,0 +1,38 @@
+/**
+ * Whose a WebSocket is, by its path: tables, their code and `/live` come first, as with requests;
+ * what is left belongs to the page table that takes the path, and is passed on to its origin.
+ */
+import type { HttpRequest, WebSocketHandler } from './protocols/http/port.ts';
+import type { PageResource, ServePages } from './protocols/pages/serve-pages.ts';
+import { upgradePage } from './protocols/pages/upgrade-page.ts';
+import { LIVE_PATH } from './protocols/websocket/gateway.ts';
+import { type AppRoutes, routePath } from './worker-routes.ts';
+
+type Routes = Pick<AppRoutes, 'resources' | 'code'> & { readonly pages: ServePages | undefined };
+
+/** The sockets of the node's own, and around them those of pages. */
+export function withPageSockets<State>(
+  own: WebSocketHandler<State>,
+  { resources, code, pages }: Routes,
+): WebSocketHandler<State> {
+  if (pages === undefined) return own;
+  const pageOf = (request: HttpRequest): PageResource | undefined => {
+    const { path } = request;
+    const isOwn =
+      path === LIVE_PATH ||
+      routePath(resources, path) !== undefined ||
+      code?.match(path) !== undefined;
+    return isOwn ? undefined : pages(request);
+  };
+  return {
+    leavesOriginTo: (request) => pageOf(request) !== undefined,
+    upgrade(request) {
+      const page = pageOf(request);
+      return page === undefined ? own.upgrade(request) : upgradePage(request, page);
+    },
+    open: (socket) => own.open(socket),
+    message: (socket, bytes, binary) => own.message(socket, bytes, binary),
+    drain: (socket) => own.drain(socket),
+    closed: (socket, code) => own.closed(socket, code),
+  };
+}
