@@ -109,7 +109,10 @@ export class SocketSide {
       exchange.reply(verdict.status, verdict.headers, verdict.body);
       return;
     }
-    if (verdict.kind === 'tunnel') return this.#relay(verdict, exchange, context);
+    if (verdict.kind === 'tunnel') {
+      this.#relay(verdict, exchange, context);
+      return;
+    }
     const { request } = exchange;
     const key = request.header('sec-websocket-key') ?? '';
     const socket = new UwsSocket(verdict.state, request.remoteAddress, this.#handler);
