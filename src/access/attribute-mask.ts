@@ -1,12 +1,12 @@
 /**
  * Which attributes of a table a grant covers. A list in which something is allowed names all that
  * is; a list which only forbids takes away from the rest. The primary key is always covered, and
- * an attribute never has more than its table's grant.
+ * an attribute never has more than its table's grant. A computed attribute that is not named in the
+ * list is covered when it can be made of nothing but what is.
  */
 import type { AttributeGrant } from '../config/roles-file.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
-
-export type AttributeMask = (attribute: string) => boolean;
+import type { AttributeMask } from '../table/query/row-view.ts';
 
 /** Where the attribute grants of a verb stand: what is read includes what is subscribed to. */
 const COLUMN: Readonly<Record<Verb, keyof AttributeGrant | undefined>> = {
@@ -32,7 +32,20 @@ export function maskOf(
   const forbidden = new Set(names.filter((name) => listed[name]?.[column] === false));
   if (allowed.size === 0 && forbidden.size === 0) return undefined;
   const { primaryKey } = definition;
-  return allowed.size > 0
-    ? (name) => name === primaryKey || allowed.has(name)
-    : (name) => name === primaryKey || !forbidden.has(name);
+  if (allowed.size > 0) return (name) => name === primaryKey || allowed.has(name);
+  for (const name of tellingOf(forbidden, definition)) forbidden.add(name);
+  return (name) => name === primaryKey || !forbidden.has(name);
+}
+
+/** Computed attributes that would tell of forbidden ones; what code computes may read anything. */
+function tellingOf(
+  forbidden: ReadonlySet<string>,
+  { attributes }: TableDefinition,
+): readonly string[] {
+  return attributes.flatMap(({ name, computed }) => {
+    if (computed === undefined) return [];
+    const words = computed.from?.match(/[\p{L}_$][\p{L}\p{N}_$]*/gu);
+    const isApart = words?.every((word) => !forbidden.has(word)) ?? false;
+    return isApart ? [] : [name];
+  });
 }

@@ -6,7 +6,7 @@
  */
 import type { RecordId } from '../base/brands.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
-import type { Permit } from './grants.ts';
+import { type Access, type Permit, WHOLE } from './grants.ts';
 import type { Principal } from './principal.ts';
 
 /** `unauthenticated`: signing in might help (401); `denied`: it would not (403). */
@@ -45,3 +45,12 @@ export function permitsOf(
 
 const isUnlimited = ({ coversKey, filter, attributes }: Permit): boolean =>
   coversKey === undefined && filter === undefined && attributes === undefined;
+
+/** What may be done with the table by the verb, for a protocol that holds rows against it. */
+export function accessTo(principal: Principal, definition: TableDefinition, verb: Verb): Access {
+  return principal.kind === 'admin' ? WHOLE : principal.grants.access(definition, verb);
+}
+
+/** Why a principal that may not, may not. */
+export const refusalOf = ({ kind }: Principal): Exclude<Verdict, 'allowed'> =>
+  kind === 'anonymous' ? 'unauthenticated' : 'denied';

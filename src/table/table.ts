@@ -23,6 +23,7 @@ import { factsOf, projectRow } from './query/project.ts';
 import type { Query, Select } from './query/query.ts';
 import { QueryReader } from './query/query-reader.ts';
 import { Related } from './query/related.ts';
+import type { RowViews } from './query/row-view.ts';
 import { parseRow } from './query/rows.ts';
 import type { QueryScope } from './query/scope.ts';
 import {
@@ -150,12 +151,13 @@ export class Table {
     return new QueryReader(query, { definition: this.definition, reader, clock });
   }
 
-  /** JSON of what `select` takes of a record, related ones included. */
-  part(entry: Entry, select: Select): Uint8Array {
+  /** JSON of what `select` takes of a record, related ones included, as far as `views` show it. */
+  part(entry: Entry, select: Select, views?: RowViews): Uint8Array {
     const { reader, clock } = this.#parts;
-    const related = new Related(reader, clock.now());
+    const related = new Related(reader, clock.now(), views);
     const row = parseRow(recordJson(entry, this.definition.primaryKey));
-    return projectRow(select, row, factsOf(entry), related);
+    const mask = views?.get(this.definition)?.maskOf(row, entry.id);
+    return projectRow(select, row, factsOf(entry), related, mask);
   }
 
   /** Stores a whole record. Rejects with `RECORD_INVALID`, `STORE_FULL`, `WRITE_QUEUE_FULL`. */

@@ -10,7 +10,7 @@ import type { Query } from '../../table/query/query.ts';
 import type { Table } from '../../table/table.ts';
 import { originTakes } from './origin-writes.ts';
 import { collectionQuery, turn } from './read-collection.ts';
-import { mayJoin, type RestCall } from './rest-call.ts';
+import { type RestCall, seenQuery } from './rest-call.ts';
 
 interface Found {
   readonly id: RecordId;
@@ -25,8 +25,8 @@ export async function deleteMatching(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
   if (!originTakes(call, 'delete')) return;
-  const query = queryOf(call);
-  if (!mayJoin(call, query)) return;
+  const query = seenQuery(call, queryOf(call));
+  if (query === undefined) return;
   const reader = resource.table.query(query);
   const counts = { deleted: 0, changed: 0 };
   for (;;) {

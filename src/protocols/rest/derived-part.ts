@@ -20,14 +20,18 @@ export const NOT_MODIFIED = -1;
 export interface DerivedAnswer {
   readonly cacheStatus: string;
   readonly offer: Offer;
-  readonly part: Projection;
+  readonly part: Projection | undefined;
 }
 
 /** Answers 200 and yields the bytes of the body, or answers 304 and yields `NOT_MODIFIED`. */
-export function replyDerived(call: RestCall, entry: Entry, answer: DerivedAnswer): number {
+export function replyDerived(
+  call: RestCall,
+  entry: Entry,
+  answer: DerivedAnswer & { readonly part: Projection },
+): number {
   const { exchange, resource } = call;
   const { part, offer, cacheStatus } = answer;
-  const json = resource.table.part(entry, part.select);
+  const json = resource.table.part(entry, part.select, part.views);
   const digest = createHash('sha256').update(part.tagSuffix).update(json).digest();
   const suffix = `+${letters(digest.readBigUInt64BE())}${offer.format.tagSuffix}`;
   const tag = representationTag(entry.entityTag, suffix);

@@ -1,9 +1,15 @@
-/** `GET /<name>`: what the table is, for whoever may read it. Hidden attributes are left out. */
-import { type RestCall, unstoredHeaders } from './rest-call.ts';
+/**
+ * `GET /<name>`: what the table is, for whoever may read it. Hidden attributes are left out, and
+ * those which they may not read.
+ */
+import { type RestCall, unstoredHeaders, viewsOf } from './rest-call.ts';
 
 export function describeTable(call: RestCall): void {
   const { exchange, resource } = call;
   const { definition } = resource.table;
+  const view = viewsOf(call)(definition);
+  const isSeen = (name: string): boolean =>
+    view === undefined || (view !== 'none' && view.mayName(name));
   const body = {
     name: definition.export?.name,
     type: definition.typeName,
@@ -12,7 +18,7 @@ export function describeTable(call: RestCall): void {
     sealed: definition.sealed,
     description: definition.description,
     attributes: definition.attributes
-      .filter((attribute) => !attribute.hidden)
+      .filter(({ hidden, name }) => !hidden && isSeen(name))
       .map(({ name, type, list, required, indexed, description }) => ({
         name,
         type: typeof type === 'string' ? type : type.object,

@@ -9,6 +9,7 @@ import { parseQuery } from '../../table/query/parse-query.ts';
 import { selectionOf } from '../../table/query/parse-select.ts';
 import { isDerived } from '../../table/query/project.ts';
 import type { Select } from '../../table/query/query.ts';
+import type { RowViews } from '../../table/query/row-view.ts';
 import type { RestCall } from './rest-call.ts';
 
 export interface Projection {
@@ -17,6 +18,8 @@ export interface Projection {
   readonly tagSuffix: string;
   /** It says more than the record's own bytes: it changes when the record does not. */
   readonly isDerived: boolean;
+  /** What whoever asks sees of the tables that it reaches; absent: everything. */
+  readonly views?: RowViews | undefined;
 }
 
 /** The record that the URL means and the part of it; the whole when `part` is `undefined`. */

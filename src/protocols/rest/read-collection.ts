@@ -18,15 +18,15 @@ import type { BodyWriter } from '../http/port.ts';
 import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, notAcceptable, type Offer } from './formats/negotiate.ts';
-import { mayJoin, namesGroups, type RestCall, unstoredHeaders } from './rest-call.ts';
+import { namesGroups, type RestCall, seenQuery, unstoredHeaders } from './rest-call.ts';
 
 export async function readCollection(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
   const offer = negotiate(exchange);
   if (offer === undefined) throw notAcceptable();
-  const query = collectionQuery(call);
-  if (!mayJoin(call, query)) return;
+  const query = seenQuery(call, collectionQuery(call));
+  if (query === undefined) return;
   const collection = resource.table.collect(query, demandsOf(call));
   if (query.isExplain) return replyPlan(call, collection.reader);
   const first = await collection.first(query.after !== undefined, async () => {

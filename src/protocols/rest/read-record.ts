@@ -2,6 +2,7 @@
  * `GET` and `HEAD` of one record: asks the table and prints the result. This is the hot path: on a
  * hit everything from here to the socket is synchronous, and the stored bytes go out as they are.
  */
+import { refusalOf } from '../../access/authorise.ts';
 import type { DeltaSeconds, EntityTag, RecordId, RecordVersion } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { formatHttpDate } from '../../base/http-date.ts';
@@ -10,6 +11,7 @@ import type { Entry, StoredBlob } from '../../cache/entry.ts';
 import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
 import { holdsRecord } from '../../cache/record-json.ts';
 import { barsBytes } from '../../table/bytes-draft.ts';
+import type { RowView } from '../../table/query/row-view.ts';
 import { formatCacheGroups, NO_RECORD, recordGroup } from '../../table/record-groups.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
@@ -18,7 +20,7 @@ import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { noSniff } from '../http/security-headers.ts';
 import { blobPart } from './blob-attributes.ts';
-import { NOT_MODIFIED, replyDerived } from './derived-part.ts';
+import { type DerivedAnswer, NOT_MODIFIED, replyDerived } from './derived-part.ts';
 import { codingFor } from './encodings.ts';
 import { JSON_FORMAT } from './formats/json.ts';
 import {
@@ -30,8 +32,9 @@ import {
 } from './formats/negotiate.ts';
 import { type Projection, recordTarget } from './projection.ts';
 import { blobEntry, isStreamed, type SentBytes, sendEntryBytes } from './read-bytes.ts';
+import { absentRecord, replyPart, replyUnseen, seenOf } from './read-limited.ts';
 import { representationTag } from './representation.ts';
-import { mayJoin, namesGroups, type RestCall } from './rest-call.ts';
+import { namesGroups, type RestCall, refuse, seenParts } from './rest-call.ts';
 
 /** A read on behalf of an exchange. The signal is made only if somebody waits. */
 class RecordRead implements ReadRequest {
@@ -53,18 +56,28 @@ class RecordRead implements ReadRequest {
   }
 }
 
-export function readRecord(call: RestCall): void | Promise<void> {
+/** `view`: what of the table is seen; absent where that is all of it. */
+export function readRecord(call: RestCall, view?: RowView): void | Promise<void> {
   const { exchange, resource, principal } = call;
   const startedAt = resource.monotonic();
   const { request } = exchange;
   const { table } = resource;
   const offer = negotiate(exchange);
-  const { key, part } = recordTarget(call);
+  const target = recordTarget(call);
+  const { key } = target;
+  let { part } = target;
   // Bytes have the one type in which they came, so what they are decides whether it will do.
   const isRecord = part === undefined && barsBytes(table.definition) !== undefined;
   if (offer === undefined && isRecord) throw notAcceptable();
-  if (part !== undefined && !mayJoin(call, { ...part, filter: undefined, sort: [] })) return;
+  if (part !== undefined) {
+    const views = seenParts(call, { select: part.select, filter: undefined, sort: [] });
+    if (views === undefined) return;
+    part = { ...part, views };
+  }
   const id = recordIdFromUrl(table.definition, key);
+  if (view?.coversKey(id) === false) {
+    return refuse(exchange, table.definition, 'read', refusalOf(principal));
+  }
   const directives = parseRequestDirectives(
     request.header('cache-control'),
     request.header('pragma'),
@@ -73,17 +86,23 @@ export function readRecord(call: RestCall): void | Promise<void> {
     principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
   let sending: Promise<void> | undefined;
   const reading = table.read(new RecordRead(id, directives, mayForce, exchange), (result) => {
-    sending = answer(call, result, startedAt, offer, part);
+    sending = answer(call, result, startedAt, { offer, part, view });
   });
   return reading === undefined ? sending : reading.then(() => sending);
+}
+
+/** What is to be answered with. */
+interface Wanted {
+  readonly offer: Offer | undefined;
+  readonly part: Projection | undefined;
+  readonly view: RowView | undefined;
 }
 
 function answer(
   call: RestCall,
   result: ReadResult,
   startedAt: number,
-  offer: Offer | undefined,
-  part: Projection | undefined,
+  { offer, part, view }: Wanted,
 ): Promise<void> | undefined {
   const { exchange, resource } = call;
   const cacheStatus = formatCacheStatus(result.cacheStatus);
@@ -94,6 +113,13 @@ function answer(
   switch (result.kind) {
     case 'found': {
       served = result.served;
+      const seen = view && seenOf(call, view, result.entry, part);
+      if (seen?.kind === 'nothing') {
+        status = 404;
+        served = 'absent';
+        replyUnseen(call);
+        break;
+      }
       const blob = blobPart(call, result.entry, part);
       if (blob !== undefined || (part === undefined && isStreamed(exchange, result.entry))) {
         const streamed = sendStored(call, result, cacheStatus, blob);
@@ -106,14 +132,19 @@ function answer(
         replyProblem(exchange, notAcceptable(), problemHeaders(cacheStatus, undefined));
         break;
       }
-      const sent = replyFound(call, result, cacheStatus, offer ?? JSON_OFFER, part);
+      const answering = { cacheStatus, offer: offer ?? JSON_OFFER, part };
+      const sent =
+        seen?.kind === 'part'
+          ? replyPart(call, result.entry, seen.json, answering)
+          : replyFound(call, result, answering);
       status = sent === NOT_MODIFIED ? 304 : 200;
       bytes = Math.max(0, sent);
       break;
     }
     case 'absent':
-      status = result.status === 410 ? 410 : 404;
-      replyAbsent(call, cacheStatus, result.age, status);
+      status = result.status === 410 && view === undefined ? 410 : 404;
+      if (view === undefined) replyAbsent(call, cacheStatus, result.age, status);
+      else replyUnseen(call);
       break;
     case 'refused':
       status = 504;
@@ -155,7 +186,7 @@ function bodyOf(
   if (form === entry) return entry.body;
   const { table } = call.resource;
   const { definition } = table;
-  const json = part === undefined ? entry.body : table.part(entry, part.select);
+  const json = part === undefined ? entry.body : table.part(entry, part.select, part.views);
   return offer.format.encodeRecord(json, {
     definition,
     columns: part?.select.selections.map((selection) => selection.name),
@@ -183,9 +214,7 @@ type Found = Extract<ReadResult, { kind: 'found' }>;
 function replyFound(
   call: RestCall,
   result: Found,
-  cacheStatus: string,
-  offer: Offer,
-  part: Projection | undefined,
+  { cacheStatus, offer, part }: DerivedAnswer,
 ): number {
   const { exchange } = call;
   const { entry } = result;
@@ -294,15 +323,7 @@ function replyAbsent(call: RestCall, cacheStatus: string, age: DeltaSeconds, sta
     const id = recordIdFromUrl(call.resource.table.definition, recordTarget(call).key);
     headers.push('cache-groups', groupsOf(call, id, NO_RECORD));
   }
-  replyProblem(call.exchange, absent(call, status), headers, status);
-}
-
-function absent(call: RestCall, status: number): NodeError {
-  const name = call.resource.table.definition.typeName;
-  return new NodeError('NOT_FOUND', `there is no ${name}${decodedPath(call.rest)}`, {
-    blame: 'client',
-    details: { status },
-  });
+  replyProblem(call.exchange, absentRecord(call, status), headers, status);
 }
 
 function notCached(): NodeError {
@@ -311,12 +332,4 @@ function notCached(): NodeError {
     'the request said only-if-cached, and nothing stored here may answer it',
     { blame: 'client' },
   );
-}
-
-function decodedPath(rest: string): string {
-  try {
-    return decodeURIComponent(rest);
-  } catch {
-    return rest;
-  }
 }

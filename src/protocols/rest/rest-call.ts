@@ -3,13 +3,21 @@
  * refusals every verb may give.
  */
 import type { Authenticate, Authentication } from '../../access/authenticate.ts';
-import { authorise, permitsOf } from '../../access/authorise.ts';
+import { accessTo, authorise, refusalOf } from '../../access/authorise.ts';
 import type { Principal } from '../../access/principal.ts';
+import type { RowAccess } from '../../access/row-access.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { TableDefinition, Verb } from '../../schema/definition.ts';
-import { joinedTables } from '../../table/query/joined-tables.ts';
 import type { QueryLimits } from '../../table/query/parse-query.ts';
 import type { Query } from '../../table/query/query.ts';
+import {
+  type Naming,
+  type Refused,
+  restrictQuery,
+  type ViewOf,
+  viewsFor,
+} from '../../table/query/restrict.ts';
+import type { RowViews } from '../../table/query/row-view.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import type { BodyLimits } from './json-body.ts';
@@ -68,7 +76,7 @@ export function unstoredHeaders({ principal, resource }: RestCall): readonly str
 export const namesGroups = ({ exchange, resource }: RestCall): boolean =>
   resource.headers.namesGroups || exchange.request.header('millrace-groups') === '1';
 
-/** Whether the principal may; answers 401 or 403 when not. */
+/** Whether the principal may, on the whole table; answers 401 or 403 when not. */
 export function permitted(
   { exchange, resource, principal }: RestCall,
   verb: Verb,
@@ -81,28 +89,67 @@ export function permitted(
 }
 
 /**
- * Whether the principal may read every table that a query looks into besides its own, as if it
- * asked each for itself; answers 401 or 403, which names the first it may not, when not. A grant
- * that is limited to keys, rows or attributes is not enough: what it leaves out could be found out
- * by conditions.
+ * What of the table the principal may use the verb on: `undefined` after a 401 or 403 was sent,
+ * `whole` in the common case, which costs a hit nothing.
  */
-export const mayJoin = (
-  call: RestCall,
-  query: Pick<Query, 'filter' | 'sort' | 'select'>,
-): boolean =>
-  [...joinedTables(query)].every((definition) => {
-    if (!permitted(call, 'read', definition)) return false;
-    if (permitsOf(call.principal, definition, 'read') === undefined) return true;
-    refuse(call.exchange, definition, 'join', 'denied');
-    return false;
-  });
+export function accessed(call: RestCall, verb: Verb): 'whole' | RowAccess | undefined {
+  const { exchange, resource, principal } = call;
+  const { definition } = resource.table;
+  const access = accessTo(principal, definition, verb);
+  if (access.kind === 'whole') return 'whole';
+  if (access.kind === 'limited') return access.rows;
+  refuse(exchange, definition, verb, refusalOf(principal));
+  return undefined;
+}
+
+/** What the principal sees of each table. */
+export const viewsOf =
+  ({ principal }: RestCall): ViewOf =>
+  (definition) => {
+    const access = accessTo(principal, definition, 'read');
+    if (access.kind === 'limited') return access.rows;
+    return access.kind === 'whole' ? undefined : 'none';
+  };
+
+/**
+ * The query as the principal may ask it; `undefined` after a 401 or 403 was sent, which names the
+ * first table or attribute that may not be read.
+ */
+export function seenQuery(call: RestCall, query: Query): Query | undefined {
+  const { definition } = call.resource.table;
+  const restricted = restrictQuery(definition, query, viewsOf(call));
+  if (restricted.kind === 'refused') {
+    refuseNaming(call, restricted);
+    return undefined;
+  }
+  if (!query.isExplain || restricted.query.views === undefined) return restricted.query;
+  // How many rows lie on which way tells of those that are not seen.
+  refuse(call.exchange, definition, 'explain', refusalOf(call.principal));
+  return undefined;
+}
+
+/** The views by which a part of a record may be answered; `undefined` as `seenQuery` yields it. */
+export function seenParts(call: RestCall, naming: Naming): RowViews | undefined {
+  const views = viewsFor(call.resource.table.definition, naming, viewsOf(call));
+  if (!('refused' in views)) return views;
+  refuseNaming(call, views.refused);
+  return undefined;
+}
+
+function refuseNaming(call: RestCall, { definition, attribute }: Refused['refused']): void {
+  const verdict = refusalOf(call.principal);
+  if (attribute === undefined) refuse(call.exchange, definition, 'read', verdict);
+  else refuse(call.exchange, definition, 'read', verdict, attribute);
+}
 
 export function refuse(
   exchange: Exchange,
-  { typeName: name, pages }: TableDefinition,
-  verb: Verb | 'join',
+  { typeName, pages }: TableDefinition,
+  verb: Verb | 'explain',
   verdict: 'unauthenticated' | 'denied',
+  attribute?: string | undefined,
 ): void {
+  const name = attribute === undefined ? typeName : `${attribute} of ${typeName}`;
   if (verdict === 'unauthenticated') {
     replyUnauthenticated(
       exchange,

@@ -12,6 +12,7 @@ import { readCollection } from './read-collection.ts';
 import { readRecord } from './read-record.ts';
 import type { RestResource } from './resource.ts';
 import {
+  accessed,
   type Identification,
   identify,
   permitted,
@@ -69,7 +70,6 @@ function dispatch(call: RestCall): void | Promise<void> {
   switch (call.exchange.request.method) {
     case 'GET':
     case 'HEAD':
-      if (!permitted(call, 'read')) return undefined;
       return read(call);
     case 'PUT':
       return putRecord(call);
@@ -92,8 +92,12 @@ function dispatch(call: RestCall): void | Promise<void> {
 }
 
 function read(call: RestCall): void | Promise<void> {
+  const access = accessed(call, 'read');
+  if (access === undefined) return undefined;
   const { rest } = call;
-  if (rest.length > 1 && rest.charCodeAt(rest.length - 1) !== SLASH) return readRecord(call);
+  if (rest.length > 1 && rest.charCodeAt(rest.length - 1) !== SLASH) {
+    return access === 'whole' ? readRecord(call) : readRecord(call, access);
+  }
   if (rest === '' && call.exchange.request.query === '') return describeTable(call);
   return readCollection(call);
 }

@@ -145,6 +145,8 @@ function conditionAccess(condition: Condition): readonly Access[] {
   if (field.isKey) return keyAccess(condition, name);
   const { indexed } = field;
   if (indexed === undefined) return [];
+  // All rows under one value tell no more of it than the grant does; a span would tell the order.
+  if (condition.isVeiled === true && test.kind !== 'eq') return [];
   if (test.kind === 'eq') return equalAccess(indexed, test.value, condition, name);
   if (test.kind === 'prefix') {
     const covers = isSurePrefix(test.text) ? [condition] : [];
@@ -158,6 +160,9 @@ function keyAccess(condition: Condition, name: string): readonly Access[] {
   const { test } = condition;
   const covers = [condition];
   if (test.kind === 'prefix') return [{ kind: 'scan', name, prefix: test.text, covers }];
+  if (test.kind === 'key' && test.prefix !== undefined) {
+    return [{ kind: 'scan', name, prefix: test.prefix, covers: [] }];
+  }
   if (test.kind !== 'eq') return [];
   const { value } = test;
   const isId = typeof value === 'string' ? value !== '' : Number.isSafeInteger(value);
@@ -191,8 +196,8 @@ const isSurePrefix = (text: string): boolean =>
   text.length <= SURE_PREFIX_CHARS_MAX && !text.includes('\ufffd');
 
 /** Ranges of one attribute with one value a record are one span of its index. */
-const isMergeable = ({ field, test }: Condition): boolean =>
-  test.kind === 'range' && field.indexed !== undefined && !field.isMultiple;
+const isMergeable = ({ field, test, isVeiled }: Condition): boolean =>
+  test.kind === 'range' && field.indexed !== undefined && !field.isMultiple && isVeiled !== true;
 
 function mergedRanges(filters: readonly Filter[]): readonly Access[] {
   const groups = new Map<string, Condition[]>();

@@ -66,10 +66,15 @@ export class JoinSource implements Source {
   #pullInner(visit: Visit): boolean {
     const relation = this.#relation;
     const { related } = this.#parts;
-    const verdict = related.verdict(relation.target.definition);
+    const { definition } = relation.target;
+    const verdict = related.verdict(definition);
     return this.#inner.pull((entry, row) => {
       related.beginRow();
-      if (entry !== undefined && verdict(entry) !== 'hidden' && this.#matches(row(), entry.id)) {
+      const isThere =
+        entry !== undefined &&
+        related.sees(definition, row, entry.id) &&
+        verdict(entry) !== 'hidden';
+      if (isThere && this.#matches(row(), entry.id)) {
         this.#values.push(...linkValues(relation.there, row(), entry.id));
       }
       return visit(undefined, noRow);

@@ -87,6 +87,8 @@ function compileTest(test: Exclude<Test, { kind: 'ne' }>): ValueTest {
       return (value) => typeof value === 'string' && value.endsWith(test.text);
     case 'contains':
       return (value) => typeof value === 'string' && value.includes(test.text);
+    case 'key':
+      return (value) => test.holds(value as RecordId);
     default:
       return () => false;
   }

@@ -141,7 +141,7 @@ class QueryParser {
 }
 
 /** Groups of the same kind within one another become one. */
-function grouped(kind: 'and' | 'or', filters: readonly Filter[]): Filter | undefined {
+export function grouped(kind: 'and' | 'or', filters: readonly Filter[]): Filter | undefined {
   if (filters.length <= 1) return filters[0];
   return { kind, filters: filters.flatMap((each) => (each.kind === kind ? each.filters : [each])) };
 }

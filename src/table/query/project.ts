@@ -7,6 +7,7 @@ import type { RecordId } from '../../base/brands.ts';
 import type { Entry } from '../../cache/entry.ts';
 import { computedValue } from '../../schema/computed.ts';
 import type { Row, Select, Selection } from './query.ts';
+import { type AttributeMask, maskedRow } from './row-view.ts';
 import type { Relation } from './scope.ts';
 
 /** What a projection may name besides attributes. */
@@ -22,7 +23,7 @@ export interface RelatedParts {
     relation: Relation,
     row: Row,
     id: RecordId,
-    see: (row: Row, facts: RowFacts) => boolean,
+    see: (row: Row, facts: RowFacts, mask: AttributeMask | undefined) => boolean,
   ): void;
 }
 
@@ -40,39 +41,42 @@ export const KEY_AND_TAG: Select = {
   selections: [{ name: '$id' }, { name: '$entitytag' }],
 };
 
-/** JSON bytes of the projected row. Missing attributes are left out of objects, null elsewhere. */
+/**
+ * JSON bytes of the projected row. Missing attributes are left out of objects, null elsewhere; so
+ * are those outside of the mask.
+ */
 export function projectRow(
   select: Select,
   row: Row,
   facts: RowFacts,
   related: RelatedParts,
+  mask?: AttributeMask | undefined,
 ): Uint8Array {
-  return encoder.encode(JSON.stringify(projected(select, row, facts, related)));
+  return encoder.encode(JSON.stringify(projected(select, { row, facts, mask }, related)));
 }
 
-function projected(
-  { shape, selections }: Select,
-  row: Row,
-  facts: RowFacts,
-  related: RelatedParts,
-): unknown {
-  const value = (selection: Selection) => selectedValue(selection, row, facts, related);
+/** A row as somebody sees it; what is computed is computed from the whole. */
+interface SeenRow {
+  readonly row: Row;
+  readonly facts: RowFacts;
+  readonly mask: AttributeMask | undefined;
+}
+
+function projected({ shape, selections }: Select, seen: SeenRow, related: RelatedParts): unknown {
+  const value = (selection: Selection) => selectedValue(selection, seen, related);
   if (shape === 'value') return selections.map(value)[0] ?? null;
   if (shape === 'array') return selections.map((selection) => value(selection) ?? null);
   return objectOf(selections, value);
 }
 
-function selectedValue(
-  selection: Selection,
-  row: Row,
-  facts: RowFacts,
-  related: RelatedParts,
-): unknown {
+function selectedValue(selection: Selection, seen: SeenRow, related: RelatedParts): unknown {
   const { name, nested, relation, compute } = selection;
+  const { row, facts, mask } = seen;
   if (name === '$id') return facts.id;
-  if (name === '$updatedtime') return facts.lastModified;
   if (name === '$entitytag') return facts.entityTag;
-  if (relation !== undefined) return relatedValue(relation, nested, row, facts, related);
+  if (mask !== undefined && !mask(name)) return undefined;
+  if (name === '$updatedtime') return facts.lastModified;
+  if (relation !== undefined) return relatedValue(relation, nested, seen, related);
   if (compute === undefined) return valueIn(selection, row);
   const value = computedValue(compute, row);
   return nested === undefined ? value : cutDown(nested, value);
@@ -81,16 +85,18 @@ function selectedValue(
 function relatedValue(
   relation: Relation,
   nested: readonly Selection[] | undefined,
-  row: Row,
-  facts: RowFacts,
+  { row, facts, mask }: SeenRow,
   related: RelatedParts,
 ): unknown {
+  // Where a relationship leads says what the attribute behind it holds.
+  if (mask?.(relation.here.path[0] ?? '') === false) return undefined;
   const found: unknown[] = [];
-  related.gather(relation, row, facts.id, (other, its) => {
+  related.gather(relation, row, facts.id, (other, its, othersMask) => {
+    const seen: SeenRow = { row: other, facts: its, mask: othersMask };
     found.push(
       nested === undefined
-        ? other
-        : objectOf(nested, (selection) => selectedValue(selection, other, its, related)),
+        ? maskedRow(other, othersMask)
+        : objectOf(nested, (selection) => selectedValue(selection, seen, related)),
     );
     return relation.isList;
   });

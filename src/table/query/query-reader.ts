@@ -28,6 +28,7 @@ import type { Query, Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
 import { Related } from './related.ts';
 import { plainContext } from './row-context.ts';
+import { maskedRow, type RowView } from './row-view.ts';
 import { parseRow } from './rows.ts';
 import { SortedRows } from './sorted-rows.ts';
 import { openSource, type Source } from './sources.ts';
@@ -67,6 +68,7 @@ export class QueryReader {
   readonly #parts: QueryParts;
   readonly #matches: RowTest | undefined;
   readonly #related: Related;
+  readonly #view: RowView | undefined;
   readonly #invalidations: Invalidations;
   readonly #sorted: SortedRows | undefined;
   readonly #source: Source;
@@ -93,7 +95,8 @@ export class QueryReader {
     const { residual, cursor, access, order } = this.plan;
     this.#context = parts.context ?? plainContext(definition, clock.now());
     this.#now = this.#context.now;
-    const related = new Related(reader, this.#now);
+    const related = new Related(reader, this.#now, query.views);
+    this.#view = query.views?.get(definition);
     this.#related = related;
     this.#matches = rowTest(residual && compileFilter(residual, related), query.accepts);
     this.#invalidations = reader.invalidations(table);
@@ -219,9 +222,9 @@ export class QueryReader {
     else {
       const { primaryKey } = this.#parts.definition;
       const bytes =
-        select === undefined
+        select === undefined && this.#view?.isMasked !== true
           ? Buffer.from(recordJson(entry, primaryKey))
-          : projectRow(select, row(), factsOf(entry), this.#related);
+          : this.#seen(row(), factsOf(entry));
       this.#emit(bytes, entry.id, verdict, entry);
     }
     if (this.#wantsMore) return;
@@ -250,12 +253,19 @@ export class QueryReader {
   }
 
   #projected(body: Uint8Array, facts: RowFacts): Uint8Array {
-    const { select } = this.#query;
-    if (select === undefined) return body;
+    if (this.#query.select === undefined && this.#view?.isMasked !== true) return body;
     this.#related.beginRow();
-    const bytes = projectRow(select, parseRow(body), facts, this.#related);
+    const bytes = this.#seen(parseRow(body), facts);
     this.#countRelated();
     return bytes;
+  }
+
+  /** What is selected of a row, as far as whoever asks may see it. */
+  #seen(row: Row, facts: RowFacts): Uint8Array {
+    const { select } = this.#query;
+    const mask = this.#view?.maskOf(row, facts.id);
+    if (select !== undefined) return projectRow(select, row, facts, this.#related, mask);
+    return Buffer.from(JSON.stringify(maskedRow(row, mask)));
   }
 
   #emit(bytes: Uint8Array, id: RecordId, verdict: RowVerdict, times: RowTimes): void {

@@ -9,6 +9,7 @@
 import type { RecordId } from '../../base/brands.ts';
 import type { Compute } from '../../schema/computed.ts';
 import type { AttributeDefinition, ScalarType } from '../../schema/definition.ts';
+import type { KeyCondition, RowViews } from './row-view.ts';
 import type { Relation } from './scope.ts';
 
 /** What a condition compares with. Dates are milliseconds since 1970. */
@@ -35,7 +36,9 @@ export type Test =
   | { readonly kind: 'eq' | 'ne'; readonly value: QueryValue }
   /** Bounds are of one kind; a value of another kind lies outside. */
   | { readonly kind: 'range'; readonly from?: Bound | undefined; readonly to?: Bound | undefined }
-  | { readonly kind: 'prefix' | 'suffix' | 'contains'; readonly text: string };
+  | { readonly kind: 'prefix' | 'suffix' | 'contains'; readonly text: string }
+  /** Of primary keys, made by grants and never by a client. */
+  | ({ readonly kind: 'key' } & KeyCondition);
 
 export interface Bound {
   readonly value: Exclude<QueryValue, null>;
@@ -46,6 +49,8 @@ export interface Condition {
   readonly kind: 'condition';
   readonly field: Field;
   readonly test: Test;
+  /** Of a grant, on what its holder may not read: no order and no cursor may come from it. */
+  readonly isVeiled?: boolean | undefined;
 }
 
 export interface Group {
@@ -88,6 +93,8 @@ export interface Query {
   readonly signature: string;
   /** Given by code: further says which rows match. */
   readonly accepts?: ((row: Row) => boolean) | undefined;
+  /** What whoever asks may see; absent: everything. `restrictQuery` has put them in. */
+  readonly views?: RowViews | undefined;
 }
 
 /** A record as it came out of JSON. */

@@ -19,15 +19,17 @@ import { factsOf, type RowFacts } from './project.ts';
 import type { QueryValue, Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
 import { plainContext } from './row-context.ts';
+import type { AttributeMask, RowViews } from './row-view.ts';
 import { parseRow } from './rows.ts';
 import type { Relation } from './scope.ts';
 
 /** A related record, and whether it is one that the answer may count as stale. */
-type See = (row: Row, facts: RowFacts) => boolean;
+type See = (row: Row, facts: RowFacts, mask: AttributeMask | undefined) => boolean;
 
 export class Related implements RelatedRows {
   readonly #reader: StoreReader;
   readonly #now: EpochMs;
+  readonly #views: RowViews | undefined;
   readonly #verdicts = new Map<TableName, (entry: Entry) => RowVerdict>();
   readonly #ready = new Set<Relation>();
   /** What has been seen since it was last taken. */
@@ -35,15 +37,23 @@ export class Related implements RelatedRows {
   #lookedForRow = 0;
   #bytesForRow = 0;
 
-  constructor(reader: StoreReader, now: EpochMs) {
+  /** `views`: what of each table is seen; rows outside of them are not there. */
+  constructor(reader: StoreReader, now: EpochMs, views?: RowViews | undefined) {
     this.#reader = reader;
     this.#now = now;
+    this.#views = views;
   }
 
   /** What follows is done for another record of the answer. */
   beginRow(): void {
     this.#lookedForRow = 0;
     this.#bytesForRow = 0;
+  }
+
+  /** Whether a row of a table is one that is seen. */
+  sees(definition: TableDefinition, row: () => Row, id: RecordId): boolean {
+    const view = this.#views?.get(definition);
+    return view === undefined || view.covers(row(), id);
   }
 
   each(relation: Relation, row: Row, id: RecordId, visit: RowTest): void {
@@ -61,7 +71,9 @@ export class Related implements RelatedRows {
             'select fewer relationships',
         );
       }
-      return see(rowOf(entry, relation), factsOf(entry));
+      const other = rowOf(entry, relation);
+      const view = this.#views?.get(relation.target.definition);
+      return see(other, factsOf(entry), view?.maskOf(other, entry.id));
     });
   }
 
@@ -75,12 +87,14 @@ export class Related implements RelatedRows {
     const values = linkValues(here, row, id);
     if (values.length === 0) return;
     this.#requireIndex(relation);
-    const verdict = this.verdict(relation.target.definition);
+    const { definition } = target;
+    const verdict = this.verdict(definition);
     const see = (entry: Entry): boolean => {
+      if (!this.sees(definition, () => rowOf(entry, relation), entry.id)) return true;
       const state = verdict(entry);
       return state === 'hidden' || visit(entry, state !== 'fresh');
     };
-    const table = target.definition.name;
+    const table = definition.name;
     if (there.isKey) {
       for (const value of values) if (!this.#one(table, value, see)) return;
       return;

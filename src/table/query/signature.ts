@@ -17,6 +17,8 @@ export function filterKey(filter: Filter | undefined): string {
       return `${test.kind}:${name}:${valueKey(test.value)}`;
     case 'range':
       return `range:${name}:${boundKey(test.from)}:${boundKey(test.to)}`;
+    case 'key':
+      return `key:${name}:${JSON.stringify(test.name)}`;
     default:
       return `${test.kind}:${name}:${JSON.stringify(test.text)}`;
   }

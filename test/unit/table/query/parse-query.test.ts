@@ -27,6 +27,8 @@ function brief(filter: Filter | undefined): string {
       const to = test.to && `${test.to.isOpen ? '<' : '<='}${value(test.to.value)}`;
       return [name, from, to].filter((part) => part !== undefined).join(' ');
     }
+    case 'key':
+      return `${name} ${test.name}`;
     default:
       return `${name} ${test.kind} ${value(test.text)}`;
   }
