@@ -28,6 +28,7 @@ import {
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
+import { auditTo } from './observe/audit-log.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
@@ -144,7 +145,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
   });
-  const roles = new ThreadRoles(config, parts.application.roles);
+  const roles = new ThreadRoles(config, parts.application.roles, auditTo(log));
   const { authenticator } = roles;
   const { followed } = threadTables;
   const reload = reloadParts([followed.origins, followed.policies, roles]);

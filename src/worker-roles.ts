@@ -2,7 +2,9 @@
  * Who may do what on one thread: the configured administrator and the roles of `roles.yaml`, which
  * are followed while the node runs. A request is judged by the roles of the moment it arrived.
  */
-import { type Authenticator, createAuthenticator } from './access/authenticate.ts';
+import type { Audit } from './access/audit.ts';
+import { type Authenticator, createAuthenticator, type Standing } from './access/authenticate.ts';
+import { createImpersonate, withImpersonation } from './access/impersonate.ts';
 import type { Config } from './config/config.ts';
 import { differingPaths } from './config/differences.ts';
 import {
@@ -16,15 +18,27 @@ import type { Roles } from './config/roles-file.ts';
 export class ThreadRoles implements ReloadPart {
   readonly name = 'roles';
   readonly #admin: { readonly username: string; readonly password: string } | undefined;
+  readonly #audit: Audit;
   #roles: Roles;
   #current: Authenticator;
 
-  constructor({ admin }: Config, roles: Roles) {
+  constructor({ admin }: Config, roles: Roles, audit: Audit) {
     const { username, password } = admin;
     this.#admin =
       username === undefined || password === undefined ? undefined : { username, password };
     this.#roles = roles;
-    this.#current = createAuthenticator({ admin: this.#admin, roles });
+    this.#audit = audit;
+    this.#current = this.#authenticatorOf(roles);
+  }
+
+  /** Connections that were judged by earlier roles are told to come back. */
+  #authenticatorOf(roles: Roles): Authenticator {
+    const standing: Standing = {
+      state: () => (this.#roles === roles ? 'holds' : 'changed'),
+    };
+    const authenticator = createAuthenticator({ admin: this.#admin, roles, standing });
+    const impersonate = createImpersonate({ roles, standing, audit: this.#audit });
+    return withImpersonation(authenticator, impersonate);
   }
 
   readonly authenticator: Authenticator = {
@@ -35,12 +49,15 @@ export class ThreadRoles implements ReloadPart {
   prepare({ application: { roles } }: Configuration): PreparedPart {
     const changed = differingPaths(Object.fromEntries(this.#roles), Object.fromEntries(roles));
     if (changed.length === 0) return UNCHANGED;
-    const current = createAuthenticator({ admin: this.#admin, roles });
+    const current = this.#authenticatorOf(roles);
     return {
       changes: changed.map(({ path }) => `roles.yaml: ${path}`),
       apply: () => {
         this.#roles = roles;
         this.#current = current;
+        for (const { path } of changed) {
+          this.#audit({ kind: 'grantChanged', by: undefined, change: 'reloaded', what: path });
+        }
       },
     };
   }

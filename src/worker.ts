@@ -8,6 +8,7 @@ import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import { ReloadParts } from './config/reload.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
+import { auditTo } from './observe/audit-log.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import { createLog } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
@@ -102,7 +103,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   });
   for (const origin of threadTables.origins.values()) origin.start();
   const { followed } = threadTables;
-  const roles = new ThreadRoles(config, application.roles);
+  const roles = new ThreadRoles(config, application.roles, auditTo(log));
   const reload = new ReloadParts();
   for (const part of [followed.origins, followed.policies, roles]) reload.add(part);
   const app = await startApp({

@@ -47,6 +47,8 @@ export interface Authenticator {
 export interface Known {
   readonly admin: AdminCredentials | undefined;
   readonly roles: Roles;
+  /** Of what is judged by these roles; for good when absent. */
+  readonly standing?: Standing | undefined;
 }
 
 /** The standing of those whose rights nothing changes while the node runs. */
@@ -56,9 +58,9 @@ export const FOR_GOOD: Standing = Object.freeze({ state: () => 'holds' as const 
  * Knows the configured administrator, or nobody at all. No credentials is anonymous, wrong ones are
  * rejected.
  */
-export function createAuthenticator({ admin, roles }: Known): Authenticator {
+export function createAuthenticator({ admin, roles, standing = FOR_GOOD }: Known): Authenticator {
   const anonymous: Principal = { kind: 'anonymous', grants: compileGrants(roles, [], {}) };
-  const nobody: Authentication = { kind: 'principal', principal: anonymous, standing: FOR_GOOD };
+  const nobody: Authentication = { kind: 'principal', principal: anonymous, standing };
   const expected = admin === undefined ? undefined : digest(`${admin.username}:${admin.password}`);
   const authenticate: Authenticate = (asking) => {
     const authorization = asking.header('authorization');

@@ -101,6 +101,9 @@ function attributeConditions({ field: { path }, test }: Condition): AttributeCon
       const upper = to && condition(to.isOpen ? 'less_than' : 'less_than_equal', to.value);
       return [lower, upper].filter((each) => each !== undefined);
     }
+    // Of a grant, which no query of a URL or of code can say.
+    case 'key':
+      return [];
     default:
       return [condition(TEXTS[test.kind], test.text)];
   }
