@@ -1,6 +1,6 @@
 /**
- * Grants that are limited to keys, rows or attributes, over REST: what lies outside of them is as if
- * it were not there, and neither a condition, an order, a count, a cursor nor a tag tells of it.
+ * Grants that are limited to keys, rows or attributes, over REST: what lies outside of them is as
+ * if it were not there, and neither a condition, an order, a count, a cursor nor a tag tells of it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN, type NodeProcess, startNode } from '../support/node-process.ts';
