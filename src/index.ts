@@ -91,6 +91,8 @@ export { type PublicVerb, Resource, type Target } from './resource/resource.ts';
 export type { Results } from './resource/results.ts';
 export { type Logger, logger, server } from './resource/server.ts';
 export type { Source, SourceContext, SourceObject } from './resource/source.ts';
+export { SourceEvents } from './resource/source-events.ts';
+export type { StaleEntry } from './resource/stale-hook.ts';
 export type { RecordCount } from './resource/table-access.ts';
 export type { SubscribeOptions, TableEvent } from './resource/table-feed.ts';
 export { transaction } from './resource/transaction.ts';

@@ -12,6 +12,7 @@ import type { DefinedOrigin, OriginDefinition } from './origin/definition.ts';
 import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
 import { hasChanged, type Loaded, loadOrigin } from './resource/load-code.ts';
+import { withSiblingFills } from './resource/source-call.ts';
 
 interface OpenedOrigin {
   readonly source: OriginSource;
@@ -152,7 +153,7 @@ export class ThreadOrigins implements ReloadPart {
     const isSame = old?.code !== undefined && !(await hasChanged(old.code, file.path, file.folder));
     const code = isSame ? old?.code : undefined;
     const loaded = code ?? (await loadOrigin(file.path, file.folder));
-    const runtime = openCodeOrigin(loaded.value, name, surroundings, settings);
+    const runtime = openCodeOrigin(withSiblingFills(loaded.value), name, surroundings, settings);
     return { source, runtime, code: loaded };
   }
 }

@@ -5,7 +5,7 @@
 import { must } from './base/assert.ts';
 import type { TableName } from './base/brands.ts';
 import { DEFAULT_POLICY, withTableTimes } from './cache/default-policy.ts';
-import type { CachePolicy } from './cache/policy.ts';
+import type { CachePolicy, PolicyHooks } from './cache/policy.ts';
 import type { Application, TablePolicy } from './config/application.ts';
 import { differences } from './config/differences.ts';
 import { applyOverrides } from './config/policy-file.ts';
@@ -15,6 +15,8 @@ import type { TableDefinition } from './schema/definition.ts';
 import { ProblemList } from './schema/problem.ts';
 import type { Tables } from './table/tables.ts';
 
+type FindStaleHook = (definition: TableDefinition) => PolicyHooks['staleWhileRevalidate'];
+
 interface OpenedPolicy {
   readonly policy: CachePolicy;
   readonly code: Loaded<CachePolicy> | undefined;
@@ -23,13 +25,18 @@ interface OpenedPolicy {
 export class ThreadPolicies implements ReloadPart {
   readonly name = 'policies';
   readonly #opened = new Map<TableName, OpenedPolicy>();
+  readonly #staleHook: FindStaleHook;
+
+  private constructor(staleHook: FindStaleHook) {
+    this.#staleHook = staleHook;
+  }
 
   /** Throws the errors of the policies' code. */
-  static async open(application: Application): Promise<ThreadPolicies> {
-    const policies = new ThreadPolicies();
+  static async open(application: Application, staleHook: FindStaleHook): Promise<ThreadPolicies> {
+    const policies = new ThreadPolicies(staleHook);
     for (const definition of application.schema.tables) {
       const source = application.tablePolicies.get(definition.name);
-      policies.#opened.set(definition.name, await openPolicy(definition, source, undefined));
+      policies.#opened.set(definition.name, await policies.#open(definition, source, undefined));
     }
     return policies;
   }
@@ -50,7 +57,7 @@ export class ThreadPolicies implements ReloadPart {
       const source = application.tablePolicies.get(definition.name);
       if (declared === undefined || source === undefined) continue;
       const old = must(this.#opened.get(definition.name), `policy of ${definition.name}`);
-      const opened = await openPolicy({ ...definition, cache: declared.cache }, source, old.code);
+      const opened = await this.#open({ ...definition, cache: declared.cache }, source, old.code);
       const found = differences(old.policy.settings, opened.policy.settings);
       if (opened.code?.fingerprint !== old.code?.fingerprint) found.push('code');
       if (found.length === 0) continue;
@@ -58,6 +65,19 @@ export class ThreadPolicies implements ReloadPart {
       changes.push(...found.map((change) => `policy of ${definition.typeName}: ${change}`));
     }
     return { changes, apply: () => this.#use(renewed) };
+  }
+
+  /** What a class says of stale records of its table stands above what the policy does. */
+  async #open(
+    definition: TableDefinition,
+    source: TablePolicy | undefined,
+    known: Loaded<CachePolicy> | undefined,
+  ): Promise<OpenedPolicy> {
+    const opened = await openPolicy(definition, source, known);
+    const hook = definition.sourcedFrom === undefined ? undefined : this.#staleHook(definition);
+    if (hook === undefined) return opened;
+    const { settings, hooks } = opened.policy;
+    return { ...opened, policy: { settings, hooks: { ...hooks, staleWhileRevalidate: hook } } };
   }
 
   #use(renewed: ReadonlyMap<TableName, OpenedPolicy>): void {

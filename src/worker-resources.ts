@@ -6,6 +6,7 @@
 import { must } from './base/assert.ts';
 import { deltaSeconds } from './base/brands.ts';
 import { NodeError } from './base/errors.ts';
+import type { PolicyHooks } from './cache/policy.ts';
 import type { Application } from './config/application.ts';
 import { adoptVariables } from './config/config.ts';
 import type { Log } from './observe/log.ts';
@@ -16,6 +17,7 @@ import { placeInCode } from './resource/code-place.ts';
 import { compileExpressions } from './resource/expressions.ts';
 import { type LoadedResources, loadResources } from './resource/load-resources.ts';
 import type { RegisteredSource } from './resource/registrations.ts';
+import { staleHook } from './resource/stale-hook.ts';
 import { TableAccess } from './resource/table-access.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import type { ComputedAttributes } from './schema/computed.ts';
@@ -31,6 +33,8 @@ export interface PreparedApplication {
   readonly codeOrigins: ReadonlyMap<string, OriginDefinition>;
   /** What computes the attributes that are not stored. */
   readonly computed: ComputedAttributes;
+  /** `allowStaleWhileRevalidate` of a class over that table. */
+  staleHook(definition: TableDefinition): PolicyHooks['staleWhileRevalidate'];
   /** Makes `tables` usable by the application's code. */
   open(tables: Tables): void;
 }
@@ -63,6 +67,11 @@ export async function prepareApplication(
     resources: loaded,
     codeOrigins,
     computed,
+    staleHook(definition) {
+      const own = threadScope().findTable?.(definition.typeName, definition.database);
+      const types = loaded.resources.map(({ type }) => type);
+      return staleHook([...types, ...(own === undefined ? [] : [own as never])], definition);
+    },
     open(tables) {
       opened = tables;
     },

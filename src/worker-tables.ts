@@ -15,6 +15,7 @@ import type { Config } from './config/config.ts';
 import type { OriginObserver } from './origin/counters.ts';
 import type { TableBinding } from './origin/definition.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
+import { threadScope } from './resource/thread-scope.ts';
 import type { ComputedAttributes } from './schema/computed.ts';
 import type { TableDefinition } from './schema/definition.ts';
 import {
@@ -41,7 +42,7 @@ import type { PreparedApplication } from './worker-resources.ts';
 export interface TableSurroundings {
   readonly application: Application;
   /** What the application's code brings: its tables are opened to it. */
-  readonly prepared: Pick<PreparedApplication, 'codeOrigins' | 'computed' | 'open'>;
+  readonly prepared: Pick<PreparedApplication, 'codeOrigins' | 'computed' | 'open' | 'staleHook'>;
   readonly config: Config;
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
@@ -66,10 +67,15 @@ export interface ThreadTables {
 
 /** Throws the errors of origins and application code (`CONFIG_INVALID`, `APPLICATION_INVALID`). */
 export async function buildTables(around: TableSurroundings): Promise<ThreadTables> {
-  const { application } = around;
+  const { application, prepared, reader, clock } = around;
+  threadScope().newFillTerms = () => ({
+    requestedAt: clock.now(),
+    stamp: reader.lastSequence(),
+    reader,
+  });
   const followed = {
     origins: await openOrigins(around),
-    policies: await ThreadPolicies.open(application),
+    policies: await ThreadPolicies.open(application, prepared.staleHook),
   };
   const origins = followed.origins.runtimes;
   const tables = new Tables();

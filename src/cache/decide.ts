@@ -149,9 +149,19 @@ function decideOnEntry(
   if (fresh) return FRESH;
   if (isStaleForbidden(context.request, entry)) return VALIDATE_STALE;
   if (isWithinMaxStale(context, verdict, entry)) return WITHIN_MAX_STALE;
-  const windows = staleAllowance(entry, verdict, context.policy);
-  if (context.now < windows.whileRevalidateUntil) return WHILE_REVALIDATING;
+  if (mayRevalidateBehind(context, verdict, entry)) return WHILE_REVALIDATING;
   return mayCoverFailure(context, verdict, entry) ? VALIDATE_STALE_OR_REUSE : VALIDATE_STALE;
+}
+
+// Rule 10. [RFC5861 §3] A hook of the application stands in for the windows.
+function mayRevalidateBehind(
+  { policy, now }: DecisionContext,
+  verdict: InvalidationVerdict,
+  entry: EntryFacts,
+): boolean {
+  const hook = policy.hooks.staleWhileRevalidate;
+  if (hook !== undefined && entry.kind === 'record') return hook(entry);
+  return now < staleAllowance(entry, verdict, policy).whileRevalidateUntil;
 }
 
 /**

@@ -12,7 +12,7 @@ import { mayCoverFailure } from './decide.ts';
 import { backOffAfter } from './default-policy.ts';
 import { isFresh } from './freshness.ts';
 import { restamped } from './plain-entry.ts';
-import type { FlightOutcome, OriginReply, ReplyFacts } from './ports.ts';
+import type { FlightOutcome, OriginReply } from './ports.ts';
 import { failedResult, fallbackResult, statusOf } from './results.ts';
 import type {
   FallingBack,
@@ -37,11 +37,16 @@ export async function fetching(run: Run, state: Fetching): Promise<State> {
   if (fetched.kind === 'failed') return failed(run, state, fetched.error);
   const { reply } = fetched;
   if (reply.kind !== 'notModified') return { ...fetchOf(state), kind: 'storing', reply };
-  return confirmed(run, state, pending.conditional, reply.facts);
+  return confirmed(run, state, pending.conditional, reply);
 }
 
 /** A 304: for what was asked about, unless that was invalidated meanwhile, or nothing was asked. */
-function confirmed(run: Run, state: Fetching, conditional: boolean, facts: ReplyFacts): State {
+function confirmed(
+  run: Run,
+  state: Fetching,
+  conditional: boolean,
+  { facts, beside }: OriginReply,
+): State {
   const { held } = state.errand;
   if (held === undefined || !conditional) {
     const message = `${run.deps.table}: the origin answered 304 to an unconditional request`;
@@ -49,7 +54,7 @@ function confirmed(run: Run, state: Fetching, conditional: boolean, facts: Reply
   }
   const { invalidations } = run.deps;
   if (invalidations.judge(restamped(held, state.stamp)).kind === 'valid') {
-    return { ...fetchOf(state), kind: 'freshening', entry: held, facts };
+    return { ...fetchOf(state), kind: 'freshening', entry: held, facts, beside };
   }
   // The origin may have compared with what the invalidation was about. Once: it is unconditional
   // now.

@@ -102,6 +102,11 @@ export interface PolicyHooks {
         entry: EntryFacts,
       ) => { readonly whileRevalidate: DurationMs; readonly ifError: DurationMs } | undefined)
     | undefined;
+  /**
+   * Whether this stale entry may answer while the origin is asked behind; where it is given, it
+   * decides instead of every window.
+   */
+  readonly staleWhileRevalidate?: ((entry: EntryFacts) => boolean) | undefined;
   readonly groupsOf?: ((reply: ReplyFacts) => readonly string[]) | undefined;
   readonly shareable?: ((reply: ReplyFacts) => boolean) | undefined;
   readonly cacheKey?: ((url: string) => string) | undefined;

@@ -27,7 +27,9 @@ export interface EntryStore {
    * Stores what a fetch brought. Never throws for an outcome; rejects only for a store fault.
    * `superseded`: the row changed or was invalidated since the fetch began; `shed`: no room.
    */
-  fill(draft: FillDraft): Promise<FillOutcome>;
+  fill(draft: FillDraft, beside?: Beside | undefined): Promise<FillOutcome>;
+  /** Stores what came beside a reply that is not stored itself. */
+  fillBeside?(beside: Beside): Promise<void>;
 }
 
 /** What a fetch brought, judged and ready to be stored. */
@@ -108,10 +110,14 @@ export interface ReplyFacts {
   readonly noStore?: boolean | undefined;
 }
 
-export type OriginReply =
+export type OriginReply = (
   | { readonly kind: 'found'; readonly body: Uint8Array; readonly facts: ReplyFacts }
   | { readonly kind: 'absent'; readonly facts: ReplyFacts }
-  | { readonly kind: 'notModified'; readonly facts: ReplyFacts };
+  | { readonly kind: 'notModified'; readonly facts: ReplyFacts }
+) & { readonly beside?: Beside | undefined };
+
+/** Operations on rows of other tables, in the store's words: handed on to it unread. */
+export type Beside = readonly object[];
 
 export interface Origin {
   readonly name: string;

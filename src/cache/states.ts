@@ -12,6 +12,7 @@ import type { CacheEvents } from './events.ts';
 import type { TagOf } from './plain-entry.ts';
 import type { CachePolicy } from './policy.ts';
 import type {
+  Beside,
   EntryStore,
   FlightOutcome,
   Invalidations,
@@ -133,6 +134,7 @@ export interface Freshening extends Fetch {
   readonly kind: 'freshening';
   readonly entry: Entry;
   readonly facts: ReplyFacts;
+  readonly beside: Beside | undefined;
 }
 
 export interface Storing extends Fetch {

@@ -17,7 +17,7 @@ import {
 } from './draft.ts';
 import type { Entry } from './entry.ts';
 import { entryOfDraft } from './plain-entry.ts';
-import type { FillDraft, ReplyFacts } from './ports.ts';
+import type { Beside, FillDraft, OriginReply, ReplyFacts } from './ports.ts';
 import { fetchedResult } from './results.ts';
 import type { Fetch, Final, Freshening, Run, Storing } from './states.ts';
 import { isShareable, notStorable } from './storable.ts';
@@ -30,13 +30,13 @@ export function freshening(run: Run, state: Freshening): Promise<Final> {
   // What is judged and stored is the stored response under its own status.
   const facts = { ...state.facts, status: state.entry.status };
   const draft = draftOfFreshening(facts, state.entry, contextOf(run, state));
-  return keep(run, state, facts, draft, 'validated');
+  return keep(run, state, { facts, beside: state.beside }, draft, 'validated');
 }
 
 /** Stores the reply if it may be, shares it if it may be, and answers in any case [R7]. */
 export function storing(run: Run, state: Storing): Promise<Final> {
   const draft = draftOfReply(state.reply, contextOf(run, state));
-  return keep(run, state, state.reply.facts, draft, 'fetched');
+  return keep(run, state, state.reply, draft, 'fetched');
 }
 
 function contextOf(run: Run, state: Fetch): DraftContext {
@@ -52,7 +52,7 @@ function contextOf(run: Run, state: Fetch): DraftContext {
 async function keep(
   run: Run,
   state: Fetch,
-  facts: ReplyFacts,
+  { facts, beside }: Pick<OriginReply, 'facts' | 'beside'>,
   draft: FillDraft,
   served: 'validated' | 'fetched',
 ): Promise<Final> {
@@ -63,7 +63,7 @@ async function keep(
   const outcome = { kind: 'reply', entry, stored: false, shareable, originStatus } as const;
   flight?.settle(outcome);
   const chosen = draftToKeep(run, state, facts, draft);
-  const keeping = keepDraft(run, chosen).then((version): Kept => {
+  const keeping = keepDraft(run, chosen, beside).then((version): Kept => {
     const stored = version !== undefined && chosen === draft;
     const kept = stored ? entryOfDraft(draft, () => entry.entityTag, version) : entry;
     if (flight !== undefined) run.flights.end(flight);
@@ -110,11 +110,15 @@ function draftToKeep(
 async function keepDraft(
   run: Run,
   draft: FillDraft | undefined,
+  beside: Beside | undefined,
 ): Promise<RecordVersion | undefined> {
-  if (draft === undefined) return undefined;
   const { entries, events, table } = run.deps;
   try {
-    const outcome = await entries.fill(draft);
+    if (draft === undefined) {
+      if (beside !== undefined) await entries.fillBeside?.(beside);
+      return undefined;
+    }
+    const outcome = await entries.fill(draft, beside);
     if (outcome.kind === 'stored') return outcome.version;
     if (outcome.kind === 'shed') events.fillLost?.(table, 'shed');
     return undefined;

@@ -39,6 +39,8 @@ export interface ReplacedEntry {
   readonly entityTag: string | undefined;
   /** The origin's own modification time, in milliseconds since 1970. */
   readonly lastModified: number | undefined;
+  /** When it was stored here. */
+  readonly storedAt: number;
   /** The stored record; parsed when first read. */
   readonly record: JsonRecord;
 }
@@ -69,6 +71,8 @@ export interface GetContext extends TableBinding {
   groups: readonly string[] | undefined;
   /** Answer the client, store nothing. */
   noStore: boolean;
+  /** Rows of other tables to be stored with it: set by the node, from what the code wrote. */
+  beside?: readonly object[] | undefined;
 }
 
 export interface WriteContext extends TableBinding {

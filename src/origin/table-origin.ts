@@ -128,7 +128,10 @@ export class TableOrigin implements WritableOrigin {
     };
     const requestedAt = clock.now();
     const result = await this.#ask(() => definition.get(request.id, context));
-    return replyOf(result, context, place, { requestedAt, receivedAt: clock.now() }, rules);
+    const times = { requestedAt, receivedAt: clock.now() };
+    const reply = await replyOf(result, context, place, times, rules);
+    const { beside = [] } = context;
+    return beside.length === 0 ? reply : { ...reply, beside };
   }
 
   /** Code may say "there is none" by throwing a status, as HTTP libraries do. */
@@ -211,6 +214,7 @@ function replacedEntry(entry: Entry | undefined, place: RecordPlace): ReplacedEn
     id: owned.id,
     entityTag: owned.meta.originTag,
     lastModified: owned.meta.lastModified,
+    storedAt: owned.storedAt,
     get record() {
       record ??= parseRecord(recordJson(owned, place.primaryKey), place);
       return record;

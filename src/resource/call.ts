@@ -7,6 +7,7 @@ import { type Entry, FOREVER } from '../cache/entry.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
 import { NO_RECORD, recordGroup, versionBefore } from '../table/record-groups.ts';
 import type { Context } from './context.ts';
+import type { FillTerms } from './source-call.ts';
 import { type Commit, Transaction } from './transaction.ts';
 
 /** Whether the client of a call may do this with a table. */
@@ -16,6 +17,8 @@ export interface CallParts {
   readonly context: Context;
   readonly commit: Commit;
   readonly may: MayDo;
+  /** Set for the fetch of an origin: what it writes are fills. */
+  readonly fills?: FillTerms | undefined;
 }
 
 const GROUPS_MAX = 256;
@@ -25,12 +28,14 @@ export class Call {
   readonly may: MayDo;
   readonly transaction: Transaction;
   readonly reads = new ReadFacts();
+  readonly fills: FillTerms | undefined;
   readonly #parts: CallParts;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
     this.context = parts.context;
     this.may = parts.may;
+    this.fills = parts.fills;
     this.transaction = new Transaction(parts.commit);
   }
 

@@ -12,6 +12,7 @@ import { NodeError } from '../base/errors.ts';
 import type { Context, User } from './context.ts';
 import type { QueryObject } from './query-object.ts';
 import type { RequestTarget } from './request-target.ts';
+import { SourceEvents } from './source-events.ts';
 import { currentCall } from './thread-scope.ts';
 
 const RESOURCE = Symbol.for('millrace.resource');
@@ -83,10 +84,18 @@ export class Resource {
   static delete(target: Target, context?: Context): unknown {
     return callInstance(this, 'delete', [target, context]);
   }
+  /** Of a source: a stream whose `send(event)` tells the table of changes. */
+  static subscribe(_context?: unknown): unknown {
+    return new SourceEvents();
+  }
   static isCollection(target: unknown): boolean {
     return isCollectionTarget(target);
   }
 
+  /** Of a source: a stream whose `send(event)` tells the table of changes. */
+  subscribe(_context?: unknown): unknown {
+    return new SourceEvents();
+  }
   getId(): RecordId | undefined {
     return this.#id;
   }
@@ -110,8 +119,8 @@ export class Resource {
 
 export type Allowed = boolean | Promise<boolean>;
 export const HOOKS = ['allowRead', 'allowUpdate', 'allowCreate', 'allowDelete'] as const;
-markDefaults(Resource, CALL_VERBS);
-markDefaults(Resource.prototype, HOOKS);
+markDefaults(Resource, [...CALL_VERBS, 'subscribe']);
+markDefaults(Resource.prototype, [...HOOKS, 'subscribe']);
 
 export const isResourceClass = (value: unknown): value is typeof Resource =>
   typeof value === 'function' && RESOURCE in value;

@@ -13,11 +13,20 @@ import {
   type WriteContext,
 } from '../origin/definition.ts';
 import type { FeedEvent } from '../origin/feed-events.ts';
+import type { Context } from './context.ts';
 import { type CallVerb, isResourceClass, ownMethod, type Resource } from './resource.ts';
+import { inSourceCall } from './source-call.ts';
+import { currentCall } from './thread-scope.ts';
 
 /** What a source's methods are told, and what `get` may say about its record. */
 export interface SourceContext {
   readonly signal: AbortSignal;
+  readonly id: RecordId;
+  /**
+   * The request whose read began this fetch, when code of the application made it. Others may wait
+   * for the same fetch: the record must not depend on who asked first.
+   */
+  readonly requestContext: Context | undefined;
   /** The record that is to be replaced or confirmed. */
   readonly replacingRecord: Readonly<Record<string, unknown>> | undefined;
   /** Its modification time at the source, milliseconds since 1970. */
@@ -51,7 +60,7 @@ export function sourceToOrigin(source: Source): OriginDefinition {
   if (!call.has('get')) throw new TypeError('sourcedFrom(source): a source needs a method get');
   const write = (verb: 'put' | 'patch') => ({
     [verb]: async (id: RecordId, record: unknown, context: WriteContext) =>
-      call.run(verb, id, record, writeContext(context)) as never,
+      call.run(verb, id, record, toldAt(id, context.signal)) as never,
   });
   return {
     get: (id, context) => read(call, id, context),
@@ -60,7 +69,7 @@ export function sourceToOrigin(source: Source): OriginDefinition {
     ...(call.has('delete')
       ? {
           delete: async (id: RecordId, context: WriteContext) =>
-            call.run('delete', id, writeContext(context)),
+            call.run('delete', id, toldAt(id, context.signal)),
         }
       : {}),
     ...(call.subscribe === undefined ? {} : { subscribe: call.subscribe }),
@@ -90,9 +99,10 @@ function caller(source: Source): Caller {
 }
 
 async function* events(source: Source, context: unknown): AsyncGenerator<FeedEvent> {
-  const holder = Reflect.has(source, 'subscribe')
-    ? source
-    : new (source as unknown as typeof Resource)(undefined, undefined);
+  const isOfInstances = isResourceClass(source) && ownMethod(source, 'subscribe') === undefined;
+  const holder = isOfInstances
+    ? new (source as unknown as typeof Resource)(undefined, undefined)
+    : source;
   const subscribe = Reflect.get(holder, 'subscribe') as (context: unknown) => unknown;
   yield* (await subscribe.call(holder, context)) as AsyncIterable<FeedEvent>;
 }
@@ -100,19 +110,15 @@ async function* events(source: Source, context: unknown): AsyncGenerator<FeedEve
 async function read(call: Caller, id: RecordId, context: GetContext): Promise<GetResult> {
   const { replacing } = context;
   const told: SourceContext = {
-    signal: context.signal,
+    ...toldAt(id, context.signal),
     get replacingRecord() {
       return replacing?.record;
     },
-    replacingVersion: replacing?.lastModified,
+    replacingVersion: replacing?.lastModified ?? replacing?.storedAt,
     replacingEntityTag: replacing?.entityTag,
-    lastModified: undefined,
-    entityTag: undefined,
-    expiresAt: undefined,
-    noCacheStore: false,
-    groups: undefined,
   };
-  const result = await call.run('get', id, told);
+  const { result, writes } = await inSourceCall(told, async () => call.run('get', id, told));
+  context.beside = writes;
   context.lastModified = told.lastModified;
   context.entityTag = told.entityTag;
   context.freshUntil = told.expiresAt;
@@ -124,14 +130,25 @@ async function read(call: Caller, id: RecordId, context: GetContext): Promise<Ge
   return result as GetResult;
 }
 
-const writeContext = ({ signal }: WriteContext): SourceContext => ({
-  signal,
-  replacingRecord: undefined,
-  replacingVersion: undefined,
-  replacingEntityTag: undefined,
-  lastModified: undefined,
-  entityTag: undefined,
-  expiresAt: undefined,
-  noCacheStore: false,
-  groups: undefined,
-});
+function toldAt(id: RecordId, signal: AbortSignal): SourceContext {
+  return {
+    signal,
+    id,
+    requestContext: askingContext(),
+    replacingRecord: undefined,
+    replacingVersion: undefined,
+    replacingEntityTag: undefined,
+    lastModified: undefined,
+    entityTag: undefined,
+    expiresAt: undefined,
+    noCacheStore: false,
+    groups: undefined,
+  };
+}
+
+/** Of a fetch that another fetch began, the request behind both. */
+function askingContext(): Context | undefined {
+  const around = currentCall();
+  if (around?.fills === undefined) return around?.context;
+  return (around.context as Partial<SourceContext>).requestContext;
+}

@@ -2,13 +2,16 @@
  * What the class of a table does when its methods are called: targets become ids or queries, writes
  * join the transaction of the running call, reads leave in it what the answer inherits.
  */
+import { must } from '../base/assert.ts';
 import { deltaSeconds, type RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
+import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from '../cache/directives.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import { type JsonRecord, patchOp, putOp } from '../table/record-draft.ts';
+import { type JsonRecord, patchOp, putOp, type WriteOptions } from '../table/record-draft.ts';
 import { recordIdFrom } from '../table/record-key.ts';
 import type { WriteOutcome } from '../table/store-port.ts';
 import type { Table } from '../table/table.ts';
+import type { Call } from './call.ts';
 import type { Context } from './context.ts';
 import { selectOf } from './object-query.ts';
 import type { QueryObject, QuerySelect } from './query-object.ts';
@@ -22,6 +25,7 @@ import {
 import { RequestTarget, requirePermission, selectFor } from './request-target.ts';
 import type { Results } from './results.ts';
 import { pickAttributes, searchTable } from './search.ts';
+import { siblingOp } from './source-call.ts';
 import { type SubscribeOptions, TableEvents } from './table-feed.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
 
@@ -67,7 +71,7 @@ export class TableAccess {
     const table = this.table();
     const call = currentCall();
     call?.reads.addCollection(this.definition.typeName, table.draftContext().now);
-    const wishes = directivesOf(context ?? call?.context);
+    const wishes = wishesOf(call, context);
     return searchTable(table, (target ?? {}) as QueryObject, wishes);
   }
 
@@ -90,6 +94,7 @@ export class TableAccess {
     const call = currentCall();
     const table = this.table();
     const options = { maxAge: maxAge(context ?? call?.context) };
+    if (call?.fills !== undefined) return this.#fill(call, id, value, options);
     if (call === undefined || writesThrough(table)) {
       return settled(await table.put(id, value, options));
     }
@@ -103,10 +108,11 @@ export class TableAccess {
     const call = currentCall();
     const table = this.table();
     const options = { maxAge: maxAge(context ?? call?.context) };
-    if (call === undefined || writesThrough(table)) {
+    if (call === undefined || (writesThrough(table) && call.fills === undefined)) {
       return settled(await table.patch(id, value, 'merge', options));
     }
-    const op = patchOp(table.draftContext(), id, value, 'merge', 'client', options);
+    const reason = call.fills === undefined ? 'client' : 'feed';
+    const op = patchOp(table.draftContext(), id, value, 'merge', reason, options);
     const before = call.transaction.written(table.name, id);
     return call.transaction.write(op, id, before ? merged(before, value) : undefined);
   }
@@ -155,12 +161,13 @@ export class TableAccess {
     const id = this.keyOf(target);
     const table = this.table();
     const call = currentCall();
-    if (call === undefined || writesThrough(table)) {
+    if (call === undefined || (writesThrough(table) && call.fills === undefined)) {
       return (await table.delete(id)).kind === 'deleted';
     }
     const before = call.transaction.written(table.name, id);
     const exists = before === undefined ? table.inspect(id).stored : before !== null;
-    const op = { kind: 'delete', table: table.name, id, reason: 'client' } as const;
+    const reason = call.fills === undefined ? 'client' : 'feed';
+    const op = { kind: 'delete', table: table.name, id, reason } as const;
     await call.transaction.write(op, id, null);
     return exists;
   }
@@ -189,7 +196,7 @@ export class TableAccess {
     const written = call?.transaction.written(table.name, id);
     if (written !== undefined) return ownWrite(written, table);
     const { typeName } = this.definition;
-    const wishes = directivesOf(context ?? call?.context);
+    const wishes = wishesOf(call, context);
     const read = await readForCode(table, id, wishes, (entry) => {
       if (entry === undefined) call?.reads.addAbsent(typeName, id);
       else call?.reads.add(typeName, entry);
@@ -225,6 +232,15 @@ export class TableAccess {
     return this.#key(asRecord(this.definition, record)[this.definition.primaryKey]);
   }
 
+  /** A row that the fetch of an origin brings along. */
+  async #fill(call: Call, id: RecordId, record: JsonRecord, options: WriteOptions): Promise<void> {
+    const table = this.table();
+    const terms = must(call.fills, 'the terms of a fetch');
+    const op = siblingOp(table.draftContext(), id, record, options, terms);
+    if (op === undefined) return;
+    await call.transaction.write(op, id, { ...record, [this.definition.primaryKey]: id });
+  }
+
   /** `(id, record)`, `(target, record)`, or `(record)` with its key in it. */
   #addressed(target: unknown, record: unknown): readonly [RecordId, JsonRecord] {
     if (record === undefined) {
@@ -232,6 +248,13 @@ export class TableAccess {
     }
     return [this.keyOf(target), asRecord(this.definition, record)];
   }
+}
+
+/** What a fetch says of its own record is no wish for what it reads meanwhile. */
+function wishesOf(call: Call | undefined, context: Context | undefined): RequestDirectives {
+  const given = context ?? call?.context;
+  const isOfFetch = call?.fills !== undefined && given === call.context;
+  return isOfFetch ? NO_REQUEST_DIRECTIVES : directivesOf(given);
 }
 
 /** A patch applied to what the transaction has of a record, as the store will. */

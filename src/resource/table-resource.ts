@@ -156,7 +156,7 @@ export class TableResource extends Resource {
   static invalidate(target?: Target): unknown {
     return accessOf(this).invalidate(target);
   }
-  static subscribe(options: SubscribeOptions = {}): unknown {
+  static override subscribe(options: SubscribeOptions = {}): unknown {
     return accessOf(this).subscribe(options);
   }
   static setComputedAttribute(name: string, compute: Compute): void {
@@ -328,7 +328,7 @@ export class TableResource extends Resource {
   }
 }
 
-markDefaults(TableResource, CALL_VERBS);
+markDefaults(TableResource, [...CALL_VERBS, 'subscribe']);
 markDefaults(TableResource.prototype, [
   ...CALL_VERBS,
   'allowRead',

@@ -11,6 +11,7 @@ import type { Call } from './call.ts';
 import type { ContentTypeHandler } from './content-types.ts';
 import type { Measurement } from './measurements.ts';
 import type { Registrations } from './registrations.ts';
+import type { FillTerms } from './source-call.ts';
 import type { OpenFeed } from './table-feed.ts';
 
 /** Finds a table by its type name; `undefined` when there is none of that name. */
@@ -29,6 +30,8 @@ export interface ThreadScope {
   openFeed: OpenFeed | undefined;
   /** A call that no request began: of a timer, of a source. */
   newCall: (() => Call) | undefined;
+  /** What a fetch by an origin in code has to know to write rows of other tables. */
+  newFillTerms: (() => FillTerms) | undefined;
   /** Set while modules are being loaded: later registrations are refused. */
   registrations: Registrations | undefined;
   readonly calls: AsyncLocalStorage<Call>;
@@ -47,6 +50,7 @@ export function threadScope(): ThreadScope {
     writeLog: undefined,
     openFeed: undefined,
     newCall: undefined,
+    newFillTerms: undefined,
     registrations: undefined,
     calls: new AsyncLocalStorage<Call>(),
     contentTypes: new Map(),

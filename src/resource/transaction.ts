@@ -67,6 +67,14 @@ export class Transaction {
     if (ops.length > 0) settle(ops, await this.#commit(ops));
   }
 
+  /** What was written, for somebody else to commit; the transaction is over then. */
+  async taken(): Promise<readonly WriteOp[]> {
+    for (const fn of this.#before.splice(0)) await fn();
+    const ops = this.#ops.splice(0);
+    this.abort();
+    return ops;
+  }
+
   abort(): void {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';

@@ -31,11 +31,15 @@ export function tableEntries(
 ): EntryStore {
   return {
     withEntry: (id, variant, fn) => reader.withEntry(table, id, variant, fn),
-    async fill(draft) {
+    async fill(draft, beside = []) {
       // Losing a fill costs a fetch, not data: it asks for no flush of its own.
-      const [outcome] = await writer.commit([fillOp(table, draft, indexDraft)], 'process');
+      const ops = [fillOp(table, draft, indexDraft), ...(beside as readonly WriteOp[])];
+      const [outcome] = await writer.commit(ops, 'process');
       assert(outcome !== undefined, 'every operation has an outcome');
       return fillOutcome(outcome.kind === 'stored' ? outcome : undefined, outcome.kind);
+    },
+    async fillBeside(beside) {
+      await writer.commit(beside as readonly WriteOp[], 'process');
     },
   };
 }
