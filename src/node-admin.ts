@@ -2,13 +2,13 @@
  * Starts the admin port: health, metrics and operations over what the node runs. What they answer
  * is read from the store, the feeds and the counters at the time they are asked.
  */
-import type { Authenticator } from './access/authenticate.ts';
 import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
 import type { ReloadParts } from './config/reload.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { HostedOrigins } from './node-hosted.ts';
+import type { NodeIdentity } from './node-identity.ts';
 import type { Reloading } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -28,7 +28,7 @@ export interface AdminAssembly {
   readonly config: Config;
   readonly clock: Clock;
   readonly engine: ChosenEngine;
-  readonly authenticator: Authenticator;
+  readonly identity: NodeIdentity;
   readonly metrics: ArrayMetrics;
   readonly store: OpenStore;
   readonly tables: Tables;
@@ -82,7 +82,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     shared: false,
     limits: httpLimits(config),
     handler: createAdminHandler({
-      ...parts.authenticator,
+      ...parts.identity.authenticator,
       runOperation: (document, by) => runOperation(document, { ...context, by }),
       metrics: () => scrape.read(),
       health: () => health(status, parts),

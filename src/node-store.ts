@@ -2,6 +2,7 @@
  * Opens the store of a node with the tables of its application, and the lists beside those that
  * are caches; counts what it reports, and logs what it cannot mend.
  */
+import { SYSTEM_TABLES, WATCHED_TABLES } from './access/identity/system-tables.ts';
 import { must } from './base/assert.ts';
 import type { RecordId, TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
@@ -40,15 +41,17 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
   const { tables } = application.schema;
   // A cache has a list beside it, should its origin be able to say what the collection is.
   const lists = tables.filter(({ sourcedFrom }) => sourcedFrom !== undefined).map(listDefinition);
+  const all = [...tables, ...lists, ...SYSTEM_TABLES];
   const rules = new Map(
-    [...tables, ...lists].map((table) => [table.name, recordRules(table, application, computed)]),
+    all.map((table) => [table.name, recordRules(table, application, computed)]),
   );
   const rulesOf = (table: TableName) => must(rules.get(table), `table ${table}`);
   const commitDurations = durationCounts();
   const evicted = new Map<string, { table: string; reason: string; value: number }>();
   const options: LmdbStoreOptions = {
     path: config.dataFolder,
-    definitions: [...tables, ...lists],
+    definitions: all,
+    watched: WATCHED_TABLES,
     clock,
     limits: config.limits,
     checkRecord: (table, record) => rulesOf(table).check(record, 'put'),

@@ -8,6 +8,7 @@ import { NodeError } from './base/errors.ts';
 import type { LeaseTable } from './cache/lease-table.ts';
 import type { Config } from './config/config.ts';
 import type { HostedOrigins } from './node-hosted.ts';
+import type { NodeIdentity } from './node-identity.ts';
 import type { ReloadThread } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import type { Log } from './observe/log.ts';
@@ -17,6 +18,7 @@ import { probePort } from './protocols/http/port-probe.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { serveWriters } from './store/threads/serve.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
+import { serveSignIns } from './worker-identity.ts';
 import { serveLeases } from './worker-leases.ts';
 import { reloadOver } from './worker-reload.ts';
 
@@ -27,6 +29,7 @@ export interface WorkersParts {
   readonly leaseTable: LeaseTable;
   readonly liveMemory: SharedArrayBuffer;
   readonly hosted: HostedOrigins;
+  readonly identity: NodeIdentity;
   readonly log: Log;
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
   readonly onFatal: (error: unknown) => void;
@@ -110,6 +113,7 @@ class WorkerThread {
   ): Promise<WorkerThread> {
     const store = new MessageChannel();
     const leases = new MessageChannel();
+    const signIns = new MessageChannel();
     const control = new MessageChannel();
     const reload = new MessageChannel();
     const workerData: WorkerData = {
@@ -124,14 +128,17 @@ class WorkerThread {
       verdicts: parts.onVerdict !== undefined,
       storePort: store.port2,
       leasePort: leases.port2,
+      signInPort: signIns.port2,
+      admin: parts.identity.admin,
       controlPort: control.port2,
       reloadPort: reload.port2,
     };
     serveWriters(parts.store.store, store.port1);
     serveLeases(parts.leaseTable, leases.port1, id);
+    serveSignIns(parts.identity.signIns, signIns.port1);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData,
-      transferList: [store.port2, leases.port2, control.port2, reload.port2],
+      transferList: [store.port2, leases.port2, signIns.port2, control.port2, reload.port2],
     });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const bound = await listening(worker, control.port1);

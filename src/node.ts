@@ -7,7 +7,6 @@
  *                    └─ threads: N ─► N workers, each: reader + link to this thread's writer
  *         ─► feeds, admin port, sweeping of what has expired
  */
-import type { Authenticator } from './access/authenticate.ts';
 import { durationMs } from './base/brands.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { localLeases } from './cache/collapse.ts';
@@ -18,6 +17,7 @@ import { type ReloadPart, ReloadParts } from './config/reload.ts';
 import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
 import { type HostedOrigins, startHosted } from './node-hosted.ts';
+import { type NodeIdentity, openIdentity } from './node-identity.ts';
 import {
   localThread,
   type ReadConfiguration,
@@ -145,12 +145,20 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
   });
-  const roles = new ThreadRoles(config, parts.application.roles, auditTo(log));
-  const { authenticator } = roles;
+  const identity = openIdentity({
+    store: store.store,
+    config,
+    roles: parts.application.roles,
+    clock,
+    log,
+    audit: auditTo(log),
+    onOutcome: () => undefined,
+  });
   const { followed } = threadTables;
+  const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
   const reload = reloadParts([followed.origins, followed.policies, roles]);
   const origins = startOrigins(threadTables, started);
-  const serving = await serve({ ...parts, reload }, threadTables, authenticator, (app) =>
+  const serving = await serve({ ...parts, reload, identity }, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
@@ -159,7 +167,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   started.push(() => feeds.stop());
   const admin = await startAdmin({
     ...parts,
-    authenticator,
+    identity,
     metrics,
     tables: threadTables.tables,
     feeds,
@@ -220,9 +228,8 @@ type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
 
 /** The app on this thread, or on workers. */
 async function serve(
-  parts: Assembly & { readonly reload: ReloadParts },
+  parts: Assembly & { readonly reload: ReloadParts; readonly identity: NodeIdentity },
   threadTables: ThreadTables,
-  authenticator: Authenticator,
   connect: ConnectApp,
 ) {
   const { config, engine, store } = parts;
@@ -235,7 +242,6 @@ async function serve(
     writer: store.store,
     bodies: store.store.bodies,
     threadTables,
-    authenticator,
     port: config.http.port,
     shared: false,
     engine,

@@ -3,7 +3,6 @@
  * and event streams, static files; and the counters of all that. Runs in the only thread of a small
  * node, or in each worker of a larger one.
  */
-import type { Authenticator } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { durationMs } from './base/brands.ts';
@@ -34,6 +33,7 @@ import type { BodyStore } from './table/body-store.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
+import type { ThreadIdentity } from './worker-identity.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import { createPages } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
@@ -49,7 +49,7 @@ export interface AppParts {
   readonly writer: StoreWriter;
   readonly bodies: BodyStore;
   readonly threadTables: ThreadTables;
-  readonly authenticator: Authenticator;
+  readonly identity: Pick<ThreadIdentity, 'authenticator' | 'signIns' | 'directory'>;
   readonly clock: Clock;
   readonly log: Log;
   /** Where to listen; `shared` when other workers listen there too. */
@@ -93,7 +93,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
   const resolve = createResolve<Principal>({ tables, authorise });
-  const who = { ...parts.authenticator, onRejected };
+  const who = { ...parts.identity.authenticator, onRejected };
   const gateway = new WebSocketGateway<Principal>({
     fanout,
     clock,
@@ -231,7 +231,7 @@ function handlerParts(parts: AppParts, commit: CodeParts['commit']): HandlerPart
   const { application, resources } = parts.prepared;
   return {
     ...parts,
-    ...parts.authenticator,
+    ...parts.identity.authenticator,
     handlers: resources.handlers,
     commit,
     folder: application.folder,

@@ -20,6 +20,7 @@ import type { StoreConnection } from './store/threads/messages.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
 import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
+import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identity.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
 import { serveReload } from './worker-reload.ts';
@@ -40,6 +41,8 @@ export interface WorkerData {
   readonly verdicts: boolean;
   readonly storePort: MessagePort;
   readonly leasePort: MessagePort;
+  readonly signInPort: MessagePort;
+  readonly admin: KnownAdmin;
   readonly controlPort: MessagePort;
   readonly reloadPort: MessagePort;
 }
@@ -103,7 +106,17 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   });
   for (const origin of threadTables.origins.values()) origin.start();
   const { followed } = threadTables;
-  const roles = new ThreadRoles(config, application.roles, auditTo(log));
+  const identity = threadIdentity({
+    reader,
+    signIns: connectSignIns(thread.signInPort),
+    admin: thread.admin,
+    roles: application.roles,
+    config,
+    clock: systemClock,
+    log,
+    audit: auditTo(log),
+  });
+  const roles = new ThreadRoles(identity.identities, application.roles, auditTo(log));
   const reload = new ReloadParts();
   for (const part of [followed.origins, followed.policies, roles]) reload.add(part);
   const app = await startApp({
@@ -117,7 +130,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     }),
     reader,
     threadTables,
-    authenticator: roles.authenticator,
+    identity,
     reload,
     clock: systemClock,
     log,

@@ -1,15 +1,13 @@
 /**
- * From what a request brings to a principal. Basic credentials are compared as SHA-256 digests
- * in constant time, so neither the length nor a prefix of the password can be measured.
+ * From what a request brings to a principal, on one thread. Credentials that were seen before are
+ * found by a keyed hash, so that no password or token is kept; those that were not are verified by
+ * `settle`, which protocols await before they ask. `authenticate` itself answers at once.
  *
- * `authenticate` answers at once. What takes time (a password never seen before is hashed, a token
- * verified) is done by `settle`, which protocols await before they ask.
+ *   nothing ─► anonymous      seen before ─► as of now      key, cookie ─► looked up at once
+ *                             else: settle ─► password or token verified ─► as above, or rejected
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { NodeError } from '../base/errors.ts';
-import type { Roles } from '../config/roles-file.ts';
 import type { Asking } from './asking.ts';
-import { compileGrants } from './grants.ts';
 import type { Principal } from './principal.ts';
 
 export interface AdminCredentials {
@@ -43,47 +41,16 @@ export interface Authenticator {
   readonly settle: Settle;
 }
 
-/** Whom a node knows. */
-export interface Known {
-  readonly admin: AdminCredentials | undefined;
-  readonly roles: Roles;
-  /** Of what is judged by these roles; for good when absent. */
-  readonly standing?: Standing | undefined;
-}
-
 /** The standing of those whose rights nothing changes while the node runs. */
 export const FOR_GOOD: Standing = Object.freeze({ state: () => 'holds' as const });
 
-/**
- * Knows the configured administrator, or nobody at all. No credentials is anonymous, wrong ones are
- * rejected.
- */
-export function createAuthenticator({ admin, roles, standing = FOR_GOOD }: Known): Authenticator {
-  const anonymous: Principal = { kind: 'anonymous', grants: compileGrants(roles, [], {}) };
-  const nobody: Authentication = { kind: 'principal', principal: anonymous, standing };
-  const expected = admin === undefined ? undefined : digest(`${admin.username}:${admin.password}`);
-  const authenticate: Authenticate = (asking) => {
-    const authorization = asking.header('authorization');
-    if (authorization === undefined || authorization === '') return nobody;
-    const [scheme = '', credentials = ''] = authorization.split(' ', 2);
-    const method = scheme.toLowerCase();
-    if (method !== 'basic') return rejected('other');
-    const given = digest(Buffer.from(credentials, 'base64').toString('utf8'));
-    if (admin === undefined || expected === undefined || !timingSafeEqual(given, expected)) {
-      return rejected(method);
-    }
-    const principal: Principal = { kind: 'admin', name: admin.username };
-    return { kind: 'principal', principal, standing: FOR_GOOD };
-  };
-  return { authenticate, settle: () => undefined };
-}
-
-const rejected = (method: string): Authentication => ({
+export const rejection = (method: string, error: NodeError = notKnown()): Authentication => ({
   kind: 'rejected',
   method,
-  error: new NodeError('AUTHENTICATION_REQUIRED', 'these credentials are not known here', {
-    blame: 'client',
-  }),
+  error,
 });
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+const notKnown = (): NodeError =>
+  new NodeError('AUTHENTICATION_REQUIRED', 'these credentials are not known here', {
+    blame: 'client',
+  });

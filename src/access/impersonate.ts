@@ -18,9 +18,8 @@ import type { Principal } from './principal.ts';
 export const IMPERSONATE_FIELD = 'millrace-impersonate';
 
 export interface ImpersonationParts {
-  readonly roles: Roles;
-  /** Of what is judged by these roles. */
-  readonly standing: Standing;
+  /** As they are now; another object when one has changed. */
+  readonly roles: () => Roles;
   /** Somebody with a name of their own; absent where no users are kept. */
   readonly userNamed?: ((name: string) => Principal | undefined) | undefined;
   readonly audit: Audit;
@@ -45,7 +44,10 @@ export function createImpersonate(parts: ImpersonationParts): Impersonate {
     const principal = personOf(whom, parts);
     parts.audit({ kind: 'impersonated', by: by.name, as: describe(principal), address });
     // It ends with the sign-in of the administrator, and changes with the roles.
-    const standing = bothOf(asked.standing, parts.standing);
+    const roles = parts.roles();
+    const standing = bothOf(asked.standing, {
+      state: () => (parts.roles() === roles ? 'holds' : 'changed'),
+    });
     return { kind: 'principal', principal, standing };
   };
 }
@@ -89,7 +91,8 @@ function acting(
   }
 }
 
-function personOf(whom: string, { roles, userNamed }: ImpersonationParts): Principal {
+function personOf(whom: string, { roles: rolesNow, userNamed }: ImpersonationParts): Principal {
+  const roles = rolesNow();
   if (whom === 'anonymous') return { kind: 'anonymous', grants: compileGrants(roles, [], {}) };
   const { user, role, ...facts } = Object.fromEntries(new URLSearchParams(whom));
   if (user !== undefined) {

@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 import type { Problem } from '../schema/problem.ts';
 import { ProblemList } from '../schema/problem.ts';
 import { readText } from './application-files.ts';
+import type { CertificateRule, IssuerSettings } from './auth-settings.ts';
 import { readConfigFile } from './config-file.ts';
 import { applicationEnvironment, type Variables } from './env-file.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
@@ -56,6 +57,11 @@ export interface Config {
     readonly port: number;
     readonly username: string | undefined;
     readonly password: string | undefined;
+  };
+  /** Who is believed besides the node's own users. */
+  readonly auth: {
+    readonly issuers: readonly IssuerSettings[];
+    readonly certificates: readonly CertificateRule[];
   };
   readonly mqtt: { readonly port: number; readonly requireAuthentication: boolean };
   readonly replication: { readonly port: number };
@@ -246,6 +252,10 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       port: values['admin.port'] ?? DEFAULT_PORTS['admin.port'],
       username: values['admin.username'],
       password: values['admin.password'],
+    },
+    auth: {
+      issuers: values['auth.issuers'] ?? [],
+      certificates: values['auth.certificates'] ?? [],
     },
     mqtt: {
       port: values['mqtt.port'] ?? DEFAULT_PORTS['mqtt.port'],

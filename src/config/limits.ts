@@ -78,6 +78,27 @@ export const LIMITS = {
   uploadErrorsMax: 20,
   /** Longest record key, bytes: 414 above. */
   recordKeyBytesMax: 1978,
+  /** Names of users, roles and keys; characters. */
+  nameCharsMax: 256,
+  passwordCharsMin: 12,
+  passwordCharsMax: 1_024,
+  /** A token that is shown, characters. */
+  tokenCharsMax: 8_192,
+  /** Passwords hashed at once; those that wait, in all and of one address. */
+  signInsConcurrency: 1,
+  signInsWaitingMax: 64,
+  signInsWaitingPerAddressMax: 4,
+  /** Credentials being verified at once, a thread. */
+  signInsVerifyingMax: 1_024,
+  /** Failures and successes of sign-ins that are remembered, bytes of each. */
+  signInTableBytesMax: 8 * 1024 * 1024,
+  /** Verified credentials that a thread remembers, bytes; and for how long, seconds. */
+  credentialsBytesMax: 8 * 1024 * 1024,
+  credentialSecondsMax: 300,
+  /** A browser stays signed in so long, seconds. */
+  sessionSecondsMax: 43_200,
+  /** Rows of a system table that are listed. */
+  systemRowsMax: 10_000,
   /** Time between two looks at the credentials of open connections, milliseconds. */
   standingCheckMs: 1_000,
   /** Subscriptions of one connection. */

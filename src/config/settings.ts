@@ -3,6 +3,7 @@
  * environment variable that stand above the file. `loadConfig` and the command line are both made
  * from this table, so a setting cannot exist in one of them only.
  */
+import { certificates, issuers } from './auth-settings.ts';
 import { LIMITS, type LimitName } from './limits.ts';
 import {
   count,
@@ -125,6 +126,8 @@ export const SETTINGS = {
   'admin.host': { read: host, env: 'MILLRACE_ADMIN_HOST' },
   'admin.username': { read: nonEmpty, env: 'MILLRACE_ADMIN_USERNAME' },
   'admin.password': { read: nonEmpty, env: 'MILLRACE_ADMIN_PASSWORD' },
+  'auth.issuers': { read: issuers },
+  'auth.certificates': { read: certificates },
   'mqtt.port': {
     read: port,
     env: 'MILLRACE_MQTT_PORT',

@@ -27,7 +27,7 @@ import { Batch, type BatchParts } from './commit/batch.ts';
 import type { Committed, Engine } from './engine.ts';
 import type { TableInvalidations } from './invalidations.ts';
 import type { LogState } from './meta.ts';
-import { publishCommit, type SharedState } from './shared-state.ts';
+import { publishCommit, publishWatched, type SharedState } from './shared-state.ts';
 import { tableOf } from './tables.ts';
 import type { PendingWrite, WriteQueue } from './write-queue.ts';
 
@@ -233,6 +233,7 @@ export class Committer {
       this.#parts.batch.scopes.announcePrefixes();
     }
     publishCommit(this.#parts.shared, batch.state.sequence, batch.state.first);
+    if (batch.touchesWatched) publishWatched(this.#parts.shared);
     this.#parts.engine.refresh();
     this.#parts.batch.scopes.settle();
     this.#parts.batch.interest.forget(batch.droppedNames);

@@ -30,7 +30,13 @@ import { entryKey } from './keys.ts';
 import { isIndexBuilt, readTableSize } from './meta.ts';
 import { scanTable } from './scan.ts';
 import { readPrefixScopes } from './scopes.ts';
-import { commitCount, committedSequence, firstSequence, type SharedState } from './shared-state.ts';
+import {
+  commitCount,
+  committedSequence,
+  firstSequence,
+  type SharedState,
+  watchedCount,
+} from './shared-state.ts';
 import { indexForm, type TableTrees, type Trees, tableOf } from './tables.ts';
 
 export interface ReaderParts {
@@ -70,6 +76,10 @@ export class EngineReader implements StoreReader {
 
   firstSequence(): Sequence {
     return firstSequence(this.#parts.shared);
+  }
+
+  watchedVersion(): number {
+    return watchedCount(this.#parts.shared);
   }
 
   withEntry<T>(

@@ -38,7 +38,13 @@ export interface SharedState extends SharedMemory {
 }
 
 /** Indexes into `words`. */
-export const WORD = { commits: 0, prefixes: 1, scopeTable: 2, ringReserved: 3 } as const;
+export const WORD = {
+  commits: 0,
+  prefixes: 1,
+  scopeTable: 2,
+  ringReserved: 3,
+  watched: 4,
+} as const;
 const SEQUENCE_AT = 8;
 /** Indexes into `sequences`. */
 const SEQUENCE = { committed: 0, first: 1 } as const;
@@ -97,6 +103,16 @@ export const committedSequence = (state: SharedState): Sequence =>
 
 export const firstSequence = (state: SharedState): Sequence =>
   Number(Atomics.load(state.sequences, SEQUENCE.first)) as Sequence;
+
+/** Counts the commits that changed a watched table. */
+export const watchedCount = (state: SharedState): number => Atomics.load(state.words, WORD.watched);
+
+/**
+ * After `publishCommit`: who sees the new count must read what was committed, not what was before.
+ */
+export function publishWatched(state: SharedState): void {
+  Atomics.add(state.words, WORD.watched, 1);
+}
 
 /** Tells every thread of a commit; must come before any acknowledgement of it. */
 export function publishCommit(state: SharedState, committed: Sequence, first: Sequence): void {

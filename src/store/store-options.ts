@@ -53,6 +53,8 @@ export interface StoreEvents {
 export interface StoreOptions extends RecordRules {
   readonly definitions: readonly TableDefinition[];
   readonly clock: Clock;
+  /** Tables whose changes `watchedVersion` counts. */
+  readonly watched?: ReadonlySet<TableName> | undefined;
   readonly events?: StoreEvents | undefined;
   readonly limits?: Partial<StoreLimits> | undefined;
   /** Free bytes of the disk; looked at now and then. */

@@ -191,6 +191,7 @@ export class EngineStore implements Store {
         author: this.author,
         clock: createHybridClock(state.version),
         inlineBodyBytesMax: limits.inlineBodyBytesMax,
+        watched: options.watched ?? new Set(),
         onUndecodable,
       },
       invalidations: (table) => this.#reader.tableInvalidations(table),
@@ -204,6 +205,9 @@ export class EngineStore implements Store {
   }
   firstSequence(): Sequence {
     return this.#reader.firstSequence();
+  }
+  watchedVersion(): number {
+    return this.#reader.watchedVersion();
   }
   withEntry<T>(
     table: TableName,

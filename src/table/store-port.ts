@@ -86,6 +86,12 @@ export interface StoreReader {
   /** The oldest sequence the change log still holds. */
   firstSequence(): Sequence;
 
+  /**
+   * Counts the commits that changed one of the watched tables: has moved, on every thread, before
+   * such a commit is acknowledged. As cheap as reading a number.
+   */
+  watchedVersion(): number;
+
   /** As `EntryStore.withEntry`: `fn` is called at once, the view must not outlive it. */
   withEntry<T>(
     table: TableName,

@@ -6,7 +6,6 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { WebSocket } from 'ws';
-import { createAuthenticator } from '../../src/access/authenticate.ts';
 import { authorise } from '../../src/access/authorise.ts';
 import { ANONYMOUS, type Principal } from '../../src/access/principal.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -21,6 +20,7 @@ import type { TableDefinition } from '../../src/schema/definition.ts';
 import { FakeChangeSource } from './fake-change-source.ts';
 import type { FeedEvent } from './fake-sink.ts';
 import { flightTable } from './feed-bench.ts';
+import { openTestIdentity } from './identity.ts';
 
 const exported = (name: string, isPublic: boolean): TableDefinition => ({
   ...flightTable,
@@ -47,10 +47,9 @@ export class PushNode {
     this.fanout = new Fanout({ source: this.source, clock: systemClock });
     const tables = [exported('Flight', true), exported('Secret', false)];
     const resolve = createResolve<Principal>({ tables, authorise });
-    const { authenticate, settle } = createAuthenticator({
+    const { authenticate, settle } = openTestIdentity({
       admin: { username: 'admin', password: 'secret' },
-      roles: new Map(),
-    });
+    }).authenticator;
     const shared = { fanout: this.fanout, clock: systemClock, resolve };
     const { conflateBytesMax, subscriptionsMax } = parts;
     this.gateway = new WebSocketGateway({

@@ -42,6 +42,8 @@ export interface BatchParts {
   readonly author: NodeId;
   readonly clock: HybridClock;
   readonly inlineBodyBytesMax: number;
+  /** Tables whose changes every thread notices at once. */
+  readonly watched: ReadonlySet<TableName>;
   readonly onUndecodable: (table: TableName, id: string | number) => void;
 }
 
@@ -59,6 +61,8 @@ export class Batch {
   /** Names of records which entries do not hold any more. */
   readonly droppedNames: DroppedName[] = [];
   readonly evicted = new Map<string, { table: TableName; reason: EvictionReason; count: number }>();
+  /** Something of a watched table was changed. */
+  touchesWatched = false;
   readonly #sizes = new Map<TableName, TableSize>();
 
   constructor(parts: BatchParts, state: LogState, now: EpochMs) {
@@ -104,6 +108,7 @@ export class Batch {
     this.state.logEntries += 1;
     this.state.logBytes += bytes.length + LOG_ENTRY_BYTES;
     this.changes.push(whole);
+    this.touchesWatched ||= this.parts.watched.has(change.table);
     return next;
   }
 

@@ -1,0 +1,120 @@
+/**
+ * Settings of who is believed besides the node's own users: issuers of tokens, and client
+ * certificates. What is left out is chosen for safety: signatures by private keys only, and no role
+ * for anybody whom no rule maps to one.
+ */
+import type { ProblemList } from '../schema/problem.ts';
+import { flag, listOf, mapOf, nonEmpty, oneOf, type Reader, scalar, shape } from './readers.ts';
+import type { SettingNode } from './setting-node.ts';
+
+/** Signatures that cannot be made with what verifies them. */
+const ALGORITHMS = [
+  'EdDSA',
+  'ES256',
+  'ES384',
+  'ES512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+] as const;
+export type TokenAlgorithm = (typeof ALGORITHMS)[number];
+
+export interface IssuerSettings {
+  /** Stands before the names of its users: `corp:ann`. */
+  readonly name: string;
+  /** The `iss` of its tokens. */
+  readonly issuer: string;
+  readonly audience: string;
+  /** Where its keys are: a JWKS. */
+  readonly keys: string;
+  readonly algorithms: readonly TokenAlgorithm[];
+  /** The claim that names the user. */
+  readonly username: string;
+  /** The claim that names groups or roles, which `roleMap` turns into roles of this node. */
+  readonly roles: string;
+  readonly roleMap: Readonly<Record<string, string>>;
+  /** Its keys may be at a private address. */
+  readonly allowPrivate: boolean;
+}
+
+export interface CertificateRule {
+  /** `*` stands for any characters. */
+  readonly commonName?: string | undefined;
+  readonly alternativeName?: string | undefined;
+  readonly fingerprint?: string | undefined;
+  /** The user it stands for; `${name}` is what matched. */
+  readonly user?: string | undefined;
+  readonly roles?: readonly string[] | undefined;
+}
+
+const webAddress: Reader<string> = scalar('an https address', (value) =>
+  typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value)
+    ? value
+    : undefined,
+);
+
+const issuerShape = shape({
+  name: nonEmpty,
+  issuer: nonEmpty,
+  audience: nonEmpty,
+  keys: webAddress,
+  algorithms: listOf(oneOf(ALGORITHMS)),
+  username: nonEmpty,
+  roles: nonEmpty,
+  roleMap: mapOf(nonEmpty),
+  allowPrivate: flag,
+});
+
+const ALGORITHMS_DEFAULT: readonly TokenAlgorithm[] = ['EdDSA', 'ES256', 'PS256', 'RS256'];
+
+function readIssuer(
+  node: SettingNode,
+  path: string,
+  problems: ProblemList,
+): IssuerSettings | undefined {
+  const read = issuerShape(node, path, problems);
+  if (read === undefined) return undefined;
+  const { name, issuer, audience, keys, ...rest } = read;
+  if (name === undefined || issuer === undefined || audience === undefined || keys === undefined) {
+    problems.add(node.place, `${path} needs name, issuer, audience and keys`, {
+      cause: 'a token of an issuer is believed only when it was made for this node',
+    });
+    return undefined;
+  }
+  return {
+    ...{ name, issuer, audience, keys },
+    algorithms: rest.algorithms ?? ALGORITHMS_DEFAULT,
+    username: rest.username ?? 'sub',
+    roles: rest.roles ?? 'roles',
+    roleMap: rest.roleMap ?? {},
+    allowPrivate: rest.allowPrivate ?? false,
+  };
+}
+
+const ruleShape = shape({
+  commonName: nonEmpty,
+  alternativeName: nonEmpty,
+  fingerprint: nonEmpty,
+  user: nonEmpty,
+  roles: listOf(nonEmpty),
+});
+
+function readRule(
+  node: SettingNode,
+  path: string,
+  problems: ProblemList,
+): CertificateRule | undefined {
+  const rule = ruleShape(node, path, problems);
+  if (rule === undefined) return undefined;
+  if ((rule.user === undefined) === (rule.roles === undefined)) {
+    problems.add(node.place, `${path} needs either user or roles`);
+    return undefined;
+  }
+  return rule;
+}
+
+export const issuers: Reader<readonly IssuerSettings[]> = listOf(readIssuer);
+export const certificates: Reader<readonly CertificateRule[]> = listOf(readRule);
