@@ -7,16 +7,18 @@ import { systemClock } from './base/clock.ts';
 import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import { ReloadParts } from './config/reload.ts';
+import type { Roles } from './config/roles-file.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { auditTo } from './observe/audit-log.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
-import { createLog } from './observe/log.ts';
+import { createLog, type Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import type { MetricsJson } from './observe/scrape.ts';
 import { selectEngine } from './protocols/http/engine.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
+import type { StoreReader } from './table/store-port.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
 import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
@@ -106,16 +108,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   });
   for (const origin of threadTables.origins.values()) origin.start();
   const { followed } = threadTables;
-  const identity = threadIdentity({
-    reader,
-    signIns: connectSignIns(thread.signInPort),
-    admin: thread.admin,
-    roles: application.roles,
-    config,
-    clock: systemClock,
-    log,
-    audit: auditTo(log),
-  });
+  const identity = identityOf(reader, application.roles, log);
   const roles = new ThreadRoles(identity.identities, application.roles, auditTo(log));
   const reload = new ReloadParts();
   for (const part of [followed.origins, followed.policies, roles]) reload.add(part);
@@ -147,6 +140,16 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   serveReload(reload, thread.reloadPort);
   return app;
 }
+
+const identityOf = (reader: StoreReader, roles: Roles, log: Log) =>
+  threadIdentity({
+    ...{ reader, roles, log },
+    signIns: connectSignIns(thread.signInPort),
+    admin: thread.admin,
+    config: thread.config,
+    clock: systemClock,
+    audit: auditTo(log),
+  });
 
 /** The app is closed before the thread ends: an open listener would abort the whole process. */
 async function stop(app: RunningApp): Promise<void> {

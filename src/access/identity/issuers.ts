@@ -4,7 +4,7 @@
  * them. Keys are fetched when one is missing, not more often than every half minute however many
  * unknown keys are named, and kept for ten minutes; the fetch is bounded and guarded by its giver.
  */
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
+import type { createLocalJWKSet, JSONWebKeySet } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import type { IssuerSettings } from '../../config/auth-settings.ts';
 import type { TokenForm } from './token-form.ts';
@@ -56,6 +56,7 @@ export class Issuers {
     const keys = await this.#keysFor(known, form.keyId);
     if (keys === undefined) return undefined;
     const { settings } = known;
+    const { jwtVerify } = await import('jose');
     try {
       const { payload } = await jwtVerify(token, keys.set, {
         algorithms: [...settings.algorithms],
@@ -90,6 +91,7 @@ export class Issuers {
     try {
       const set = (await this.#fetchKeys(known.settings)) as JSONWebKeySet;
       const ids = new Set(set.keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid])));
+      const { createLocalJWKSet } = await import('jose');
       known.keys = { set: createLocalJWKSet(set), ids };
     } catch {
       // The keys that are known stay good; whoever fetches has counted and logged it.

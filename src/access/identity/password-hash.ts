@@ -4,9 +4,11 @@
  * thread there too; what waits is bounded, in all and for each address, so that one that floods the
  * node with tries leaves room for the others.
  */
-import { hash, verify } from '@node-rs/argon2';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
+
+/** Loaded with the first password: a start does not pay for it. */
+const argon2 = () => import('@node-rs/argon2');
 
 /** Argon2id, by its number in the library: its names are a const enum. */
 const ARGON2ID = 2;
@@ -37,7 +39,7 @@ export class PasswordHasher {
 
   /** Rejects with `SIGN_IN_BUSY`. */
   hash(password: string, address: string): Promise<string> {
-    return this.#run(address, () => hash(password, PARAMETERS));
+    return this.#run(address, async () => (await argon2()).hash(password, PARAMETERS));
   }
 
   /**
@@ -47,13 +49,13 @@ export class PasswordHasher {
   verify(hashed: string | undefined, password: string, address: string): Promise<boolean> {
     return this.#run(address, async () => {
       const against = hashed ?? (await this.#madeUp());
-      const isRight = await verify(against, password);
+      const isRight = await (await argon2()).verify(against, password);
       return isRight && hashed !== undefined;
     });
   }
 
   #madeUp(): Promise<string> {
-    this.#decoy ??= hash('a password which nobody has', PARAMETERS);
+    this.#decoy ??= argon2().then(({ hash }) => hash('a password which nobody has', PARAMETERS));
     return this.#decoy;
   }
 

@@ -6,21 +6,16 @@
  * A token names its user and the user's mark, but grants nothing by itself: what its bearer may is
  * looked up when it is shown.
  */
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  type JWK,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+import type { JWK } from 'jose';
 import { NodeError } from '../../base/errors.ts';
 import type { Directory } from './directory.ts';
 import type { Registry } from './registry.ts';
 import { SYSTEM } from './system-tables.ts';
 import type { TokenForm } from './token-form.ts';
 import type { Verified } from './verified.ts';
+
+/** Loaded with the first token: a start does not pay for it. */
+const jose = () => import('jose');
 
 /** `iss` and `aud` of own tokens. */
 export const OWN_ISSUER = 'millrace';
@@ -63,6 +58,7 @@ export class TokenIssuer {
 
   async issue(kind: TokenKind, { username, mark }: Pick<Verified, 'username' | 'mark'>) {
     const { id, key } = await this.#signingKey();
+    const { importJWK, SignJWT } = await jose();
     const now = Math.floor(this.#now() / 1_000);
     return new SignJWT({ use: kind, mrk: mark })
       .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: id })
@@ -92,6 +88,7 @@ export class TokenIssuer {
   }
 
   async #make(): Promise<SigningKey> {
+    const { calculateJwkThumbprint, exportJWK, generateKeyPair } = await jose();
     const { privateKey, publicKey } = await generateKeyPair(ALGORITHM, { extractable: true });
     const key = await exportJWK(privateKey);
     const open = await exportJWK(publicKey);
@@ -116,6 +113,7 @@ export async function verifyOwn(
 ): Promise<Verified | undefined> {
   const row = form.keyId === undefined ? undefined : directory.signingKey(form.keyId);
   if (row === undefined || form.algorithm !== ALGORITHM || row.expiresAt <= now) return undefined;
+  const { importJWK, jwtVerify } = await jose();
   try {
     const { payload } = await jwtVerify(token, await importJWK(row.key as JWK, ALGORITHM), {
       algorithms: [ALGORITHM],
