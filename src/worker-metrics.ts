@@ -6,6 +6,7 @@ import { type Counted, registerAppMetrics } from './observe/app-metrics.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { CacheCounts } from './observe/cache-counts.ts';
 import type { OriginTimes } from './observe/origin-times.ts';
+import type { ReplicaReport } from './origin/replicas.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import type { RunningApp } from './worker-app.ts';
@@ -29,6 +30,9 @@ export function connectAppMetrics(metrics: ArrayMetrics, parts: AppMetricParts):
     originInFlight: () => perOrigin(origins, ({ inFlight }) => inFlight),
     originBreakers: () => perOrigin(origins, ({ breakerOpen }) => (breakerOpen ? 1 : 0)),
     originBytes: () => perOrigin(origins, ({ bytes }) => bytes),
+    replicaRequests: () => replicaRequests(origins),
+    replicasInFlight: () => perReplica(origins, ({ inFlight }) => inFlight),
+    replicasEjected: () => perReplica(origins, ({ state }) => (state === 'well' ? 0 : 1)),
     connections: () => connections(app),
     subscriptions: () => byProtocol(counters.subscriptions),
     messagesSent: () => byProtocol(counters.messagesSent),
@@ -71,6 +75,26 @@ function* perOrigin(
 ): Generator<Counted> {
   for (const [origin, { counters }] of origins) {
     yield { labels: { origin }, value: read(counters) };
+  }
+}
+
+function* perReplica(
+  origins: ReadonlyMap<string, OriginRuntime>,
+  read: (report: ReplicaReport) => number,
+): Generator<Counted> {
+  for (const [origin, { replicas }] of origins) {
+    for (const report of replicas) {
+      yield { labels: { origin, replica: report.replica }, value: read(report) };
+    }
+  }
+}
+
+function* replicaRequests(origins: ReadonlyMap<string, OriginRuntime>): Generator<Counted> {
+  for (const [origin, { replicas }] of origins) {
+    for (const { replica, succeeded, failed } of replicas) {
+      yield { labels: { origin, replica, outcome: 'ok' }, value: succeeded };
+      yield { labels: { origin, replica, outcome: 'failed' }, value: failed };
+    }
   }
 }
 

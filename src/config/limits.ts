@@ -170,6 +170,8 @@ export const LIMITS = {
   purgeLogMax: 1_000,
   /** Group names of one origin reply. */
   groupsPerEntryMax: 256,
+  /** Replicas of one origin. */
+  originReplicasMax: 32,
   /** Redirects followed for one request to an origin. */
   originRedirectsMax: 3,
   /** Head of an origin's reply, bytes. */

@@ -14,6 +14,7 @@ import {
   type OriginKindName,
 } from './origin-feed.ts';
 import { KIND_KEYS } from './origin-keys.ts';
+import { type ReplicaUrl, replicaUrls } from './origin-replicas.ts';
 import {
   count,
   duration,
@@ -39,7 +40,14 @@ export type { FeedEventName, FeedEventRule, FeedSettings, OriginKindName } from 
 export interface OriginSettings {
   readonly name: string;
   readonly kind: OriginKindName;
+  /** Of several replicas the first. */
   readonly url?: string | undefined;
+  /** Only when there are several. */
+  readonly replicas?: readonly ReplicaUrl[] | undefined;
+  /** What decides between replicas: the requests under way, or what is asked for. */
+  readonly balance: 'load' | 'key';
+  /** When a replica is left out, and for how long. */
+  readonly ejection: { readonly failures: number; readonly cooldownMs: DurationMs };
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** `Host` of page requests: `origin` for the one of `url`, or a name; else the client's. */
@@ -74,6 +82,8 @@ export const ORIGIN_DEFAULTS = Object.freeze({
   concurrency: 32,
   queueMax: 1_000,
   breaker: Object.freeze({ failures: 5, cooldownMs: durationMs(10_000) }),
+  balance: 'load' as const,
+  ejection: Object.freeze({ failures: 3, cooldownMs: durationMs(10_000) }),
   healthEveryMs: durationMs(5_000),
   bodyMax: 8 * 1024 * 1024,
 });
@@ -86,12 +96,6 @@ const headers: Reader<Readonly<Record<string, string>>> = (node, path, problems)
   )(node, path, problems);
   if (read === undefined) return undefined;
   return Object.fromEntries(Object.entries(read).map(([name, each]) => [name.toLowerCase(), each]));
-};
-
-const url: Reader<string> = (node, path, problems) => {
-  const written = nonEmpty(node, path, problems);
-  if (written === undefined || URL.canParse(written)) return written;
-  return reject(node, path, 'a whole URL, such as https://api.example.com', problems);
 };
 
 const host: Reader<string> = scalar('origin, or a host such as www.example.com:8080', (value) =>
@@ -120,7 +124,9 @@ const allowPrivate: Reader<boolean | readonly string[]> = (node, path, problems)
 const ORIGIN = {
   kind: oneOf(ORIGIN_KINDS),
   description: text,
-  url,
+  url: replicaUrls,
+  balance: oneOf(['load', 'key']),
+  ejection: shape({ failures: positive, cooldown: duration }),
   headers,
   host,
   timeout: duration,
@@ -197,7 +203,14 @@ function checkNeeds(
     });
     return;
   }
-  const scheme = read.url === undefined ? undefined : new URL(read.url).protocol.slice(0, -1);
+  const [first] = read.url ?? [];
+  const scheme = first === undefined ? undefined : new URL(first.url).protocol.slice(0, -1);
+  if (kind !== 'http' && (read.url?.length ?? 0) > 1) {
+    problems.add(place, `kind ${kind} takes one url, not a list`, {
+      cause: 'only origins of kind http have replicas',
+      cure: `write one url, such as ${EXAMPLE_URL[kind]}`,
+    });
+  }
   if (scheme !== undefined && !SCHEMES[kind].includes(scheme)) {
     problems.add(place, `kind ${kind} cannot speak ${scheme}:`, {
       cure: `write an url such as ${EXAMPLE_URL[kind]}, or another kind`,
@@ -258,7 +271,13 @@ function assemble(
   return Object.freeze({
     name,
     kind,
-    url: read.url,
+    url: read.url?.[0]?.url,
+    ...((read.url?.length ?? 0) > 1 ? { replicas: read.url } : {}),
+    balance: read.balance ?? defaults.balance,
+    ejection: {
+      failures: read.ejection?.failures ?? defaults.ejection.failures,
+      cooldownMs: read.ejection?.cooldown ?? defaults.ejection.cooldownMs,
+    },
     headers: read.headers ?? {},
     host: read.host,
     timeoutMs: read.timeout ?? defaults.timeoutMs,

@@ -33,6 +33,10 @@ export interface AppMetricSources {
   originInFlight(): Iterable<Counted>;
   originBreakers(): Iterable<Counted>;
   originBytes(): Iterable<Counted>;
+  /** Labels `origin`, `replica`; of origins with several replicas only. */
+  replicaRequests(): Iterable<Counted>;
+  replicasInFlight(): Iterable<Counted>;
+  replicasEjected(): Iterable<Counted>;
   /** Label `protocol`. */
   connections(): Iterable<Counted>;
   subscriptions(): Iterable<Counted>;
@@ -126,6 +130,15 @@ function registerOrigins(metrics: ArrayMetrics, from: AppMetricSources): void {
   );
   metrics.gauge('millrace_origin_breaker_open', '1 while the breaker is open', 'max', () =>
     from.originBreakers(),
+  );
+  metrics.counter('millrace_origin_replica_requests_total', 'Requests to one replica', () =>
+    from.replicaRequests(),
+  );
+  metrics.gauge('millrace_origin_replica_in_flight', 'Requests under way at it', 'sum', () =>
+    from.replicasInFlight(),
+  );
+  metrics.gauge('millrace_origin_replica_ejected', '1 while it is left out', 'max', () =>
+    from.replicasEjected(),
   );
   metrics.counter('millrace_origin_bytes_total', 'Body bytes received from an origin', () =>
     from.originBytes(),

@@ -42,6 +42,9 @@ export interface Surroundings {
   readonly observer?: OriginObserver | undefined;
 }
 
+/** One of several replicas is at fault, and others stand: no failure of the origin's. */
+export type OthersStand = () => boolean;
+
 export interface Call<T> {
   readonly task: (signal: AbortSignal) => Promise<T>;
   readonly signal: AbortSignal;
@@ -74,6 +77,7 @@ const BACKOFF = { baseMs: 50, maxMs: 2_000 };
 export class Attempts {
   readonly #settings: AttemptSettings;
   readonly #around: Surroundings;
+  readonly #othersStand: OthersStand;
   readonly #foreground: Limit;
   readonly #background: Limit;
   #outcomes = new Map<AttemptOutcome, number>();
@@ -82,8 +86,9 @@ export class Attempts {
   #retries = 0;
   bytes = 0;
 
-  constructor(settings: AttemptSettings, around: Surroundings) {
+  constructor(settings: AttemptSettings, around: Surroundings, othersStand?: OthersStand) {
     this.#settings = settings;
+    this.#othersStand = othersStand ?? (() => false);
     this.#around = around;
     const { name, queueMax } = settings;
     const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
@@ -267,7 +272,8 @@ export class Attempts {
     });
   }
 
-  #conclude(ticket: breaker.Ticket, ending: breaker.Ending): void {
+  #conclude(ticket: breaker.Ticket, told: breaker.Ending): void {
+    const ending = told === 'failed' && this.#othersStand() ? 'abandoned' : told;
     const before = this.#breaker.kind;
     const now = this.#around.clock.monotonic();
     this.#breaker = breaker.conclude(this.#breaker, ticket, ending, now, this.#settings.breaker);

@@ -9,6 +9,7 @@ import type { OriginAgent } from './agent.ts';
 import { ACCEPTED_CODINGS, decompress } from './decompress.ts';
 import type { OpenResponse, SendOptions } from './definition.ts';
 import { asOriginError, originError, statusError } from './failures.ts';
+import { concludeFailure, endingOfStatus, type Replicas } from './replicas.ts';
 import { type OriginResponse, originResponse } from './response.ts';
 
 export interface HttpClientOptions {
@@ -20,11 +21,15 @@ export interface HttpClientOptions {
   readonly decompressionFloorBytes: number;
   /** Told the size of each body as it came over the wire. */
   readonly onBytes: (bytes: number) => void;
+  /** What stands for the origin's one URL; `undefined`: nothing. */
+  readonly replicas?: Replicas | undefined;
 }
 
 export interface HttpClient {
   request(url: URL, options: SendOptions): Promise<OriginResponse>;
   open(url: URL, options: SendOptions): Promise<OpenResponse>;
+  /** Asks this very replica whether it is well; rejects when it is not. */
+  probe(url: URL, options: SendOptions): Promise<void>;
   /** Loads the library ahead of the first request. */
   warm(): Promise<void>;
   /** Destroys every connection. */
@@ -39,9 +44,34 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       throw asOriginError(options.name, error);
     }
   };
+  const atReplica = async <T extends { readonly status: number }>(
+    url: URL,
+    { signal }: SendOptions,
+    task: (agent: Agent, target: URL) => Promise<T>,
+  ): Promise<T> => {
+    if (options.replicas?.isFor(url) !== true) return attempt((agent) => task(agent, url));
+    const use = options.replicas.take(url.pathname + url.search);
+    const target = new URL(url.pathname + url.search, use.url.origin);
+    try {
+      const reply = await attempt((agent) => task(agent, target));
+      use.conclude(endingOfStatus(reply.status));
+      return reply;
+    } catch (error) {
+      concludeFailure(use, error, signal);
+      throw error;
+    } finally {
+      use.release();
+    }
+  };
   return {
-    request: (url, init) => attempt((agent) => requestWhole(agent, url, init, options)),
-    open: (url, init) => attempt((agent) => requestOpen(agent, url, init, options)),
+    request: (url, init) =>
+      atReplica(url, init, (agent, target) => requestWhole(agent, target, init, options)),
+    open: (url, init) =>
+      atReplica(url, init, (agent, target) => requestOpen(agent, target, init, options)),
+    probe: async (url, init) => {
+      const { status } = await attempt((agent) => requestWhole(agent, url, init, options));
+      if (status >= 400) throw statusError(options.name, status, undefined, 'the health check');
+    },
     warm: async () => void (await options.agent.load()),
     close: () => options.agent.close(),
   };

@@ -17,6 +17,7 @@ import type { KindServices, OriginDefinition, OriginLimits } from './definition.
 import { guardedSocket } from './guarded-socket.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadKind } from './kinds.ts';
+import { Replicas } from './replicas.ts';
 import { OriginRuntime, type RuntimeParts, type RuntimeSettings } from './runtime.ts';
 
 /** Opens an origin of `origins/NAME.yaml`, but not kind `module`. Throws `CONFIG_INVALID`. */
@@ -29,7 +30,8 @@ export async function openOrigin(
   const guard = createAddressGuard(settings.name, settings.allowPrivate);
   const connectTimeoutMs = settings.connectTimeoutMs ?? settings.timeoutMs;
   const agent = agentOf(settings, guard, connectTimeoutMs);
-  const client = clientOf(settings, agent, (bytes) => runtime?.countBytes(bytes));
+  const replicas = replicasOf(settings, around);
+  const client = clientOf(settings, agent, replicas, (bytes) => runtime?.countBytes(bytes));
   const services: KindServices = {
     name: settings.name,
     after: (ms, fn) => around.clock.after(durationMs(ms), fn),
@@ -46,6 +48,9 @@ export async function openOrigin(
     around,
     client,
     pages: pagesOf(settings, agent),
+    replicas,
+    probe: settings.health,
+    headers: settings.headers,
   });
   return runtime;
 }
@@ -104,6 +109,14 @@ const runtimeSettings = (settings: Limits): RuntimeSettings => ({
   probeEveryMs: settings.health?.everyMs,
 });
 
+function replicasOf(
+  { replicas, balance, ejection }: OriginSettings,
+  { clock, random }: Surroundings,
+): Replicas | undefined {
+  if (replicas === undefined) return undefined;
+  return new Replicas({ replicas, balance, ejection }, clock, random);
+}
+
 const agentOf = (
   settings: OriginSettings,
   guard: AddressGuard,
@@ -122,6 +135,7 @@ const agentOf = (
 const clientOf = (
   settings: OriginSettings,
   agent: OriginAgent,
+  replicas: Replicas | undefined,
   onBytes: (bytes: number) => void,
 ): HttpClient =>
   createHttpClient({
@@ -132,11 +146,12 @@ const clientOf = (
     decompressionRatioMax: LIMITS.originDecompressionRatioMax,
     decompressionFloorBytes: LIMITS.originDecompressionFloorBytes,
     onBytes,
+    replicas,
   });
 
 function pagesOf(settings: OriginSettings, agent: OriginAgent): RuntimeParts['pages'] {
   const { kind, url, headers, host } = settings;
   if (kind !== 'http' || url === undefined) return undefined;
   const base = new URL(url);
-  return { url: base, headers, agent, host: host === 'origin' ? base.host : host };
+  return { url: base, headers, agent, host };
 }

@@ -24,17 +24,26 @@ import type { AttemptOutcome } from './counters.ts';
 import { originError } from './failures.ts';
 import { type Answered, isUpgraded, PageExchange, remainderOf } from './page-exchange.ts';
 import { fieldOf, fieldsToWire } from './page-fields.ts';
+import {
+  concludeFailure,
+  endingOfStatus,
+  type Replica,
+  type Replicas,
+  type ReplicaUse,
+} from './replicas.ts';
 
 export interface PageOriginParts {
   readonly name: string;
   readonly url: URL;
   /** Sent with every request, in the place of the client's; names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  /** `Host` to send; `undefined`: the client's. */
+  /** `Host` to send: `origin` for that of the URL, or a name; `undefined`: the client's. */
   readonly host: string | undefined;
   readonly agent: OriginAgent;
   readonly attempts: Attempts;
   readonly clock: Clock;
+  /** `undefined`: `url` is the only one. */
+  readonly replicas: Replicas | undefined;
 }
 
 /** [RFC9110 §9.2.2] */
@@ -67,8 +76,11 @@ export class HttpPageOrigin implements PageOrigin {
 
   #call(request: PageOriginRequest, upgrade: string | undefined): Promise<Answered> {
     const upload = uploadOf(request.body);
+    const tried = new Set<Replica>();
+    const task = (use: ReplicaUse | undefined, signal: AbortSignal): Promise<Answered> =>
+      this.#exchange(request, { upload, upgrade, use }, signal);
     const call: Call<Answered> = {
-      task: (signal) => this.#exchange(request, upload, upgrade, signal),
+      task: (signal) => this.#atReplica(request.target, tried, signal, task),
       signal: request.signal,
       background: request.background,
       mayRepeat: () => IDEMPOTENT.has(request.method) && !upload.isBegun(),
@@ -81,12 +93,33 @@ export class HttpPageOrigin implements PageOrigin {
     return this.#parts.attempts.run(call);
   }
 
-  async #exchange(
-    request: PageOriginRequest,
-    upload: Upload,
-    upgrade: string | undefined,
+  /** An attempt goes to a replica that was not tried before, if there is one. */
+  async #atReplica(
+    target: string,
+    tried: Set<Replica>,
     signal: AbortSignal,
+    task: (use: ReplicaUse | undefined, signal: AbortSignal) => Promise<Answered>,
   ): Promise<Answered> {
+    const { replicas } = this.#parts;
+    if (replicas === undefined) return task(undefined, signal);
+    const use = replicas.take(target, tried);
+    tried.add(use.replica);
+    try {
+      const answered = await task(use, signal);
+      use.conclude(endingOfStatus(answered.status));
+      // A body, or a connection that switched protocols, is under way until it ends.
+      if (isUpgraded(answered)) answered.socket.once('close', use.release);
+      else void remainderOf(answered).then(use.release);
+      return answered;
+    } catch (error) {
+      concludeFailure(use, error, signal);
+      use.release();
+      throw error;
+    }
+  }
+
+  async #exchange(request: PageOriginRequest, way: Way, signal: AbortSignal): Promise<Answered> {
+    const { upload } = way;
     const { name, clock, agent, attempts } = this.#parts;
     const dispatcher = await agent.load();
     signal.throwIfAborted();
@@ -101,7 +134,7 @@ export class HttpPageOrigin implements PageOrigin {
     const leave = () => exchange.abort(signal.reason);
     signal.addEventListener('abort', leave, { once: true });
     try {
-      dispatcher.dispatch(this.#options(request, upload, upgrade), exchange);
+      dispatcher.dispatch(this.#options(request, way), exchange);
       return await exchange.head;
     } catch (error) {
       // A client that breaks off its upload is no fault of the origin.
@@ -113,11 +146,12 @@ export class HttpPageOrigin implements PageOrigin {
 
   #options(
     request: PageOriginRequest,
-    upload: Upload,
-    upgrade: string | undefined,
+    { upload, upgrade, use }: Way,
   ): Dispatcher.DispatchOptions & { readonly servername: string } {
-    const { url, headers } = this.#parts;
-    const fields = fieldsToWire(request.fields, headers, this.#parts.host ?? request.host);
+    const { headers } = this.#parts;
+    const url = use?.url ?? this.#parts.url;
+    const host = this.#parts.host === 'origin' ? url.host : this.#parts.host;
+    const fields = fieldsToWire(request.fields, headers, host ?? request.host);
     const length = upload.isStreamed ? request.bodyLength : undefined;
     if (length !== undefined) fields.push('content-length', String(length));
     return {
@@ -131,6 +165,13 @@ export class HttpPageOrigin implements PageOrigin {
       ...(upgrade === undefined ? {} : { upgrade }),
     };
   }
+}
+
+/** What one attempt takes along. */
+interface Way {
+  readonly upload: Upload;
+  readonly upgrade: string | undefined;
+  readonly use: ReplicaUse | undefined;
 }
 
 /** A request's body on its way out. */

@@ -18,6 +18,7 @@ import { type FeedHooks, OriginFeed } from './feed.ts';
 import type { HttpClient } from './http-client.ts';
 import { type ListRecords, listed } from './listed.ts';
 import { HttpPageOrigin, type PageOriginParts } from './page-origin.ts';
+import type { ReplicaReport, Replicas } from './replicas.ts';
 import { TableOrigin, type WritableOrigin } from './table-origin.ts';
 
 export interface RuntimeSettings extends AttemptSettings {
@@ -33,7 +34,11 @@ export interface RuntimeParts {
   /** The kind's way out, when it has one. */
   readonly client?: HttpClient | undefined;
   /** How pages are asked for, when the kind can be asked for pages. */
-  readonly pages?: Omit<PageOriginParts, 'name' | 'attempts' | 'clock'> | undefined;
+  readonly pages?: Pick<PageOriginParts, 'url' | 'headers' | 'host' | 'agent'> | undefined;
+  /** Several places in the one of the settings' URL, and how each is asked for its health. */
+  readonly replicas?: Replicas | undefined;
+  readonly probe?: { readonly path: string } | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Header fields of a reply that name groups, unless the policy says otherwise. */
@@ -57,11 +62,18 @@ export class OriginRuntime {
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
     this.name = parts.settings.name;
-    this.#attempts = new Attempts(parts.settings, parts.around);
+    const { replicas } = parts;
+    const othersStand = () => replicas?.standing === true;
+    this.#attempts = new Attempts(parts.settings, parts.around, othersStand);
   }
 
   get counters(): OriginCounters {
     return this.#attempts.counters;
+  }
+
+  /** Its replicas, when it has several. */
+  get replicas(): readonly ReplicaReport[] {
+    return this.#parts.replicas?.report() ?? [];
   }
 
   /** Bytes that came over the wire; the http client reports them here. */
@@ -123,6 +135,7 @@ export class OriginRuntime {
       name: this.name,
       attempts: this.#attempts,
       clock: around.clock,
+      replicas: this.#parts.replicas,
     });
     return this.#pages;
   }
@@ -196,29 +209,44 @@ export class OriginRuntime {
 
   #scheduleProbe(): void {
     const { settings, definition, around } = this.#parts;
-    if (settings.probeEveryMs === undefined || definition.probe === undefined) return;
+    const isAsked = definition.probe !== undefined || this.#parts.replicas !== undefined;
+    if (settings.probeEveryMs === undefined || !isAsked) return;
     if (this.#stopping.signal.aborted || !this.#isStarted) return;
     const every = durationMs(settings.probeEveryMs);
     this.#nextProbe = around.clock.after(every, () => void this.#probe());
   }
 
   async #probe(): Promise<void> {
-    const { settings, definition, around } = this.#parts;
+    const { definition, replicas } = this.#parts;
     const probe = async (signal: AbortSignal) => definition.probe?.(signal);
-    const late = () => new Error('the probe took too long');
-    try {
-      await withDeadline(
-        probe,
-        durationMs(settings.timeoutMs),
-        this.#stopping.signal,
-        around.clock,
-        late,
-      );
-      this.#attempts.probed(true);
-    } catch {
-      if (!this.#stopping.signal.aborted) this.#attempts.probed(false);
-    }
+    const well =
+      replicas === undefined ? await this.#answers(probe) : await this.#probeReplicas(replicas);
+    if (this.#stopping.signal.aborted) return;
+    this.#attempts.probed(well);
     this.#scheduleProbe();
+  }
+
+  /** Each for itself; the origin is well when one of them is. */
+  async #probeReplicas(replicas: Replicas): Promise<boolean> {
+    const { client, probe, headers } = this.#parts;
+    const path = probe?.path ?? '/';
+    const asked = replicas.all.map(async (replica) => {
+      const url = new URL(path, replica.url);
+      const well = await this.#answers(async (signal) => client?.probe(url, { headers, signal }));
+      if (!this.#stopping.signal.aborted) replicas.probed(replica, well);
+      return well;
+    });
+    return (await Promise.all(asked)).includes(true);
+  }
+
+  #answers(probe: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+    const { settings, around } = this.#parts;
+    const late = () => new Error('the probe took too long');
+    const within = durationMs(settings.timeoutMs);
+    return withDeadline(probe, within, this.#stopping.signal, around.clock, late).then(
+      () => true,
+      () => false,
+    );
   }
 }
 

@@ -150,3 +150,37 @@ describe('whatever the text', () => {
     );
   });
 });
+
+describe('url', () => {
+  it('may be a list of replicas, each with a weight', () => {
+    const text =
+      'kind: http\nurl: [http://a:1/x, { url: "http://b:2/x", weight: 3 }]\nbalance: key';
+    expect(originOf(text)).toMatchObject({
+      url: 'http://a:1/x',
+      balance: 'key',
+      ejection: { failures: 3, cooldownMs: 10_000 },
+      replicas: [
+        { url: 'http://a:1/x', weight: 1 },
+        { url: 'http://b:2/x', weight: 3 },
+      ],
+    });
+    expect(originOf(HTTP).replicas).toBeUndefined();
+    expect(originOf('kind: http\nurl: [https://a]').replicas).toBeUndefined();
+  });
+
+  it.each([
+    ['no list', 'url: []', 'at least one URL'],
+    ['another path', 'url: [http://a/x, http://b/y]', 'the scheme and path of http://a/x'],
+    ['another scheme', 'url: [http://a, https://b]', 'the scheme and path of http://a'],
+    ['one twice', 'url: [http://a, http://a/]', 'every replica once'],
+    ['no weight', 'url: [{ url: "http://a", weight: 0 }]', 'a whole number from 1'],
+    ['weight alone', 'url: [{ weight: 2 }]', '{ url: URL, weight: N }'],
+    ['no URL', 'url: [shop]', 'a whole URL'],
+  ])('is refused with %s', (_, text, cure) => {
+    expect(read(`kind: http\n${text}`).texts.join()).toContain(cure);
+  });
+
+  it('is one for kinds without replicas', () => {
+    expect(read('kind: sse\nurl: [http://a, http://b]').texts.join()).toContain('takes one url');
+  });
+});
