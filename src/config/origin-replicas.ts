@@ -1,6 +1,6 @@
 /**
- * `url:` of an origin: one URL, or a list of replicas, each with a weight. Replicas answer alike, so
- * that they differ in host and port only.
+ * `url:` of an origin: one URL, or a list of replicas, each with a weight. Replicas answer alike,
+ * so that they differ in host and port only.
  */
 import { LIMITS } from './limits.ts';
 import { listOf, nonEmpty, positive, type Reader, reject, shape } from './readers.ts';

@@ -255,6 +255,9 @@ export function concludeFailure(use: ReplicaUse, error: unknown, signal: AbortSi
     use.conclude(error instanceof NodeError && error.blame !== 'origin' ? 'abandoned' : 'failed');
 }
 
+const isOwnFault = (error: unknown): boolean =>
+  error instanceof NodeError && error.blame !== 'origin';
+
 /** What a status says of the replica that answered with it. */
 export const endingOfStatus = (status: number): breaker.Ending =>
   status >= 502 && status <= 504 ? 'failed' : 'succeeded';
