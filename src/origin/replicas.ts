@@ -250,9 +250,10 @@ export function concludeFailure(use: ReplicaUse, error: unknown, signal: AbortSi
     const { reason } = signal;
     const isLate = reason instanceof NodeError && reason.code === 'ORIGIN_TIMED_OUT';
     use.conclude(isLate ? 'failed' : 'abandoned');
-  } else if (error instanceof NodeError && REFUSED.has(error.details.cause)) use.refused();
-  else
-    use.conclude(error instanceof NodeError && error.blame !== 'origin' ? 'abandoned' : 'failed');
+    return;
+  }
+  if (error instanceof NodeError && REFUSED.has(error.details.cause)) use.refused();
+  else use.conclude(isOwnFault(error) ? 'abandoned' : 'failed');
 }
 
 const isOwnFault = (error: unknown): boolean =>
