@@ -224,7 +224,7 @@ function highest(among: readonly Replica[], rank: (replica: Replica) => number):
 const affinity = ({ url, weight }: Replica, key: string): number =>
   -weight / Math.log(unitHash(`${key}\n${url.host}`));
 
-/** FNV-1a, mixed once more so that texts which differ at their end only lie far apart; in (0, 1). */
+/** FNV-1a, mixed once more: texts which differ at their end only lie far apart. In (0, 1). */
 function unitHash(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i += 1) {
