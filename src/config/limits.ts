@@ -70,6 +70,8 @@ export const LIMITS = {
   /** An operation of the admin port: records written, named or answered, and bytes answered. */
   operationRecordsMax: 10_000,
   operationAnswerBytesMax: 64 * 1024 * 1024,
+  /** Tries of a write that is judged by the record it replaces, when others write it meanwhile. */
+  guardedWriteTriesMax: 64,
   /** A streamed upload: rows and bytes of one transaction, and transactions under way at once. */
   uploadBatchRowsMax: 500,
   uploadBatchBytesMax: 512 * 1024,

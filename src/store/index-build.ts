@@ -6,6 +6,7 @@
 
 import type { RecordId } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
+import { type JsonObject, storedRecord } from '../cache/merge-record.ts';
 import { holdsRecord, standIn } from '../cache/record-json.ts';
 import type { Batch } from './commit/batch.ts';
 import { placedBodyOf, type Row, rowAt, writeRow } from './commit/rows.ts';
@@ -13,7 +14,6 @@ import type { Committer } from './committer.ts';
 import { clearRange, HIGH, type Key } from './engine.ts';
 import { idOfKey } from './keys.ts';
 import { builtIndexes, isIndexBuilt, markIndexBuilt } from './meta.ts';
-import { type JsonObject, storedRecord } from './patch.ts';
 import { indexForm, indexTreeName, type TableTrees, type Trees } from './tables.ts';
 
 /** One page: large bodies are parsed too, and the thread serves nothing else meanwhile. */

@@ -14,11 +14,12 @@ import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
 import type { Entry, StoredBlob } from '../cache/entry.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
-import { recordJson } from '../cache/record-json.ts';
+import { holdsRecord, recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type Bytes, blobOp, bytesOp } from './bytes-draft.ts';
 import { Collection, type RefreshBudget, type RowDemands, type RowReads } from './collection.ts';
 import { type EntryReport, reportEntry } from './entry-report.ts';
+import type { HeldRecord } from './guarded-write.ts';
 import { factsOf, projectRow } from './query/project.ts';
 import type { Query, Select } from './query/query.ts';
 import { QueryReader } from './query/query-reader.ts';
@@ -206,10 +207,29 @@ export class Table {
     return this.#commit(op);
   }
 
+  /**
+   * The record which a write of this key would replace. A cache asks its origin for what it does
+   * not hold, and for what the origin decides about. Rejects with what kept it from it.
+   */
+  async held(id: RecordId): Promise<HeldRecord | undefined> {
+    if (this.definition.sourcedFrom !== undefined) {
+      await this.#load(id, this.writesThrough ? UNLESS_VALIDATED : undefined);
+    }
+    const { reader, clock } = this.#parts;
+    const isOwn = this.definition.sourcedFrom === undefined;
+    return reader.withEntry(this.name, id, '', (entry) => {
+      if (entry?.kind !== 'record' || (isOwn && entry.freshUntil <= clock.now())) return undefined;
+      if (reader.invalidations(this.name).judge(entry).kind === 'hard') return undefined;
+      const { entityTag, lastModified } = entry;
+      const row = parseRow(recordJson(entry, this.definition.primaryKey));
+      return { id, row, entityTag, lastModified, isRecord: holdsRecord(entry) };
+    });
+  }
+
   /** Has a cache hold what its origin has; rejects with what kept it from it. */
-  async #load(id: RecordId): Promise<void> {
+  async #load(id: RecordId, demands?: Partial<ReadRequest>): Promise<void> {
     let failure: NodeError | undefined;
-    await this.#parts.reads.read(wholeRecord(id), (result) => {
+    await this.#parts.reads.read({ ...wholeRecord(id), ...demands }, (result) => {
       if (result.kind === 'failed') failure = result.error;
     });
     if (failure !== undefined) throw failure;
@@ -343,6 +363,12 @@ export class Table {
     return settled(this.definition, must(outcomes[0], 'outcome of an operation'));
   }
 }
+
+/** Whatever is held is asked about again. */
+const UNLESS_VALIDATED = {
+  directives: { ...NO_REQUEST_DIRECTIVES, noCache: true },
+  mayForce: true,
+};
 
 const wholeRecord = (id: RecordId): ReadRequest => ({
   id,

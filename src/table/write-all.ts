@@ -5,6 +5,9 @@
  */
 import type { DeltaSeconds, RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
+import { LIMITS } from '../config/limits.ts';
+import { formatRecordId } from '../schema/key.ts';
+import { judgedRow, type WriteGuard } from './guarded-write.ts';
 import { type DraftContext, type JsonRecord, patchOp, putOp } from './record-draft.ts';
 import { recordIdFrom } from './record-key.ts';
 import { succeeded, type WriteCondition, type WriteOp, type WriteOutcome } from './store-port.ts';
@@ -14,6 +17,8 @@ import type { Table } from './table.ts';
 export type WriteAllVerb = 'put' | 'patch' | 'create';
 
 export interface WriteAllOptions {
+  /** Judges each record for a writer who may not write everything. */
+  readonly guard?: WriteGuard | undefined;
   readonly condition?: WriteCondition | undefined;
   readonly maxAge?: DeltaSeconds | undefined;
 }
@@ -45,12 +50,32 @@ export async function writeAll(
   options: WriteAllOptions = {},
 ): Promise<AllWritten | RowRefused> {
   takesLists(table);
+  const { guard, condition = {} } = options;
+  const hasOwnTerms = verb === 'create' || Object.keys(condition).length > 0;
+  // The only condition is then the guard's: it failed when another writer came between.
+  const triesMax = guard === undefined || hasOwnTerms ? 1 : LIMITS.guardedWriteTriesMax;
+  for (let tries = 1; ; tries += 1) {
+    const written = await writeOnce(table, verb, records, options);
+    const isRaced = written.kind === 'refused' && written.outcome.kind === 'preconditionFailed';
+    if (!isRaced || tries >= triesMax) return written;
+  }
+}
+
+async function writeOnce(
+  table: Table,
+  verb: WriteAllVerb,
+  records: readonly JsonRecord[],
+  options: WriteAllOptions,
+): Promise<AllWritten | RowRefused> {
   const context = table.draftContext();
+  const seen = new Set<RecordId>();
   const ids: RecordId[] = [];
   const ops: WriteOp[] = [];
   for (const [index, record] of records.entries()) {
     try {
       const { id, op } = await draftRow(table, context, verb, record, options);
+      if (options.guard !== undefined && seen.has(id)) throw twice(table, id);
+      seen.add(id);
       ids.push(id);
       ops.push(op);
     } catch (error) {
@@ -70,7 +95,19 @@ export async function draftRow(
   options: WriteAllOptions,
 ): Promise<{ readonly id: RecordId; readonly op: WriteOp }> {
   const id = await keyOf(table, verb, record);
-  return { id, op: opOf(context, verb, id, record, options) };
+  const { guard } = options;
+  if (guard === undefined) return { id, op: opOf(context, verb, id, record, options) };
+  const judged = await judgedRow(table, guard, verb, id, record, options.condition);
+  const { condition } = judged;
+  return { id, op: opOf(context, verb, id, judged.record, { ...options, condition }) };
+}
+
+/** What the second one would replace is not there before the first is written. */
+function twice({ definition: { typeName } }: Table, id: RecordId): NodeError {
+  const message =
+    `${typeName}/${formatRecordId(id)} stands twice in the list; who may write some of the ` +
+    'records only, sends each of them once';
+  return new NodeError('RECORD_INVALID', message, { blame: 'client' });
 }
 
 async function keyOf(table: Table, verb: WriteAllVerb, record: JsonRecord): Promise<RecordId> {

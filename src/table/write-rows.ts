@@ -70,6 +70,8 @@ export class RowsWriter {
   #written = 0;
   #failed = 0;
   readonly #errors: RowError[] = [];
+  /** Of rows which may not be written yet; kept where a guard judges only. */
+  readonly #keys = new Set<unknown>();
   #isStopped = false;
   #fault: unknown;
 
@@ -98,6 +100,7 @@ export class RowsWriter {
     try {
       if (given.record instanceof NodeError) throw given.record;
       const { record } = given;
+      await this.#awaitTwin(record);
       const drafted = await draftRow(this.#table, this.#context, this.#verb, record, this.#options);
       this.#batch.push({ given, ...drafted });
       this.#batchBytes += OP_BYTES + bodyBytes(drafted.op);
@@ -114,6 +117,17 @@ export class RowsWriter {
     const isFull = this.#batch.length >= batchRowsMax || this.#batchBytes >= batchBytesMax;
     if (isFull) await this.#send();
     return !this.#isStopped;
+  }
+
+  /** A guard judges by what is stored: an earlier row of the same key is written first. */
+  async #awaitTwin(record: JsonRecord): Promise<void> {
+    if (this.#options.guard === undefined) return;
+    const key = record[this.#table.definition.primaryKey];
+    if (this.#keys.has(key) || this.#keys.size >= this.#terms.batchRowsMax) {
+      await this.finish();
+      this.#keys.clear();
+    }
+    this.#keys.add(key);
   }
 
   /** Writes what is left and waits for all that is under way. Rejects as `add` does. */
@@ -192,6 +206,9 @@ export class RowsWriter {
 
   #refusal(outcome: WriteOutcome): string {
     if (outcome.kind === 'absent') return 'is not there; PUT makes records';
+    if (this.#options.guard !== undefined && this.#verb !== 'create') {
+      return 'was changed by another writer meanwhile, or is not as the request asked';
+    }
     if (this.#verb === 'create') return 'exists already; PUT replaces records';
     const exists = outcome.kind === 'preconditionFailed' && outcome.current !== undefined;
     return exists

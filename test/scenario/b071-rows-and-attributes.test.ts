@@ -182,6 +182,126 @@ describe.each(ENGINES)('limited grants over %s', (engine) => {
     expect(names).toEqual(['id', 'desk', 'title', 'level', 'loud', 'deskOf']);
   });
 
+  const send = (method: string, target: string, body: unknown, headers: object = SPORT) =>
+    node.fetch(target, {
+      method,
+      headers: { ...JSON_BODY, ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  const stored = async (id: string) => json(await get(`/Story/${id}`, AS_ADMIN));
+
+  it('writes only records that were covered before and are after', async () => {
+    expect((await send('PUT', '/Story/w1', { desk: 'sport', title: 'W' })).status).toBe(201);
+    await expectProblem(await send('PUT', '/Story/w2', { desk: 'news' }), 403, 'ACCESS_DENIED');
+    await expectProblem(await send('PUT', '/Story/w2', { title: 'none' }), 403, 'ACCESS_DENIED');
+    // Neither may a record be taken out of what is covered, nor one outside be taken in.
+    await expectProblem(await send('PUT', '/Story/w1', { desk: 'news' }), 403, 'ACCESS_DENIED');
+    await expectProblem(await send('PATCH', '/Story/w1', { desk: 'news' }), 403, 'ACCESS_DENIED');
+    const taken = await send('PUT', '/Story/news/x', { desk: 'sport' });
+    await expectProblem(taken, 403, 'ACCESS_DENIED');
+    const merged = await send('PATCH', '/Story/news/x', { desk: 'sport' });
+    await expectProblem(merged, 403, 'ACCESS_DENIED');
+    expect(await stored('news/x')).toMatchObject(STORIES['news/x']);
+    expect((await send('PATCH', '/Story/w1', { level: 2 })).status).toBe(204);
+    const counted = await send('PATCH', '/Story/w1', { level: { __op__: 'add', value: 3 } });
+    expect(counted.status).toBe(204);
+    expect(await stored('w1')).toEqual({ id: 'w1', desk: 'sport', title: 'W', level: 5 });
+    expect((await get('/Story/w2', AS_ADMIN)).status).toBe(404);
+  });
+
+  it('keeps what may not be changed, and refuses to name it', async () => {
+    await send('PUT', '/Story/k', { desk: 'sport', title: 'K', secret: 'kept' }, AS_ADMIN);
+    const put = await send('PUT', '/Story/k', { desk: 'sport', title: 'L' });
+    expect([put.status, put.headers.get('etag')]).toEqual([204, null]);
+    expect(await stored('k')).toEqual({ id: 'k', desk: 'sport', title: 'L', secret: 'kept' });
+    for (const secret of ['kept', 'other', null]) {
+      const named = { desk: 'sport', title: 'L', secret };
+      await expectProblem(await send('PUT', '/Story/k', named), 403, 'ACCESS_DENIED');
+      await expectProblem(await send('PATCH', '/Story/k', { secret }), 403, 'ACCESS_DENIED');
+    }
+    await expectProblem(
+      await send('PUT', '/Story/k2', { desk: 'sport', secret: 'x' }),
+      403,
+      'ACCESS_DENIED',
+    );
+    expect(await stored('k')).toMatchObject({ secret: 'kept' });
+  });
+
+  it('deletes what is covered; what is not seen is not there', async () => {
+    await send('PUT', '/Story/d', { desk: 'sport' }, AS_ADMIN);
+    expect((await send('DELETE', '/Story/d', undefined)).status).toBe(204);
+    await expectProblem(await send('DELETE', '/Story/news/x', undefined), 404, 'NOT_FOUND');
+    // Seen by everybody, but not of this desk.
+    await expectProblem(await send('DELETE', '/Story/news/a', undefined), 403, 'ACCESS_DENIED');
+    for (const id of ['d1', 'd2'])
+      await send('PUT', `/Story/${id}`, { desk: 'sport', title: 'D' }, AS_ADMIN);
+    await send('PUT', '/Story/d3', { desk: 'news', title: 'D', level: 1 }, AS_ADMIN);
+    const many = await json(await send('DELETE', '/Story/?title=D', undefined));
+    expect(many).toMatchObject({ deleted: 2, changed: 0 });
+    expect(await stored('d3')).toMatchObject({ title: 'D' });
+    await expectProblem(await send('DELETE', '/Story/?secret=s4', undefined), 403, 'ACCESS_DENIED');
+  });
+
+  it('writes lists whole or not at all, and streams row by row, by the same rules', async () => {
+    const mixed = [
+      { id: 'l1', desk: 'sport' },
+      { id: 'l2', desk: 'news' },
+    ];
+    for (const method of ['PUT', 'PATCH', 'POST']) {
+      const refused = await expectProblem(
+        await send(method, '/Story/', mixed),
+        403,
+        'ACCESS_DENIED',
+      );
+      expect(String(refused.detail)).toMatch(/^row 2:/);
+    }
+    expect((await get('/Story/l1', AS_ADMIN)).status).toBe(404);
+    expect((await send('PUT', '/Story/', [mixed[0]])).status).toBe(200);
+    const rows = [
+      '{"id":"l1","title":"1"}',
+      '{"id":"l1","title":"2"}',
+      '{"id":"news/x","title":"3"}',
+    ];
+    const streamed = await node.fetch('/Story/?onError=continue', {
+      method: 'PATCH',
+      headers: { ...SPORT, 'content-type': 'application/x-ndjson' },
+      body: rows.join('\n'),
+    });
+    const told = (await json(streamed)) as { errors: { row: number }[] };
+    expect(told).toMatchObject({ written: 2, failed: 1 });
+    expect(told.errors.map(({ row }) => row)).toEqual([3]);
+    expect(await stored('l1')).toMatchObject({ title: '2' });
+  });
+
+  it('compares tags with what the writer sees', async () => {
+    await send('PUT', '/Story/t', { desk: 'sport', title: 'T', secret: 'x' }, AS_ADMIN);
+    const tag = (await get('/Story/t', SPORT)).headers.get('etag') ?? '';
+    const wrong = await send(
+      'PATCH',
+      '/Story/t',
+      { title: 'no' },
+      { ...SPORT, 'if-match': '"no"' },
+    );
+    expect([wrong.status, wrong.headers.get('etag')]).toEqual([412, null]);
+    const whole = (await get('/Story/t', AS_ADMIN)).headers.get('etag') ?? '';
+    const other = { ...SPORT, 'if-match': whole };
+    expect((await send('PATCH', '/Story/t', { title: 'no' }, other)).status).toBe(412);
+    const right = await send('PATCH', '/Story/t', { title: 'U' }, { ...SPORT, 'if-match': tag });
+    expect(right.status).toBe(204);
+  });
+
+  it('loses no increment when limited writers race', async () => {
+    await send('PUT', '/Story/race', { desk: 'sport', level: 0 }, AS_ADMIN);
+    const add = { level: { __op__: 'add', value: 1 } };
+    const statuses = await Promise.all(
+      Array.from({ length: 24 }, async () => (await send('PATCH', '/Story/race', add)).status),
+    );
+    const done = statuses.filter((status) => status === 204).length;
+    expect(await stored('race')).toMatchObject({ level: done });
+    expect(done).toBeGreaterThan(0);
+    expect(statuses.every((status) => status === 204 || status === 503)).toBe(true);
+  });
+
   it('lets administrators alone act as others, and never as more', async () => {
     const wrong = { ...AS_ADMIN, authorization: 'Basic eDp5' };
     const rejected = await get('/Story/b', { ...wrong, 'millrace-impersonate': 'role=chief' });

@@ -5,12 +5,14 @@
 import { NodeError } from '../../base/errors.ts';
 import { isBlobAttribute } from '../../cache/blobs.ts';
 import type { Entry, StoredBlob } from '../../cache/entry.ts';
+import { judgedUpload } from '../../table/guarded-write.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
-import type { WriteCondition, WriteOutcome } from '../../table/store-port.ts';
+import type { WriteOutcome } from '../../table/store-port.ts';
 import { blobType } from './formats/bytes-type.ts';
 import { type Projection, recordTarget } from './projection.ts';
 import type { RestCall } from './rest-call.ts';
 import { takeFile } from './upload.ts';
+import type { WritePermission } from './write-permission.ts';
 
 export interface BlobTarget {
   readonly key: string;
@@ -49,16 +51,19 @@ function blobName({ resource, rest }: RestCall, { select }: Projection): string 
 export async function putBlob(
   call: RestCall,
   { key, attribute }: BlobTarget,
-  condition: WriteCondition,
+  { condition, guard }: Pick<WritePermission, 'condition' | 'guard'>,
 ): Promise<{ readonly outcome: WriteOutcome; readonly blob: StoredBlob }> {
   const { table, bodies } = call.resource;
   const { definition } = table;
   if (definition.sourcedFrom !== undefined) throw ofOrigin(definition.typeName);
   const id = recordIdFromUrl(definition, key);
+  // Refused before the bytes are taken.
+  const terms =
+    guard === undefined ? condition : await judgedUpload(table, guard, id, attribute, condition);
   const contentType = blobType(call);
   const body = await takeFile(call.exchange, bodies, call.limits);
   const blob = { contentType, body, entityTag: call.resource.tagOf(body) };
-  return { outcome: await table.putBlob(id, attribute, blob, { condition }), blob };
+  return { outcome: await table.putBlob(id, attribute, blob, { condition: terms }), blob };
 }
 
 const ofOrigin = (typeName: string): NodeError =>

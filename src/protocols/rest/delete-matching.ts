@@ -7,10 +7,11 @@ import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { KEY_AND_TAG } from '../../table/query/project.ts';
 import type { Query } from '../../table/query/query.ts';
+import { allOf, type RowView } from '../../table/query/row-view.ts';
 import type { Table } from '../../table/table.ts';
 import { originTakes } from './origin-writes.ts';
 import { collectionQuery, turn } from './read-collection.ts';
-import { type RestCall, seenQuery } from './rest-call.ts';
+import { accessed, type RestCall, seenQuery } from './rest-call.ts';
 
 interface Found {
   readonly id: RecordId;
@@ -24,9 +25,11 @@ export const namesMany = ({ rest, exchange }: RestCall): boolean =>
 export async function deleteMatching(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
-  if (!originTakes(call, 'delete')) return;
-  const query = seenQuery(call, queryOf(call));
-  if (query === undefined) return;
+  const access = accessed(call, 'delete');
+  if (access === undefined || !originTakes(call, 'delete')) return;
+  const seen = seenQuery(call, queryOf(call));
+  if (seen === undefined) return;
+  const query = access === 'whole' ? seen : amongCovered(seen, access);
   const reader = resource.table.query(query);
   const counts = { deleted: 0, changed: 0 };
   for (;;) {
@@ -40,6 +43,13 @@ export async function deleteMatching(call: RestCall): Promise<void> {
   const headers = ['content-type', 'application/json', 'cache-control', 'no-store'];
   exchange.reply(200, headers, JSON.stringify({ ...counts, more: reader.isCut }));
   resource.meter.answered('DELETE', 200, 'written', startedAt, 0);
+}
+
+/** Of what is seen, the rows that may be deleted; the tag holds each to what was looked at. */
+function amongCovered(query: Query, { filter }: RowView): Query {
+  return filter === undefined
+    ? query
+    : { ...query, filter: query.filter === undefined ? filter : allOf([query.filter, filter]) };
 }
 
 function queryOf(call: RestCall): Query {

@@ -4,14 +4,14 @@
  * its own: its entity tag is of the bytes they get, and nothing else tells when the rest of it was
  * changed.
  */
-import { createHash } from 'node:crypto';
-import { type EntityTag, entityTag, epochMs } from '../../base/brands.ts';
+import { epochMs } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { Entry } from '../../cache/entry.ts';
 import { holdsRecord, recordJson } from '../../cache/record-json.ts';
-import { maskedRow, type RowView } from '../../table/query/row-view.ts';
+import type { RowView } from '../../table/query/row-view.ts';
 import { parseRow } from '../../table/query/rows.ts';
 import { formatCacheGroups, recordGroup } from '../../table/record-groups.ts';
+import { partTag, seenOf } from '../../table/seen-record.ts';
 import { notModified } from '../http/conditional.ts';
 import { replyProblem } from '../http/problem.ts';
 import { NOT_MODIFIED } from './derived-part.ts';
@@ -21,42 +21,31 @@ import { representationTag } from './representation.ts';
 import { namesGroups, type RestCall, unstoredHeaders } from './rest-call.ts';
 
 /** `whole`: as anybody would be answered; `part`: the JSON of what they see. */
-export type Seen =
+export type SeenEntry =
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly json: Uint8Array }
   | { readonly kind: 'nothing' };
 
 /** When the part was last changed is not known: the record's own date tells of the rest. */
 const NO_DATE = epochMs(0);
-const NOTHING: Seen = { kind: 'nothing' };
-const WHOLE: Seen = { kind: 'whole' };
 
 /** What of an entry is seen. Call it inside the answer of a read. */
-export function seenOf(
+export function seenEntry(
   call: RestCall,
   view: RowView,
   entry: Entry,
   part: Projection | undefined,
-): Seen {
+): SeenEntry {
   const { table } = call.resource;
   const row = parseRow(recordJson(entry, table.definition.primaryKey));
-  if (!view.covers(row, entry.id)) return NOTHING;
-  const mask = view.maskOf(row, entry.id);
-  if (mask === undefined) return WHOLE;
-  // Bytes have no attributes of which some could be left out.
-  if (!holdsRecord(entry)) return NOTHING;
-  if (part === undefined) return { kind: 'part', json: jsonOf(maskedRow(row, mask)) };
+  const seen = seenOf(view, { id: entry.id, row, isRecord: holdsRecord(entry) });
+  if (seen.kind !== 'part') return seen;
+  if (part === undefined) return { kind: 'part', json: Buffer.from(JSON.stringify(seen.row)) };
   const [only] = part.select.selections;
-  const isShown = part.select.shape !== 'value' || only === undefined || mask(only.name);
-  return isShown ? { kind: 'part', json: table.part(entry, part.select, part.views) } : NOTHING;
-}
-
-const jsonOf = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-
-/** The tag of what somebody sees of a record. */
-export function partTag(json: Uint8Array): EntityTag {
-  const digest = createHash('sha256').update(json).digest('base64url').slice(0, 22);
-  return entityTag(`"${digest}"`);
+  const isBare = part.select.shape === 'value' && only !== undefined;
+  const isHidden = isBare && view.maskOf(row, entry.id)?.(only.name) === false;
+  if (isHidden) return { kind: 'nothing' };
+  return { kind: 'part', json: table.part(entry, part.select, part.views) };
 }
 
 /** Answers 200 and yields the bytes of the body, or answers 304 and yields `NOT_MODIFIED`. */

@@ -32,7 +32,7 @@ import {
 } from './formats/negotiate.ts';
 import { type Projection, recordTarget } from './projection.ts';
 import { blobEntry, isStreamed, type SentBytes, sendEntryBytes } from './read-bytes.ts';
-import { absentRecord, replyPart, replyUnseen, seenOf } from './read-limited.ts';
+import { absentRecord, replyPart, replyUnseen, seenEntry } from './read-limited.ts';
 import { representationTag } from './representation.ts';
 import { namesGroups, type RestCall, refuse, seenParts } from './rest-call.ts';
 
@@ -113,7 +113,7 @@ function answer(
   switch (result.kind) {
     case 'found': {
       served = result.served;
-      const seen = view && seenOf(call, view, result.entry, part);
+      const seen = view && seenEntry(call, view, result.entry, part);
       if (seen?.kind === 'nothing') {
         status = 404;
         served = 'absent';

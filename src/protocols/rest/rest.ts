@@ -15,9 +15,9 @@ import {
   accessed,
   type Identification,
   identify,
-  permitted,
   type RestCall,
   type RestLimits,
+  replyUnauthenticated,
 } from './rest-call.ts';
 import { createRecord, deleteRecord, patchRecord, putRecord } from './write-record.ts';
 
@@ -57,13 +57,15 @@ function counted(call: RestCall): void | Promise<void> {
   }
 }
 
-function countFailure({ exchange, resource }: RestCall, error: unknown, startedAt: number): never {
+function countFailure({ exchange, resource }: RestCall, error: unknown, startedAt: number): void {
   // A client which has gone gets no answer.
   if (!exchange.replied && !exchange.aborted) {
     const status = problemStatus(asNodeError(error).code);
     resource.meter.answered(exchange.request.method, status, 'failed', startedAt, 0);
   }
-  throw error;
+  // What a guard refuses to an anonymous client is answered with a challenge, as everywhere.
+  if (asNodeError(error).code !== 'AUTHENTICATION_REQUIRED' || exchange.replied) throw error;
+  replyUnauthenticated(exchange, asNodeError(error).message);
 }
 
 function dispatch(call: RestCall): void | Promise<void> {
@@ -78,7 +80,6 @@ function dispatch(call: RestCall): void | Promise<void> {
     case 'POST':
       return createRecord(call);
     case 'DELETE':
-      if (!permitted(call, 'delete')) return undefined;
       return namesMany(call) ? deleteMatching(call) : deleteRecord(call);
     case 'OPTIONS':
       return call.exchange.reply(204, ['allow', ALLOW]);

@@ -10,7 +10,7 @@ import { replyProblem } from '../http/problem.ts';
 import { readRecordsBody } from './formats/read-body.ts';
 import { originTakes } from './origin-writes.ts';
 import type { RestCall } from './rest-call.ts';
-import { writePermission } from './write-permission.ts';
+import { type WritePermission, writePermission } from './write-permission.ts';
 import { streamedReader, writeStream } from './write-stream.ts';
 import { clientMaxAge, preconditions } from './write-terms.ts';
 
@@ -22,8 +22,9 @@ export async function writeCollection(call: RestCall, verb: 'put' | 'patch'): Pr
   if (permission === undefined) return;
   const reader = streamedReader(exchange, call);
   if (reader !== undefined) {
-    const { condition } = permission;
-    return writeStream(call, verb, reader, { condition, maxAge: clientMaxAge(exchange) });
+    const { condition, guard } = permission;
+    const options = { condition, maxAge: clientMaxAge(exchange), guard };
+    return writeStream(call, verb, reader, options);
   }
   const { isList, records } = await readRecordsBody(exchange, resource.table.definition, limits);
   const isText = exchange.request.header('content-type')?.includes('json') !== true;
@@ -31,7 +32,8 @@ export async function writeCollection(call: RestCall, verb: 'put' | 'patch'): Pr
   await writeList(call, verb, records, permission);
 }
 
-type Permission = NonNullable<ReturnType<typeof writePermission>>;
+/** What there is of it: a list that is inserted has no conditions of its own. */
+type Permission = Partial<WritePermission>;
 
 /** Writes the records of a list and answers with their number. */
 export async function writeList(
@@ -43,11 +45,11 @@ export async function writeList(
   const { exchange, resource } = call;
   const { method } = exchange.request;
   const startedAt = resource.monotonic();
-  const condition = permission?.condition;
+  const { condition, guard } = permission ?? {};
   const maxAge = clientMaxAge(exchange);
-  const written = await writeAll(resource.table, verb, records, { condition, maxAge });
+  const written = await writeAll(resource.table, verb, records, { condition, maxAge, guard });
   if (written.kind === 'refused') {
-    if (permission?.refused(written.outcome) === true) return;
+    if (permission?.refused?.(written.outcome) === true) return;
     const error = refusal(call, verb, written);
     replyProblem(exchange, error);
     resource.meter.answered(method, verb === 'create' ? 409 : 412, 'written', startedAt, 0);

@@ -3,10 +3,19 @@
  * to a status. Preconditions travel with the write and are decided inside the commit.
  */
 
+import { accessTo } from '../../access/authorise.ts';
 import type { RecordId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { formatRecordId } from '../../schema/key.ts';
 import type { Bytes } from '../../table/bytes-draft.ts';
+import {
+  guardedCreate,
+  guardedDelete,
+  guardedPatch,
+  guardedPut,
+  type WriteGuard,
+} from '../../table/guarded-write.ts';
+import type { JsonRecord, WriteOptions } from '../../table/record-draft.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { WriteOutcome } from '../../table/store-port.ts';
 import { replyProblem } from '../http/problem.ts';
@@ -15,10 +24,10 @@ import { bytesType } from './formats/bytes-type.ts';
 import { MERGE_PATCH, readRecordBody, readRecordsBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
 import { originTakes } from './origin-writes.ts';
-import { permitted, type RestCall } from './rest-call.ts';
+import type { RestCall } from './rest-call.ts';
 import { takeUpload } from './upload.ts';
 import { writeCollection, writeList } from './write-many.ts';
-import { writePermission } from './write-permission.ts';
+import { permission, writePermission } from './write-permission.ts';
 import { streamedReader, writeStream } from './write-stream.ts';
 import { clientMaxAge, preconditions } from './write-terms.ts';
 
@@ -29,29 +38,53 @@ export async function putRecord(call: RestCall): Promise<void> {
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
-  const permission = writePermission(call, preconditions(call.exchange));
-  if (permission === undefined) return;
+  const permitted = writePermission(call, preconditions(call.exchange));
+  if (permitted === undefined) return;
   if (!originTakes(call, 'put')) return;
-  const { condition } = permission;
+  const { condition, guard } = permitted;
   const maxAge = clientMaxAge(call.exchange);
   const options = { condition, maxAge };
-  const { table } = call.resource;
   const contentType = bytesType(call);
   const outcome =
     contentType === undefined
-      ? await table.put(id, await bodyOf(call), options)
-      : await table.putBytes(id, await uploaded(call, contentType), options);
-  if (permission.refused(outcome)) return;
+      ? await storeRecord(call, id, await bodyOf(call), options, guard)
+      : await storeBytes(call, id, contentType, options, guard);
+  if (permitted.refused(outcome)) return;
   replyOutcome(call, id, outcome, startedAt);
+}
+
+const storeRecord = (
+  { resource: { table } }: RestCall,
+  id: RecordId,
+  record: JsonRecord,
+  options: WriteOptions,
+  guard: WriteGuard | undefined,
+): Promise<WriteOutcome> =>
+  guard === undefined
+    ? table.put(id, record, options)
+    : guardedPut(table, guard, id, record, options);
+
+/** A guard refuses before the bytes are taken. */
+async function storeBytes(
+  call: RestCall,
+  id: RecordId,
+  contentType: string,
+  options: WriteOptions,
+  guard: WriteGuard | undefined,
+): Promise<WriteOutcome> {
+  const { table } = call.resource;
+  const held = guard && (await table.held(id));
+  guard?.putBytes(id, held?.row);
+  return table.putBytes(id, await uploaded(call, contentType), options);
 }
 
 /** Answers with the tag of the bytes, which are what the address names. */
 async function uploadBlob(call: RestCall, target: BlobTarget): Promise<void> {
   const startedAt = call.resource.monotonic();
-  const permission = writePermission(call, preconditions(call.exchange));
-  if (permission === undefined) return;
-  const { outcome, blob } = await putBlob(call, target, permission.condition);
-  if (permission.refused(outcome)) return;
+  const permitted = writePermission(call, preconditions(call.exchange));
+  if (permitted === undefined) return;
+  const { outcome, blob } = await putBlob(call, target, permitted);
+  if (permitted.refused(outcome)) return;
   const isStored = outcome.kind === 'stored';
   const id = recordIdFromUrl(call.resource.table.definition, target.key);
   replyOutcome(call, id, isStored ? { ...outcome, entityTag: blob.entityTag } : outcome, startedAt);
@@ -62,16 +95,20 @@ export async function patchRecord(call: RestCall): Promise<void> {
   const startedAt = call.resource.monotonic();
   const id = targetId(call);
   if (id === undefined) return;
-  const permission = writePermission(call, preconditions(call.exchange));
-  if (permission === undefined) return;
+  const permitted = writePermission(call, preconditions(call.exchange));
+  if (permitted === undefined) return;
   if (!originTakes(call, 'patch')) return;
-  const { condition } = permission;
+  const { condition, guard } = permitted;
   const type = mediaType(call.exchange.request.header('content-type'));
   const format = type === MERGE_PATCH ? 'merge-patch' : 'merge';
   const patch = await bodyOf(call, [MERGE_PATCH]);
   const maxAge = clientMaxAge(call.exchange);
-  const outcome = await call.resource.table.patch(id, patch, format, { condition, maxAge });
-  if (permission.refused(outcome)) return;
+  const options = { condition, maxAge };
+  const { table } = call.resource;
+  const outcome = await (guard === undefined
+    ? table.patch(id, patch, format, options)
+    : guardedPatch(table, guard, id, patch, format, options));
+  if (permitted.refused(outcome)) return;
   replyOutcome(call, id, outcome, startedAt);
 }
 
@@ -94,16 +131,22 @@ export async function createRecord(call: RestCall): Promise<void> {
     replyProblem(exchange, error, ['allow', allow]);
     return;
   }
-  if (!permitted(call, 'insert') || !originTakes(call, 'put')) return;
+  const inserting = permission(call, 'insert');
+  if (inserting === undefined || !originTakes(call, 'put')) return;
+  const { guard } = inserting;
   const { table } = resource;
   const reader = streamedReader(exchange, call);
   if (reader !== undefined) {
-    return writeStream(call, 'create', reader, { maxAge: clientMaxAge(exchange) });
+    return writeStream(call, 'create', reader, { maxAge: clientMaxAge(exchange), guard });
   }
   const sent = await readRecordsBody(exchange, table.definition, call.limits);
   const [record] = sent.records;
-  if (sent.isList || record === undefined) return writeList(call, 'create', sent.records);
-  const { id, outcome } = await table.create(record, { maxAge: clientMaxAge(exchange) });
+  if (sent.isList || record === undefined)
+    return writeList(call, 'create', sent.records, { guard });
+  const options = { maxAge: clientMaxAge(exchange) };
+  const { id, outcome } = await (guard === undefined
+    ? table.create(record, options)
+    : guardedCreate(table, guard, record, options));
   if (outcome.kind === 'preconditionFailed') {
     const problem = `${table.definition.typeName}/${String(id)} exists already; PUT replaces it`;
     replyProblem(exchange, new NodeError('RECORD_EXISTS', problem, { blame: 'client' }));
@@ -113,7 +156,7 @@ export async function createRecord(call: RestCall): Promise<void> {
   const location = `/${table.definition.export?.name ?? ''}/${formatRecordId(id)}`;
   exchange.reply(
     201,
-    ['location', location, ...tagOf(outcome), 'content-type', 'application/json'],
+    ['location', location, ...tagOf(call, outcome), 'content-type', 'application/json'],
     JSON.stringify({ [table.definition.primaryKey]: id }),
   );
   resource.meter.answered('POST', 201, 'written', startedAt, 0);
@@ -124,7 +167,13 @@ export async function deleteRecord(call: RestCall): Promise<void> {
   const id = targetId(call);
   if (id === undefined) return;
   if (!originTakes(call, 'delete')) return;
-  const outcome = await call.resource.table.delete(id, { condition: preconditions(call.exchange) });
+  const condition = preconditions(call.exchange);
+  const deleting = permission(call, 'delete', condition);
+  if (deleting === undefined) return;
+  const { table } = call.resource;
+  const outcome = await (deleting.guard === undefined
+    ? table.delete(id, { condition })
+    : guardedDelete(table, deleting.guard, id, { condition }));
   replyOutcome(call, id, outcome, startedAt);
 }
 
@@ -164,7 +213,7 @@ function replyOutcome(
   switch (outcome.kind) {
     case 'stored':
       status = outcome.created ? 201 : 204;
-      exchange.reply(status, ['etag', outcome.entityTag]);
+      exchange.reply(status, tagOf(call, outcome));
       break;
     case 'deleted':
     case 'invalidated':
@@ -179,14 +228,20 @@ function replyOutcome(
       break;
     default:
       status = 412;
-      replyProblem(exchange, preconditionFailed(name, id), currentTag(outcome));
+      replyProblem(exchange, preconditionFailed(name, id), currentTag(call, outcome));
   }
   resource.meter.answered(exchange.request.method, status, 'written', startedAt, 0);
 }
 
-/** A record that its origin took, but which is not held here, has no tag yet. */
-const tagOf = (outcome: WriteOutcome): readonly string[] =>
-  outcome.kind === 'stored' ? ['etag', outcome.entityTag] : [];
+/**
+ * A record that its origin took, but which is not held here, has no tag yet; and the tag of a whole
+ * record is no business of who does not see all of it.
+ */
+const tagOf = (call: RestCall, outcome: WriteOutcome): readonly string[] =>
+  outcome.kind === 'stored' && seesWhole(call) ? ['etag', outcome.entityTag] : [];
+
+const seesWhole = ({ principal, resource }: RestCall): boolean =>
+  accessTo(principal, resource.table.definition, 'read').kind === 'whole';
 
 function preconditionFailed(name: string, id: RecordId): NodeError {
   return new NodeError(
@@ -196,7 +251,8 @@ function preconditionFailed(name: string, id: RecordId): NodeError {
   );
 }
 
-function currentTag(outcome: WriteOutcome): readonly string[] {
+function currentTag(call: RestCall, outcome: WriteOutcome): readonly string[] {
   if (outcome.kind !== 'preconditionFailed' || outcome.current === undefined) return [];
+  if (!seesWhole(call)) return [];
   return ['etag', outcome.current];
 }

@@ -7,13 +7,6 @@ import type { RecordId, RecordVersion, Sequence, TableName } from '../../base/br
 import { durationMs } from '../../base/brands.ts';
 import { type Blobs, keptBlobs } from '../../cache/blobs.ts';
 import { type EntryMeta, FOREVER, NEVER } from '../../cache/entry.ts';
-import { LIMITS } from '../../config/limits.ts';
-import type { TableDefinition } from '../../schema/definition.ts';
-import type { EntryTimes, WriteOp, WriteOutcome } from '../../table/store-port.ts';
-import { conditionHolds } from '../conditions.ts';
-import { entityTagOf } from '../entity-tag.ts';
-import type { EntryView } from '../entry-view.ts';
-import type { TableInvalidations } from '../invalidations.ts';
 import {
   isDeeperThan,
   type Merged,
@@ -21,7 +14,14 @@ import {
   mergeTopLevel,
   parseObject,
   storedRecord,
-} from '../patch.ts';
+} from '../../cache/merge-record.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import type { EntryTimes, WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import { conditionHolds } from '../conditions.ts';
+import { entityTagOf } from '../entity-tag.ts';
+import type { EntryView } from '../entry-view.ts';
+import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
 import { outdate } from './outdate.ts';
 import { instantFor } from './put.ts';

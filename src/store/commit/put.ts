@@ -4,6 +4,7 @@
  */
 import type { Sequence } from '../../base/brands.ts';
 import { type Blobs, hasBlobs, type KeptBlobs, keptBlobs } from '../../cache/blobs.ts';
+import { parseObject, storedRecord } from '../../cache/merge-record.ts';
 import { isJsonType } from '../../cache/record-json.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Change, WriteOp, WriteOutcome } from '../../table/store-port.ts';
@@ -11,7 +12,6 @@ import { conditionHolds } from '../conditions.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
-import { parseObject, storedRecord } from '../patch.ts';
 import type { Batch } from './batch.ts';
 import { comparedWithRecords } from './named-records.ts';
 import {

@@ -3,8 +3,8 @@
  * as a JSON merge patch [RFC7396]. Besides the merged record it yields which attributes were
  * touched and what was added to which counter: replicas merge by these.
  */
-import type { Entry } from '../cache/entry.ts';
-import { holdsRecord } from '../cache/record-json.ts';
+import type { Entry } from './entry.ts';
+import { holdsRecord } from './record-json.ts';
 
 export type JsonObject = Record<string, unknown>;
 
