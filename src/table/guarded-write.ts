@@ -43,7 +43,7 @@ export interface WriteGuard {
 type Write = (condition: WriteCondition) => Promise<WriteOutcome>;
 type Judge = (held: HeldRecord | undefined) => Write | WriteOutcome;
 
-/** Rejects as `Table.put` does, with `ACCESS_DENIED`, and with `WRITE_QUEUE_FULL` after many races. */
+/** Rejects as `Table.put` does, with `ACCESS_DENIED`, and `WRITE_QUEUE_FULL` after many races. */
 export function guardedPut(
   table: Table,
   guard: WriteGuard,

@@ -72,7 +72,12 @@ export const LAYERS: readonly Layer[] = [
     layer: 4,
     values: ['base', 'schema'],
     types: ['config', 'cache', 'table'],
-    ports: ['table/store-port.ts', 'table/query/row-view.ts', 'cache/entry.ts'],
+    ports: [
+      'table/store-port.ts',
+      'table/seen-record.ts',
+      'table/query/row-view.ts',
+      'cache/entry.ts',
+    ],
   },
   { folder: 'protocols/http', layer: 5, values: below, types: [] },
   ...['rest', 'pages', 'sse', 'websocket', 'mqtt'].map(protocol),
