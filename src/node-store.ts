@@ -8,6 +8,7 @@ import type { RecordId, TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
+import type { Seed } from './node-seeds.ts';
 import type { Counted } from './observe/app-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
@@ -15,6 +16,7 @@ import type { ComputedAttributes } from './schema/computed.ts';
 import { type LmdbStoreOptions, openLmdbStore } from './store/lmdb/open.ts';
 import type { Store } from './store/store-options.ts';
 import { connectionTo, type StoreConnection } from './store/threads/messages.ts';
+import { seedDefinition } from './table/seed-state.ts';
 import { listDefinition } from './table/table-list.ts';
 import { recordRules } from './worker-tables.ts';
 
@@ -23,6 +25,7 @@ const NO_VALUES = Object.freeze({});
 export interface StoreParts {
   readonly application: Application;
   readonly computed: ComputedAttributes;
+  readonly seeds: readonly Seed[];
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;
@@ -41,7 +44,8 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
   const { tables } = application.schema;
   // A cache has a list beside it, should its origin be able to say what the collection is.
   const lists = tables.filter(({ sourcedFrom }) => sourcedFrom !== undefined).map(listDefinition);
-  const all = [...tables, ...lists, ...SYSTEM_TABLES];
+  const seeded = new Set(parts.seeds.map(({ definition }) => definition));
+  const all = [...tables, ...lists, ...[...seeded].map(seedDefinition), ...SYSTEM_TABLES];
   const rules = new Map(
     all.map((table) => [table.name, recordRules(table, application, computed)]),
   );

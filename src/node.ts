@@ -9,6 +9,7 @@
  */
 import { durationMs } from './base/brands.ts';
 import { type Clock, systemClock } from './base/clock.ts';
+import { NodeError } from './base/errors.ts';
 import { localLeases } from './cache/collapse.ts';
 import { LeaseTable } from './cache/lease-table.ts';
 import type { Application } from './config/application.ts';
@@ -25,6 +26,7 @@ import {
   type ReloadReport,
   type ReloadThread,
 } from './node-reload.ts';
+import { loadSeeds, readSeeds, type Seed } from './node-seeds.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -34,6 +36,7 @@ import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
+import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
@@ -88,12 +91,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
   const prepared = await prepareApplication(options.application, log);
+  const seeds = soundSeeds(prepared.application);
   const stopCatching = catchCodeFaults(prepared.application.folder, log);
   const tables = prepared.application.schema.tables.length;
   const liveMemory = new SharedArrayBuffer(liveSourceBytes(tables));
   const store = await openStore({
     application: prepared.application,
     computed: prepared.computed,
+    seeds,
     config,
     clock,
     log,
@@ -107,7 +112,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     return await assemble(
       {
         ...{ ...options, application, prepared, clock, engine, liveMemory, store, hosted },
-        readAt: options.application,
+        ...{ seeds, readAt: options.application },
       },
       started,
     );
@@ -117,10 +122,20 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
+/** Throws `APPLICATION_INVALID` when a seed file cannot be what it is for. */
+function soundSeeds(application: Application): readonly Seed[] {
+  const { seeds, problems } = readSeeds(application);
+  if (problems.length === 0) return seeds;
+  throw new NodeError('APPLICATION_INVALID', problems.map(formatProblem).join('\n'), {
+    details: { problems },
+  });
+}
+
 interface Assembly extends NodeOptions {
   readonly prepared: PreparedApplication;
   /** As the files had it at the start: without what code or this node added. */
   readonly readAt: Application;
+  readonly seeds: readonly Seed[];
   readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly liveMemory: SharedArrayBuffer;
@@ -154,7 +169,8 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     audit: auditTo(log),
     onOutcome: () => undefined,
   });
-  const { followed } = threadTables;
+  const { followed, tables } = threadTables;
+  await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
   const reload = reloadParts([followed.origins, followed.policies, roles]);
   const origins = startOrigins(threadTables, started);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { asNodeError } from '../base/errors.ts';
 import type { Application } from '../config/application.ts';
 import { listFiles } from '../config/application-files.ts';
+import { readSeeds } from '../node-seeds.ts';
 import { loadOriginCode, loadPolicyCode } from '../resource/load-code.ts';
 import { type Problem, ProblemList } from '../schema/problem.ts';
 import { prepareApplication } from '../worker-resources.ts';
@@ -23,6 +24,7 @@ export async function codeProblems(
     ...(application === undefined ? [] : [() => prepareApplication(application)]),
   ];
   const problems: Problem[] = [];
+  if (application !== undefined) problems.push(...readSeeds(application).problems);
   for (const load of loads) {
     try {
       await load();

@@ -20,6 +20,7 @@ import { applicationEnvironment, type Variables } from './env-file.ts';
 import { type OriginSettings, parseOrigin } from './origin-file.ts';
 import { applyOverrides, type Overrides, parsePolicy } from './policy-file.ts';
 import { parseRoles, type Roles } from './roles-file.ts';
+import { type SeedFile, seedFiles } from './seed-files.ts';
 import type { Substitutes } from './substitute.ts';
 
 export type OriginSource =
@@ -51,6 +52,8 @@ export interface Application {
   /** One for every table of the schema. */
   readonly tablePolicies: ReadonlyMap<TableName, TablePolicy>;
   readonly resources: readonly string[];
+  /** Files of records that are to be there. */
+  readonly seeds: readonly SeedFile[];
   readonly roles: Roles;
   readonly publicFolder: string | undefined;
   /** What `.env` adds to the environment of the process. */
@@ -114,6 +117,7 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
       policies: policies.usable,
       tablePolicies,
       resources,
+      seeds: seedFiles(root, component),
       roles,
       publicFolder: isFolder(publicFolder) ? publicFolder : undefined,
       variables: environment.added,

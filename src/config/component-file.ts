@@ -18,6 +18,7 @@ export const COMPONENT_FILE = 'config.yaml';
 export interface Component {
   readonly schemaFiles: readonly string[];
   readonly resourceFiles: readonly string[];
+  readonly seedFiles: readonly string[];
   /** The folder whose files are served; `undefined` for none. */
   readonly staticFolder: string | undefined;
 }
@@ -30,10 +31,10 @@ const PARTS: Readonly<Record<string, Part>> = {
   graphqlSchema: 'files',
   jsResource: 'files',
   static: 'folder',
+  dataLoader: 'files',
   // Read by name from the same folder whether or not this file names them.
   roles: 'elsewhere',
   loadEnv: 'elsewhere',
-  dataLoader: 'elsewhere',
 };
 
 const REFUSED: Readonly<Record<string, string>> = {
@@ -63,6 +64,7 @@ export function readComponent(
   return {
     schemaFiles: files('graphqlSchema'),
     resourceFiles: files('jsResource'),
+    seedFiles: files('dataLoader'),
     staticFolder: staticFolder(entries.get('static'), problems),
   };
 }
@@ -109,6 +111,7 @@ function patternsOf(node: SettingNode, name: string, problems: ProblemList): rea
 const DEFAULT_FILES: Readonly<Record<string, string>> = {
   graphqlSchema: '*.graphql',
   jsResource: 'resources.js',
+  dataLoader: 'data/*.json',
 };
 
 function matched(

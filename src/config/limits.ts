@@ -27,6 +27,8 @@ export const LIMITS = {
   socketBufferBytesMax: 1024 * 1024,
   /** Nesting of a JSON body. */
   jsonDepthMax: 64,
+  /** A file of records that an application brings along, bytes. */
+  seedFileBytesMax: 64 * 1024 * 1024,
   /** Rows of one collection answer when the request gives no limit. */
   collectionRowsDefault: 1_000,
   collectionRowsMax: 10_000,

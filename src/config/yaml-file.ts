@@ -8,7 +8,7 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { SourcePlace } from '../schema/definition.ts';
 import type { ProblemList } from '../schema/problem.ts';
-import type { Scalar, SettingEntry, SettingNode } from './setting-node.ts';
+import { plainOf, type Scalar, type SettingEntry, type SettingNode } from './setting-node.ts';
 import { type Substitutes, substitute } from './substitute.ts';
 
 const FILE_CHARS_MAX = 1024 * 1024;
@@ -52,6 +52,14 @@ export function readYaml(
     return node.resolve(document);
   };
   return convert(document.contents, { placeAt, resolve, substitutes, problems }, 0);
+}
+
+/** The same as plain data, with what looks like variables left as it is. */
+export function plainYaml(text: string, file: string, problems: ProblemList): unknown {
+  const substitutes: Substitutes = { env: {}, readFile: () => undefined, keep: () => true };
+  const node = readYaml(text, file, substitutes, problems);
+  // Through text: the maps of nodes have no prototype, which records are expected to have.
+  return node === undefined ? undefined : JSON.parse(JSON.stringify(plainOf(node)));
 }
 
 interface Conversion {
