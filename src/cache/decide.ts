@@ -90,10 +90,11 @@ export function decide(context: DecisionContext, selection: Selection): Decision
 
 /**
  * Rule 0: nobody else could be asked, so what has not expired is the answer, whatever was demanded.
+ * What is outdated by a record that it was made from is gone: there is nobody to make it anew.
  */
 function decideAsOrigin(context: DecisionContext, { entry, verdict }: Selection): Decision {
   if (entry === undefined || entry.kind === 'tombstone' || entry.kind === 'pass') return ABSENT;
-  if (verdict.kind === 'hard' || context.now >= entry.freshUntil) return ABSENT;
+  if (verdict.kind !== 'valid' || context.now >= entry.freshUntil) return ABSENT;
   return FRESH;
 }
 
@@ -128,7 +129,7 @@ export function decideRow(
 ): RowVerdict {
   if (entry.kind !== 'record') return 'hidden';
   if (context.isOrigin) {
-    return verdict.kind === 'hard' || context.now >= entry.freshUntil ? 'hidden' : 'fresh';
+    return verdict.kind !== 'valid' || context.now >= entry.freshUntil ? 'hidden' : 'fresh';
   }
   if (verdict.kind === 'hard' || !mayLookup(context)) return 'fetch';
   if (entry.mustValidate || demandsValidation(context, entry)) return 'fetch';

@@ -90,12 +90,15 @@ function groupsOfFields(
   return [...new Set(groups)].slice(0, max);
 }
 
-/** `Cache-Groups` is a list of strings [RFC9875 §2], tags go by commas, keys by spaces. */
+/** `Cache-Groups` is a list of strings, tags go by commas, keys by spaces. */
 function groupsOfField(name: string, value: string): readonly string[] {
-  if (name === 'cache-groups') {
-    const quoted = value.matchAll(/"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"/g);
-    return [...quoted].map((match) => (match[1] ?? '').replace(/\\(["\\])/g, '$1'));
-  }
+  if (name === 'cache-groups') return parseCacheGroups(value);
   if (name === 'cache-tag') return listOf(value);
   return value.split(/\s+/).filter((key) => key !== '');
+}
+
+/** The strings of `Cache-Groups` [RFC9875 §2]; what else stands in the field is passed over. */
+export function parseCacheGroups(value: string): readonly string[] {
+  const quoted = value.matchAll(/"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"/g);
+  return [...quoted].map((match) => (match[1] ?? '').replace(/\\(["\\])/g, '$1'));
 }

@@ -60,7 +60,11 @@ export function bytesOp(
     entryKind: 'record',
     status: 200,
     body,
-    meta: indexed === undefined ? { contentType } : { contentType, indexed },
+    meta: {
+      contentType,
+      ...(indexed === undefined ? {} : { indexed }),
+      ...(options.groups === undefined ? {} : { groups: options.groups }),
+    },
     times: writeTimes(definition, settings, now, options.maxAge),
     storedAt: now,
     initialAge: 0 as DurationMs,

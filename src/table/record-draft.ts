@@ -21,6 +21,8 @@ export interface RecordRules {
 export interface WriteOptions {
   readonly condition?: WriteCondition | undefined;
   readonly maxAge?: DeltaSeconds | undefined;
+  /** What the record was made from, for a table which is its own origin. */
+  readonly groups?: readonly string[] | undefined;
 }
 
 export interface DraftContext {
@@ -58,7 +60,7 @@ export function putOp(
     entryKind: 'record',
     status: 200,
     body: encoder.encode(JSON.stringify(keyed)),
-    meta: indexed === undefined ? NO_META : { indexed },
+    meta: metaOf(indexed, options.groups),
     times: expiresAtTimes(context, keyed) ?? writeTimes(definition, settings, now, options.maxAge),
     storedAt: now,
     initialAge: 0 as DurationMs,
@@ -99,6 +101,12 @@ export function patchOp(
     create: !isCache,
     stampAttributes: stampAttributes(definition),
   };
+}
+
+/** Most records have neither: those share one. */
+function metaOf(indexed: IndexedValues | undefined, groups: WriteOptions['groups']): EntryMeta {
+  if (groups === undefined) return indexed === undefined ? NO_META : { indexed };
+  return indexed === undefined ? { groups } : { indexed, groups };
 }
 
 /** The record with its key attribute; a body that names another key is refused. */

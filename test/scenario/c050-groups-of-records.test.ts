@@ -7,6 +7,7 @@ import { JSON_BODY } from '../support/scenario-apps.ts';
 const OPEN = '@export(public: [read, insert, update, delete])';
 const schema = `
 type Note @table ${OPEN} { id: ID @primaryKey, kind: String @indexed, text: String }
+type Kept @table ${OPEN} { id: ID @primaryKey }
 type Named @table ${OPEN} @cache(groups: { tables: true }) { id: ID @primaryKey, text: String }
 `;
 
@@ -64,5 +65,65 @@ describe('groups of records', () => {
     await put('/Named/a', { text: 'x' });
     const answer = await node.fetch('/Named/a');
     expect(groupOf(answer)).toContain(recordGroup('Named', 'a'));
+  });
+
+  describe('on a write', () => {
+    const derive = async (target: string, from: string, asBytes = false) => {
+      const read = await node.fetch(from, { headers: asking });
+      await read.text();
+      return node.fetch(target, {
+        method: 'PUT',
+        headers: {
+          'content-type': asBytes ? 'text/html' : 'application/json',
+          'cache-groups': read.headers.get('cache-groups') ?? '',
+        },
+        body: asBytes ? '<p>' : '{"text":"derived"}',
+      });
+    };
+    const statusOf = async (target: string) => (await node.fetch(target)).status;
+
+    it.each([
+      ['a record', 'Named/made', false],
+      ['bytes', 'Kept/made', true],
+    ])(
+      'say what %s was made from: it is gone with the next change of it',
+      async (_, to, asBytes) => {
+        await put('/Note/source', { text: `for ${to}` });
+        await put('/Note/another', { text: 'x' });
+        expect((await derive(`/${to}`, '/Note/source', asBytes)).status).toBe(201);
+        await put('/Note/another', { text: 'y' });
+        expect(await statusOf(`/${to}`)).toBe(200);
+        await put('/Note/source', { text: `changed for ${to}` });
+        expect(await statusOf(`/${to}`)).toBe(404);
+        expect(await (await node.fetch(`/${to.split('/')[0]}/`)).text()).not.toContain('made');
+        await derive(`/${to}`, '/Note/source', asBytes);
+        expect(await statusOf(`/${to}`)).toBe(200);
+      },
+    );
+
+    it('say so of a query too', async () => {
+      await put('/Note/one', { kind: 'listed' });
+      await derive('/Named/list', '/Note/?kind=listed');
+      expect(await statusOf('/Named/list')).toBe(200);
+      await put('/Note/two', { kind: 'listed' });
+      expect(await statusOf('/Named/list')).toBe(404);
+    });
+
+    it('are compared with the records as they are: what comes too late is not served', async () => {
+      await put('/Note/quick', { text: 'old' });
+      const read = await node.fetch('/Note/quick', { headers: asking });
+      const groups = read.headers.get('cache-groups') ?? '';
+      await put('/Note/quick', { text: 'new' });
+      const headers = { ...JSON_BODY, 'cache-groups': groups };
+      await node.fetch('/Named/late', { method: 'PUT', headers, body: '{}' });
+      expect(await statusOf('/Named/late')).toBe(404);
+    });
+
+    it('are refused when there are too many', async () => {
+      const groups = Array.from({ length: 257 }, (_, index) => `"Note/${index}"`).join(', ');
+      const headers = { ...JSON_BODY, 'cache-groups': groups };
+      const answer = await node.fetch('/Named/many', { method: 'PUT', headers, body: '{}' });
+      expect(answer.status).toBe(400);
+    });
   });
 });

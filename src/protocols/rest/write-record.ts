@@ -29,7 +29,7 @@ import { takeUpload } from './upload.ts';
 import { writeCollection, writeList } from './write-many.ts';
 import { permission, writePermission } from './write-permission.ts';
 import { streamedReader, writeStream } from './write-stream.ts';
-import { clientMaxAge, preconditions } from './write-terms.ts';
+import { clientMaxAge, namedGroups, preconditions } from './write-terms.ts';
 
 export async function putRecord(call: RestCall): Promise<void> {
   if (isCollection(call)) return writeCollection(call, 'put');
@@ -43,7 +43,7 @@ export async function putRecord(call: RestCall): Promise<void> {
   if (!originTakes(call, 'put')) return;
   const { condition, guard } = permitted;
   const maxAge = clientMaxAge(call.exchange);
-  const options = { condition, maxAge };
+  const options = { condition, maxAge, groups: namedGroups(call.exchange) };
   const contentType = bytesType(call);
   const outcome =
     contentType === undefined

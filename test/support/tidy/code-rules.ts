@@ -32,8 +32,8 @@ const isMember = (node: ts.Node, object: string, name: string): boolean =>
   ts.isIdentifier(node.expression) &&
   node.expression.text === object;
 
-/** Where the environment is read: configuration, and what starts processes. */
-const ENVIRONMENT_READERS = /^src\/(config\/|cli\/|main\.ts$)/;
+/** Where the environment is read: configuration, what starts processes, and another process. */
+const ENVIRONMENT_READERS = /^src\/(config\/|cli\/|render\/|next\/|main\.ts$)/;
 
 /** `process.env` is read in `config/`, by the entry, and by commands that pass it to a child. */
 export const environment: Rule = perNode('environment', /^(src|origins)\//, (node, file) =>
