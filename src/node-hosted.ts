@@ -5,6 +5,7 @@
  */
 import type { Clock } from './base/clock.ts';
 import type { Application } from './config/application.ts';
+import type { Config } from './config/config.ts';
 import type { Log } from './observe/log.ts';
 import { HOSTED_HOST } from './origin/hosted-probe.ts';
 import { HostedProcess, type HostedState } from './origin/hosted-process.ts';
@@ -19,7 +20,7 @@ export interface HostedOrigins {
 
 export async function startHosted(
   application: Application,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { clock, log, config }: { readonly clock: Clock; readonly log: Log; readonly config: Config },
 ): Promise<HostedOrigins> {
   const ports = new Map<string, number>();
   const hosted = new Map<string, HostedProcess>();
@@ -33,6 +34,7 @@ export async function startHosted(
       command: run,
       folder: application.folder,
       port,
+      nodeUrl: nodeUrl(config),
       health,
       clock,
       random: Math.random,
@@ -50,6 +52,26 @@ export async function startHosted(
       await Promise.all([...hosted.values()].map((process) => process.stop()));
     },
   };
+}
+
+/**
+ * The configuration with a port of its own where any would do: what is run before the node listens
+ * is told where it will.
+ */
+export async function withKnownPort(config: Config, application: Application): Promise<Config> {
+  const isHosting = [...application.origins.values()].some(
+    (source) => source.kind !== 'code' && source.settings.run !== undefined,
+  );
+  if (!isHosting || config.http.port !== 0) return config;
+  const port = await probePort(config.host, 0);
+  return { ...config, http: { ...config.http, port } };
+}
+
+/** A node that listens on every address is reached by loopback from here. */
+function nodeUrl({ host, http, tls }: Config): string {
+  const near = host === '0.0.0.0' || host === '::' ? HOSTED_HOST : host;
+  const place = near.includes(':') ? `[${near}]` : near;
+  return `${tls === undefined ? 'http' : 'https'}://${place}:${http.port}`;
 }
 
 function sayMoved(log: Log, origin: string, state: HostedState): void {

@@ -17,7 +17,7 @@ import type { Config } from './config/config.ts';
 import { type ReloadPart, ReloadParts } from './config/reload.ts';
 import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
-import { type HostedOrigins, startHosted } from './node-hosted.ts';
+import { type HostedOrigins, startHosted, withKnownPort } from './node-hosted.ts';
 import { type NodeIdentity, openIdentity } from './node-identity.ts';
 import {
   localThread,
@@ -83,16 +83,17 @@ const SWEEP_ROUNDS_MAX = 50;
  * Starts a node; resolves once it answers. Throws `NodeError`s that name the cause and the cure.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { config, log } = options;
+  const { log } = options;
   const clock = systemClock;
-  const engine = await selectEngine(config.http.engine, {
-    uwsPath: config.http.uwsPath,
-    tls: config.tls !== undefined,
+  const engine = await selectEngine(options.config.http.engine, {
+    uwsPath: options.config.http.uwsPath,
+    tls: options.config.tls !== undefined,
   });
   log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
   const prepared = await prepareApplication(options.application, log);
   const seeds = soundSeeds(prepared.application);
   const stopCatching = catchCodeFaults(prepared.application.folder, log);
+  const config = await withKnownPort(options.config, prepared.application);
   const tables = prepared.application.schema.tables.length;
   const liveMemory = new SharedArrayBuffer(liveSourceBytes(tables));
   const store = await openStore({
@@ -106,13 +107,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const started: (() => Promise<void>)[] = [async () => stopCatching(), () => store.store.close()];
   try {
     // With the store in hand: a second node that waits for it starts no second renderer.
-    const hosted = await startHosted(prepared.application, { clock, log });
+    const hosted = await startHosted(prepared.application, { clock, log, config });
     started.push(() => hosted.stop());
     const application = withHostedOrigins(prepared.application, hosted.ports);
     return await assemble(
       {
-        ...{ ...options, application, prepared, clock, engine, liveMemory, store, hosted },
-        ...{ seeds, readAt: options.application },
+        ...{ ...options, config, application, prepared, clock, engine, liveMemory, store, hosted },
+        ...{ seeds, readAt: { application: options.application, config: options.config } },
       },
       started,
     );
@@ -134,7 +135,7 @@ function soundSeeds(application: Application): readonly Seed[] {
 interface Assembly extends NodeOptions {
   readonly prepared: PreparedApplication;
   /** As the files had it at the start: without what code or this node added. */
-  readonly readAt: Application;
+  readonly readAt: Pick<NodeOptions, 'application' | 'config'>;
   readonly seeds: readonly Seed[];
   readonly clock: Clock;
   readonly engine: ChosenEngine;
@@ -214,13 +215,13 @@ function reloadParts(parts: readonly ReloadPart[]): ReloadParts {
 
 /** What `parts.application` is here has the ports of hosted origins; what was read has not. */
 function startReloading(
-  { read, config, hosted, clock, log, readAt }: Assembly,
+  { read, hosted, clock, log, readAt }: Assembly,
   reload: ReloadParts,
   workers: () => readonly ReloadThread[],
 ): Reloading {
   return new Reloading({
     read,
-    running: { application: readAt, config },
+    running: readAt,
     forThreads: (next) => ({
       ...next,
       application: withHostedOrigins(next.application, hosted.ports),

@@ -190,6 +190,8 @@ export const LIMITS = {
   hostedPauseMsMax: 30_000,
   /** Characters of one line it writes; a longer one is logged in pieces. */
   hostedLineCharsMax: 16 * 1024,
+  /** Lines a second of each of its two outputs that are logged; the others are counted. */
+  hostedLinesPerSecondMax: 500,
   /** Interim responses (and their bytes) which one client is sent ahead of one answer. */
   interimsMax: 32,
   interimBytesMax: 16 * 1024,

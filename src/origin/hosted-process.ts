@@ -25,6 +25,8 @@ export interface HostedParts {
   /** Folder of the application: where it runs, with its `node_modules/.bin` in the path. */
   readonly folder: string;
   readonly port: number;
+  /** Where the node itself will be: `MILLRACE_URL` of the command. */
+  readonly nodeUrl: string;
   /** Asked while it runs; without it the port is tried at the start only. */
   readonly health?: { readonly path: string; readonly everyMs: DurationMs } | undefined;
   readonly clock: Clock;
@@ -45,8 +47,8 @@ const UNANSWERED_MAX = 3;
 /** What this node is told in secret is no business of the command. */
 const KEEPER = `
 for name in $(env | sed -n 's/^\\(MILLRACE_[A-Za-z_]*\\)=.*/\\1/p'); do unset "$name"; done
-PATH="$2/node_modules/.bin:$PATH" PORT="$3"
-export PATH PORT
+PATH="$2/node_modules/.bin:$PATH" PORT="$3" MILLRACE_URL="$5"
+export PATH PORT MILLRACE_URL
 exec 3<&0 </dev/null
 trap : TERM
 /bin/sh -c "$1" 3<&- &
@@ -106,10 +108,11 @@ export class HostedProcess {
   }
 
   #spawn(settled: () => void = () => undefined): void {
-    const { command, folder, port } = this.#parts;
+    const { command, folder, port, nodeUrl } = this.#parts;
     const written = command.replaceAll(/\$\{port\}/g, String(port));
     const grace = String(LIMITS.hostedStopMsMax / 1000);
-    const args = ['-c', KEEPER, 'millrace-keeper', written, folder, String(port), grace];
+    const told = [written, folder, String(port), grace, nodeUrl];
+    const args = ['-c', KEEPER, 'millrace-keeper', ...told];
     const child = spawn('/bin/sh', args, {
       cwd: folder,
       detached: true,
@@ -119,8 +122,8 @@ export class HostedProcess {
     this.#unanswered = 0;
     this.#move({ kind: 'starting' });
     child.stdin.on('error', () => undefined);
-    forwardLines(child.stdout, (text) => this.#parts.line('stdout', text));
-    forwardLines(child.stderr, (text) => this.#parts.line('stderr', text));
+    forwardLines(child.stdout, this.#paced('stdout'));
+    forwardLines(child.stderr, this.#paced('stderr'));
     this.#ended = new Promise((resolve) => {
       const end = (why: string) => {
         // What the command started and left behind.
@@ -134,6 +137,24 @@ export class HostedProcess {
       child.once('exit', (code, signal) => end(`it ended with ${signal ?? `code ${code}`}`));
     });
     this.#watch(child, this.#parts.clock.monotonic(), settled);
+  }
+
+  /** So many lines a second; how many more there were is said in their place. */
+  #paced(from: 'stdout' | 'stderr'): (text: string) => void {
+    const { clock, line } = this.#parts;
+    let since = clock.monotonic();
+    let lines = 0;
+    return (text) => {
+      const now = clock.monotonic();
+      if (now - since >= 1_000) {
+        const dropped = lines - LIMITS.hostedLinesPerSecondMax;
+        if (dropped > 0) line(from, `(${dropped} lines more, not logged)`);
+        since = now;
+        lines = 0;
+      }
+      lines += 1;
+      if (lines <= LIMITS.hostedLinesPerSecondMax) line(from, text);
+    };
   }
 
   /** Asks until it answers, and from then on, with a health path, whether it still does. */

@@ -47,13 +47,13 @@ function textOf(notice: RenderNotice): string {
       );
     case 'lost':
       return (
-        `${notice.page} names more groups than one header holds; ${notice.count} are left out and ` +
-        'shared caches are told not to keep it. Name fewer tags, or raise bounds'
+        `${notice.page} names more groups than one header holds: ${notice.count} are left out, ` +
+        'and shared caches are told not to keep it. Name fewer tags, or raise bounds'
       );
     case 'late':
       return (
-        `${notice.page} read ${notice.groups.slice(0, 3).join(', ')} after its head was sent: their ` +
-        'changes do not make it stale. Read them before the first byte, or declare() their tables'
+        `${notice.page} read ${notice.groups.slice(0, 3).join(', ')} after its head was sent: ` +
+        'their changes do not make it stale. Read them before the first byte, or declare() them'
       );
   }
 }

@@ -124,8 +124,8 @@ function originsOf(node: RenderOptions['node']): IsNode {
   });
   if (places.length === 0) {
     throw new TypeError(
-      'millrace/render: where is the node? Give createRender({ node: "http://host:port" }), or set ' +
-        'MILLRACE_URL, which a node does for the renderer it runs',
+      'millrace/render: where is the node? Give createRender({ node: "http://host:port" }), or ' +
+        'set MILLRACE_URL, which a node does for the renderer it runs',
     );
   }
   return (url) => URL.canParse(url) && places.includes(new URL(url).origin);

@@ -8,6 +8,8 @@ import { GroupSet } from './group-set.ts';
 
 export class RenderScope {
   readonly groups = new GroupSet();
+  /** What was read since the last `beginPart`. */
+  #part: GroupSet | undefined;
   /** The head of the answer was sent: what is read now can no longer be told. */
   isToldAlready = false;
   /** Told of groups that came too late. */
@@ -17,7 +19,20 @@ export class RenderScope {
   read(groups: readonly string[]): void {
     const late = this.isToldAlready ? groups.filter((one) => !this.groups.covers(one)) : [];
     this.groups.add(groups);
+    this.#part?.add(groups);
     if (late.length > 0) this.onLate(late);
+  }
+
+  /**
+   * From here on something is made that will be kept by itself: what the answer was made from
+   * before, such as an older state of the same thing, is no part of it.
+   */
+  beginPart(): void {
+    this.#part = new GroupSet();
+  }
+
+  get part(): GroupSet {
+    return this.#part ?? this.groups;
   }
 }
 

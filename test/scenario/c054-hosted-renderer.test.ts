@@ -10,9 +10,14 @@ if (port !== Number(process.env.PORT)) throw new Error('PORT is not the port');
 const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
 createServer((request, response) => {
   if (request.url === '/api/crash') process.exit(3);
+  if (request.url === '/api/flood') for (let n = 0; n < 20000; n += 1) console.log('flood ' + n);
+  if (request.url.startsWith('/slow')) {
+    console.log('asked for /slow');
+    return setTimeout(() => response.end('slow page'), 1500);
+  }
   const facts = {
     pid: process.pid, child: child.pid, cwd: process.cwd(), url: request.url,
-    secrets: Object.keys(process.env).filter((name) => name.startsWith('MILLRACE_')),
+    told: Object.entries(process.env).filter(([name]) => name.startsWith('MILLRACE_')),
   };
   console.log('rendering ' + request.url);
   console.error('noticed ' + request.url);
@@ -41,7 +46,7 @@ interface Facts {
   readonly pid: number;
   readonly child: number;
   readonly cwd: string;
-  readonly secrets: readonly string[];
+  readonly told: readonly (readonly [string, string])[];
 }
 
 const isAlive = (pid: number): boolean => {
@@ -75,7 +80,9 @@ describe('a renderer that the node runs', () => {
   it.each(['1', '2'])('is there when a node of %s threads is ready', async (threads) => {
     const running = await start(threads);
     const told = await facts(running);
-    expect(told).toMatchObject({ cwd: running.folder, secrets: [] });
+    // It hears where the node is, and none of the node's secrets.
+    const isTold = [['MILLRACE_URL', running.http]];
+    expect(told).toMatchObject({ cwd: running.folder, told: isTold });
     expect(await (await running.fetch('/some/page')).text()).toBe('page /some/page');
     expect(await health(running)).toMatchObject({
       status: 'ready',
@@ -111,6 +118,65 @@ describe('a renderer that the node runs', () => {
     await until('what it started gone', () => !isAlive(before.child));
     expect((await health(running)).renderers.web).toMatchObject({ kind: 'up', restarts: 1 });
     expect(await running.metric('millrace_renderer_restarts_total', { origin: 'web' })).toBe(1);
+  });
+
+  it('does not drown the log', async () => {
+    const running = await start();
+    await running.fetch('/Fact/flood');
+    // What was left out is said with the first line a second later.
+    await until('the count of the others', async () => {
+      await running.fetch('/Fact/facts');
+      return running.stderr().includes('lines more, not logged');
+    });
+    expect(running.stderr().match(/flood \d+/g)?.length).toBeLessThan(20_000);
+  });
+
+  it.each(['1', '2'])(
+    'finishes the page it is at when a node of %s threads stops',
+    async (threads) => {
+      const running = await start(threads);
+      const { pid } = await facts(running);
+      const page = running.fetch('/slow').then((response) => response.text());
+      await until('the request', () => running.stderr().includes('asked for /slow'));
+      const stopped = running.stop('SIGTERM');
+      expect(await page).toBe('slow page');
+      await stopped;
+      await until('the renderer gone', () => !isAlive(pid));
+    },
+  );
+
+  it('can be killed again and again while its pages are read: they are served stale', async () => {
+    const running = await start('2', {
+      ...FILES,
+      'cache-policies/site.yaml':
+        'freshness: { default: 0s }\nstale: { whileRevalidate: 0s, ifError: 1h }\n',
+      'schema.graphql':
+        FILES['schema.graphql']?.replace('path: "/*"', 'policy: "site", path: "/*"') ?? '',
+    });
+    await until('a stored page', async () => {
+      const response = await running.fetch('/some/page');
+      await response.text();
+      return response.headers.get('cache-status')?.includes('hit') === true || response.ok;
+    });
+    let isReading = true;
+    const failures: number[] = [];
+    const reader = async () => {
+      while (isReading) {
+        const response = await running.fetch('/some/page');
+        if ((await response.text()) !== 'page /some/page') failures.push(response.status);
+      }
+    };
+    const readers = Array.from({ length: 8 }, reader);
+    for (let kill = 1; kill <= 3; kill += 1) {
+      const { pid } = await until('the renderer', () => facts(running).catch(() => undefined));
+      process.kill(pid, 'SIGKILL');
+      await until('the next start', async () => {
+        return (await health(running)).renderers.web.restarts >= kill;
+      });
+    }
+    isReading = false;
+    await Promise.all(readers);
+    expect(failures).toEqual([]);
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(

@@ -49,7 +49,7 @@ export function namedGroups({ request }: Exchange): readonly string[] | undefine
   if (groups.length <= LIMITS.groupsPerEntryMax) return groups.length === 0 ? undefined : groups;
   throw new NodeError(
     'USAGE',
-    `Cache-Groups names ${groups.length} groups; one record may name ${LIMITS.groupsPerEntryMax}: ` +
+    `Cache-Groups names ${groups.length} groups, a record may name ${LIMITS.groupsPerEntryMax}: ` +
       'name a table in place of its records',
     { blame: 'client' },
   );

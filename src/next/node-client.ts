@@ -1,0 +1,113 @@
+/**
+ * A renderer's connection to its node: small, bounded HTTP over kept connections, by `node:http`
+ * and not by `fetch`, which Next.js replaces with a caching one. Every request has a deadline and a
+ * largest answer. A node that does not answer is left alone for a moment, so that a page does not
+ * wait for it once for each thing that it looks up.
+ */
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+
+export interface NodeClientOptions {
+  readonly url: URL;
+  readonly authorization: string | undefined;
+  readonly timeoutMs: number;
+  readonly bytesMax: number;
+}
+
+export interface NodeRequest {
+  readonly method: 'GET' | 'PUT';
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: Uint8Array | string | undefined;
+}
+
+export interface NodeAnswer {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  readonly body: Buffer;
+}
+
+/** Why there is no answer; never thrown further than to who falls back to doing without. */
+export class NodeAway extends Error {
+  override name = 'NodeAway';
+}
+
+const SOCKETS_MAX = 32;
+const PAUSE_MS = 2_000;
+
+export class NodeClient {
+  readonly #options: NodeClientOptions;
+  readonly #agent: HttpAgent;
+  #awayUntil = 0;
+
+  constructor(options: NodeClientOptions) {
+    this.#options = options;
+    const settings = { keepAlive: true, maxSockets: SOCKETS_MAX };
+    this.#agent =
+      options.url.protocol === 'https:' ? new HttpsAgent(settings) : new HttpAgent(settings);
+  }
+
+  /** Rejects with `NodeAway`; a status is an answer, whatever it says. */
+  async ask(request: NodeRequest): Promise<NodeAnswer> {
+    if (performance.now() < this.#awayUntil) throw new NodeAway('the node did not answer lately');
+    try {
+      return await this.#send(request);
+    } catch (cause) {
+      this.#awayUntil = performance.now() + PAUSE_MS;
+      const { url } = this.#options;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new NodeAway(`${request.method} ${url.origin}${request.path}: ${why}`, { cause });
+    }
+  }
+
+  #send({ method, path, headers, body }: NodeRequest): Promise<NodeAnswer> {
+    const { url, authorization, timeoutMs, bytesMax } = this.#options;
+    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    return new Promise((resolve, reject) => {
+      const request = send(new URL(path, url), {
+        method,
+        agent: this.#agent,
+        headers: {
+          ...(authorization === undefined ? {} : { authorization }),
+          ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+          ...headers,
+        },
+      });
+      const late = setTimeout(
+        () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+        timeoutMs,
+      );
+      late.unref();
+      request.once('close', () => clearTimeout(late));
+      request.once('error', reject);
+      request.once('response', (response) => {
+        readBody(response, bytesMax).then(
+          (bytes) => resolve(answerOf(response, bytes)),
+          (error: Error) => {
+            request.destroy();
+            reject(error);
+          },
+        );
+      });
+      request.end(body);
+    });
+  }
+}
+
+const answerOf = (response: IncomingMessage, body: Buffer): NodeAnswer => ({
+  status: response.statusCode ?? 0,
+  header: (name) => [response.headers[name] ?? []].flat()[0],
+  body,
+});
+
+async function readBody(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new Error(`the answer is larger than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  if (!response.complete) throw new Error('the answer broke off');
+  return Buffer.concat(chunks, bytes);
+}
