@@ -95,7 +95,7 @@ export const LAYERS: readonly Layer[] = [
   },
   // What runs in a renderer's process, not in the node: published as `millrace/render` and `/next`.
   { folder: 'render', layer: 6, values: ['cache', 'table'], types: [] },
-  { folder: 'next', layer: 6, values: ['render', 'cache', 'table'], types: [] },
+  { folder: 'next', layer: 6, values: ['render', 'base', 'cache', 'table'], types: [] },
   { folder: 'studio', layer: 5, values: [], types: ['operations'] },
 ];
 
