@@ -35,7 +35,7 @@ import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
 import { createOpenApi } from './worker-openapi.ts';
-import { createPages } from './worker-pages.ts';
+import { createPages, pageAt } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
 import { withPageSockets } from './worker-sockets.ts';
@@ -85,15 +85,16 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const fanout = new Fanout({
     source: reader,
     clock,
-    readRecord: readThrough((name) => parts.threadTables.tables.get(name)),
+    readRecord: readThrough(reader, (name) => parts.threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
   const tables = [...resources.values()].map(({ table }) => table.definition);
   const codeWith = codeParts(parts, counts.requests);
   openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
-  const resolve = createResolve<Principal>({ tables, authorise });
   const who = { ...parts.identity.authenticator, onRejected };
+  const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
+  const resolve = createResolve<Principal>({ tables, authorise, pageAt: pageAt(pages) });
   const gateway = new WebSocketGateway<Principal>({
     fanout,
     clock,
@@ -102,7 +103,6 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
   });
   const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
-  const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const handler = createAppHandler({
     settle: who.settle,
     resources,

@@ -11,10 +11,17 @@ import { PageReads } from './cache/pages/page-reads.ts';
 import type { PageBodies } from './cache/pages/ports.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
+import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
 import type { PagePurges } from './protocols/pages/purge-page.ts';
-import { type PageResource, pageRoutes, type ServePages } from './protocols/pages/serve-pages.ts';
+import {
+  type PageResource,
+  pageKey,
+  pageRoutes,
+  type ServePages,
+} from './protocols/pages/serve-pages.ts';
 import { type Identification, identify, refuse } from './protocols/rest/rest-call.ts';
+import type { ExportProtocol } from './schema/definition.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import { pageEntries } from './table/pages/entries.ts';
@@ -71,10 +78,25 @@ export function createPages(parts: PageParts): ServePages | undefined {
         scheme: config.tls === undefined ? 'http' : 'https',
         uploadBytesMax: config.limits.pageUploadBytesMax,
         purges: pagePurges(table, parts),
+        follows: table.definition.export?.protocols ?? NO_PROTOCOLS,
+        definition: table.definition,
       },
     ];
   });
   return resources.length === 0 ? undefined : pageRoutes(resources);
+}
+
+const NO_PROTOCOLS: ReadonlySet<ExportProtocol> = new Set();
+
+/** The page at an address, for those who follow it there. */
+export function pageAt(
+  pages: ServePages | undefined,
+): (target: Target) => FollowedPage | undefined {
+  return ({ path, query, header = () => undefined }) => {
+    const page = pages?.({ path, header });
+    if (page === undefined) return undefined;
+    return { table: page.definition, id: pageKey(page, { path, query, header }) };
+  };
 }
 
 const pageBodies = ({ bodies, config }: PageParts): PageBodies => ({

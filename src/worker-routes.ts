@@ -8,7 +8,12 @@ import { NodeError } from './base/errors.ts';
 import type { Exchange, HttpHandler } from './protocols/http/port.ts';
 import { replyProblem } from './protocols/http/problem.ts';
 import type { StaticFiles } from './protocols/http/static-files.ts';
-import { type ServePages, servePage } from './protocols/pages/serve-pages.ts';
+import {
+  canFollow,
+  type PageResource,
+  type ServePages,
+  servePage,
+} from './protocols/pages/serve-pages.ts';
 import type { ServeCustom } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
 import type { Rest } from './protocols/rest/rest.ts';
@@ -132,18 +137,33 @@ async function serveFile(exchange: Exchange, routes: AppRoutes, files: StaticFil
   await servePageOrNothing(exchange, routes);
 }
 
-function servePageOrNothing(
-  exchange: Exchange,
-  { pages, resources, code: routes }: AppRoutes,
-): void | Promise<void> {
-  const page = pages?.(exchange.request);
-  if (page !== undefined) return servePage(exchange, page);
+function servePageOrNothing(exchange: Exchange, routes: AppRoutes): void | Promise<void> {
+  const page = routes.pages?.(exchange.request);
+  if (page !== undefined) {
+    return isFollowing(exchange, page)
+      ? settled(exchange, routes, () => routes.events(exchange))
+      : servePage(exchange, page);
+  }
+  return replyNothing(exchange, routes);
+}
+
+function replyNothing(exchange: Exchange, { resources, code: ofCode }: AppRoutes): void {
   const { method, path } = exchange.request;
   const tables = [...resources.keys()].map((name) => `/${name}/`);
-  const known = [...tables, ...(routes?.paths ?? []).map((name) => `/${name}`)].join(' ');
+  const known = [...tables, ...(ofCode?.paths ?? []).map((name) => `/${name}`)].join(' ');
   const nothing = `nothing is served at ${path}`;
   const message =
     known === '' ? `${nothing}; no table is exported` : `${nothing}; there are: ${known}`;
   const code = method === 'GET' || method === 'HEAD' ? 'NOT_FOUND' : 'TABLE_UNKNOWN';
   replyProblem(exchange, new NodeError(code, message, { blame: 'client' }));
+}
+
+/** Whether a page is to be followed rather than read; its own stream is the origin's otherwise. */
+function isFollowing({ request }: Exchange, page: PageResource): boolean {
+  return (
+    page.follows.size > 0 &&
+    request.method === 'GET' &&
+    wantsEventStream(request.header('accept')) &&
+    canFollow(page, request.path, 'sse')
+  );
 }

@@ -3,7 +3,7 @@
  * what is left belongs to the page table that takes the path, and is passed on to its origin.
  */
 import type { HttpRequest, WebSocketHandler } from './protocols/http/port.ts';
-import type { PageResource, ServePages } from './protocols/pages/serve-pages.ts';
+import { canFollow, type PageResource, type ServePages } from './protocols/pages/serve-pages.ts';
 import { upgradePage } from './protocols/pages/upgrade-page.ts';
 import { LIVE_PATH } from './protocols/websocket/gateway.ts';
 import { type AppRoutes, routePath } from './worker-routes.ts';
@@ -22,7 +22,9 @@ export function withPageSockets<State>(
       path === LIVE_PATH ||
       routePath(resources, path) !== undefined ||
       code?.match(path) !== undefined;
-    return isOwn ? undefined : pages(request);
+    const page = isOwn ? undefined : pages(request);
+    // Pages that are followed here take their sockets; without the export they are the origin's.
+    return page === undefined || canFollow(page, path, 'websocket') ? undefined : page;
   };
   return {
     leavesOriginTo: (request) => pageOf(request) !== undefined,

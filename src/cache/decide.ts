@@ -194,14 +194,14 @@ export function mayCoverFailure(
 }
 
 // Rule 1.
-function mayLookup({ policy, request }: DecisionContext): boolean {
+export function mayLookup({ policy, request }: DecisionContext): boolean {
   if (!policy.settings.store.enabled) return false;
   const hook = policy.hooks.mayLookup;
   return hook === undefined || hook(request.directives);
 }
 
 // Rule 2. [RFC9111 §5.2.1.5]
-const demandsNoStore = (request: Demands): boolean =>
+export const demandsNoStore = (request: Demands): boolean =>
   request.mayForce && request.directives.noStore;
 
 // Rule 4: a marker is kept for its time unless the key was invalidated meanwhile.
@@ -212,7 +212,7 @@ const isPassInForce = (
 ): boolean => context.now < entry.freshUntil && selection.verdict.kind === 'valid';
 
 // Rule 6. [RFC9111 §5.2.1.1, §5.2.1.3, §5.2.1.4]
-function demandsValidation({ request, now }: DecisionContext, entry: EntryFacts): boolean {
+export function demandsValidation({ request, now }: DecisionContext, entry: EntryFacts): boolean {
   if (!request.mayForce) return false;
   const { noCache, maxAge, minFresh } = request.directives;
   if (noCache) return true;
@@ -241,7 +241,7 @@ function isVouchedFor({ now, fedSince, fedUntil }: DecisionContext, entry: Entry
 }
 
 // Rule 8. [RFC9111 §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10]
-const isStaleForbidden = (request: Demands, entry: EntryFacts): boolean =>
+export const isStaleForbidden = (request: Demands, entry: EntryFacts): boolean =>
   entry.staleForbidden || request.directives.mustRevalidate;
 
 // Rule 9. [RFC9111 §5.2.1.2]

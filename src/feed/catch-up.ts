@@ -23,7 +23,7 @@ import { parse } from './live-change.ts';
 import type { LogBlocks } from './log-blocks.ts';
 import { Pending, type PendingItem } from './pending.ts';
 import { isHeld } from './position.ts';
-import { isEvictable, type RecordState, storedState } from './record-state.ts';
+import { isEvictable, isPageValid, type RecordState, storedState } from './record-state.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** `full`: waits for room; `more`: goes on in a later turn; `lost`: the log no longer helps. */
@@ -132,8 +132,15 @@ export class CatchUp {
       const value = item.body === undefined ? undefined : messageJson(item.body);
       return [{ type: 'message', id, value, at, version }];
     }
-    if (id === undefined) return [{ type: 'invalidate', id, at, version }];
     const { table } = subscriber.request;
+    if (id === undefined) {
+      // Followers of a page hear of what was invalidated with others when theirs was among it.
+      if (table.pages === undefined || subscriber.id === undefined) {
+        return [{ type: 'invalidate', id, at, version }];
+      }
+      if (isPageValid(this.#parts.source, table, subscriber.id)) return [];
+      return [{ type: 'invalidate', id: subscriber.id, at, version }];
+    }
     const state = storedState(this.#parts.source, table, id, isEvictable(table));
     if (state.kind === 'found') return this.#tellFound(subscriber, item, id, state);
     const gone = state.kind === 'absent' || item.op === 'delete';

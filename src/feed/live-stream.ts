@@ -13,7 +13,7 @@ import type { ChangeSource } from './change-source.ts';
 import type { FeedCounters, ObserveLag } from './counters.ts';
 import type { EncodedEvent } from './event.ts';
 import { LiveChange } from './live-change.ts';
-import { storedState } from './record-state.ts';
+import { isPageValid, storedState } from './record-state.ts';
 import { FEED_PROTOCOLS, type FeedProtocol } from './sink.ts';
 import type { Subscriber } from './subscriber.ts';
 import type { TableTopics, TopicIndex } from './topic-index.ts';
@@ -95,7 +95,9 @@ export class LiveStream {
     const live = this.#liveChange(changes, at, topics);
     if (live === undefined) return;
     const sent = { websocket: 0, sse: 0, mqtt: 0, code: 0 };
-    if (change.id === undefined) {
+    if (change.id === undefined && topics.definition.pages !== undefined) {
+      this.#tellPages(changes, at, topics, sent);
+    } else if (change.id === undefined) {
       for (const members of topics.records.values()) this.#send(members, live, sent);
     } else {
       const members = topics.records.get(change.id);
@@ -106,6 +108,28 @@ export class LiveStream {
       if (event !== undefined) this.#send(members, live, sent, event);
     }
     this.#account(change, sent);
+  }
+
+  /**
+   * Something of the page table was invalidated: a group, a prefix, all of it. Followers of a page
+   * hear of it when it was theirs; of several in a batch the last is looked at.
+   */
+  #tellPages(
+    changes: readonly Change[],
+    at: number,
+    topics: TableTopics,
+    sent: Record<FeedProtocol, number>,
+  ): void {
+    const change = must(changes[at], 'a change of the batch');
+    const isRepeated = changes.some(
+      ({ table, id }, later) => later > at && id === undefined && table === change.table,
+    );
+    if (isRepeated) return;
+    const position = formatPosition(this.#source.epoch, change.sequence);
+    for (const [id, members] of topics.records) {
+      if (isPageValid(this.#source, topics.definition, id)) continue;
+      this.#send(members, new LiveChange({ ...change, id }, topics, position, undefined), sent);
+    }
   }
 
   /** `undefined`: a later change of the batch shows the same present row. */

@@ -4,10 +4,12 @@
  */
 import type { RecordId, RecordVersion } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
+import { variantsOf } from '../cache/pages/page-entries.ts';
 import type { Invalidations } from '../cache/ports.ts';
 import type { ReadResult } from '../cache/read-request.ts';
 import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import { pageRow, varyingPage } from '../table/pages/page-row.ts';
 import type { ChangeSource } from './change-source.ts';
 import { textOf } from './event.ts';
 
@@ -34,13 +36,37 @@ export type ReadRecord = (
 export function stateOfEntry(
   entry: Entry | undefined,
   invalidations: Invalidations,
-  { primaryKey }: TableDefinition,
+  definition: TableDefinition,
 ): RecordState {
+  if (definition.pages !== undefined) return stateOfPage(entry, invalidations);
+  const { primaryKey } = definition;
   if (entry === undefined || entry.kind === 'pass') return UNKNOWN;
   if (entry.kind === 'tombstone') return { kind: 'absent', version: entry.version };
   if (invalidations.judge(entry).kind === 'hard') return UNKNOWN;
   if (entry.kind === 'negative') return { kind: 'absent', version: entry.version };
   return { kind: 'found', value: textOf(recordJson(entry, primaryKey)), version: entry.version };
+}
+
+/** Of a page subscribers are told what is known of it, not its body. */
+function stateOfPage(entry: Entry | undefined, invalidations: Invalidations): RecordState {
+  if (entry?.kind === 'vary') {
+    const value = JSON.stringify(varyingPage(entry));
+    return { kind: 'found', value, version: entry.version };
+  }
+  if (entry?.kind !== 'record' || invalidations.judge(entry).kind === 'hard') return UNKNOWN;
+  return { kind: 'found', value: JSON.stringify(pageRow(entry)), version: entry.version };
+}
+
+/** Whether nothing stored of a page was invalidated, hard or softly; true when nothing is stored. */
+export function isPageValid(source: ChangeSource, table: TableDefinition, id: RecordId): boolean {
+  const invalidations = source.invalidations(table.name);
+  const isValid = (entry: Entry | undefined): boolean =>
+    entry === undefined || invalidations.judge(entry).kind === 'valid';
+  const variants = source.withEntry(table.name, id, '', (entry) =>
+    entry?.kind === 'vary' ? [...variantsOf(entry.body).keys()] : isValid(entry),
+  );
+  if (typeof variants === 'boolean') return variants;
+  return variants.every((variant) => source.withEntry(table.name, id, variant, isValid));
 }
 
 /** Whether rows of the table may go without a change in the log. */

@@ -4,6 +4,7 @@
  * names its subscriptions by path. `lastEventId` in the query is a position to resume from, for
  * clients which cannot send a header. Judges the grant; knows no wire.
  */
+import type { RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { parseRowFilter } from '../table/query/row-filter.ts';
@@ -20,6 +21,14 @@ export interface Target {
   readonly path: string;
   /** Raw, without '?'. */
   readonly query: string;
+  /** Fields of the request, where there is one: the key of a page is made of some. */
+  readonly header?: ((name: string) => string | undefined) | undefined;
+}
+
+/** The stored page that stands at a path of its own. */
+export interface FollowedPage {
+  readonly table: TableDefinition;
+  readonly id: RecordId;
 }
 
 /** Finds what `target` names and whether `principal` may subscribe to it; never throws. */
@@ -36,6 +45,8 @@ export interface ResolveParts<Principal> {
     table: TableDefinition,
     verb: 'subscribe',
   ) => 'allowed' | 'unauthenticated' | 'denied';
+  /** The page at a path that is no table's. */
+  readonly pageAt?: ((target: Target) => FollowedPage | undefined) | undefined;
 }
 
 export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolve<Principal> {
@@ -46,6 +57,12 @@ export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolv
   return (target, principal, protocol) => {
     try {
       const found = findTable(byName, target.path);
+      const page = found === undefined ? pageFor(target, parts, protocol) : undefined;
+      if (page !== undefined) {
+        check(parts.authorise(principal, page.table, 'subscribe'), page.table);
+        const { from } = withoutPosition(target.query);
+        return { kind: 'resolved', request: { ...page, kind: 'record', protocol, from } };
+      }
       if (found === undefined || found.table.export?.protocols.has(protocol) !== true) {
         throw new NodeError('NOT_FOUND', `nothing to subscribe to at ${target.path}`, CLIENT);
       }
@@ -55,6 +72,17 @@ export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolv
       return { kind: 'refused', error: asNodeError(error) };
     }
   };
+}
+
+/** A page at its own address: a position to resume from is no part of its query. */
+function pageFor<Principal>(
+  target: Target,
+  { pageAt }: ResolveParts<Principal>,
+  protocol: Exclude<FeedProtocol, 'code'>,
+): FollowedPage | undefined {
+  const { conditions: query } = withoutPosition(target.query);
+  const page = pageAt?.({ ...target, query });
+  return page?.table.export?.protocols.has(protocol) === true ? page : undefined;
 }
 
 const CLIENT = { blame: 'client' } as const;

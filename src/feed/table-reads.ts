@@ -7,7 +7,8 @@ import type { TableName } from '../base/brands.ts';
 import type { RequestDirectives } from '../cache/directives.ts';
 import type { ReadRequest } from '../cache/read-request.ts';
 import type { Table } from '../table/table.ts';
-import { type ReadRecord, stateOfRead } from './record-state.ts';
+import type { ChangeSource } from './change-source.ts';
+import { type ReadRecord, stateOfRead, storedState } from './record-state.ts';
 
 /** A subscriber asks for nothing special. */
 const directives: RequestDirectives = Object.freeze({
@@ -18,12 +19,18 @@ const directives: RequestDirectives = Object.freeze({
 });
 
 export function readThrough(
+  source: ChangeSource,
   tableNamed: (name: TableName) => Pick<Table, 'read'> | undefined,
 ): ReadRecord {
   return (definition, id, answer) => {
     const table = tableNamed(definition.name);
     if (table === undefined) {
       answer({ kind: 'unknown' });
+      return;
+    }
+    // Nobody asks the renderer for a page because somebody follows it.
+    if (definition.pages !== undefined) {
+      answer(storedState(source, definition, id, true));
       return;
     }
     const request: ReadRequest = { id, variant: '', directives, mayForce: false };

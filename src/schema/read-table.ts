@@ -7,6 +7,7 @@ import { type DeltaSeconds, deltaSeconds, type TableName, tableName } from '../b
 import type { AttributeDefinition, SourcePlace, TableDefinition } from './definition.ts';
 import type { ReadDirective, ReadDirectives } from './directives.ts';
 import { nearest } from './nearest.ts';
+import { pageAttributes } from './page-attributes.ts';
 import type { ProblemList } from './problem.ts';
 import { readExport } from './read-export.ts';
 
@@ -43,7 +44,9 @@ export function readTable(type: ReadType, problems: ProblemList): TableDefinitio
   const typeName = node.name.value;
   const database = readName(table, 'database', problems) ?? readName(table, 'schema', problems);
   const name = readName(table, 'table', problems) ?? typeName;
-  const key = readPrimaryKey(type, problems);
+  const isBarePages = directives.has('pages') && type.attributes.length === 0;
+  const known = isBarePages ? { ...type, attributes: pageAttributes(place) } : type;
+  const key = readPrimaryKey(known, problems);
   checkRoles(key.attributes, problems);
   return {
     name: qualifiedName(database ?? DEFAULT_DATABASE, name),

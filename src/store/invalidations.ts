@@ -11,6 +11,7 @@ import { type EpochMs, epochMs } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Invalidations, InvalidationVerdict } from '../cache/ports.ts';
 import { groupScope } from '../table/record-groups.ts';
+import type { ScopeReport } from '../table/store-port.ts';
 import { findScope, type ScopeTimes, scopeHash, scopesInForce } from './scope-table.ts';
 import { committedSequence, SCOPE, type SharedState, TABLE, WORD } from './shared-state.ts';
 
@@ -78,6 +79,33 @@ export class TableInvalidations implements Invalidations {
       if (String(id).startsWith(scope.prefix)) newest = Math.max(newest, scope.hard, scope.soft);
     }
     return newest as Sequence;
+  }
+
+  /** What `judge` went by, scope by scope. */
+  newerScopes(entry: Entry): ScopeReport[] {
+    const { id, stamp } = entry;
+    const times = (hard: number, soft: number, softAt: number): ScopeTimes => {
+      return { hard: this.#field(hard), soft: this.#field(soft), softAt: this.#field(softAt) };
+    };
+    const hashed = (hash: number): ScopeTimes => {
+      const scopes = scopesInForce(this.#state);
+      const at = findScope(scopes, hash);
+      const field = (one: number): number => (at < 0 ? 0 : (scopes[at + one] ?? 0));
+      return { hard: field(SCOPE.hard), soft: field(SCOPE.soft), softAt: field(SCOPE.softAt) };
+    };
+    const groups = [...new Set((entry.meta.groups ?? []).map(groupScope))];
+    const scopes: readonly (readonly [ScopeReport['scope'], string, ScopeTimes])[] = [
+      ['table', '', times(TABLE.hard, TABLE.soft, TABLE.softAt)],
+      ['floor', '', times(TABLE.floorHard, TABLE.floorSoft, TABLE.floorSoftAt)],
+      ['key', String(id), hashed(scopeHash(this.#table, 'key', id))],
+      ...this.#prefixScopes()
+        .filter(({ prefix }) => String(id).startsWith(prefix))
+        .map((scope) => ['prefix', scope.prefix, scope] as const),
+      ...groups.map(
+        (name) => ['group', name, hashed(scopeHash(this.#table, 'group', name))] as const,
+      ),
+    ];
+    return scopes.flatMap(([scope, name, found]) => newerThan(stamp, scope, name, found));
   }
 
   #field(field: number): number {
@@ -162,4 +190,19 @@ export class TableInvalidations implements Invalidations {
     }
     return this.#prefixes;
   }
+}
+
+function newerThan(
+  stamp: Sequence,
+  scope: ScopeReport['scope'],
+  name: string,
+  { hard, soft, softAt }: ScopeTimes,
+): ScopeReport[] {
+  const found: ScopeReport[] = [];
+  if (hard > stamp) found.push({ scope, name, kind: 'hard', sequence: hard, at: null });
+  if (soft > stamp) {
+    const at = new Date(softAt).toISOString();
+    found.push({ scope, name, kind: 'soft', sequence: soft, at });
+  }
+  return found;
 }

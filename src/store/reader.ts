@@ -17,6 +17,7 @@ import type {
   IndexSpan,
   ScanOptions,
   ScanPage,
+  ScopeReport,
   StoreReader,
 } from '../table/store-port.ts';
 import { loadBody } from './bodies.ts';
@@ -167,6 +168,10 @@ export class EngineReader implements StoreReader {
 
   invalidations(table: TableName): Invalidations {
     return this.tableInvalidations(table);
+  }
+
+  newerScopes(table: TableName, entry: Entry): readonly ScopeReport[] {
+    return this.tableInvalidations(table).newerScopes(entry);
   }
 
   /** As `invalidations`, with what the writer asks besides. */

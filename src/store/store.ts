@@ -20,6 +20,7 @@ import type {
   IndexSpan,
   ScanOptions,
   ScanPage,
+  ScopeReport,
   Unity,
   WriteOp,
   WriteOutcome,
@@ -246,6 +247,10 @@ export class EngineStore implements Store {
   changesAfter(after: Sequence, max: number): ChangeBatch {
     return this.#reader.changesAfter(after, max);
   }
+  newerScopes(table: TableName, entry: Entry): readonly ScopeReport[] {
+    return this.#reader.newerScopes(table, entry);
+  }
+
   invalidations(table: TableName): Invalidations {
     return this.#reader.invalidations(table);
   }

@@ -3,8 +3,6 @@ import type { EpochMs } from '../base/brands.ts';
 import { type Entry, FOREVER, NEVER } from '../cache/entry.ts';
 import type { InvalidationVerdict } from '../cache/ports.ts';
 
-export type EntryReport = { readonly stored: false } | StoredEntryReport;
-
 export interface StoredEntryReport {
   readonly stored: true;
   readonly kind: string;

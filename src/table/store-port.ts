@@ -126,8 +126,22 @@ export interface StoreReader {
    */
   changesAfter(after: Sequence, max: number): ChangeBatch;
   invalidations(table: TableName): Invalidations;
+  /** The scopes of an entry that were invalidated since its stamp; for an operator's eyes. */
+  newerScopes(table: TableName, entry: Entry): readonly ScopeReport[];
   /** Calls `listener` on this thread soon after every commit, coalesced. */
   onCommit(listener: () => void): () => void;
+}
+
+/** A scope of invalidation which an entry belongs to. */
+export interface ScopeReport {
+  /** `floor`: stands for scopes that were forgotten, since there were too many. */
+  readonly scope: 'table' | 'floor' | 'key' | 'prefix' | 'group';
+  readonly name: string;
+  readonly kind: 'hard' | 'soft';
+  /** Newer than the stamp of the entry. */
+  readonly sequence: number;
+  /** When it was softly invalidated; of a hard one only the sequence is kept. */
+  readonly at: string | null;
 }
 
 /** What happened to a record or a scope, in commit order. */

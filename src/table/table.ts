@@ -10,16 +10,19 @@ import { assert, must } from '../base/assert.ts';
 import type { RecordId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import type { DecisionContext } from '../cache/decide.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
 import type { Entry, StoredBlob } from '../cache/entry.ts';
+import { policyByPath } from '../cache/pages/page-rules.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import type { Answer, ReadRequest } from '../cache/read-request.ts';
 import { holdsRecord, recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type Bytes, blobOp, bytesOp } from './bytes-draft.ts';
 import { Collection, type RefreshBudget, type RowDemands, type RowReads } from './collection.ts';
-import { type EntryReport, reportEntry } from './entry-report.ts';
 import type { HeldRecord } from './guarded-write.ts';
+import { type Inspection, inspectKey } from './inspect.ts';
+import { pathOfPage } from './pages/page-row.ts';
 import { factsOf, projectRow } from './query/project.ts';
 import type { Query, Select } from './query/query.ts';
 import { QueryReader } from './query/query-reader.ts';
@@ -343,13 +346,23 @@ export class Table {
   }
 
   /** What is held under a key, for an operator's eyes. */
-  inspect(id: RecordId): EntryReport {
-    const { reader, clock } = this.#parts;
-    return reader.withEntry(this.name, id, '', (entry) =>
-      entry === undefined
-        ? { stored: false }
-        : reportEntry(entry, reader.invalidations(this.name).judge(entry), clock.now()),
-    );
+  inspect(id: RecordId): Inspection {
+    const { reader, rows } = this.#parts;
+    const { definition } = this;
+    const context = rows?.rowContext(wholeRecord(id)) ?? this.#ownContext(id);
+    return inspectKey(id, { definition, reader, context });
+  }
+
+  /** How a table without an origin, or one of pages, is read. */
+  #ownContext(id: RecordId): DecisionContext {
+    const isPages = this.definition.pages !== undefined;
+    return {
+      request: wholeRecord(id),
+      policy: isPages ? policyByPath(this.#policy)(pathOfPage(String(id))) : this.#policy,
+      now: this.#parts.clock.now(),
+      isOrigin: !isPages,
+      fedSince: undefined,
+    };
   }
 
   draftContext(): DraftContext {

@@ -14,7 +14,7 @@ import type { PageRun } from './page-run.ts';
 import { parseContentRange } from './partial.ts';
 import type { Keeping, SharedBody } from './shared-body.ts';
 import { decodeFields, encodeFields, storedFields } from './stored-fields.ts';
-import { variantKey, varyNames } from './vary.ts';
+import { variantFields, variantKey, varyNames } from './vary.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -31,6 +31,7 @@ export function draftOf(run: PageRun, fetch: Fetch, facts: PageFacts, lines: str
       ...draft.meta,
       fieldLines: encodeFields(fields),
       ...(range === undefined ? {} : { askedRange: range }),
+      ...(draft.variant === '' ? {} : { variant: variantFields(draft.variant) }),
     },
   };
 }

@@ -28,6 +28,16 @@ export function variantKey(names: readonly string[], field: FieldLookup): string
   return key;
 }
 
+/** The fields and values that a variant's key is made of; '' for a field that was not sent. */
+export function variantFields(key: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    key.split(BETWEEN).map((part) => {
+      const equals = part.indexOf('=');
+      return equals < 0 ? [part, ''] : [part.slice(0, equals), part.slice(equals + 1)];
+    }),
+  );
+}
+
 export function normalised(name: string, value: string): string {
   if (name === 'accept-language') return languageSteps(value).join('>');
   if (name === 'accept-encoding') return acceptedCodings(value);

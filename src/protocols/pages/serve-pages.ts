@@ -5,12 +5,16 @@
  */
 import type { DeltaSeconds } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
+import { pageTarget } from '../../cache/pages/cache-key.ts';
 import { filterFields } from '../../cache/pages/fields.ts';
 import type { PageReads } from '../../cache/pages/page-reads.ts';
 import type { PageResult } from '../../cache/pages/page-request.ts';
 import { decodeFields } from '../../cache/pages/stored-fields.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { CacheStatus } from '../../cache/read-request.ts';
+import type { Target } from '../../feed/resolve.ts';
+import type { ExportProtocol, TableDefinition } from '../../schema/definition.ts';
+import { takesHost, takesPath } from '../../table/pages/select-pages.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import type { Exchange, HttpRequest } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
@@ -37,10 +41,33 @@ export interface PageResource {
   readonly scheme: 'http' | 'https';
   readonly uploadBytesMax: number;
   readonly purges: PagePurges;
+  readonly definition: TableDefinition;
+  /** In which protocols its pages can be followed at their own addresses. */
+  readonly follows: ReadonlySet<ExportProtocol>;
 }
 
+/** The key of a page as it is followed, listed and purged: without fields of the request. */
+export function pageKey(
+  { reads }: PageResource,
+  { path, query, header = () => undefined }: Pick<Target, 'path' | 'query' | 'header'>,
+): string {
+  const { settings, hooks } = reads.policyOf(path);
+  const url = { host: header('host') ?? '', path, query };
+  const { id } = pageTarget(url, settings.key, header);
+  return hooks.cacheKey === undefined ? id : hooks.cacheKey(id);
+}
+
+/** Whether a page is one that is stored at all, and so may change here. */
+export const canFollow = (
+  { reads, follows }: PageResource,
+  path: string,
+  protocol: ExportProtocol,
+): boolean => follows.has(protocol) && reads.policyOf(path).settings.store.enabled;
+
 /** The page table that takes a request; `undefined` says that none does. */
-export type ServePages = (request: HttpRequest) => PageResource | undefined;
+export type ServePages = (
+  request: Pick<HttpRequest, 'path' | 'header'>,
+) => PageResource | undefined;
 
 /** The table of a request: one for its host before one for all, the longest path first. */
 export function pageRoutes(resources: readonly PageResource[]): ServePages {
@@ -48,18 +75,11 @@ export function pageRoutes(resources: readonly PageResource[]): ServePages {
     (host === undefined ? 0 : 100_000) + path.length * 2 + (path.endsWith('*') ? 0 : 1);
   const ordered = [...resources].sort((left, right) => rank(right) - rank(left));
   return (request) =>
-    ordered.find(({ host, path }) => {
-      const takesPath = path.endsWith('*')
-        ? request.path.startsWith(path.slice(0, -1))
-        : request.path === path;
-      return takesPath && (host === undefined || isHost(request.header('host'), host));
-    });
-}
-
-/** The port of `Host` counts only when the table names one. */
-function isHost(field: string | undefined, host: string): boolean {
-  const told = field?.toLowerCase();
-  return told === host || told?.replace(/:\d+$/, '') === host;
+    ordered.find(
+      ({ host, path }) =>
+        takesPath(path, request.path) &&
+        (host === undefined || takesHost(host, request.header('host'))),
+    );
 }
 
 const UNANSWERABLE: ReadonlySet<string> = new Set(['CONNECT', 'TRACE']);

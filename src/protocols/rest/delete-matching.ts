@@ -55,11 +55,11 @@ function amongCovered(query: Query, { filter }: RowView): Query {
 function queryOf(call: RestCall): Query {
   const most = LIMITS.deleteRowsMax;
   const query = collectionQuery(call, { ...call.limits, rowsDefault: most, rowsMax: most });
-  const { select, after, isExplain, filter } = query;
+  const { select, after, isExplain, isCount, filter } = query;
   if (filter === undefined) {
     throw invalid('DELETE of a collection needs a condition: it would remove every record');
   }
-  if (select !== undefined || after !== undefined || isExplain) {
+  if (select !== undefined || after !== undefined || isExplain || isCount === true) {
     throw invalid('DELETE takes conditions, sort() and limit() only');
   }
   return { ...query, select: KEY_AND_TAG };

@@ -29,6 +29,7 @@ export async function readCollection(call: RestCall): Promise<void> {
   if (query === undefined) return;
   const collection = resource.table.collect(query, demandsOf(call));
   if (query.isExplain) return replyPlan(call, collection.reader);
+  if (query.isCount === true) return replyCount(call, collection.reader, startedAt);
   const first = await collection.first(query.after !== undefined, async () => {
     await turn();
     return !exchange.aborted;
@@ -70,6 +71,21 @@ export function collectionQuery(call: RestCall, limits = call.limits): Query {
 function replyPlan(call: RestCall, reader: QueryReader): void {
   const headers = ['content-type', 'application/json', ...unstoredHeaders(call)];
   call.exchange.reply(200, headers, JSON.stringify(reader.explain()));
+}
+
+/** `{"count": n}`: rows of a cache which may not be served as they are count too. */
+async function replyCount(call: RestCall, reader: QueryReader, startedAt: number): Promise<void> {
+  const { exchange, resource } = call;
+  let count = 0;
+  for (let page = reader.next(); ; page = reader.next()) {
+    count += page.rows.length + page.missing.length;
+    if (page.done) break;
+    await turn();
+    if (exchange.aborted) return;
+  }
+  const body = JSON.stringify({ count });
+  exchange.reply(200, ['content-type', 'application/json', ...unstoredHeaders(call)], body);
+  resource.meter.answered(exchange.request.method, 200, 'collection', startedAt, body.length);
 }
 
 /** Lets everything else that waits have its turn. */

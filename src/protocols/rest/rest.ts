@@ -8,6 +8,7 @@ import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { deleteMatching, namesMany } from './delete-matching.ts';
 import { describeTable } from './describe.ts';
+import { servePageRecords } from './page-records.ts';
 import { readCollection } from './read-collection.ts';
 import { readRecord } from './read-record.ts';
 import type { RestResource } from './resource.ts';
@@ -69,6 +70,7 @@ function countFailure({ exchange, resource }: RestCall, error: unknown, startedA
 }
 
 function dispatch(call: RestCall): void | Promise<void> {
+  if (call.resource.table.definition.pages !== undefined) return servePageRecords(call);
   switch (call.exchange.request.method) {
     case 'GET':
     case 'HEAD':

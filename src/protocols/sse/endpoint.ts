@@ -90,7 +90,8 @@ export class SseEndpoint<Principal> {
       return { kind: 'refused', error };
     }
     const { path, query } = request;
-    return this.#parts.resolve({ path, query }, principal, 'sse');
+    const header = (name: string) => request.header(name);
+    return this.#parts.resolve({ path, query, header }, principal, 'sse');
   }
 
   #open(exchange: Exchange, resolved: SubscriptionRequest, standing: Standing): void {

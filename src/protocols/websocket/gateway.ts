@@ -98,7 +98,8 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     const { principal } = identified;
     if (request.path === LIVE_PATH) return this.#accept(identified, undefined);
     const { path, query } = request;
-    const resolution = this.#parts.resolve({ path, query }, principal, 'websocket');
+    const header = (name: string) => request.header(name);
+    const resolution = this.#parts.resolve({ path, query, header }, principal, 'websocket');
     if (resolution.kind === 'refused') return refusal(resolution.error);
     return this.#accept(identified, resolution.request);
   }

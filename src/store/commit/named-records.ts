@@ -23,7 +23,9 @@ type InvalidationsOf = (table: TableName) => TableInvalidations;
 
 /** Makes stale what was made from the records that have changed in the batch since `from`. */
 export function outdateReaders(batch: Batch, from: number): void {
-  for (let at = from; at < batch.changes.length; at += 1) {
+  // Those which this adds say only that readers became stale.
+  const until = batch.changes.length;
+  for (let at = from; at < until; at += 1) {
     const change = batch.changes[at];
     if (change === undefined || change.op === 'message') continue;
     const table = batch.table(change.table);
@@ -39,13 +41,23 @@ function outdateReadersOf(batch: Batch, table: TableTrees, change: Change): void
   for (const reader of interest.readers(type)) {
     // Which records were meant by an invalidation of many is not known: all that may name them.
     if (change.id === undefined) {
-      if (reader !== table) bump(batch, reader, { kind: 'table' }, change);
+      if (reader === table) continue;
+      bump(batch, reader, { kind: 'table' }, change);
+      tellFollowers(batch, reader);
       continue;
     }
-    for (const group of [recordGroup(type, change.id), type]) {
-      if (interest.mayName(reader, group)) bump(batch, reader, { kind: 'group', group }, change);
-    }
+    const groups = [recordGroup(type, change.id), type].filter((group) =>
+      interest.mayName(reader, group),
+    );
+    for (const group of groups) bump(batch, reader, { kind: 'group', group }, change);
+    if (groups.length > 0) tellFollowers(batch, reader);
   }
+}
+
+/** Who shows a page that became stale is to hear of it. */
+function tellFollowers(batch: Batch, { definition, name }: TableTrees): void {
+  if (definition.pages === undefined) return;
+  batch.append({ version: batch.nextVersion(), table: name, op: 'invalidate', id: undefined });
 }
 
 function bump(

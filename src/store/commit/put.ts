@@ -181,6 +181,10 @@ function logPut(
 ): Sequence {
   const { table, id } = op;
   if (op.entryKind === 'record') {
+    // Who follows pages reads what is known of them; their bodies are nothing for the log.
+    if (batch.table(table).definition.pages !== undefined) {
+      return batch.append({ version, table, op: 'put', id });
+    }
     const isRecord = isJsonType(op.meta.contentType ?? JSON_TYPE);
     const after = isRecord && body instanceof Uint8Array ? body : undefined;
     return batch.append({ version, table, op: 'put', id, before, after });

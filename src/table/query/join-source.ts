@@ -5,12 +5,14 @@
  * lead comes once.
  */
 import type { RecordId } from '../../base/brands.ts';
+import { recordJson } from '../../cache/record-json.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { indexValueOf } from '../../schema/indexed-values.ts';
 import type { Access } from './access.ts';
 import { compileFilter, linkValues } from './matches.ts';
 import type { QueryValue, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
+import type { RowJson } from './row-json.ts';
 import { noRow } from './rows.ts';
 import type { Relation } from './scope.ts';
 import type { OpenSource, Source, SourceParts, Visit } from './sources.ts';
@@ -36,7 +38,9 @@ export class JoinSource implements Source {
     this.#open = open;
     const { name: table, primaryKey } = relation.target.definition;
     const rowsWanted = LIMITS.queryPageRowsMax;
-    this.#inner = open(access.inner, { ...parts, table, primaryKey, rowsWanted });
+    const jsonOf: RowJson = (entry) => recordJson(entry, primaryKey);
+    const innerParts = { ...parts, table, jsonOf, hasVariants: false, rowsWanted };
+    this.#inner = open(access.inner, innerParts);
     this.#matches = compileFilter(access.residual, parts.related);
     const leadsOnce = relation.there.isKey && !relation.here.isMultiple;
     this.#given = leadsOnce ? undefined : new Set();

@@ -1,6 +1,6 @@
 /**
- * The directives of a query: `select()`, `sort()`, `limit()`, `after()`, `explain()`. Each stands
- * at most once, outside of all brackets, anywhere between the conditions. Each says what is wanted
+ * The directives of a query: `select()`, `sort()`, `limit()`, `after()`, `count()`, `explain()`. Each
+ * stands at most once, outside of all brackets, anywhere between the conditions. Each says what is wanted
  * of the rows that match; none says which rows match.
  */
 import { LIMITS } from '../../config/limits.ts';
@@ -17,10 +17,11 @@ export interface Directives {
   sort: readonly SortKey[];
   rows: { readonly offset: number; readonly limit: number };
   after: string;
+  isCount: boolean;
   isExplain: boolean;
 }
 
-const NAMES = ['select', 'sort', 'limit', 'after', 'explain'] as const;
+const NAMES = ['select', 'sort', 'limit', 'after', 'count', 'explain'] as const;
 export type DirectiveName = (typeof NAMES)[number];
 
 const PLACES: Readonly<Record<DirectiveName, keyof Directives>> = {
@@ -28,6 +29,7 @@ const PLACES: Readonly<Record<DirectiveName, keyof Directives>> = {
   sort: 'sort',
   limit: 'rows',
   after: 'after',
+  count: 'isCount',
   explain: 'isExplain',
 };
 
@@ -57,6 +59,9 @@ export function parseDirective(
       break;
     case 'after':
       found.after = scanner.until('&|()[]');
+      break;
+    case 'count':
+      found.isCount = true;
       break;
     case 'explain':
       found.isExplain = true;

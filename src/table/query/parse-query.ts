@@ -30,7 +30,14 @@ export interface QueryLimits {
 export function parseQuery(text: string, scope: QueryScope, limits: QueryLimits): Query {
   const parser = new QueryParser(text, scope, limits);
   const filter = parser.parse();
-  const { sort = [], select, rows, after, isExplain = false } = parser.directives;
+  const { sort = [], select, rows, after, isExplain = false, isCount } = parser.directives;
+  if (isCount === true) {
+    if (sort.length > 0 || (select ?? rows ?? after) !== undefined) {
+      throw queryInvalid('count() counts all rows that match: no other directive goes with it', 0);
+    }
+    const all = { offset: 0, limit: Number.MAX_SAFE_INTEGER, sort, select, after };
+    return { ...all, filter, isCount, isExplain, signature: signatureOf(filter, sort) };
+  }
   return {
     filter,
     sort,

@@ -14,7 +14,6 @@ import type { Clock } from '../../base/clock.ts';
 import { type DecisionContext, decideRow, type RowVerdict } from '../../cache/decide.ts';
 import { type Entry, FOREVER } from '../../cache/entry.ts';
 import type { Invalidations } from '../../cache/ports.ts';
-import { recordJson } from '../../cache/record-json.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { IndexHit, StoreReader } from '../store-port.ts';
@@ -28,6 +27,7 @@ import type { Query, Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
 import { Related } from './related.ts';
 import { plainContext } from './row-context.ts';
+import { type RowJson, rowJsonOf } from './row-json.ts';
 import { maskedRow, type RowView } from './row-view.ts';
 import { parseRow } from './rows.ts';
 import { SortedRows } from './sorted-rows.ts';
@@ -70,6 +70,7 @@ export class QueryReader {
   readonly #related: Related;
   readonly #view: RowView | undefined;
   readonly #invalidations: Invalidations;
+  readonly #jsonOf: RowJson;
   readonly #sorted: SortedRows | undefined;
   readonly #source: Source;
   readonly #now: EpochMs;
@@ -104,8 +105,9 @@ export class QueryReader {
     this.#left = query.limit;
     const rowsWanted =
       this.#matches === undefined ? query.offset + query.limit : LIMITS.queryPageRowsMax;
-    const { primaryKey } = definition;
-    const sourceParts = { reader, table, primaryKey, related, rowsWanted };
+    this.#jsonOf = rowJsonOf(definition, this.#invalidations, this.#now);
+    const hasVariants = definition.pages !== undefined;
+    const sourceParts = { reader, table, jsonOf: this.#jsonOf, related, rowsWanted, hasVariants };
     this.#sorted = order === 'way' ? undefined : new SortedRows(query, this.plan, sourceParts);
     const steps = cursor?.kind === 'rows' ? cursor.steps : undefined;
     this.#source = this.#sorted?.source ?? openSource(access, sourceParts, steps);
@@ -206,6 +208,10 @@ export class QueryReader {
   }
 
   #verdictOn(entry: Entry): RowVerdict {
+    // A list of pages tells of them, fresh or not: none is answered with.
+    if (this.#parts.definition.pages !== undefined) {
+      return entry.kind === 'record' ? 'fresh' : 'hidden';
+    }
     const judged = this.#invalidations.judge(entry);
     const verdict = decideRow(this.#context, judged, entry);
     if (verdict !== 'fetch' || this.#parts.fetched?.has(entry.id) !== true) return verdict;
@@ -220,10 +226,9 @@ export class QueryReader {
     const { select } = this.#query;
     if (verdict === 'fetch') this.#leaveOut(entry.id);
     else {
-      const { primaryKey } = this.#parts.definition;
       const bytes =
         select === undefined && this.#view?.isMasked !== true
-          ? Buffer.from(recordJson(entry, primaryKey))
+          ? Buffer.from(this.#jsonOf(entry))
           : this.#seen(row(), factsOf(entry));
       this.#emit(bytes, entry.id, verdict, entry);
     }

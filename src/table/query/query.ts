@@ -88,6 +88,8 @@ export interface Query {
   readonly limit: number;
   /** `after()` or `after(<cursor>)`: answers come as pages with a cursor; '' begins. */
   readonly after: string | undefined;
+  /** How many rows match, instead of the rows. */
+  readonly isCount?: boolean | undefined;
   readonly isExplain: boolean;
   /** The same for the same conditions and order; a cursor belongs to it. */
   readonly signature: string;

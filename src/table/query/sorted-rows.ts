@@ -6,13 +6,13 @@
  */
 import type { RowVerdict } from '../../cache/decide.ts';
 import type { Entry } from '../../cache/entry.ts';
-import { recordJson } from '../../cache/record-json.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { IndexHit } from '../store-port.ts';
 import { sortValue } from './matches.ts';
 import type { Plan } from './plan.ts';
 import { factsOf } from './project.ts';
 import type { Query, QueryValue, Row } from './query.ts';
+import type { RowJson } from './row-json.ts';
 import { IndexSource, openSource, type Source, type SourceParts } from './sources.ts';
 import { type HeldRow, type Ranked, rankingOf, TopRows } from './top-rows.ts';
 
@@ -23,7 +23,7 @@ export class SortedRows {
   readonly source: Source;
   readonly #query: Query;
   readonly #isWalk: boolean;
-  readonly #primaryKey: string;
+  readonly #jsonOf: RowJson;
   readonly #compare: (one: Ranked, other: Ranked) => number;
   readonly #values: readonly ((row: Row, id: Entry['id']) => QueryValue)[];
   /** Rows up to this rank were in the page before. */
@@ -37,7 +37,7 @@ export class SortedRows {
   constructor(query: Query, plan: Plan, parts: SourceParts) {
     this.#query = query;
     this.#isWalk = plan.order === 'index';
-    this.#primaryKey = parts.primaryKey;
+    this.#jsonOf = parts.jsonOf;
     this.#compare = rankingOf(query.sort);
     this.#values = query.sort.map((key) => sortValue(key.field, key.isDescending, parts.related));
     this.#after = plan.cursor?.kind === 'sorted' ? plan.cursor : undefined;
@@ -81,7 +81,7 @@ export class SortedRows {
     const held = (): HeldRow => {
       const { freshUntil, storedAt, initialAge } = entry;
       const times = { freshUntil, storedAt, initialAge };
-      const body = Buffer.from(recordJson(entry, this.#primaryKey));
+      const body = Buffer.from(this.#jsonOf(entry));
       return { ...rank, facts: factsOf(entry), body, verdict, times };
     };
     if (this.#isInOrder(hit)) {

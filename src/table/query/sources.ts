@@ -4,7 +4,7 @@
  */
 import type { RecordId, TableName } from '../../base/brands.ts';
 import type { Entry } from '../../cache/entry.ts';
-import { recordJson } from '../../cache/record-json.ts';
+import { variantsOf } from '../../cache/pages/page-entries.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { IndexHit, IndexPageOptions, IndexSpan, StoreReader } from '../store-port.ts';
 import type { Access, Branch } from './access.ts';
@@ -14,6 +14,7 @@ import { compileFilter } from './matches.ts';
 import type { Row, RowTest } from './query.ts';
 import { queryTooExpensive } from './query-error.ts';
 import type { Related } from './related.ts';
+import type { RowJson } from './row-json.ts';
 import { noRow, parseRow } from './rows.ts';
 
 /**
@@ -32,7 +33,9 @@ export interface Source {
 export interface SourceParts {
   readonly reader: StoreReader;
   readonly table: TableName;
-  readonly primaryKey: string;
+  readonly jsonOf: RowJson;
+  /** Whether several entries may stand under one id, as the variants of a page do. */
+  readonly hasVariants: boolean;
   /** Follows relationships. */
   readonly related: Related;
   /** Entries that will hardly be exceeded, for the size of the first batch. */
@@ -40,10 +43,10 @@ export interface SourceParts {
 }
 
 /** Parses a record at most once; what is no JSON object is a row without attributes. */
-function lazyRow(entry: Entry, primaryKey: string): () => Row {
+function lazyRow(entry: Entry, jsonOf: RowJson): () => Row {
   let row: Row | undefined;
   return () => {
-    row ??= parseRow(recordJson(entry, primaryKey));
+    row ??= parseRow(jsonOf(entry));
     return row;
   };
 }
@@ -61,7 +64,10 @@ export function openSource(
     case 'empty':
       return NOTHING;
     case 'record':
-      return step === undefined ? new RecordSource(access.id, parts) : NOTHING;
+      if (step !== undefined) return NOTHING;
+      return parts.hasVariants
+        ? new VariantSource(access.id, parts)
+        : new RecordSource(access.id, parts);
     case 'scan':
       return new ScanSource(access.prefix, parts, idOf(step));
     case 'index':
@@ -97,11 +103,38 @@ class RecordSource implements Source {
   }
 
   pull(visit: Visit): boolean {
-    const { reader, table, primaryKey } = this.#parts;
+    const { reader, table, jsonOf } = this.#parts;
     this.steps = [{ id: this.#id }];
     reader.withEntry(table, this.#id, '', (entry) => {
-      if (entry !== undefined) visit(entry, lazyRow(entry, primaryKey));
+      if (entry !== undefined) visit(entry, lazyRow(entry, jsonOf));
     });
+    return true;
+  }
+}
+
+/** All variants of one id. */
+class VariantSource implements Source {
+  readonly #id: RecordId;
+  readonly #parts: SourceParts;
+  steps: readonly Step[] | undefined;
+
+  constructor(id: RecordId, parts: SourceParts) {
+    this.#id = id;
+    this.#parts = parts;
+  }
+
+  pull(visit: Visit): boolean {
+    const { reader, table, jsonOf } = this.#parts;
+    this.steps = [{ id: this.#id }];
+    const see = (entry: Entry | undefined): void => {
+      if (entry !== undefined) visit(entry, lazyRow(entry, jsonOf));
+    };
+    const variants = reader.withEntry(table, this.#id, '', (entry) => {
+      if (entry?.kind === 'vary') return [...variantsOf(entry.body).keys()];
+      see(entry);
+      return [];
+    });
+    for (const variant of variants) reader.withEntry(table, this.#id, variant, see);
     return true;
   }
 }
@@ -122,11 +155,11 @@ class ScanSource implements Source {
   }
 
   pull(visit: Visit): boolean {
-    const { reader, table, primaryKey } = this.#parts;
+    const { reader, table, jsonOf } = this.#parts;
     const options = { after: this.#last, prefix: this.#prefix, limit: LIMITS.queryPageRowsMax };
     const page = reader.scan(table, options, (entry) => {
       this.#last = entry.id;
-      return visit(entry, lazyRow(entry, primaryKey));
+      return visit(entry, lazyRow(entry, jsonOf));
     });
     return page.next === undefined;
   }
@@ -160,7 +193,7 @@ export class IndexSource implements Source {
   }
 
   pull(visit: Visit): boolean {
-    const { reader, table, primaryKey } = this.#parts;
+    const { reader, table, jsonOf } = this.#parts;
     const { isDescending, from } = this.#options;
     const limit = this.#batch;
     const page = { limit, after: this.#last, from, isDescending };
@@ -170,7 +203,7 @@ export class IndexSource implements Source {
       this.#last = hit;
       if (this.#isRepeated(hit.id)) continue;
       const goesOn = reader.withEntry(table, hit.id, '', (entry) =>
-        entry === undefined ? true : visit(entry, lazyRow(entry, primaryKey), hit),
+        entry === undefined ? true : visit(entry, lazyRow(entry, jsonOf), hit),
       );
       if (!goesOn) return false;
     }
