@@ -95,7 +95,7 @@ function nothingHeld(entry: EntryFacts | undefined, missing: Selection['missing'
 function passMarker({ now }: DecisionContext, entry: EntryFacts, isValid: boolean): RuleFound {
   const holds = now < entry.freshUntil && isValid;
   const why = holds
-    ? `replies for this key were for one client only; a marker says so until ${at(entry.freshUntil)}`
+    ? `replies for this key are for one client only (marked until ${at(entry.freshUntil)})`
     : 'a marker of replies for one client only has run out';
   return { rule: 4, because: why };
 }

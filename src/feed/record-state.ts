@@ -4,12 +4,11 @@
  */
 import type { RecordId, RecordVersion } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
-import { variantsOf } from '../cache/pages/page-entries.ts';
 import type { Invalidations } from '../cache/ports.ts';
 import type { ReadResult } from '../cache/read-request.ts';
 import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import { pageRow, varyingPage } from '../table/pages/page-row.ts';
+import { pageRow, variantsOfPage, varyingPage } from '../table/pages/page-row.ts';
 import type { ChangeSource } from './change-source.ts';
 import { textOf } from './event.ts';
 
@@ -57,13 +56,13 @@ function stateOfPage(entry: Entry | undefined, invalidations: Invalidations): Re
   return { kind: 'found', value: JSON.stringify(pageRow(entry)), version: entry.version };
 }
 
-/** Whether nothing stored of a page was invalidated, hard or softly; true when nothing is stored. */
+/** Whether nothing stored of a page was invalidated, softly or hard. */
 export function isPageValid(source: ChangeSource, table: TableDefinition, id: RecordId): boolean {
   const invalidations = source.invalidations(table.name);
   const isValid = (entry: Entry | undefined): boolean =>
     entry === undefined || invalidations.judge(entry).kind === 'valid';
   const variants = source.withEntry(table.name, id, '', (entry) =>
-    entry?.kind === 'vary' ? [...variantsOf(entry.body).keys()] : isValid(entry),
+    entry?.kind === 'vary' ? variantsOfPage(entry) : isValid(entry),
   );
   if (typeof variants === 'boolean') return variants;
   return variants.every((variant) => source.withEntry(table.name, id, variant, isValid));

@@ -5,7 +5,7 @@
  */
 import type { EpochMs } from '../../base/brands.ts';
 import { type Entry, FOREVER, NEVER } from '../../cache/entry.ts';
-import { varyNamesOf } from '../../cache/pages/page-entries.ts';
+import { variantsOf, varyNamesOf } from '../../cache/pages/page-entries.ts';
 import type { InvalidationVerdict } from '../../cache/ports.ts';
 
 export type PageState = 'fresh' | 'stale' | 'invalidated';
@@ -78,6 +78,9 @@ export function varyingPage(row: Entry): object {
   const { id, url, host, path, query } = pageRow(row);
   return { id, url, host, path, query, varies: varyNamesOf(row.body) };
 }
+
+/** The variants that the row of a varying page names. */
+export const variantsOfPage = (row: Entry): readonly string[] => [...variantsOf(row.body).keys()];
 
 export function stateOf(
   entry: Pick<Entry, 'freshUntil'>,

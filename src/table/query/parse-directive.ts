@@ -1,7 +1,7 @@
 /**
- * The directives of a query: `select()`, `sort()`, `limit()`, `after()`, `count()`, `explain()`. Each
- * stands at most once, outside of all brackets, anywhere between the conditions. Each says what is wanted
- * of the rows that match; none says which rows match.
+ * The directives of a query: `select()`, `sort()`, `limit()`, `after()`, `count()`, `explain()`.
+ * Each stands at most once, outside of all brackets, anywhere between the conditions. Each says
+ * what is wanted of the rows that match; none says which rows match.
  */
 import { LIMITS } from '../../config/limits.ts';
 import { fieldNamed } from './fields.ts';

@@ -49,6 +49,7 @@ export const LAYERS: readonly Layer[] = [
     types: ['table', 'cache', 'schema'],
     ports: [
       'cache/record-json.ts',
+      'table/pages/page-row.ts',
       'table/store-port.ts',
       'table/record-key.ts',
       'table/query/row-filter.ts',
