@@ -8,16 +8,21 @@ import { plainText } from './config/differences.ts';
 import type { OriginSettings } from './config/origin-file.ts';
 import type { Configuration, PreparedPart, ReloadPart } from './config/reload.ts';
 import type { Surroundings } from './origin/attempts.ts';
-import type { DefinedOrigin, OriginDefinition } from './origin/definition.ts';
+import {
+  type DefinedOrigin,
+  isOriginKind,
+  type OriginDefinition,
+  type OriginKind,
+} from './origin/definition.ts';
 import { openCodeOrigin, openOrigin } from './origin/open-origin.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
-import { hasChanged, type Loaded, loadOrigin } from './resource/load-code.ts';
+import { hasChanged, type Loaded, loadKindCode, loadOrigin } from './resource/load-code.ts';
 import { withSiblingFills } from './resource/source-call.ts';
 
 interface OpenedOrigin {
   readonly source: OriginSource;
   readonly runtime: OriginRuntime;
-  readonly code: Loaded<DefinedOrigin> | undefined;
+  readonly code: Loaded<DefinedOrigin | OriginKind> | undefined;
 }
 
 /** Called when another origin stands behind a name, for what was made of the one before. */
@@ -151,9 +156,13 @@ export class ThreadOrigins implements ReloadPart {
       return { source, runtime, code: undefined };
     }
     const isSame = old?.code !== undefined && !(await hasChanged(old.code, file.path, file.folder));
-    const code = isSame ? old?.code : undefined;
-    const loaded = code ?? (await loadOrigin(file.path, file.folder));
-    const runtime = openCodeOrigin(withSiblingFills(loaded.value), name, surroundings, settings);
+    const isKind = settings?.broughtKind !== undefined;
+    const load = isKind ? loadKindCode : loadOrigin;
+    const loaded = (isSame ? old?.code : undefined) ?? (await load(file.path, file.folder));
+    const { value } = loaded;
+    const runtime = isOriginKind(value)
+      ? await openOrigin(settings as OriginSettings, surroundings, value)
+      : openCodeOrigin(withSiblingFills(value), name, surroundings, settings);
     return { source, runtime, code: loaded };
   }
 }

@@ -7,7 +7,7 @@ import { asNodeError } from '../base/errors.ts';
 import type { Application } from '../config/application.ts';
 import { listFiles } from '../config/application-files.ts';
 import { readSeeds } from '../node-seeds.ts';
-import { loadOriginCode, loadPolicyCode } from '../resource/load-code.ts';
+import { loadKindCode, loadOriginCode, loadPolicyCode } from '../resource/load-code.ts';
 import { type Problem, ProblemList } from '../schema/problem.ts';
 import { prepareApplication } from '../worker-resources.ts';
 
@@ -18,7 +18,8 @@ export async function codeProblems(
 ): Promise<readonly Problem[]> {
   const loads: (() => Promise<unknown>)[] = [
     ...codeIn(folder, 'origins').map((file) => () => loadOriginCode(file)),
-    ...modules(folder, application).map((file) => () => loadOriginCode(file, folder)),
+    ...modules(folder, application, false).map((file) => () => loadOriginCode(file, folder)),
+    ...modules(folder, application, true).map((file) => () => loadKindCode(file, folder)),
     ...codeIn(folder, 'cache-policies').map((file) => () => loadPolicyCode(file)),
     // Classes may extend tables: without a schema there are none.
     ...(application === undefined ? [] : [() => prepareApplication(application)]),
@@ -48,11 +49,17 @@ const codeIn = (folder: string, part: string): string[] =>
     kind === 'code' ? [file] : [],
   );
 
-function modules(folder: string, application: Application | undefined): string[] {
+/** Of origins that are code with settings: the code, or the kind that an extension brings. */
+function modules(
+  folder: string,
+  application: Application | undefined,
+  isBrought: boolean,
+): string[] {
   return [...(application?.origins.values() ?? [])].flatMap((source) =>
     source.kind === 'settings' &&
     source.settings.kind === 'module' &&
-    source.settings.module !== undefined
+    source.settings.module !== undefined &&
+    (source.settings.broughtKind !== undefined) === isBrought
       ? [path.resolve(folder, source.settings.module)]
       : [],
   );

@@ -17,6 +17,7 @@ import { isFolder, listFiles, type NamedFile, readText, wholeFile } from './appl
 import { type Component, readComponent } from './component-file.ts';
 import { type Environment, readOptional } from './config.ts';
 import { applicationEnvironment, type Variables } from './env-file.ts';
+import { type Extension, readExtensions } from './extensions.ts';
 import { type OriginSettings, parseOrigin } from './origin-file.ts';
 import { applyOverrides, type Overrides, parsePolicy } from './policy-file.ts';
 import { parseRoles, type Roles } from './roles-file.ts';
@@ -95,13 +96,15 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
   const reading: Reading = { folder: root, substitutes, problems };
   const component = readComponent(root, substitutes, problems);
   const schema = readSchema(reading, component);
-  const origins = readOrigins(reading);
+  const extensions = readExtensions(root, problems);
+  const origins = readOrigins(reading, extensions);
   const policies = readPolicies(reading);
   const roles = readRoles(reading, schema);
-  const resources = resourceFiles(reading, component);
+  const brought = extensions.flatMap((one) => one.resources.map(({ path }) => path));
+  const resources = [...resourceFiles(reading, component), ...brought];
   const tables = schema?.tables ?? [];
   for (const table of tables) checkOrigin(table, origins, problems);
-  const catalogue = new PolicyCatalogue(policies, options.shippedPolicies, reading);
+  const catalogue = new PolicyCatalogue(policies, options.shippedPolicies, extensions, reading);
   const tablePolicies = new Map<TableName, TablePolicy>();
   for (const table of tables) {
     const policy = catalogue.policyOf(table);
@@ -160,7 +163,13 @@ interface Declared<T> {
   readonly usable: ReadonlyMap<string, T>;
 }
 
-function readOrigins({ folder, substitutes, problems }: Reading): Declared<OriginSource> {
+function readOrigins(
+  { folder, substitutes, problems }: Reading,
+  extensions: readonly Extension[],
+): Declared<OriginSource> {
+  const kinds = new Map(
+    extensions.flatMap((one) => one.kinds.map(({ name, path }) => [name, path] as const)),
+  );
   const files = listFiles(folder, 'origins', problems);
   const usable = new Map<string, OriginSource>();
   for (const { name, kind, path, file } of files) {
@@ -169,7 +178,7 @@ function readOrigins({ folder, substitutes, problems }: Reading): Declared<Origi
       continue;
     }
     const text = readText(path, file, problems) ?? '';
-    const settings = parseOrigin({ name, text, file }, substitutes, problems);
+    const settings = parseOrigin({ name, text, file }, substitutes, problems, kinds);
     if (settings !== undefined) usable.set(name, { kind: 'settings', settings });
   }
   return { names: new Set(files.map((each) => each.name)), usable };
@@ -232,19 +241,25 @@ function overridesOf({ cache, place }: TableDefinition): Overrides {
   return { overrides: cache?.overrides ?? {}, place: cache?.place ?? place, places: cache?.places };
 }
 
-/** The application's policies, then those that come with Millrace, which are read when named. */
+/** The application's own, those of extensions, those of Millrace; the latter two when named. */
 class PolicyCatalogue {
   readonly #own: Declared<PolicySource>;
   readonly #shipped: ReadonlyMap<string, NamedFile>;
   readonly #reading: Reading;
   readonly #read = new Map<string, PolicySource>();
 
-  constructor(own: Declared<PolicySource>, shippedFolder: string | undefined, reading: Reading) {
+  constructor(
+    own: Declared<PolicySource>,
+    shippedFolder: string | undefined,
+    extensions: readonly Extension[],
+    reading: Reading,
+  ) {
     this.#own = own;
     this.#reading = reading;
     const shipped =
       shippedFolder === undefined ? [] : listFiles(shippedFolder, '.', reading.problems);
-    this.#shipped = new Map(shipped.map((each) => [each.name, each]));
+    const brought = extensions.flatMap((one) => one.policies);
+    this.#shipped = new Map([...shipped, ...brought].map((each) => [each.name, each]));
   }
 
   /** The policy that a table names, or `default`; `undefined` when it is unknown (reported). */

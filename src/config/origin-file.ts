@@ -70,6 +70,8 @@ export interface OriginSettings {
   readonly run?: string | undefined;
   /** Kind `module`: the file of code, relative to the application. */
   readonly module?: string | undefined;
+  /** The kind which an extension brings: `module` is its file then, and `kind` says `module`. */
+  readonly broughtKind?: string | undefined;
   readonly options: Readonly<Record<string, unknown>>;
   readonly place: SourcePlace;
 }
@@ -147,14 +149,20 @@ const ORIGIN = {
 } as const;
 const originShape: Reader<Partly<typeof ORIGIN>> = shape(ORIGIN);
 
+/** Kinds that extensions bring, with their files. */
+export type BroughtKinds = ReadonlyMap<string, string>;
+
 /** Reads an origin's YAML; `undefined` when it lacks what no default can stand for (reported). */
 export function parseOrigin(
   source: { readonly name: string; readonly text: string; readonly file: string },
   substitutes: Substitutes,
   problems: ProblemList,
+  brought: BroughtKinds = new Map(),
 ): OriginSettings | undefined {
   const place: SourcePlace = { file: source.file, line: 1, column: 1 };
-  const node = readYaml(source.text, source.file, substitutes, problems);
+  const written = readYaml(source.text, source.file, substitutes, problems);
+  const broughtKind = broughtKindOf(written, brought);
+  const node = broughtKind === undefined ? written : asModule(written, brought.get(broughtKind));
   if (node === undefined) {
     if (problems.isEmpty)
       problems.add(place, 'the origin file is empty', { cure: 'write kind: http' });
@@ -172,7 +180,26 @@ export function parseOrigin(
     return undefined;
   }
   checkNeeds(kind, read, place, problems);
-  return assemble(source.name, kind, read, kindOptions(kind, node, read, problems), place);
+  const settings = assemble(
+    ...([source.name, kind, read, kindOptions(kind, node, read, problems), place] as const),
+  );
+  return broughtKind === undefined ? settings : Object.freeze({ ...settings, broughtKind });
+}
+
+function broughtKindOf(node: SettingNode | undefined, brought: BroughtKinds): string | undefined {
+  const kind = node?.kind === 'map' ? node.entries.get('kind')?.value : undefined;
+  const name = kind?.kind === 'scalar' ? kind.value : undefined;
+  return typeof name === 'string' && brought.has(name) ? name : undefined;
+}
+
+/** What a kind of an extension makes of its keys is its own business: it is code like a module. */
+function asModule(node: SettingNode | undefined, file: string | undefined) {
+  if (node?.kind !== 'map') return node;
+  const entries = new Map(node.entries);
+  for (const [key, value] of Object.entries({ kind: 'module', module: file ?? '' })) {
+    entries.set(key, { key: node.place, value: { kind: 'scalar', value, place: node.place } });
+  }
+  return { ...node, entries };
 }
 
 type ReadOrigin = Partly<typeof ORIGIN>;

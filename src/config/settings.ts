@@ -100,6 +100,7 @@ export const SETTINGS = {
       description: 'threads that serve the app port, or auto',
     },
   },
+  extensions: { read: listOf(nonEmpty) },
   'http.port': {
     read: port,
     env: 'MILLRACE_HTTP_PORT',

@@ -13,17 +13,21 @@ import {
 import { type AddressGuard, createAddressGuard } from './address-guard.ts';
 import { createAgent, type OriginAgent } from './agent.ts';
 import type { Surroundings } from './attempts.ts';
-import type { KindServices, OriginDefinition, OriginLimits } from './definition.ts';
+import type { KindServices, OriginDefinition, OriginKind, OriginLimits } from './definition.ts';
 import { guardedSocket } from './guarded-socket.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadKind } from './kinds.ts';
 import { Replicas } from './replicas.ts';
 import { OriginRuntime, type RuntimeParts, type RuntimeSettings } from './runtime.ts';
 
-/** Opens an origin of `origins/NAME.yaml`, but not kind `module`. Throws `CONFIG_INVALID`. */
+/**
+ * Opens an origin of `origins/NAME.yaml`, but not of kind `module`; `brought` is the kind that an
+ * extension brings for it. Throws `CONFIG_INVALID`.
+ */
 export async function openOrigin(
   settings: OriginSettings,
   around: Surroundings,
+  brought?: OriginKind | undefined,
 ): Promise<OriginRuntime> {
   // The client counts into the runtime, which is made after it.
   let runtime: OriginRuntime | undefined;
@@ -39,7 +43,7 @@ export async function openOrigin(
     open: client.open,
     connectSocket: (target) => guardedSocket(target, guard, connectTimeoutMs),
   };
-  const definition = await openKind(settings.kind, settings, services);
+  const definition = await openKind(brought ?? settings.kind, settings, services);
   const feed = await openFeed(settings, services);
   const joined = feed === undefined ? definition : { ...definition, subscribe: feed };
   runtime = new OriginRuntime({
@@ -70,11 +74,11 @@ export function openCodeOrigin(
 }
 
 async function openKind(
-  kindName: OriginKindName,
+  wanted: OriginKindName | OriginKind,
   settings: OriginSettings,
   services: KindServices,
 ): Promise<OriginDefinition> {
-  const kind = await loadKind(kindName);
+  const kind = typeof wanted === 'string' ? await loadKind(wanted) : wanted;
   try {
     return kind.open(settings, services);
   } catch (error) {

@@ -5,7 +5,12 @@
 import { dirname } from 'node:path';
 import { NodeError } from '../base/errors.ts';
 import type { CachePolicy } from '../cache/policy.ts';
-import { type DefinedOrigin, isDefinedOrigin } from '../origin/definition.ts';
+import {
+  type DefinedOrigin,
+  isDefinedOrigin,
+  isOriginKind,
+  type OriginKind,
+} from '../origin/definition.ts';
 import { formatProblem, type Problem } from '../schema/problem.ts';
 import { fingerprintOf, loadCode } from './compile.ts';
 
@@ -31,6 +36,13 @@ export const loadPolicy = (
   folder?: string | undefined,
 ): Promise<Loaded<CachePolicy>> =>
   loadOnly(file, folder, isPolicy, 'export const policy = definePolicy({ … })');
+
+/** The `defineOriginKind({ … })` which the file of an extension exports; else as `loadOrigin`. */
+export const loadKindCode = (
+  file: string,
+  folder?: string | undefined,
+): Promise<Loaded<OriginKind>> =>
+  loadOnly(file, folder, isOriginKind, 'export const kind = defineOriginKind({ name, open })');
 
 export const loadOriginCode = async (file: string, folder?: string): Promise<DefinedOrigin> =>
   (await loadOrigin(file, folder)).value;
