@@ -9,6 +9,7 @@ import type { ReloadParts } from './config/reload.ts';
 import type { RunningFeeds } from './node-feeds.ts';
 import type { HostedOrigins } from './node-hosted.ts';
 import type { NodeIdentity } from './node-identity.ts';
+import type { RunningMqtt } from './node-mqtt.ts';
 import type { Reloading } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -34,6 +35,7 @@ export interface AdminAssembly {
   readonly tables: Tables;
   readonly feeds: RunningFeeds;
   readonly hosted: HostedOrigins;
+  readonly mqtt: RunningMqtt | undefined;
   /** What follows the files on the store thread: whatever can, adds itself. */
   readonly reload: ReloadParts;
   readonly reloading: Reloading;
@@ -59,6 +61,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const scrape = createScrape(parts.metrics, () => [
     ...parts.scrapeWorkers(),
     async () => adminCounts.documents(),
+    async () => parts.mqtt?.metrics.documents() ?? [],
   ]);
   let status: 'ready' | 'stopping' = 'ready';
   const context: Omit<OperationContext, 'by'> = {

@@ -12,6 +12,7 @@ import type { Seed } from './node-seeds.ts';
 import type { Counted } from './observe/app-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
+import { MQTT_SESSIONS } from './protocols/mqtt/session-table.ts';
 import type { ComputedAttributes } from './schema/computed.ts';
 import { type LmdbStoreOptions, openLmdbStore } from './store/lmdb/open.ts';
 import type { Store } from './store/store-options.ts';
@@ -44,8 +45,9 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
   const { tables } = application.schema;
   // A cache has a list beside it, should its origin be able to say what the collection is.
   const lists = tables.filter(({ sourcedFrom }) => sourcedFrom !== undefined).map(listDefinition);
-  const seeded = new Set(parts.seeds.map(({ definition }) => definition));
-  const all = [...tables, ...lists, ...[...seeded].map(seedDefinition), ...SYSTEM_TABLES];
+  const seeded = [...new Set(parts.seeds.map(({ definition }) => definition))];
+  const own = [...seeded.map(seedDefinition), ...SYSTEM_TABLES, MQTT_SESSIONS];
+  const all = [...tables, ...lists, ...own];
   const rules = new Map(
     all.map((table) => [table.name, recordRules(table, application, computed)]),
   );

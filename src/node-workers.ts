@@ -9,12 +9,14 @@ import type { LeaseTable } from './cache/lease-table.ts';
 import type { Config } from './config/config.ts';
 import type { HostedOrigins } from './node-hosted.ts';
 import type { NodeIdentity } from './node-identity.ts';
+import type { RunningMqtt } from './node-mqtt.ts';
 import type { ReloadThread } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import type { Log } from './observe/log.ts';
 import type { AskWorker, MetricsJson } from './observe/scrape.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import { probePort } from './protocols/http/port-probe.ts';
+import { serveRelayed } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { serveWriters } from './store/threads/serve.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
@@ -30,6 +32,7 @@ export interface WorkersParts {
   readonly liveMemory: SharedArrayBuffer;
   readonly hosted: HostedOrigins;
   readonly identity: NodeIdentity;
+  readonly mqtt: RunningMqtt | undefined;
   readonly log: Log;
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
   readonly onFatal: (error: unknown) => void;
@@ -116,6 +119,7 @@ class WorkerThread {
     const signIns = new MessageChannel();
     const control = new MessageChannel();
     const reload = new MessageChannel();
+    const mqtt = parts.mqtt && new MessageChannel();
     const workerData: WorkerData = {
       id,
       appFolder: parts.config.appFolder,
@@ -132,13 +136,17 @@ class WorkerThread {
       admin: parts.identity.admin,
       controlPort: control.port2,
       reloadPort: reload.port2,
+      mqttPort: mqtt?.port2,
     };
+    if (mqtt !== undefined && parts.mqtt !== undefined) serveRelayed(mqtt.port1, parts.mqtt.accept);
     serveWriters(parts.store.store, store.port1);
     serveLeases(parts.leaseTable, leases.port1, id);
     serveSignIns(parts.identity.signIns, signIns.port1);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData,
-      transferList: [store.port2, leases.port2, signIns.port2, control.port2, reload.port2],
+      transferList: [store, leases, signIns, control, reload, ...(mqtt ? [mqtt] : [])].map(
+        (each) => each.port2,
+      ),
     });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const bound = await listening(worker, control.port1);

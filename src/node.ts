@@ -19,6 +19,7 @@ import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
 import { type HostedOrigins, startHosted, withKnownPort } from './node-hosted.ts';
 import { type NodeIdentity, openIdentity } from './node-identity.ts';
+import { type RunningMqtt, startMqtt } from './node-mqtt.ts';
 import {
   localThread,
   type ReadConfiguration,
@@ -66,6 +67,8 @@ export interface RunningNode {
   readonly adminPort: number;
   /** Takes over what changed in the files; with `dryRun` only says what that would be. */
   reload(dryRun: boolean): Promise<ReloadReport>;
+  /** `undefined`: no table is reached over MQTT, or its port was taken. */
+  readonly mqttPort: number | undefined;
   stop(): Promise<void>;
 }
 
@@ -175,7 +178,13 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
   const reload = reloadParts([followed.origins, followed.policies, roles]);
   const origins = startOrigins(threadTables, started);
-  const serving = await serve({ ...parts, reload, identity }, threadTables, (app) =>
+  const mqtt = await startMqtt({
+    ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
+    tables: threadTables.tables,
+    onRejected: (method) => log.debug({ method }, 'an MQTT client was refused'),
+  });
+  if (mqtt !== undefined) started.push(() => mqtt.stop());
+  const serving = await serve({ ...parts, reload, identity, mqtt }, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
@@ -188,6 +197,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     metrics,
     tables: threadTables.tables,
     feeds,
+    mqtt,
     reload,
     reloading,
     scrapeWorkers: serving.scrapeWorkers,
@@ -199,6 +209,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     httpPort: serving.port,
     adminPort: admin.port,
     reload: (dryRun) => reloading.reload(dryRun),
+    mqttPort: mqtt?.port,
     async stop() {
       admin.draining();
       stopSweeping();
@@ -245,7 +256,11 @@ type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
 
 /** The app on this thread, or on workers. */
 async function serve(
-  parts: Assembly & { readonly reload: ReloadParts; readonly identity: NodeIdentity },
+  parts: Assembly & {
+    readonly reload: ReloadParts;
+    readonly identity: NodeIdentity;
+    readonly mqtt: RunningMqtt | undefined;
+  },
   threadTables: ThreadTables,
   connect: ConnectApp,
 ) {
@@ -262,6 +277,7 @@ async function serve(
     port: config.http.port,
     shared: false,
     engine,
+    mqtt: parts.mqtt?.accept,
     onVerdict: parts.onVerdict,
   });
   connect(app);

@@ -20,6 +20,7 @@ import { withCors } from './protocols/http/cors.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { HttpLimits, Listener, ListenOptions } from './protocols/http/port.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
+import type { Accept } from './protocols/mqtt/channel.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/rest/encodings.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
@@ -34,6 +35,7 @@ import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
+import { withMqtt } from './worker-mqtt.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import { createPages, pageAt } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
@@ -55,6 +57,8 @@ export interface AppParts {
   /** Where to listen; `shared` when other workers listen there too. */
   readonly port: number;
   readonly shared: boolean;
+  /** Serves those WebSockets that speak MQTT. */
+  readonly mqtt?: Accept | undefined;
   readonly onVerdict: ((line: VerdictLine) => void) | undefined;
   /** What follows the files on this thread: whatever can, adds itself. */
   readonly reload: ReloadParts;
@@ -124,7 +128,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     shared: parts.shared,
     limits: httpLimits(config),
     handler: withCors(around, config.http.cors),
-    webSocket: withPageSockets(gateway, { resources, code, pages }),
+    webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
     allowedOrigins: config.http.allowedOrigins,
     onRefused: (reason) => increment(counts.refusals, reason),
     onFault: createFaultLog(parts.log, clock),

@@ -15,6 +15,7 @@ import { createLog, type Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import type { MetricsJson } from './observe/scrape.ts';
 import { selectEngine } from './protocols/http/engine.ts';
+import { relayTo } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
@@ -47,6 +48,8 @@ export interface WorkerData {
   readonly admin: KnownAdmin;
   readonly controlPort: MessagePort;
   readonly reloadPort: MessagePort;
+  /** Absent when no table is reached over MQTT. */
+  readonly mqttPort: MessagePort | undefined;
 }
 
 export type ToWorker =
@@ -129,6 +132,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     log,
     port: thread.port,
     shared: thread.shared,
+    mqtt: thread.mqttPort && relayTo(thread.mqttPort),
     onVerdict: thread.verdicts ? (line) => say({ kind: 'verdict', line }) : undefined,
   });
   connectAppMetrics(metrics, {

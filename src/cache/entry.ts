@@ -82,6 +82,8 @@ export interface EntryMeta {
   readonly lastModified?: EpochMs | undefined;
   /** The origin's entity tag as it came, weak ones too: what a revalidation sends back. */
   readonly originTag?: EntityTag | undefined;
+  /** What its publisher said beside it (MQTT): opaque to all but its protocol. */
+  readonly publication?: Uint8Array | undefined;
   /** Names by which this entry is invalidated together with others [RFC9875]. */
   readonly groups?: readonly string[] | undefined;
   /** Stored field lines of a page, joined by line feeds; see `cache/pages/stored-fields.ts`. */

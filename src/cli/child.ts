@@ -9,6 +9,7 @@ import type { ReloadReport } from '../node-reload.ts';
 export interface ReadyPorts {
   readonly http: number;
   readonly admin: number;
+  readonly mqtt: number | undefined;
 }
 
 export interface ChildHooks {

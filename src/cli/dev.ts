@@ -138,8 +138,9 @@ class DevSession {
 
   #portFlags(): readonly string[] {
     if (this.#ports === undefined) return [];
-    const { http, admin } = this.#ports;
-    return ['--http-port', String(http), '--admin-port', String(admin)];
+    const { http, admin, mqtt } = this.#ports;
+    const chosen = ['--http-port', String(http), '--admin-port', String(admin)];
+    return mqtt === undefined ? chosen : [...chosen, '--mqtt-port', String(mqtt)];
   }
 }
 

@@ -100,16 +100,19 @@ function sayFailure(error: unknown, terminal: Terminal): number {
 
 /** The ready line is a contract: scripts wait for it and read what was bound. */
 function announce(config: Config, node: RunningNode, terminal: Terminal): void {
-  const scheme = config.tls === undefined ? 'http' : 'https';
+  const tls = config.tls === undefined ? '' : 's';
   const ready = {
     msg: 'ready',
-    http: `${scheme}://${urlHost(config.host)}:${node.httpPort}`,
+    http: `http${tls}://${urlHost(config.host)}:${node.httpPort}`,
     admin: `http://${urlHost(config.admin.host)}:${node.adminPort}`,
+    ...(node.mqttPort === undefined
+      ? {}
+      : { mqtt: `mqtt${tls}://${urlHost(config.host)}:${node.mqttPort}` }),
   };
   terminal.out(JSON.stringify(ready));
   const message: ReadyMessage = {
     kind: 'ready',
-    ports: { http: node.httpPort, admin: node.adminPort },
+    ports: { http: node.httpPort, admin: node.adminPort, mqtt: node.mqttPort },
   };
   process.send?.(message);
 }

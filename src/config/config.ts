@@ -63,7 +63,12 @@ export interface Config {
     readonly issuers: readonly IssuerSettings[];
     readonly certificates: readonly CertificateRule[];
   };
-  readonly mqtt: { readonly port: number; readonly requireAuthentication: boolean };
+  readonly mqtt: {
+    readonly port: number;
+    /** Whether somebody chose the port: then it must be had. */
+    readonly isPortChosen: boolean;
+    readonly requireAuthentication: boolean;
+  };
   readonly replication: { readonly port: number };
   readonly log: { readonly level: LogLevel };
   readonly store: { readonly durability: 'flushed' | 'process' };
@@ -259,6 +264,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
     },
     mqtt: {
       port: values['mqtt.port'] ?? DEFAULT_PORTS['mqtt.port'],
+      isPortChosen: values['mqtt.port'] !== undefined,
       requireAuthentication: values['mqtt.requireAuthentication'] ?? true,
     },
     replication: { port: values['replication.port'] ?? DEFAULT_PORTS['replication.port'] },

@@ -205,6 +205,28 @@ export const LIMITS = {
   feedEventBytesMax: 4 * 1024 * 1024,
   /** Writes of one transaction event of an origin's feed. */
   feedTransactionWritesMax: 10_000,
+  /** Time in which a client sends CONNECT, milliseconds, and its length, bytes. */
+  mqttConnectMsMax: 5_000,
+  mqttConnectBytesMax: 64 * 1024,
+  /** One packet of an MQTT client that has signed in, bytes. */
+  mqttPacketBytesMax: 256 * 1024,
+  mqttTopicCharsMax: 1_024,
+  mqttFiltersPerPacketMax: 100,
+  mqttSubscriptionsPerSessionMax: 1_000,
+  /** Connections of the MQTT ports, and sessions with and without one. */
+  mqttConnectionsMax: 10_000,
+  mqttSessionsMax: 100_000,
+  /** Longest time for which a session is kept without its client, seconds. */
+  mqttSessionExpirySecondsMax: 86_400,
+  /** Longest keep alive; a client of 5.0 that asks for more, or for none, is told. Seconds. */
+  mqttKeepAliveSecondsMax: 60,
+  /** Messages of QoS 1 and 2 in flight: from a client, and to one whatever it allows. */
+  mqttReceiveMaximum: 1_024,
+  mqttSendMaximum: 64,
+  mqttTopicAliasMaximum: 32,
+  /** Publishes of one client whose commits are under way, and bytes of them. */
+  mqttPublishesUnderWayMax: 256,
+  mqttPublishBytesUnderWayMax: 4 * 1024 * 1024,
 } as const;
 
 export type LimitName = keyof typeof LIMITS;

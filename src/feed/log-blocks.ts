@@ -75,4 +75,6 @@ export class LogBlocks {
 }
 
 const withoutRows = (change: Change): Change =>
-  change.op === 'message' ? change : { ...change, before: undefined, after: undefined };
+  change.op === 'message' || change.publication !== undefined
+    ? change
+    : { ...change, before: undefined, after: undefined };

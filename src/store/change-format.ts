@@ -1,7 +1,8 @@
 /**
  * A change as it stands in the log and in the ring: a msgpack sequence, plain and
  * self-describing, so that an old log is readable after an upgrade. The log carries a body only
- * for messages and for tables with history; the ring carries the rows before and after beside it.
+ * for messages, for what was published over MQTT and for tables with history; the ring carries the
+ * rows before and after beside it.
  */
 import type {
   EpochMs,
@@ -22,7 +23,9 @@ type Packed = readonly [
   op: Change['op'],
   id: RecordId | null,
   size: number,
-  body?: Uint8Array,
+  body?: Uint8Array | null,
+  properties?: Uint8Array,
+  payload?: Uint8Array,
 ];
 
 /** The log's value for a change; `keepBody` puts the row after (or the message) into it. */
@@ -30,11 +33,24 @@ export function encodeChange(change: Change, keepBody: boolean): Buffer {
   const size = change.after?.length ?? 0;
   const { version, author, at, table, op } = change;
   const head: Packed = [version, author, at, table, op, change.id ?? null, size];
-  return packPlain(keepBody && change.after !== undefined ? [...head, change.after] : head);
+  const body = keepBody ? (change.after ?? null) : null;
+  const { publication } = change;
+  if (publication !== undefined) {
+    const { properties, payload } = publication;
+    return packPlain([...head, body, properties, ...(payload === undefined ? [] : [payload])]);
+  }
+  return packPlain(body === null ? head : [...head, body]);
 }
 
 export function decodeChange(sequence: Sequence, bytes: Uint8Array): Change {
-  const [version, author, at, table, op, id, , after] = unpackPlain(bytes) as Packed;
-  const body = after === undefined ? undefined : new Uint8Array(after);
-  return { sequence, version, author, at, table, op, id: id ?? undefined, after: body };
+  const packed = unpackPlain(bytes) as Packed;
+  const [version, author, at, table, op, id, , body, properties, payload] = packed;
+  const change = { sequence, version, author, at, table, op, id: id ?? undefined };
+  const after = body === undefined || body === null ? undefined : new Uint8Array(body);
+  if (properties === undefined) return { ...change, after };
+  const publication = {
+    properties: new Uint8Array(properties),
+    payload: payload === undefined ? undefined : new Uint8Array(payload),
+  };
+  return { ...change, after, publication };
 }

@@ -72,5 +72,6 @@ export function bytesOp(
     staleForbidden: false,
     reason: 'client',
     condition: options.condition,
+    publication: options.publication,
   };
 }

@@ -23,6 +23,8 @@ export interface WriteOptions {
   readonly maxAge?: DeltaSeconds | undefined;
   /** What the record was made from, for a table which is its own origin. */
   readonly groups?: readonly string[] | undefined;
+  /** What its publisher says beside the record; see `WriteOp`. */
+  readonly publication?: Uint8Array | undefined;
 }
 
 export interface DraftContext {
@@ -68,6 +70,7 @@ export function putOp(
     staleForbidden: false,
     reason,
     condition: options.condition,
+    publication: options.publication,
     stampAttributes: stampAttributes(definition),
   };
 }

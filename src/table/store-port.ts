@@ -161,6 +161,17 @@ export interface Change {
    * history; otherwise only while the ring holds it. `undefined`: read the current row.
    */
   readonly after?: Uint8Array | undefined;
+  /** What its publisher said beside it; only for what was published over MQTT. */
+  readonly publication?: Publication | undefined;
+}
+
+/**
+ * What came with a message, or with a record that was published: opaque to all but its protocol.
+ */
+export interface Publication {
+  readonly properties: Uint8Array;
+  /** The bytes as they were published, when `after` does not hold them: they are no JSON. */
+  readonly payload?: Uint8Array | undefined;
 }
 
 export interface ChangeBatch {
@@ -220,6 +231,11 @@ export type WriteOp =
       readonly stamp?: Sequence | undefined;
       /** Fills: the version which was to be replaced (0: no row); another row there supersedes. */
       readonly replaces?: RecordVersion | undefined;
+      /**
+       * Kept with the entry and in the log, with the bytes: each is told of, equal ones too. See
+       * `Publication`.
+       */
+      readonly publication?: Uint8Array | undefined;
       /** The attributes `@createdTime` / `@updatedTime` to set inside the commit. */
       readonly stampAttributes?:
         | { readonly created?: string | undefined; readonly updated?: string | undefined }
@@ -251,6 +267,7 @@ export type WriteOp =
       readonly id: RecordId;
       readonly reason: WriteReason;
       readonly condition?: WriteCondition | undefined;
+      readonly publication?: Uint8Array | undefined;
     }
   | {
       readonly kind: 'invalidate';
@@ -269,6 +286,7 @@ export type WriteOp =
       readonly id: RecordId;
       readonly body: Uint8Array;
       readonly contentType?: string | undefined;
+      readonly publication?: Uint8Array | undefined;
     }
   | {
       readonly kind: 'evict';

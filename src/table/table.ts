@@ -69,6 +69,12 @@ export interface TableParts {
   readonly newId: () => Promise<RecordId>;
 }
 
+/** What is said beside a message; see `WriteOp`. */
+export interface MessageOptions {
+  readonly contentType?: string | undefined;
+  readonly publication?: Uint8Array | undefined;
+}
+
 /** What an invalidation may name. */
 export type PurgeScope =
   | 'table'
@@ -286,6 +292,19 @@ export class Table {
       id,
       reason: 'client',
       condition: options.condition,
+      publication: options.publication,
+    });
+  }
+
+  /** Tells subscribers of a message; the record stays as it is. Rejects as `put` does. */
+  publish(
+    id: RecordId,
+    body: Uint8Array,
+    { contentType, publication }: MessageOptions = {},
+  ): Promise<WriteOutcome> {
+    return this.#commit({
+      ...{ kind: 'message', table: this.name, id, body, contentType },
+      publication,
     });
   }
 

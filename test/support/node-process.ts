@@ -28,19 +28,28 @@ export const ADMIN = { username: 'admin', password: 'correct horse battery' } as
 const CREDENTIALS = Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64');
 const AUTHORIZATION = `Basic ${CREDENTIALS}`;
 
+interface ReadyLine {
+  readonly http: string;
+  readonly admin: string;
+  readonly mqtt?: string;
+}
+
 export class NodeProcess {
   readonly folder: string;
   readonly http: string;
   readonly admin: string;
+  /** Empty when the node serves no MQTT. */
+  readonly mqtt: string;
   readonly process: ChildProcess;
   readonly stderr: () => string;
   readonly stdout: () => string;
   readonly #exited: Promise<number | null>;
 
-  constructor(started: StartedProcess, folder: string, ready: { http: string; admin: string }) {
+  constructor(started: StartedProcess, folder: string, ready: ReadyLine) {
     this.folder = folder;
     this.http = ready.http;
     this.admin = ready.admin;
+    this.mqtt = ready.mqtt ?? '';
     this.process = started.process;
     this.stderr = started.stderr;
     this.stdout = started.stdout;
@@ -182,7 +191,7 @@ function launch(
 /** A node that says nothing for so long is ended, so that none outlives its test. */
 const READY_WITHIN_MS = 20_000;
 
-async function readyLine(started: StartedProcess): Promise<{ http: string; admin: string }> {
+async function readyLine(started: StartedProcess): Promise<ReadyLine> {
   let ended = false;
   void started.exited.then(() => {
     ended = true;
@@ -196,7 +205,7 @@ async function readyLine(started: StartedProcess): Promise<{ http: string; admin
       .find((one) => one.includes('"ready"'));
     if (line !== undefined) {
       clearTimeout(late);
-      return JSON.parse(line) as { http: string; admin: string };
+      return JSON.parse(line) as ReadyLine;
     }
     if (ended) {
       throw new Error(

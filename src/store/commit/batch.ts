@@ -100,8 +100,12 @@ export class Batch {
       id: change.id,
       before: change.before,
       after: change.after,
+      publication: change.publication,
     };
-    const keepBody = change.op === 'message' || this.table(change.table).definition.history;
+    const keepBody =
+      change.op === 'message' ||
+      change.publication !== undefined ||
+      this.table(change.table).definition.history;
     const bytes = encodeChange(whole, keepBody);
     this.trees.log.put(next, bytes);
     this.state.sequence = next;

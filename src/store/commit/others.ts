@@ -2,7 +2,7 @@
  * The smaller writes: a client's delete, an invalidation, a message, an eviction asked for.
  */
 import { epochMs, type RecordId, type TableName } from '../../base/brands.ts';
-import type { WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import type { Publication, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import { conditionHolds } from '../conditions.ts';
 import { HIGH, type Key } from '../engine.ts';
 import { entityTagOf } from '../entity-tag.ts';
@@ -46,8 +46,9 @@ export function applyDelete(
   }
   const version = batch.nextVersion();
   const before = loggedBody(removed);
-  const { id } = op;
-  const sequence = batch.append({ version, table: op.table, op: 'delete', id, before });
+  const { id, table: name } = op;
+  const publication = publicationOf(op);
+  const sequence = batch.append({ version, table: name, op: 'delete', id, before, publication });
   const evictAt = epochMs(batch.now + TOMBSTONE_RETENTION_MS);
   writeRow(batch, row, { ...tombstone(batch), version, stamp: sequence, evictAt });
   return { kind: 'deleted', sequence };
@@ -69,10 +70,18 @@ export function applyInvalidate(batch: Batch, op: OpOf<'invalidate'>): WriteOutc
 export function applyMessage(batch: Batch, op: OpOf<'message'>): WriteOutcome {
   const version = batch.nextVersion();
   const { table, id, body } = op;
-  const sequence = batch.append({ version, table, op: 'message', id, after: body });
+  const publication = publicationOf(op);
+  const sequence = batch.append({ version, table, op: 'message', id, after: body, publication });
   const entityTag = entityTagOf(body);
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: false };
 }
+
+/** What the log keeps of what a publisher said beside its payload. */
+export const publicationOf = ({
+  publication: properties,
+}: {
+  readonly publication?: Uint8Array | undefined;
+}): Publication | undefined => properties && { properties };
 
 export function applyEvict(batch: Batch, op: OpOf<'evict'>): WriteOutcome {
   const row = readRow(batch, batch.table(op.table), op.id, op.variant);

@@ -44,7 +44,7 @@ export function applyPut(
   const body = bodyOf(batch, op, table.definition, current);
   // A refill of what was invalidated brings subscribers nothing new when its bytes are the same.
   const known = table.sourced || op.reason === 'fill' ? recordOf(row) : current;
-  if (known !== undefined && isSame(known, op, body.asBefore)) {
+  if (known !== undefined && op.publication === undefined && isSame(known, op, body.asBefore)) {
     const isValid = invalidations(op.table).judge(known).kind === 'valid';
     return isValid && isEcho(batch, known, op)
       ? unchanged(batch, known)
@@ -164,7 +164,10 @@ function replace(
   );
   const stamp = op.stamp ?? sequence;
   const own = body === op.body ? op.meta : { ...op.meta, indexed: indexedAnew(batch, op, body) };
-  const meta = blobs === undefined ? own : { ...own, blobs };
+  const meta =
+    blobs === undefined && op.publication === undefined
+      ? own
+      : { ...own, blobs, publication: op.publication };
   const { author } = batch.parts;
   const placed = body instanceof Uint8Array ? body : ({ kind: 'file', file: body } as const);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body: placed }));
@@ -186,8 +189,11 @@ function logPut(
       return batch.append({ version, table, op: 'put', id });
     }
     const isRecord = isJsonType(op.meta.contentType ?? JSON_TYPE);
-    const after = isRecord && body instanceof Uint8Array ? body : undefined;
-    return batch.append({ version, table, op: 'put', id, before, after });
+    const bytes = body instanceof Uint8Array ? body : undefined;
+    const after = isRecord ? bytes : undefined;
+    const { publication: properties } = op;
+    const publication = properties && { properties, payload: isRecord ? undefined : bytes };
+    return batch.append({ version, table, op: 'put', id, before, after, publication });
   }
   if (op.entryKind === 'negative' && before !== null) {
     return batch.append({ version, table, op: 'delete', id, before });

@@ -1,0 +1,119 @@
+/**
+ * Starts MQTT on the thread that owns the store, when a table is reached over it: the server, its
+ * TCP port, and what the app port hands over of WebSockets. Where the port was not chosen and is
+ * taken, the node goes on without it and says so.
+ */
+import type { Authenticator } from './access/authenticate.ts';
+import type { Clock } from './base/clock.ts';
+import { asNodeError } from './base/errors.ts';
+import type { Config } from './config/config.ts';
+import { readThrough } from './feed/table-reads.ts';
+import { mqttGuest, mqttSignIn } from './node-mqtt-access.ts';
+import { ArrayMetrics } from './observe/array-metrics.ts';
+import type { Log } from './observe/log.ts';
+import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
+import { readTls } from './protocols/http/tls-files.ts';
+import type { Accept } from './protocols/mqtt/channel.ts';
+import type { MqttServer } from './protocols/mqtt/server.ts';
+import type { Store } from './store/store-options.ts';
+import type { Tables } from './table/tables.ts';
+
+export interface MqttParts {
+  readonly config: Config;
+  readonly tables: Tables;
+  readonly store: Store;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onRejected: (method: string) => void;
+}
+
+export interface RunningMqtt {
+  /** `undefined`: the port was taken. */
+  readonly port: number | undefined;
+  readonly accept: Accept;
+  readonly metrics: ArrayMetrics;
+  stop(): Promise<void>;
+}
+
+/** `undefined` when no table is reached over MQTT. Rejects with `PORT_IN_USE`. */
+export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefined> {
+  const definitions = [...parts.tables.all()].map(({ definition }) => definition);
+  const isReached = definitions.some((table) => table.export?.protocols.has('mqtt') === true);
+  if (!isReached) return undefined;
+  // Loaded here: a node without MQTT does not pay for it.
+  const { MqttServer } = await import('./protocols/mqtt/server.ts');
+  const { config, clock, store, log } = parts;
+  const lag = durationCounts();
+  const server = new MqttServer({
+    tables: definitions,
+    tableNamed: (name) => parts.tables.get(name),
+    ...{ reader: store, writer: store, clock },
+    readRecord: readThrough(store, (name) => parts.tables.get(name)),
+    signIn: mqttSignIn(parts),
+    nodeGuest: mqttGuest({ kind: 'admin', name: 'node' }),
+    requireAuthentication: config.mqtt.requireAuthentication,
+    observeLag: (ms) => countDuration(lag, Math.max(0, ms) / 1000),
+    failed: (error) => log.error({ error: String(error) }, 'an MQTT session was not written'),
+  });
+  server.start();
+  const accept: Accept = (channel) => server.accept(channel);
+  const listener = await listen(parts, accept);
+  return {
+    port: listener?.port,
+    accept,
+    metrics: mqttMetrics(server, lag),
+    async stop() {
+      listener?.stopAccepting();
+      await server.stop();
+      await listener?.close();
+    },
+  };
+}
+
+async function listen({ config, log }: MqttParts, accept: Accept) {
+  const { listenTcp } = await import('./protocols/mqtt/tcp.ts');
+  const { host, mqtt } = config;
+  try {
+    const { tls: files } = config;
+    const tls = files && readTls({ certFile: files.cert, keyFile: files.key });
+    return await listenTcp({ host, port: mqtt.port, accept, tls });
+  } catch (error) {
+    if (mqtt.isPortChosen || asNodeError(error).code !== 'PORT_IN_USE') throw error;
+    log.warn({ port: mqtt.port }, 'MQTT is off: its port is taken; choose one with --mqtt-port');
+    return undefined;
+  }
+}
+
+/** Beside those of the app threads, and added up with them at scrape. */
+function mqttMetrics(server: MqttServer, lag: DurationCounts): ArrayMetrics {
+  const metrics = new ArrayMetrics();
+  const labels = { protocol: 'mqtt' };
+  const { counts } = server;
+  const one = (value: () => number) => () => [{ labels, value: value() }];
+  const sent = one(() => counts.messagesSent);
+  const received = one(() => counts.messagesReceived);
+  const resets = one(() => counts.resets);
+  const subscriptions = one(() => server.subscriptionCount);
+  metrics.gauge(
+    'millrace_connections',
+    'Open connections',
+    'sum',
+    one(() => counts.connections),
+  );
+  metrics.gauge('millrace_subscriptions', 'Open subscriptions', 'sum', subscriptions);
+  metrics.counter('millrace_messages_sent_total', 'Events sent to subscribers', sent);
+  metrics.counter('millrace_messages_received_total', 'Messages received from clients', received);
+  metrics.counter('millrace_subscriber_resets_total', 'Subscribers told to start over', resets);
+  metrics.histogram('millrace_delivery_lag_seconds', 'From a change to its delivery', () => [
+    { labels, counts: lag },
+  ]);
+  metrics.gauge('millrace_mqtt_sessions', 'MQTT sessions, with a client and without', 'sum', () => [
+    { labels: {}, value: server.sessionCount },
+  ]);
+  metrics.counter('millrace_mqtt_refused_total', 'Publishes refused and packets at fault', () => [
+    { labels: { kind: 'publish' }, value: counts.refused },
+    { labels: { kind: 'packet' }, value: counts.faults },
+  ]);
+  return metrics;
+}

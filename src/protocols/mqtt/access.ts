@@ -1,0 +1,36 @@
+/**
+ * What MQTT asks of those who know principals: who signs in, and what they may do with a topic. A
+ * port, so that this folder knows neither grants nor users.
+ */
+import type { RecordId } from '../../base/brands.ts';
+import type { NodeError } from '../../base/errors.ts';
+import type { TableDefinition, Verb } from '../../schema/definition.ts';
+import type { Message } from './message.ts';
+
+/** Somebody who has signed in, or nobody in particular. */
+export interface Guest {
+  /** '' for nobody in particular. Sessions belong to it. */
+  readonly name: string;
+  /** Whether the verb is granted on the record. */
+  may(verb: Verb, table: TableDefinition, id: RecordId): boolean;
+  /** Whether some record of these tables may be subscribed to. */
+  maySubscribe(tables: Iterable<TableDefinition>): boolean;
+  /** Judged again for each message, since a filter matches what nobody thought of. */
+  mayReceive(message: Message): boolean;
+  /** Ends the connection when its credentials do. */
+  watch(connection: Watchable): () => void;
+}
+
+export interface Watchable {
+  close(code: NodeError['code']): void;
+}
+
+export interface Credentials {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly remoteAddress: string;
+}
+
+export type SignIn = (
+  credentials: Credentials,
+) => Promise<{ readonly guest: Guest } | { readonly refused: NodeError }>;

@@ -1,0 +1,97 @@
+/**
+ * A client that has signed in, as its packets' handlers see it: its session, its principal, what it
+ * may have in flight, and the ways to answer it.
+ */
+import type { Packet } from 'mqtt-packet';
+import { LIMITS } from '../../config/limits.ts';
+import type { Guest } from './access.ts';
+import { AnswerQueue } from './answer-queue.ts';
+import { encodePacket } from './codec.ts';
+import type { Outbox } from './outbox.ts';
+import type { ProtocolLevel, TopicAlias } from './publish-encoder.ts';
+import type { Publisher } from './publisher.ts';
+import type { Reason } from './reasons.ts';
+import type { Session, Wire } from './session.ts';
+
+export interface ClientParts {
+  readonly level: ProtocolLevel;
+  readonly guest: Guest;
+  readonly session: Session;
+  readonly outbox: Outbox;
+  readonly receiveMaximum: number;
+  readonly packetBytesMax: number;
+  readonly topicAliasMaximum: number;
+  /** Whether reason strings may be told [MQTT5 §3.1.2.11.7]. */
+  readonly wantsReasons: boolean;
+  /** Expiry which CONNECT asked for: DISCONNECT may not raise it from 0. */
+  readonly askedExpirySeconds: number;
+  readonly close: (reason: Reason, text: string) => void;
+}
+
+export class Client implements Wire {
+  readonly level: ProtocolLevel;
+  readonly session: Session;
+  readonly guest: Guest;
+  readonly receiveMaximum: number;
+  readonly packetBytesMax: number;
+  readonly askedExpirySeconds: number;
+  readonly answers = new AnswerQueue();
+  /** Topics by the aliases which the client has given them [MQTT5 §3.3.2.3.4]. */
+  readonly topicsByAlias = new Map<number, string>();
+  /** Publishes of QoS 1 under way, and bytes of all that are. */
+  publishesUnderWay = 0;
+  publishBytesUnderWay = 0;
+  readonly #aliases = new Map<string, number>();
+  readonly #parts: ClientParts;
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+    this.level = parts.level;
+    this.session = parts.session;
+    this.guest = parts.guest;
+    this.receiveMaximum = Math.min(parts.receiveMaximum, LIMITS.mqttSendMaximum);
+    this.packetBytesMax = parts.packetBytesMax;
+    this.askedExpirySeconds = parts.askedExpirySeconds;
+  }
+
+  get publisher(): Publisher {
+    return { guest: this.guest, sessionKey: this.session.parts.key };
+  }
+
+  ready(): boolean {
+    return this.#parts.outbox.ready();
+  }
+
+  send(bytes: Buffer): void {
+    this.#parts.outbox.push(bytes);
+  }
+
+  answer(packet: Packet): void {
+    this.send(encodePacket(packet, this.level));
+  }
+
+  release(packetId: number): void {
+    this.answer({ cmd: 'pubrel', messageId: packetId, reasonCode: 0 });
+  }
+
+  close(reason: Reason, text: string): void {
+    this.#parts.close(reason, text);
+  }
+
+  /** The reason string of an answer, where the client wants to know. */
+  reasonString(text: string): { readonly properties?: { readonly reasonString: string } } {
+    const isTold = this.level === 5 && this.#parts.wantsReasons && text !== '';
+    return isTold ? { properties: { reasonString: text } } : {};
+  }
+
+  aliasFor(topic: string): TopicAlias | undefined {
+    const max = Math.min(this.#parts.topicAliasMaximum, LIMITS.mqttTopicAliasMaximum);
+    if (max === 0) return undefined;
+    const known = this.#aliases.get(topic);
+    if (known !== undefined) return { alias: known, isKnown: true };
+    if (this.#aliases.size >= max) return undefined;
+    const alias = this.#aliases.size + 1;
+    this.#aliases.set(topic, alias);
+    return { alias, isKnown: false };
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * One connection, from its first byte to its last: cuts packets out of the stream, has them handled
+ * in their order, and ends with a reason its client can read. `SPEC.md` has its states.
+ *
+ *   opening ─ CONNECT ─► signing in ─► connected ─► closed
+ *
+ * Each of them ends at a fault, a deadline, or when the peer goes.
+ */
+import type { Packet } from 'mqtt-packet';
+import { durationMs } from '../../base/brands.ts';
+import type { Cancel } from '../../base/clock.ts';
+import type { ErrorCode } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { Channel, ChannelUser } from './channel.ts';
+import type { Client } from './client.ts';
+import { encodePacket, PacketDecoder } from './codec.ts';
+import { Framer } from './framer.ts';
+import { type ConnectContext, handleConnect } from './handlers/connect.ts';
+import { handleDisconnect } from './handlers/disconnect.ts';
+import type { PacketOf, Serving } from './handlers/handler.ts';
+import { handlePuback } from './handlers/puback.ts';
+import { handlePubcomp } from './handlers/pubcomp.ts';
+import { handlePublish } from './handlers/publish.ts';
+import { handlePubrec } from './handlers/pubrec.ts';
+import { handlePubrel } from './handlers/pubrel.ts';
+import { handleSubscribe } from './handlers/subscribe.ts';
+import { handleUnsubscribe } from './handlers/unsubscribe.ts';
+import { Outbox } from './outbox.ts';
+import { packetFault } from './packet-checks.ts';
+import { REASON, REASONS, type Reason } from './reasons.ts';
+
+type State = 'opening' | 'signing in' | 'connected' | 'closed';
+
+/** [MQTT5-3.1.2-22] */
+const KEEP_ALIVE_GRACE = 1.5;
+
+export class Connection implements ChannelUser {
+  readonly #serving: Serving;
+  readonly #channel: Channel;
+  readonly #outbox: Outbox;
+  readonly #framer = new Framer(LIMITS.mqttConnectBytesMax);
+  readonly #onClosed: (connection: Connection) => void;
+  #decoder = new PacketDecoder(4);
+  #state: State = 'opening';
+  #client: Client | undefined;
+  #inbox: { packet: Packet; bytes: Buffer }[] = [];
+  #isBusy = false;
+  #isPaused = false;
+  #heardAt: number;
+  #timer: Cancel | undefined;
+  #stopWatching: (() => void) | undefined;
+
+  constructor(serving: Serving, channel: Channel, onClosed: (connection: Connection) => void) {
+    this.#serving = serving;
+    this.#channel = channel;
+    this.#onClosed = onClosed;
+    this.#outbox = new Outbox(channel, () => this.#client?.session.hasRoom());
+    this.#heardAt = serving.clock.monotonic();
+    this.#timer = serving.clock.after(durationMs(LIMITS.mqttConnectMsMax), () => this.#finish());
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#state === 'closed') return;
+    this.#heardAt = this.#serving.clock.monotonic();
+    const fault = this.#framer.push(chunk, (bytes) => this.#decode(bytes));
+    if (fault === 'tooLarge') {
+      const text = `a packet has at most ${this.#framer.packetBytesMax} bytes`;
+      this.close(REASON.packetTooLarge, text);
+    } else if (fault === 'malformed') {
+      this.#fault(REASON.malformedPacket, 'the length of the packet is not encoded as it must be');
+    }
+    this.#work();
+  }
+
+  drained(): void {
+    this.#outbox.drained();
+  }
+
+  gone(): void {
+    this.#finish();
+  }
+
+  /** Ends the connection with a reason; a client of 3.1.1 is only cut off [MQTT5 §3.14]. */
+  close(reason: Reason, text: string): void {
+    if (this.#state === 'closed') return;
+    if (this.#client?.level === 5) {
+      const reasonCode = reason;
+      this.#client.answer({ cmd: 'disconnect', reasonCode, ...this.#client.reasonString(text) });
+    }
+    this.#finish();
+  }
+
+  /** The node goes down: clients come back elsewhere. */
+  stop(): void {
+    this.close(REASON.serverShuttingDown, 'this node is stopping');
+  }
+
+  #fault(reason: Reason, text: string): void {
+    this.#serving.counts.faults += 1;
+    this.close(reason, text);
+  }
+
+  #decode(bytes: Buffer): void {
+    if (this.#state === 'closed') return;
+    const packet = this.#decoder.decode(bytes);
+    if (packet === undefined) {
+      this.#refuseUndecodable(bytes);
+      return;
+    }
+    const fault = packetFault(packet, bytes);
+    if (fault !== undefined) {
+      this.#fault(fault.reason, fault.text);
+      return;
+    }
+    this.#inbox.push({ packet, bytes });
+    // What follows is decoded as the level that CONNECT names.
+    if (packet.cmd === 'connect') this.#decoder = new PacketDecoder(packet.protocolVersion ?? 4);
+  }
+
+  /** A CONNECT of another version is told so [MQTT-3.1.2-2]; everything else is cut off. */
+  #refuseUndecodable(bytes: Buffer): void {
+    const isConnect = this.#state === 'opening' && (bytes[0] ?? 0) >> 4 === 1;
+    if (isConnect && bytes.includes('MQTT')) {
+      this.#outbox.push(encodePacket({ cmd: 'connack', sessionPresent: false, returnCode: 1 }, 4));
+    }
+    this.#fault(REASON.malformedPacket, 'this is no packet of MQTT');
+  }
+
+  /** Handles what has come in, one packet after the other; stops reading while it cannot go on. */
+  #work(): void {
+    while (!this.#isFull && this.#state !== 'closed') {
+      const next = this.#inbox.shift();
+      if (next === undefined) break;
+      const work = this.#handle(next.packet);
+      if (work === undefined) continue;
+      this.#isBusy = true;
+      work.then(
+        () => this.#goOn(),
+        () => this.#broke(),
+      );
+    }
+    this.#readOn();
+  }
+
+  #goOn(): void {
+    this.#isBusy = false;
+    this.#work();
+  }
+
+  #broke(): void {
+    this.#isBusy = false;
+    this.close(REASON.unspecified, 'the node failed to do this; its log says why');
+  }
+
+  /**
+   * Whether what is under way must end before there is more: a client that sends faster than is
+   * committed is held back, and so never exceeds what it may have under way at QoS 1.
+   */
+  get #isFull(): boolean {
+    const client = this.#client;
+    if (this.#isBusy || client === undefined) return this.#isBusy;
+    return (
+      client.answers.size >= LIMITS.mqttPublishesUnderWayMax ||
+      client.publishBytesUnderWay >= LIMITS.mqttPublishBytesUnderWayMax
+    );
+  }
+
+  #readOn(): void {
+    const isFull = this.#isFull;
+    if (this.#state === 'closed') return;
+    if (isFull === this.#isPaused) return;
+    this.#isPaused = isFull;
+    if (!isFull) {
+      this.#channel.resume();
+      return;
+    }
+    this.#channel.pause();
+    // What it is busy with goes on by itself.
+    if (!this.#isBusy) void this.#client?.answers.idle().then(() => this.#work());
+  }
+
+  #handle(packet: Packet): Promise<void> | undefined {
+    if (packet.cmd === 'connect') return this.#connect(packet);
+    const client = this.#client;
+    if (client === undefined) {
+      // [MQTT5-3.1.0-1]
+      this.#fault(REASON.protocolError, 'the first packet must be CONNECT');
+      return undefined;
+    }
+    return this.#handleFor(client, packet);
+  }
+
+  #handleFor(client: Client, packet: Packet): Promise<void> | undefined {
+    const serving = this.#serving;
+    switch (packet.cmd) {
+      case 'publish':
+        handlePublish(serving, client, packet);
+        return undefined;
+      case 'puback':
+        handlePuback(serving, client, packet);
+        return undefined;
+      case 'pubrec':
+        handlePubrec(serving, client, packet);
+        return undefined;
+      case 'pubcomp':
+        handlePubcomp(serving, client, packet);
+        return undefined;
+      case 'pubrel':
+        handlePubrel(serving, client, packet);
+        return undefined;
+      case 'pingreq':
+        client.answer({ cmd: 'pingresp' });
+        return undefined;
+      case 'subscribe':
+        return inTurn(client, () => handleSubscribe(serving, client, packet));
+      case 'unsubscribe':
+        return inTurn(client, () => handleUnsubscribe(serving, client, packet));
+      case 'disconnect':
+        return inTurn(client, async () => this.#leave(client, packet));
+      default:
+        this.#fault(REASON.protocolError, `${packet.cmd.toUpperCase()} has no place here`);
+        return undefined;
+    }
+  }
+
+  #connect(packet: PacketOf<'connect'>): Promise<void> | undefined {
+    if (this.#state !== 'opening') {
+      // [MQTT5-3.1.0-2]
+      this.#fault(REASON.protocolError, 'a connection is opened once');
+      return undefined;
+    }
+    this.#state = 'signing in';
+    const context: ConnectContext = {
+      serving: this.#serving,
+      outbox: this.#outbox,
+      remoteAddress: this.#channel.remoteAddress,
+      isOpen: () => this.#state !== 'closed',
+      close: (reason, text) => this.close(reason, text),
+    };
+    return handleConnect(context, packet).then((connected) => {
+      if (connected === undefined) {
+        this.#finish();
+        return;
+      }
+      this.#connected(connected.client, connected.keepAliveSeconds);
+    });
+  }
+
+  #connected(client: Client, keepAliveSeconds: number): void {
+    if (this.#state === 'closed') {
+      // It went while its session was being written.
+      this.#release(client);
+      return;
+    }
+    this.#state = 'connected';
+    this.#client = client;
+    this.#framer.packetBytesMax = LIMITS.mqttPacketBytesMax;
+    this.#stopWatching = client.guest.watch({
+      close: (code: ErrorCode) => this.close(REASONS[code], 'your credentials hold no more'),
+    });
+    this.#timer?.();
+    this.#timer = undefined;
+    if (keepAliveSeconds > 0) this.#expectLife(keepAliveSeconds * 1000 * KEEP_ALIVE_GRACE);
+  }
+
+  /** Looks again when the client could next be overdue, not at each packet. */
+  #expectLife(silenceMsMax: number, waitMs = silenceMsMax): void {
+    const { clock } = this.#serving;
+    this.#timer = clock.after(durationMs(waitMs), () => {
+      const left = silenceMsMax - (clock.monotonic() - this.#heardAt);
+      if (left <= 0) this.close(REASON.keepAliveTimeout, 'nothing was heard of you');
+      else this.#expectLife(silenceMsMax, Math.max(left, 1));
+    });
+  }
+
+  #leave(client: Client, packet: PacketOf<'disconnect'>): void {
+    if (handleDisconnect(this.#serving, client, packet)) this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#inbox = [];
+    this.#timer?.();
+    this.#stopWatching?.();
+    this.#outbox.flush();
+    this.#channel.end();
+    const client = this.#client;
+    this.#client = undefined;
+    if (client !== undefined) this.#release(client);
+    this.#onClosed(this);
+  }
+
+  #release(client: Client): void {
+    const { session } = client;
+    client.answers.close();
+    // A later connection may have taken it over.
+    if (session.wire !== client) return;
+    const { wills, sessions, keeper } = this.#serving;
+    wills.due(session, session.expirySeconds);
+    sessions.away(session);
+    if (sessions.find(session.parts.key) === session) void keeper.keep(session);
+  }
+}
+
+/** When everything before has been answered; at once when it has. */
+function inTurn(client: Client, work: () => Promise<void>): Promise<void> {
+  return client.answers.size === 0 ? work() : client.answers.idle().then(work);
+}

@@ -1,0 +1,231 @@
+/**
+ * CONNECT [MQTT5 §3.1, §3.1.4]: who it is, which session it has, and what both sides may do. The
+ * session of a client that is still connected is taken over.
+ */
+import { randomUUID } from 'node:crypto';
+import type { DurationMs, Sequence } from '../../../base/brands.ts';
+import { LIMITS } from '../../../config/limits.ts';
+import type { Guest } from '../access.ts';
+import { Client, type ClientParts } from '../client.ts';
+import { encodePacket } from '../codec.ts';
+import type { Outbox } from '../outbox.ts';
+import type { ProtocolLevel } from '../publish-encoder.ts';
+import { REASON, REASONS, type Reason, returnCode } from '../reasons.ts';
+import type { Session, SessionParts, Will } from '../session.ts';
+import { expirySecondsWithin } from '../sessions.ts';
+import type { PacketOf, Serving } from './handler.ts';
+import { kept } from './publish.ts';
+
+type Connect = PacketOf<'connect'>;
+
+/** What a connection gives to whoever signs in over it. */
+export interface ConnectContext {
+  readonly serving: Serving;
+  readonly outbox: Outbox;
+  readonly remoteAddress: string;
+  readonly isOpen: () => boolean;
+  readonly close: (reason: Reason, text: string) => void;
+}
+
+export interface Connected {
+  readonly client: Client;
+  /** Seconds without a packet after which the client counts as gone, times 1.5; 0: never. */
+  readonly keepAliveSeconds: number;
+}
+
+/** `undefined`: it was refused, and told so; the connection is to be closed. */
+export async function handleConnect(
+  context: ConnectContext,
+  packet: Connect,
+): Promise<Connected | undefined> {
+  const level = levelOf(packet);
+  const refuse = (reason: Reason, text: string): undefined => {
+    context.outbox.push(encodePacket(refusal(level, reason, text), level));
+  };
+  if (packet.properties?.authenticationMethod !== undefined) {
+    return refuse(REASON.badAuthenticationMethod, 'enhanced authentication is not spoken here');
+  }
+  if (packet.clientId === '' && level < 5 && packet.clean !== true) {
+    return refuse(REASON.clientIdentifierNotValid, 'a session needs a client identifier');
+  }
+  const signedIn = await context.serving.signIn({
+    username: packet.username,
+    password: packet.password?.toString('utf8'),
+    remoteAddress: context.remoteAddress,
+  });
+  if (!context.isOpen()) return undefined;
+  if ('refused' in signedIn) {
+    const { code, message } = signedIn.refused;
+    const reason =
+      code === 'AUTHENTICATION_REQUIRED' ? REASON.badUserNameOrPassword : REASONS[code];
+    return refuse(reason, message);
+  }
+  const { guest } = signedIn;
+  if (guest.name === '' && context.serving.requireAuthentication) {
+    return refuse(REASON.notAuthorized, 'sign in with a user name and password');
+  }
+  const problem = willProblem(context.serving, guest, packet);
+  if (problem !== undefined) return refuse(problem.reason, problem.text);
+  return await welcome(context, packet, guest, refuse);
+}
+
+const levelOf = ({ protocolVersion = 4 }: Connect): ProtocolLevel => protocolVersion;
+
+function refusal(level: ProtocolLevel, reason: Reason, text: string): PacketOf<'connack'> {
+  if (level < 5) return { cmd: 'connack', sessionPresent: false, returnCode: returnCode(reason) };
+  const properties = { reasonString: text };
+  return { cmd: 'connack', sessionPresent: false, reasonCode: reason, properties };
+}
+
+function willProblem({ topics }: Serving, guest: Guest, { will }: Connect) {
+  if (will === undefined) return undefined;
+  const located = will.topic.startsWith('$') ? undefined : topics.locate(will.topic);
+  if (located === undefined) {
+    return { reason: REASON.topicNameInvalid, text: 'no table takes the topic of the will' };
+  }
+  const verb = will.retain === true ? 'insert' : 'publish';
+  if (guest.may(verb, located.table, located.id)) return undefined;
+  return { reason: REASON.notAuthorized, text: `you may not publish to ${will.topic}` };
+}
+
+async function welcome(
+  context: ConnectContext,
+  packet: Connect,
+  guest: Guest,
+  refuse: (reason: Reason, text: string) => undefined,
+): Promise<Connected | undefined> {
+  const { serving } = context;
+  const clientId = packet.clientId === '' ? randomUUID() : packet.clientId;
+  const opened = openSession(serving, packet, guest, clientId);
+  if (opened === undefined) return refuse(REASON.quotaExceeded, 'the node holds no more sessions');
+  const { session, isPresent } = opened;
+  const asked = askedExpiry(packet);
+  session.expirySeconds = expirySecondsWithin(asked);
+  session.will = willOf(packet);
+  await serving.keeper.keep(session);
+  if (!context.isOpen()) {
+    serving.sessions.away(session);
+    return undefined;
+  }
+  const client = new Client(clientParts(context, packet, guest, session));
+  const keepAliveSeconds = keepAliveOf(packet);
+  client.answer(connack(packet, { client, clientId, isPresent, keepAliveSeconds, asked }));
+  session.connected(client);
+  serving.sessions.present(session);
+  serving.snapshots.wake(session);
+  return { client, keepAliveSeconds };
+}
+
+function openSession(serving: Serving, packet: Connect, guest: Guest, clientId: string) {
+  const { sessions, wills, dispatch } = serving;
+  const key = `${guest.name}\n${clientId}`;
+  // [MQTT5-3.1.4-3]
+  sessions.find(key)?.end(REASON.sessionTakenOver, 'another client uses this identifier');
+  const old = sessions.find(key);
+  if (old !== undefined && packet.clean === true) sessions.end(old);
+  const known = sessions.find(key);
+  if (known !== undefined) wills.cancel(known);
+  const cursor = dispatch.now();
+  const session = known ?? newSession(serving, { key, clientId, owner: guest.name, cursor });
+  if (session === undefined) return undefined;
+  session.guest = guest;
+  return { session, isPresent: known !== undefined };
+}
+
+/** `undefined`: the node holds as many as it may. */
+export function newSession(
+  { sessions, dispatch, clock, snapshots, counts, observeLag }: Serving,
+  facts: Pick<SessionParts, 'key' | 'clientId' | 'owner'> & { readonly cursor: Sequence },
+): Session | undefined {
+  const { key, clientId, owner, cursor } = facts;
+  const parts: SessionParts = {
+    ...{ key, clientId, owner },
+    now: () => clock.now(),
+    onRoom: (session) => {
+      dispatch.wake(session);
+      for (const group of session.groups.values()) dispatch.wake(group);
+      snapshots.wake(session);
+    },
+    onLost: (session) => {
+      counts.resets += 1;
+      sessions.lost(session);
+    },
+    onSent: ({ parts: sent }) => {
+      counts.messagesSent += 1;
+      if (sent.sequence !== undefined) observeLag((clock.now() - sent.at) as DurationMs);
+    },
+  };
+  return sessions.create(parts, cursor);
+}
+
+/** 3.1.1 knows sessions that end with the connection and such that do not. */
+function askedExpiry({ protocolVersion, clean, properties }: Connect): number {
+  if (protocolVersion === 5) return properties?.sessionExpiryInterval ?? 0;
+  return clean === true ? 0 : LIMITS.mqttSessionExpirySecondsMax;
+}
+
+function willOf({ will }: Connect): Will | undefined {
+  if (will === undefined) return undefined;
+  const { topic, payload, qos = 0, retain = false, properties } = will;
+  return {
+    ...{ topic, qos, retain },
+    payload: typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload),
+    delaySeconds: properties?.willDelayInterval ?? 0,
+    expirySeconds: properties?.messageExpiryInterval,
+    properties: kept(properties),
+  };
+}
+
+const PACKET_BYTES_MAX = 268_435_460;
+const RECEIVE_MAXIMUM = 65_535;
+
+function clientParts(
+  { outbox, close }: ConnectContext,
+  packet: Connect,
+  guest: Guest,
+  session: Session,
+): ClientParts {
+  const { properties } = packet;
+  return {
+    ...{ level: levelOf(packet), guest, session, outbox, close },
+    receiveMaximum: properties?.receiveMaximum ?? RECEIVE_MAXIMUM,
+    packetBytesMax: properties?.maximumPacketSize ?? PACKET_BYTES_MAX,
+    topicAliasMaximum: properties?.topicAliasMaximum ?? 0,
+    wantsReasons: properties?.requestProblemInformation !== false,
+    askedExpirySeconds: askedExpiry(packet),
+  };
+}
+
+/** A client of 5.0 can be told of another keep alive [MQTT5 §3.2.2.3.14]. */
+function keepAliveOf({ protocolVersion, keepalive = 0 }: Connect): number {
+  if (protocolVersion !== 5) return keepalive;
+  const max = LIMITS.mqttKeepAliveSecondsMax;
+  return keepalive === 0 ? max : Math.min(keepalive, max);
+}
+
+interface Welcome {
+  readonly client: Client;
+  readonly clientId: string;
+  readonly isPresent: boolean;
+  readonly keepAliveSeconds: number;
+  readonly asked: number;
+}
+
+function connack(packet: Connect, welcomed: Welcome): PacketOf<'connack'> {
+  const { client, clientId, isPresent, keepAliveSeconds, asked } = welcomed;
+  if (client.level < 5) return { cmd: 'connack', sessionPresent: isPresent, returnCode: 0 };
+  const { expirySeconds } = client.session;
+  return {
+    cmd: 'connack',
+    sessionPresent: isPresent,
+    reasonCode: REASON.success,
+    properties: {
+      receiveMaximum: LIMITS.mqttReceiveMaximum,
+      maximumPacketSize: LIMITS.mqttPacketBytesMax,
+      topicAliasMaximum: LIMITS.mqttTopicAliasMaximum,
+      ...(packet.clientId === '' ? { assignedClientIdentifier: clientId } : {}),
+      ...(expirySeconds === asked ? {} : { sessionExpiryInterval: expirySeconds }),
+      ...(keepAliveSeconds === packet.keepalive ? {} : { serverKeepAlive: keepAliveSeconds }),
+    },
+  };
+}

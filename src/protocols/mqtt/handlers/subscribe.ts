@@ -1,0 +1,90 @@
+/**
+ * SUBSCRIBE [MQTT5 §3.8]: each filter is allowed or refused by itself, and remembered before it is
+ * granted; the retained messages come after the SUBACK.
+ */
+import { LIMITS } from '../../../config/limits.ts';
+import type { Client } from '../client.ts';
+import type { QoS } from '../publication.ts';
+import { REASON } from '../reasons.ts';
+import type { Subscription } from '../subscription-tree.ts';
+import { sharedFilter } from '../topics.ts';
+import type { PacketOf, Serving } from './handler.ts';
+
+type Subscribe = PacketOf<'subscribe'>;
+type Asked = Subscribe['subscriptions'][number];
+
+/** Retain handling [MQTT5 §3.8.3.1]. */
+const RETAINED = { always: 0, ifNew: 1, never: 2 } as const;
+
+export async function handleSubscribe(
+  serving: Serving,
+  client: Client,
+  { messageId = 0, subscriptions, properties }: Subscribe,
+): Promise<void> {
+  const { session } = client;
+  const granted: number[] = [];
+  const withRetained: Subscription[] = [];
+  let text = '';
+  for (const asked of subscriptions) {
+    const refusal = refusalOf(serving, client, asked);
+    if (refusal !== undefined) {
+      granted.push(client.level === 5 ? refusal.reason : REASON.unspecified);
+      text = refusal.text;
+      continue;
+    }
+    const subscription = subscriptionOf(asked, properties?.subscriptionIdentifier);
+    const isNew = !session.subscriptions.has(asked.topic);
+    serving.sessions.subscribe(session, subscription);
+    if (wantsRetained(asked, isNew)) withRetained.push(subscription);
+    granted.push(asked.qos);
+  }
+  await serving.keeper.keep(session);
+  client.answer({ cmd: 'suback', messageId, granted, ...client.reasonString(text) });
+  for (const subscription of withRetained) serving.snapshots.add(session, subscription);
+}
+
+interface Refusal {
+  readonly reason: number;
+  readonly text: string;
+}
+
+function refusalOf(serving: Serving, client: Client, asked: Asked): Refusal | undefined {
+  const { topic, nl } = asked;
+  const shared = sharedFilter(topic);
+  const filter = shared?.filter ?? topic;
+  const { subscriptions } = client.session;
+  if (shared !== undefined && nl === true) {
+    // [MQTT5-3.8.3-4]
+    return { reason: REASON.unspecified, text: 'a shared subscription cannot be No Local' };
+  }
+  const max = LIMITS.mqttSubscriptionsPerSessionMax;
+  if (subscriptions.size >= max && !subscriptions.has(topic)) {
+    return { reason: REASON.quotaExceeded, text: `a session holds at most ${max} subscriptions` };
+  }
+  if (maySubscribe(serving, client, filter)) return undefined;
+  return { reason: REASON.unspecified, text: `you may not subscribe to ${topic}` };
+}
+
+/** A topic is judged as it is; under a wildcard each message is, when it comes. */
+function maySubscribe({ topics }: Serving, { guest }: Client, filter: string): boolean {
+  if (/[+#]/.test(filter)) return guest.maySubscribe(topics.tablesUnder(filter));
+  const located = topics.locate(filter);
+  return located !== undefined && guest.may('subscribe', located.table, located.id);
+}
+
+function subscriptionOf(asked: Asked, id: number | undefined): Subscription {
+  const { topic, qos, nl, rap } = asked;
+  return {
+    written: topic,
+    filter: sharedFilter(topic)?.filter ?? topic,
+    qos: qos as QoS,
+    noLocal: nl === true,
+    retainAsPublished: rap === true,
+    id,
+  };
+}
+
+function wantsRetained({ topic, rh = RETAINED.always }: Asked, isNew: boolean): boolean {
+  if (sharedFilter(topic) !== undefined) return false;
+  return rh === RETAINED.always || (rh === RETAINED.ifNew && isNew);
+}

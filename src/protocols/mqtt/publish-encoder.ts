@@ -1,0 +1,87 @@
+/**
+ * PUBLISH packets for subscribers. A packet that many get alike is encoded once; for QoS 1 and 2
+ * the packet identifier is written into a copy, since nothing else differs. What is one
+ * subscriber's own (identifiers of subscriptions, topic aliases, what is left of an expiry) is
+ * encoded for it.
+ */
+import { generate, type IPublishPacket } from 'mqtt-packet';
+import type { EpochMs } from '../../base/brands.ts';
+import type { Message } from './message.ts';
+import type { QoS } from './publication.ts';
+
+export type ProtocolLevel = 3 | 4 | 5;
+
+/** A topic alias for the receiver: `isKnown` when the topic itself need not be sent again. */
+export interface TopicAlias {
+  readonly alias: number;
+  readonly isKnown: boolean;
+}
+
+export interface PublishForm {
+  readonly level: ProtocolLevel;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly dup: boolean;
+  /** 0 for QoS 0. */
+  readonly packetId: number;
+  readonly alias: TopicAlias | undefined;
+  readonly subscriptionIds: readonly number[];
+}
+
+export function encodePublish(message: Message, form: PublishForm, now: EpochMs): Buffer {
+  if (isOwn(message, form)) return generate(packetOf(message, form, now), options(form));
+  const { level, qos, retain, dup } = form;
+  const key = `${level === 5 ? 5 : 4} ${qos} ${retain} ${dup}`;
+  let shared = message.encoded.get(key);
+  if (shared === undefined) {
+    shared = generate(packetOf(message, { ...form, packetId: 1 }, now), options(form));
+    message.encoded.set(key, shared);
+  }
+  return qos === 0 ? shared : withPacketId(shared, form.packetId);
+}
+
+const options = ({ level }: PublishForm) => ({ protocolVersion: level });
+
+/** Whether the packet differs from that of other subscribers by more than its identifier. */
+const isOwn = (message: Message, { level, alias, subscriptionIds }: PublishForm): boolean =>
+  level === 5 &&
+  (alias !== undefined || subscriptionIds.length > 0 || message.facts?.expiresAt !== undefined);
+
+function packetOf(message: Message, form: PublishForm, now: EpochMs): IPublishPacket {
+  const { topic, payload } = message.parts;
+  const { alias, level, qos, retain, dup, packetId } = form;
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const packet = {
+    ...{ cmd: 'publish' as const, qos, retain, dup, payload: bytes },
+    topic: alias?.isKnown === true ? '' : topic,
+    ...(qos === 0 ? {} : { messageId: packetId }),
+  };
+  return level === 5 ? { ...packet, properties: propertiesOf(message, form, now) } : packet;
+}
+
+function propertiesOf(
+  message: Message,
+  { alias, subscriptionIds }: PublishForm,
+  now: EpochMs,
+): NonNullable<IPublishPacket['properties']> {
+  const { facts } = message;
+  const left = facts?.expiresAt === undefined ? undefined : facts.expiresAt - now;
+  return {
+    ...facts?.properties,
+    // [MQTT5-3.3.2-6]
+    ...(left === undefined ? {} : { messageExpiryInterval: Math.max(1, Math.ceil(left / 1000)) }),
+    ...(alias === undefined ? {} : { topicAlias: alias.alias }),
+    ...(subscriptionIds.length === 0 ? {} : { subscriptionIdentifier: [...subscriptionIds] }),
+  } as NonNullable<IPublishPacket['properties']>;
+}
+
+/** A copy with the identifier in its place: behind the fixed header and the topic. */
+function withPacketId(shared: Buffer, packetId: number): Buffer {
+  const copy = Buffer.from(shared);
+  let at = 1;
+  while ((copy[at] ?? 0) & 0x80) at += 1;
+  at += 1;
+  at += 2 + copy.readUInt16BE(at);
+  copy.writeUInt16BE(packetId, at);
+  return copy;
+}

@@ -1,0 +1,145 @@
+/**
+ * From a PUBLISH (or a will) to a write: with retain a record, without a message. A table without
+ * attributes keeps the payload as it came; others take records only. The outcome is a reason code,
+ * since that is all a publisher is told.
+ */
+import type { DeltaSeconds, EpochMs, TableName } from '../../base/brands.ts';
+import { asNodeError, NodeError } from '../../base/errors.ts';
+import { barsBytes } from '../../table/bytes-draft.ts';
+import type { JsonRecord } from '../../table/record-draft.ts';
+import type { Table } from '../../table/table.ts';
+import type { Guest } from './access.ts';
+import { type MessageProperties, packPublication, type QoS } from './publication.ts';
+import { REASON, REASONS, type Reason } from './reasons.ts';
+import type { Located, Topics } from './topics.ts';
+
+export interface PublishRequest {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly expirySeconds: number | undefined;
+  readonly properties: MessageProperties;
+}
+
+export interface Publisher {
+  readonly guest: Guest;
+  readonly sessionKey: string;
+}
+
+export interface PublishOutcome {
+  readonly reason: Reason;
+  /** For the client of 5.0; '' when it was published. */
+  readonly text: string;
+}
+
+export type TableNamed = (name: TableName) => Table | undefined;
+
+export interface PublishParts {
+  readonly topics: Topics;
+  readonly tableNamed: TableNamed;
+  readonly now: () => EpochMs;
+}
+
+export async function publish(
+  parts: PublishParts,
+  publisher: Publisher,
+  request: PublishRequest,
+): Promise<PublishOutcome> {
+  // The server's own [MQTT5 §4.7.2]; the reason code says it all.
+  if (request.topic.startsWith('$')) return { reason: REASON.topicNameInvalid, text: '' };
+  const located = parts.topics.locate(request.topic);
+  const table = located && parts.tableNamed(located.table.name);
+  if (located === undefined || table === undefined) {
+    const text = `no table takes the topic ${JSON.stringify(request.topic)}`;
+    return { reason: REASON.topicNameInvalid, text };
+  }
+  const verb = verbOf(table, located, request);
+  if (!publisher.guest.may(verb, located.table, located.id)) {
+    return { reason: REASON.notAuthorized, text: `you may not ${verb} ${request.topic}` };
+  }
+  try {
+    await write(table, located, request, publicationOf(parts, publisher, request));
+    return { reason: REASON.success, text: '' };
+  } catch (error) {
+    const { code, message } = asNodeError(error);
+    return { reason: REASONS[code], text: message };
+  }
+}
+
+function verbOf(table: Table, { id }: Located, { retain, payload }: PublishRequest) {
+  if (!retain) return 'publish';
+  if (payload.length === 0) return 'delete';
+  return table.holds(id) ? 'update' : 'insert';
+}
+
+function publicationOf(
+  { now }: PublishParts,
+  { sessionKey }: Publisher,
+  { qos, properties, expirySeconds }: PublishRequest,
+): Uint8Array {
+  const expiresAt =
+    expirySeconds === undefined ? undefined : ((now() + expirySeconds * 1000) as EpochMs);
+  return packPublication({ qos, publisher: sessionKey, properties, expiresAt });
+}
+
+async function write(
+  table: Table,
+  { id }: Located,
+  { payload, retain, properties, expirySeconds }: PublishRequest,
+  publication: Uint8Array,
+): Promise<void> {
+  // The packet's bytes are a piece of the socket's buffer.
+  const body = new Uint8Array(payload);
+  const { contentType } = properties;
+  if (!retain) {
+    await table.publish(id, body, { contentType, publication });
+    return;
+  }
+  const options = { publication, maxAge: expirySeconds as DeltaSeconds | undefined };
+  if (body.length === 0) await table.delete(id, { publication });
+  else if (keepsBytes(table)) {
+    await table.putBytes(id, { body, contentType: contentType ?? typeOf(body) }, options);
+  } else await table.put(id, recordOf(body, table), options);
+}
+
+/** Whether the table's records are what was published, byte for byte. */
+const keepsBytes = (table: Table): boolean =>
+  table.definition.attributes.every(({ primaryKey }) => primaryKey) &&
+  !table.writesThrough &&
+  barsBytes(table.definition) === undefined;
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+function recordOf(body: Uint8Array, { definition }: Table): JsonRecord {
+  let record: unknown;
+  try {
+    record = JSON.parse(decoder.decode(body));
+  } catch (cause) {
+    const text = `${definition.typeName} takes records: the payload is no JSON`;
+    throw new NodeError('BODY_MALFORMED', text, { blame: 'client', cause });
+  }
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+    const text = `${definition.typeName} takes records: the payload is no JSON object`;
+    throw new NodeError('RECORD_INVALID', text, { blame: 'client' });
+  }
+  return record as JsonRecord;
+}
+
+/** The media type of a payload whose publisher did not say. */
+function typeOf(body: Uint8Array): string {
+  let text: string;
+  try {
+    text = decoder.decode(body);
+  } catch {
+    return 'application/octet-stream';
+  }
+  const isObject = /^\s*[[{]/.test(text);
+  if (!isObject) return 'text/plain; charset=utf-8';
+  try {
+    JSON.parse(text);
+    return 'application/json';
+  } catch {
+    return 'text/plain; charset=utf-8';
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * MQTT of one node: accepts connections from whatever carries them, and brings back the sessions
+ * which an earlier run has kept. One server a node, on the thread that owns the store, so that a
+ * client identifier means one session whatever way its client comes in.
+ */
+import type { DurationMs, TableName } from '../../base/brands.ts';
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { ChangeSource, Soon } from '../../feed/change-source.ts';
+import type { ReadRecord } from '../../feed/record-state.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import type { StoreReader, StoreWriter } from '../../table/store-port.ts';
+import type { Table } from '../../table/table.ts';
+import type { Guest, SignIn } from './access.ts';
+import type { Channel, ChannelUser } from './channel.ts';
+import { Connection } from './connection.ts';
+import { type Counts, createCounts } from './counts.ts';
+import { Dispatch } from './dispatch.ts';
+import type { Serving } from './handlers/handler.ts';
+import { publish } from './publisher.ts';
+import { restoreSession } from './restore.ts';
+import type { Session, Will } from './session.ts';
+import { SessionKeeper } from './session-keeper.ts';
+import { Sessions } from './sessions.ts';
+import { Snapshots } from './snapshots.ts';
+import { Topics } from './topics.ts';
+import { Wills } from './wills.ts';
+
+export interface MqttServerParts {
+  readonly tables: Iterable<TableDefinition>;
+  readonly tableNamed: (name: TableName) => Table | undefined;
+  readonly reader: StoreReader & ChangeSource;
+  readonly writer: StoreWriter;
+  readonly clock: Clock;
+  readonly readRecord: ReadRecord;
+  readonly signIn: SignIn;
+  /** Publishes the wills of sessions whose client did not come back after a start. */
+  readonly nodeGuest: Guest;
+  readonly requireAuthentication: boolean;
+  readonly failed: (error: unknown) => void;
+  readonly observeLag: (lag: DurationMs) => void;
+  readonly soon?: Soon | undefined;
+}
+
+export class MqttServer {
+  readonly counts: Counts = createCounts();
+  readonly #parts: MqttServerParts;
+  readonly #serving: Serving;
+  readonly #connections = new Set<Connection>();
+  #stopping = false;
+
+  constructor(parts: MqttServerParts) {
+    this.#parts = parts;
+    const { reader, writer, clock, readRecord, soon } = parts;
+    const topics = new Topics(parts.tables);
+    const dispatch = new Dispatch({ source: reader, topics, clock, soon });
+    const wills = new Wills(clock, (session, will) => this.#publishWill(session, will));
+    const keeper = new SessionKeeper({
+      ...{ reader, writer, clock, failed: parts.failed },
+      positionOf: (session) => dispatch.positionOf(session),
+    });
+    const sessions = new Sessions({ dispatch, clock, ended: (session) => this.#ended(session) });
+    this.#serving = {
+      ...{ clock, topics, dispatch, sessions, wills, keeper, counts: this.counts },
+      snapshots: new Snapshots({ source: reader, topics, dispatch, readRecord, soon }),
+      publishing: { topics, tableNamed: parts.tableNamed, now: () => clock.now() },
+      signIn: parts.signIn,
+      requireAuthentication: parts.requireAuthentication,
+      observeLag: parts.observeLag,
+    };
+  }
+
+  get subscriptionCount(): number {
+    return this.#serving.dispatch.subscriptionCount;
+  }
+
+  get sessionCount(): number {
+    return this.#serving.sessions.size;
+  }
+
+  start(): void {
+    const { dispatch, keeper } = this.#serving;
+    dispatch.start();
+    for (const row of keeper.rows()) restoreSession(this.#serving, this.#parts.reader, row);
+  }
+
+  /** Begins to serve a peer; its channel is closed at once when there are too many. */
+  accept(channel: Channel): ChannelUser {
+    if (this.#stopping || this.#connections.size >= LIMITS.mqttConnectionsMax) {
+      channel.end();
+      return { received() {}, drained() {}, gone() {} };
+    }
+    const connection = new Connection(this.#serving, channel, (one) => this.#closed(one));
+    this.#connections.add(connection);
+    this.counts.connections += 1;
+    return connection;
+  }
+
+  /** Tells clients to come back elsewhere, and writes what their sessions are. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const connection of [...this.#connections]) connection.stop();
+    this.#serving.dispatch.stop();
+    await this.#serving.keeper.flush();
+  }
+
+  #closed(connection: Connection): void {
+    if (this.#connections.delete(connection)) this.counts.connections -= 1;
+  }
+
+  #ended(session: Session): void {
+    this.#serving.wills.now(session);
+    this.#serving.keeper.forget(session);
+  }
+
+  #publishWill(session: Session, will: Will): void {
+    const guest = session.guest ?? this.#parts.nodeGuest;
+    const publisher = { guest, sessionKey: session.parts.key };
+    void publish(this.#serving.publishing, publisher, will).then(({ reason }) => {
+      if (reason !== 0) this.counts.refused += 1;
+    });
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A session: what a client subscribed to, what is in flight to and from it, and where in the log
+ * it stands. It outlives its connection for its expiry interval (`SPEC.md`), and takes no more than
+ * its client can: without room, or with a full window, its cursor stays where it is.
+ */
+import type { EpochMs, Sequence } from '../../base/brands.ts';
+import type { Guest } from './access.ts';
+import { Consumer } from './dispatch.ts';
+import type { Message } from './message.ts';
+import { type Delivery, type InFlight, Outgoing } from './outgoing.ts';
+import type { MessageProperties, QoS } from './publication.ts';
+import { encodePublish, type ProtocolLevel, type TopicAlias } from './publish-encoder.ts';
+import { REASON, type Reason } from './reasons.ts';
+import type { RetainedScan } from './retained-scan.ts';
+import type { ShareGroup } from './share-group.ts';
+import type { Subscription } from './subscription-tree.ts';
+
+/** What a session needs of the connection that serves it. */
+export interface Wire {
+  readonly level: ProtocolLevel;
+  /** Messages of QoS 1 and 2 which the client takes at once [MQTT5 §3.1.2.11.3]. */
+  readonly receiveMaximum: number;
+  /** Packets which the client takes, bytes [MQTT5 §3.1.2.11.4]. */
+  readonly packetBytesMax: number;
+  /** Whether another packet may be sent now; who is refused is told by `Session.hasRoom`. */
+  ready(): boolean;
+  send(bytes: Buffer): void;
+  release(packetId: number): void;
+  /** `undefined`: the topic is sent as it is. */
+  aliasFor(topic: string): TopicAlias | undefined;
+  close(reason: Reason, text: string): void;
+}
+
+export interface Will {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly delaySeconds: number;
+  readonly expirySeconds: number | undefined;
+  readonly properties: MessageProperties;
+}
+
+/** What a session asks of those who keep it. */
+export interface SessionParts {
+  readonly key: string;
+  readonly clientId: string;
+  /** The name of its principal; '' for anonymous ones. */
+  readonly owner: string;
+  readonly now: () => EpochMs;
+  readonly onRoom: (session: Session) => void;
+  readonly onLost: (session: Session) => void;
+  readonly onSent: (message: Message) => void;
+}
+
+export class Session extends Consumer {
+  readonly parts: SessionParts;
+  readonly outgoing = new Outgoing();
+  /** Identifiers of QoS 2 messages received and not yet released [MQTT5-4.3.3-9]. */
+  readonly received = new Set<number>();
+  readonly subscriptions = new Map<string, Subscription>();
+  /** Shared groups of which it is a member, by the filter as written. */
+  readonly groups = new Map<string, ShareGroup>();
+  /** Retained messages it is still to get. */
+  readonly scans: RetainedScan[] = [];
+  expirySeconds = 0;
+  will: Will | undefined;
+  /** Who it serves; `undefined` until its client is back after a start of the node. */
+  guest: Guest | undefined;
+  #wire: Wire | undefined;
+
+  constructor(parts: SessionParts, cursor: Sequence) {
+    super(cursor);
+    this.parts = parts;
+  }
+
+  get isConnected(): boolean {
+    return this.#wire !== undefined;
+  }
+
+  get wire(): Wire | undefined {
+    return this.#wire;
+  }
+
+  /** Serves the session over a connection; what was in flight is sent again [MQTT5-4.4.0-1]. */
+  connected(wire: Wire): void {
+    this.#wire = wire;
+    for (const inFlight of this.outgoing.all()) {
+      if (inFlight.stage === 'release') wire.release(inFlight.packetId);
+      else this.#send(wire, inFlight.delivery, inFlight.packetId, true);
+    }
+  }
+
+  disconnected(): void {
+    this.#wire = undefined;
+  }
+
+  take(message: Message, matched: readonly Subscription[]): boolean {
+    return this.deliver(message, matched, false);
+  }
+
+  /** A retained message at the beginning of a subscription [MQTT5-3.3.1-8]. */
+  takeRetained(message: Message, subscription: Subscription): boolean {
+    return this.deliver(message, [subscription], true);
+  }
+
+  /** Whether its principal may hear of a message [R9]. */
+  mayReceive(message: Message): boolean {
+    return this.guest?.mayReceive(message) === true;
+  }
+
+  lost(): void {
+    this.parts.onLost(this);
+  }
+
+  /** Whether a message of that QoS could be sent now. */
+  hasRoomFor(qos: QoS): boolean {
+    const wire = this.#wire;
+    if (wire === undefined) return false;
+    if (qos > 0 && this.outgoing.size >= wire.receiveMaximum) return false;
+    return wire.ready();
+  }
+
+  deliver(message: Message, matched: readonly Subscription[], retained: boolean): boolean {
+    const wanted = this.#wanted(message, matched);
+    if (wanted === undefined || message.isExpired(this.parts.now())) return true;
+    const delivery = deliveryOf(message, wanted, retained);
+    if (!this.mayReceive(message)) return true;
+    if (!this.hasRoomFor(delivery.qos)) return false;
+    const wire = this.#wire;
+    if (wire === undefined) return false;
+    const packetId = delivery.qos === 0 ? 0 : this.outgoing.add(delivery).packetId;
+    // [MQTT5-3.1.2-25]: what is too large for the client counts as delivered.
+    if (!this.#send(wire, delivery, packetId, false) && packetId > 0) this.outgoing.done(packetId);
+    return true;
+  }
+
+  /** The subscriptions for which this session is to get the message; `undefined`: for none. */
+  #wanted(message: Message, matched: readonly Subscription[]): readonly Subscription[] | undefined {
+    if (!matched.some(({ noLocal }) => noLocal)) return matched;
+    // [MQTT5-3.8.3-3]
+    if (message.facts?.publisher !== this.parts.key) return matched;
+    const wanted = matched.filter(({ noLocal }) => !noLocal);
+    return wanted.length === 0 ? undefined : wanted;
+  }
+
+  #send(wire: Wire, delivery: Delivery, packetId: number, dup: boolean): boolean {
+    const { message, qos, retain, subscriptionIds } = delivery;
+    const alias = wire.aliasFor(message.parts.topic);
+    const form = { level: wire.level, qos, retain, dup: dup && qos > 0, packetId };
+    const packet = encodePublish(message, { ...form, alias, subscriptionIds }, this.parts.now());
+    if (packet.length > wire.packetBytesMax) return false;
+    wire.send(packet);
+    this.parts.onSent(message);
+    return true;
+  }
+
+  /** PUBACK, or PUBREC with an error: it has arrived, or is not wanted. False: not in flight. */
+  acknowledged(packetId: number): boolean {
+    if (!this.outgoing.done(packetId)) return false;
+    this.hasRoom();
+    return true;
+  }
+
+  /** PUBREC: the message has arrived and is released [MQTT5-4.3.3-4]. */
+  wasReceived(packetId: number): InFlight | undefined {
+    const inFlight = this.outgoing.get(packetId);
+    if (inFlight !== undefined) inFlight.stage = 'release';
+    return inFlight;
+  }
+
+  /** There is room again, in the window or in the socket. */
+  hasRoom(): void {
+    this.parts.onRoom(this);
+  }
+
+  end(reason: Reason = REASON.administrativeAction, text = ''): void {
+    this.#wire?.close(reason, text);
+  }
+}
+
+function deliveryOf(
+  message: Message,
+  matched: readonly Subscription[],
+  retained: boolean,
+): Delivery {
+  let granted: QoS = 0;
+  let asPublished = false;
+  let subscriptionIds: number[] | undefined;
+  for (const { qos, retainAsPublished, id } of matched) {
+    // [MQTT5-3.3.4-2]: one copy, of the highest QoS.
+    if (qos > granted) granted = qos;
+    asPublished ||= retainAsPublished;
+    if (id !== undefined) {
+      subscriptionIds ??= [];
+      subscriptionIds.push(id);
+    }
+  }
+  const published = message.facts?.qos ?? granted;
+  return {
+    message,
+    qos: Math.min(granted, published) as QoS,
+    retain: retained || (asPublished && message.parts.isState),
+    subscriptionIds: subscriptionIds ?? NONE,
+  };
+}
+
+const NONE: readonly number[] = [];

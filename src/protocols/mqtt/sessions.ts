@@ -1,0 +1,153 @@
+/**
+ * All sessions of the node: opened and resumed by CONNECT, taken over, ended when their expiry
+ * interval is over; and the shared groups of which they are members.
+ */
+import { durationMs, type Sequence } from '../../base/brands.ts';
+import type { Cancel, Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { Dispatch } from './dispatch.ts';
+import { REASON } from './reasons.ts';
+import { Session, type SessionParts } from './session.ts';
+import { ShareGroup } from './share-group.ts';
+import type { Subscription } from './subscription-tree.ts';
+import { sharedFilter } from './topics.ts';
+
+/** Timers hold 31 bits of milliseconds. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** What is granted of an asked expiry. */
+export const expirySecondsWithin = (asked: number): number =>
+  Math.min(asked, LIMITS.mqttSessionExpirySecondsMax);
+
+export interface SessionsParts {
+  readonly dispatch: Dispatch;
+  readonly clock: Clock;
+  /** Told when a session is over: its will is due, what was kept of it goes. */
+  readonly ended: (session: Session) => void;
+}
+
+export class Sessions {
+  readonly #parts: SessionsParts;
+  readonly #byKey = new Map<string, Session>();
+  readonly #groups = new Map<string, ShareGroup>();
+  readonly #expiries = new Map<Session, Cancel>();
+
+  constructor(parts: SessionsParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  all(): Iterable<Session> {
+    return this.#byKey.values();
+  }
+
+  /** The session as it was left, if there is one. */
+  find(key: string): Session | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** A new session; `undefined` when the node holds as many as it may. */
+  create(parts: SessionParts, cursor: Sequence): Session | undefined {
+    if (this.#byKey.size >= LIMITS.mqttSessionsMax) return undefined;
+    const session = new Session(parts, cursor);
+    this.#byKey.set(parts.key, session);
+    return session;
+  }
+
+  /** Its client is there: it does not expire, and hears of changes from its cursor on. */
+  present(session: Session): void {
+    this.#expiries.get(session)?.();
+    this.#expiries.delete(session);
+    this.#parts.dispatch.join(session);
+    for (const group of session.groups.values()) this.#parts.dispatch.wake(group);
+  }
+
+  /** Its client is gone: it is kept for its expiry interval, or ended at once. */
+  away(session: Session, seconds = session.expirySeconds): void {
+    session.disconnected();
+    this.#parts.dispatch.leave(session);
+    if (seconds === 0) {
+      this.end(session);
+      return;
+    }
+    const delay = durationMs(Math.min(seconds * 1000, TIMER_MS_MAX));
+    this.#expiries.set(
+      session,
+      this.#parts.clock.after(delay, () => this.end(session)),
+    );
+  }
+
+  end(session: Session): void {
+    if (this.#byKey.get(session.parts.key) !== session) return;
+    this.#byKey.delete(session.parts.key);
+    this.#expiries.get(session)?.();
+    this.#expiries.delete(session);
+    this.#parts.dispatch.leave(session);
+    for (const written of [...session.groups.keys()]) this.#leaveGroup(session, written);
+    session.scans.length = 0;
+    this.#parts.ended(session);
+  }
+
+  /** The log was trimmed past what it had not heard: it begins anew, and its client is told. */
+  lost(session: Session): void {
+    session.end(REASON.quotaExceeded, 'what you had not read is gone; begin anew');
+    this.end(session);
+  }
+
+  subscribe(session: Session, subscription: Subscription): void {
+    const { written } = subscription;
+    session.subscriptions.set(written, subscription);
+    const shared = sharedFilter(written);
+    if (shared === undefined) {
+      this.#parts.dispatch.subscribe(session, subscription);
+      return;
+    }
+    const group = this.#group(`${shared.group}/${shared.filter}`, subscription);
+    group.add(session, subscription);
+    session.groups.set(written, group);
+    this.#parts.dispatch.wake(group);
+  }
+
+  /** False: there was no such subscription. */
+  unsubscribe(session: Session, written: string): boolean {
+    const subscription = session.subscriptions.get(written);
+    if (subscription === undefined) return false;
+    session.subscriptions.delete(written);
+    if (session.groups.has(written)) this.#leaveGroup(session, written);
+    else this.#parts.dispatch.unsubscribe(session, subscription);
+    return true;
+  }
+
+  #group(key: string, subscription: Subscription): ShareGroup {
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      const { dispatch } = this.#parts;
+      group = new ShareGroup(key, dispatch.now(), (lost) => this.#groupLost(lost));
+      this.#groups.set(key, group);
+      // What the group hears of is the filter's; how each member gets it is its own affair.
+      group.hold({ ...subscription, written: key, noLocal: false });
+      dispatch.join(group);
+    }
+    return group;
+  }
+
+  /** Goes on from the end of the log: there is nobody to whom it could be said. */
+  #groupLost(group: ShareGroup): void {
+    const { dispatch } = this.#parts;
+    dispatch.leave(group);
+    group.cursor = dispatch.now();
+    dispatch.join(group);
+  }
+
+  #leaveGroup(session: Session, written: string): void {
+    const group = session.groups.get(written);
+    session.groups.delete(written);
+    group?.remove(session);
+    if (group === undefined || group.size > 0) return;
+    this.#groups.delete(group.key);
+    this.#parts.dispatch.leave(group);
+  }
+}

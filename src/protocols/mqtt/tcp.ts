@@ -1,0 +1,89 @@
+/**
+ * MQTT over TCP and TLS [MQTT5 §4.2]. A socket is a channel: paused while its packets wait, and
+ * said to be full when the kernel and Node's own buffer have taken as much as they should.
+ */
+import net from 'node:net';
+import tls from 'node:tls';
+import { NodeError } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { Accept, Channel } from './channel.ts';
+
+export interface TcpOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** PEM; absent: without TLS. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  readonly accept: Accept;
+}
+
+export interface TcpListener {
+  readonly port: number;
+  stopAccepting(): void;
+  close(): Promise<void>;
+}
+
+/** Rejects with `PORT_IN_USE`. */
+export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
+  const sockets = new Set<net.Socket>();
+  const serve = (socket: net.Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    serveSocket(socket, options.accept);
+  };
+  const common = { noDelay: true, highWaterMark: LIMITS.socketConflateBytesMax };
+  const server =
+    options.tls === undefined
+      ? net.createServer(common, serve)
+      : tls.createServer({ ...common, ...options.tls, minVersion: 'TLSv1.2' }, serve);
+  // A client that breaks its handshake is nobody's concern but its own.
+  server.on('tlsClientError', () => {});
+  server.maxConnections = LIMITS.mqttConnectionsMax;
+  const port = await listening(server, options);
+  return {
+    port,
+    stopAccepting: () => void server.close(),
+    close: () => closed(server, sockets),
+  };
+}
+
+function listening(server: net.Server, { host, port }: TcpOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const why = `the MQTT port ${host}:${port} cannot be opened: ${cause.message}`;
+      const message = `${why}; choose another with --mqtt-port`;
+      reject(new NodeError('PORT_IN_USE', message, { cause }));
+    });
+    server.listen({ host, port }, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
+
+function closed(server: net.Server, sockets: ReadonlySet<net.Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of sockets) socket.destroy();
+  });
+}
+
+function serveSocket(socket: net.Socket, accept: Accept): void {
+  // Without a listener an error would end the process; the close that follows is what counts.
+  socket.on('error', () => {});
+  const channel: Channel = {
+    remoteAddress: socket.remoteAddress ?? '',
+    write: (bytes) => socket.writable && socket.write(bytes),
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+    end() {
+      socket.end();
+      // What the peer does not take within the time of a CONNECT it does not get.
+      socket.setTimeout(LIMITS.mqttConnectMsMax, () => socket.destroy());
+    },
+  };
+  const user = accept(channel);
+  socket.on('data', (chunk: Buffer) => user.received(chunk));
+  socket.on('drain', () => user.drained());
+  socket.once('close', () => user.gone());
+}
