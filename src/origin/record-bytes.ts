@@ -16,7 +16,6 @@ export interface RecordPlace {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-const encoder = new TextEncoder();
 const BOM = [0xef, 0xbb, 0xbf];
 
 /** Canonical bytes of a record that arrived as bytes; throws `ORIGIN_BODY_INVALID`. */
@@ -68,7 +67,7 @@ const hasKey = (record: JsonRecord, place: RecordPlace): boolean =>
 
 function encode(record: JsonRecord, place: RecordPlace): Uint8Array {
   try {
-    return encoder.encode(JSON.stringify(record));
+    return Buffer.from(JSON.stringify(record));
   } catch (cause) {
     const message = `${who(place)} cannot be written as JSON`;
     throw originError('ORIGIN_BODY_INVALID', message, { retry: 'never', cause });

@@ -29,7 +29,6 @@ import { siblingOp } from './source-call.ts';
 import { type SubscribeOptions, TableEvents } from './table-feed.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const jsonOf = (value: unknown): string => JSON.stringify(value) ?? 'null';
 
@@ -137,7 +136,7 @@ export class TableAccess {
     requirePermission(target);
     const id = this.keyOf(target);
     const table = this.table();
-    const body = message instanceof Uint8Array ? message : encoder.encode(jsonOf(message));
+    const body = message instanceof Uint8Array ? message : Buffer.from(jsonOf(message));
     const contentType = message instanceof Uint8Array ? 'application/octet-stream' : undefined;
     const op = { kind: 'message', table: table.name, id, body, contentType } as const;
     const call = currentCall();

@@ -10,7 +10,7 @@
 import { assert } from '../base/assert.ts';
 import type { Sequence } from '../base/brands.ts';
 import type { Change } from '../table/store-port.ts';
-import { decodeChange, encodeChange } from './change-format.ts';
+import { decodeChange } from './change-format.ts';
 import { type SharedState, WORD } from './shared-state.ts';
 
 const UNIT = 8;
@@ -32,9 +32,11 @@ export class ChangeRing {
     assert(Number.isInteger(Math.log2(this.#units)), 'the ring is a power of two of bytes');
   }
 
-  /** Only on the store thread, in order of sequence, before the commit is published. */
-  append(change: Change): void {
-    const head = encodeChange({ ...change, after: undefined }, false);
+  /**
+   * Only on the store thread, in order of sequence, before the commit is published. `head` is the
+   * change as `encodeChange` writes it without a body.
+   */
+  append(change: Change, head: Uint8Array): void {
     const rows = (change.before?.length ?? 0) + (change.after?.length ?? 0);
     const whole = Math.ceil((HEAD_BYTES + head.length + rows) / UNIT);
     // A change as large as a good part of the ring would push out all others.

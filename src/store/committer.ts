@@ -11,6 +11,7 @@
  * that is all or nothing has a transaction of its own, which is taken back when it fails in part.
  */
 
+import { must } from '../base/assert.ts';
 import type { TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
@@ -228,7 +229,9 @@ export class Committer {
 
   #publish(batch: Batch): void {
     this.#state = batch.state;
-    for (const change of batch.changes) this.#parts.ring.append(change);
+    batch.changes.forEach((change, at) => {
+      this.#parts.ring.append(change, must(batch.heads[at], 'head of a change'));
+    });
     if (batch.changes.some((change) => change.op === 'invalidate')) {
       this.#parts.batch.scopes.announcePrefixes();
     }

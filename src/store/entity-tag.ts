@@ -3,7 +3,7 @@
  * over refills. 96 bits of SHA-1: an accidental collision is out of reach, and a deliberate one
  * would only let its author confuse validators of bodies that are both the author's own.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type EntityTag, entityTag } from '../base/brands.ts';
 import type { StoredBody } from '../cache/entry.ts';
 
@@ -16,7 +16,7 @@ const TAG_LENGTH = 16;
 export function entityTagOf(body: Uint8Array | StoredBody): EntityTag {
   const digest =
     body instanceof Uint8Array
-      ? createHash('sha1').update(body).digest('base64url')
+      ? hash('sha1', body, 'base64url')
       : Buffer.from(body.digest, 'hex').toString('base64url');
   return entityTag(`"${digest.slice(0, TAG_LENGTH)}"`);
 }

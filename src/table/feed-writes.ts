@@ -42,7 +42,6 @@ export interface FeedTarget {
   readonly onRefused: (id: RecordId | undefined, error: NodeError) => void;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The operations of one event, in order; those of a transaction are to be committed together. */
@@ -121,7 +120,7 @@ function liveOp(write: LiveWrite, target: FeedTarget): WriteOp {
       return {
         kind: 'message',
         ...place,
-        body: encoder.encode(JSON.stringify(write.value ?? null)),
+        body: Buffer.from(JSON.stringify(write.value ?? null)),
       };
   }
 }

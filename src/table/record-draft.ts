@@ -34,7 +34,6 @@ export interface DraftContext {
   readonly now: EpochMs;
 }
 
-const encoder = new TextEncoder();
 const NO_META: EntryMeta = Object.freeze({});
 
 export type RecordPut = Extract<WriteOp, { kind: 'put' }> & { readonly body: Uint8Array };
@@ -61,7 +60,7 @@ export function putOp(
     variant: '',
     entryKind: 'record',
     status: 200,
-    body: encoder.encode(JSON.stringify(keyed)),
+    body: Buffer.from(JSON.stringify(keyed)),
     meta: metaOf(indexed, options.groups),
     times: expiresAtTimes(context, keyed) ?? writeTimes(definition, settings, now, options.maxAge),
     storedAt: now,
@@ -71,7 +70,7 @@ export function putOp(
     reason,
     condition: options.condition,
     publication: options.publication,
-    stampAttributes: stampAttributes(definition),
+    stampAttributes: rolesOf(definition).stamps,
   };
 }
 
@@ -95,14 +94,14 @@ export function patchOp(
     kind: 'patch',
     table: definition.name,
     id,
-    patch: encoder.encode(JSON.stringify(withPrimaryKey(definition, id, patch))),
+    patch: Buffer.from(JSON.stringify(withPrimaryKey(definition, id, patch))),
     format,
     times: keepsTimes ? undefined : writeTimes(definition, settings, now, options.maxAge),
     reason,
     condition: options.condition,
     // A part of a record must not pass for the whole of it: the origin has the rest.
     create: !isCache,
-    stampAttributes: stampAttributes(definition),
+    stampAttributes: rolesOf(definition).stamps,
   };
 }
 
@@ -128,8 +127,9 @@ function withPrimaryKey(definition: TableDefinition, id: RecordId, record: JsonR
 
 /** `@expiresAt`: the record's own end, in epoch milliseconds, beats the table's lifetime. */
 function expiresAtTimes(context: DraftContext, record: JsonRecord) {
-  const attribute = roleAttribute(context.definition, 'expiresAt');
-  const value = attribute === undefined ? undefined : record[attribute.name];
+  const { expiresAt } = rolesOf(context.definition);
+  if (expiresAt === undefined) return undefined;
+  const value = record[expiresAt];
   const at = typeof value === 'string' ? Date.parse(value) : value;
   if (typeof at !== 'number' || !(at >= 0)) return undefined;
   const unbounded = writeTimes(
@@ -141,17 +141,30 @@ function expiresAtTimes(context: DraftContext, record: JsonRecord) {
   return { ...unbounded, freshUntil: at as EpochMs, evictAt: at as EpochMs };
 }
 
-function stampAttributes(definition: TableDefinition) {
-  const created = roleAttribute(definition, 'createdTime')?.name;
-  const updated = roleAttribute(definition, 'updatedTime')?.name;
-  return created === undefined && updated === undefined ? undefined : { created, updated };
+interface Roles {
+  readonly stamps:
+    | { readonly created: string | undefined; readonly updated: string | undefined }
+    | undefined;
+  readonly expiresAt: string | undefined;
 }
 
-function roleAttribute(
-  definition: TableDefinition,
-  role: NonNullable<AttributeDefinition['role']>,
-): AttributeDefinition | undefined {
-  return definition.attributes.find((attribute) => attribute.role === role);
+/** Looked up once a definition: a bulk write asks for every row. */
+const rolesByDefinition = new WeakMap<TableDefinition, Roles>();
+
+function rolesOf(definition: TableDefinition): Roles {
+  let roles = rolesByDefinition.get(definition);
+  if (roles === undefined) {
+    const nameOf = (role: AttributeDefinition['role']) =>
+      definition.attributes.find((attribute) => attribute.role === role)?.name;
+    const [created, updated] = [nameOf('createdTime'), nameOf('updatedTime')];
+    const isStamped = created !== undefined || updated !== undefined;
+    roles = {
+      stamps: isStamped ? { created, updated } : undefined,
+      expiresAt: nameOf('expiresAt'),
+    };
+    rolesByDefinition.set(definition, roles);
+  }
+  return roles;
 }
 
 export function recordInvalid(

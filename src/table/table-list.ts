@@ -134,7 +134,6 @@ async function dropMissing(
 }
 
 const decoder = new TextDecoder();
-const encoder = new TextEncoder();
 
 const idsOf = (list: Entry | undefined): readonly RecordId[] =>
   list?.kind === 'record' ? (JSON.parse(decoder.decode(list.body)) as RecordId[]) : [];
@@ -147,7 +146,7 @@ function listReply(
   const directives = NO_RESPONSE_DIRECTIVES;
   return {
     kind: 'found',
-    body: encoder.encode(JSON.stringify(ids)),
+    body: Buffer.from(JSON.stringify(ids)),
     facts: { status: 200, requestedAt, receivedAt, directives, age: durationMs(0) },
   };
 }

@@ -86,18 +86,41 @@ async function writeOnce(
   return counted(table, ids, await table.commitAll(ops));
 }
 
-/** The write of one row; throws `RECORD_INVALID` or `KEY_INVALID`. */
-export async function draftRow(
+/** A row's key, and the write which stores it. */
+export interface DraftedRow {
+  readonly id: RecordId;
+  readonly op: WriteOp;
+}
+
+/**
+ * The write of one row; throws (or rejects with) `RECORD_INVALID` or `KEY_INVALID`. A promise only
+ * when a key must be made or a guard asked: an upload of many rows is not to wait for each of them.
+ */
+export function draftRow(
   table: Table,
   context: DraftContext,
   verb: WriteAllVerb,
   record: JsonRecord,
   options: WriteAllOptions,
-): Promise<{ readonly id: RecordId; readonly op: WriteOp }> {
-  const id = await keyOf(table, verb, record);
-  const { guard } = options;
-  if (guard === undefined) return { id, op: opOf(context, verb, id, record, options) };
-  const judged = await judgedRow(table, guard, verb, id, record, options.condition);
+): DraftedRow | Promise<DraftedRow> {
+  const draft = (id: RecordId) =>
+    options.guard === undefined
+      ? { id, op: opOf(context, verb, id, record, options) }
+      : guardedRow(table, context, verb, id, record, { ...options, guard: options.guard });
+  const key = keyOf(table, verb, record);
+  return key instanceof Promise ? key.then(draft) : draft(key);
+}
+
+/** The same for who may write some records only: the record that stands there is looked at first. */
+async function guardedRow(
+  table: Table,
+  context: DraftContext,
+  verb: WriteAllVerb,
+  id: RecordId,
+  record: JsonRecord,
+  options: WriteAllOptions & { readonly guard: NonNullable<WriteAllOptions['guard']> },
+): Promise<DraftedRow> {
+  const judged = await judgedRow(table, options.guard, verb, id, record, options.condition);
   const { condition } = judged;
   return { id, op: opOf(context, verb, id, judged.record, { ...options, condition }) };
 }
@@ -110,7 +133,7 @@ function twice({ definition: { typeName } }: Table, id: RecordId): NodeError {
   return new NodeError('RECORD_INVALID', message, { blame: 'client' });
 }
 
-async function keyOf(table: Table, verb: WriteAllVerb, record: JsonRecord): Promise<RecordId> {
+function keyOf(table: Table, verb: WriteAllVerb, record: JsonRecord): RecordId | Promise<RecordId> {
   const { definition } = table;
   const given = record[definition.primaryKey];
   if (given !== undefined && given !== null) return recordIdFrom(definition, given);

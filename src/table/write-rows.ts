@@ -6,13 +6,18 @@
  *
  *   add ──► batch ──full──► commit (bounded number) ──► written, or failed with its row
  */
-import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import { formatRecordId } from '../schema/key.ts';
 import type { DraftContext, JsonRecord } from './record-draft.ts';
 import { succeeded, type WriteOp, type WriteOutcome } from './store-port.ts';
 import type { Table } from './table.ts';
-import { draftRow, takesLists, type WriteAllOptions, type WriteAllVerb } from './write-all.ts';
+import {
+  type DraftedRow,
+  draftRow,
+  takesLists,
+  type WriteAllOptions,
+  type WriteAllVerb,
+} from './write-all.ts';
 
 export interface WriteRowsTerms {
   readonly stopsAtFailure: boolean;
@@ -45,10 +50,8 @@ export interface RowsWritten {
   readonly errors: readonly RowError[];
 }
 
-interface Drafted {
+interface Drafted extends DraftedRow {
   readonly given: GivenRow;
-  readonly id: RecordId;
-  readonly op: WriteOp;
 }
 
 /** A batch for which the node has no room is offered again, so often and after so long. */
@@ -92,30 +95,48 @@ export class RowsWriter {
   }
 
   /**
-   * Takes a row; waits while too many batches are under way. False: the writer has stopped at a
-   * failure. Rejects with `STORE_FULL`, `WRITE_QUEUE_FULL` or `STORE_FAILED`.
+   * Takes a row. True: give the next one; false: the writer has stopped at a failure. A promise of
+   * either when there is something to wait for, as while too many batches are under way; it rejects
+   * with `STORE_FULL`, `WRITE_QUEUE_FULL` or `STORE_FAILED`.
    */
-  async add(given: GivenRow): Promise<boolean> {
+  add(given: GivenRow): boolean | Promise<boolean> {
     if (this.#isStopped) return false;
+    const { record } = given;
+    if (record instanceof NodeError) return this.#refuse(given, record);
+    let drafted: DraftedRow | Promise<DraftedRow>;
     try {
-      if (given.record instanceof NodeError) throw given.record;
-      const { record } = given;
-      await this.#awaitTwin(record);
-      const drafted = await draftRow(this.#table, this.#context, this.#verb, record, this.#options);
-      this.#batch.push({ given, ...drafted });
-      this.#batchBytes += OP_BYTES + bodyBytes(drafted.op);
+      drafted = this.#draft(record);
     } catch (error) {
-      if (!(error instanceof NodeError) || error.blame !== 'client') throw error;
-      if (this.#terms.stopsAtFailure) await this.finish();
-      // A row before this one may have failed in its commit.
-      if (this.#isStopped) return false;
-      this.#fail(given, error.message, attributeOf(this.#table, error));
-      this.#isStopped = this.#terms.stopsAtFailure;
-      return !this.#isStopped;
+      return this.#refuse(given, error);
     }
+    if (!(drafted instanceof Promise)) return this.#take(given, drafted);
+    return drafted.then(
+      (row) => this.#take(given, row),
+      (error: unknown) => this.#refuse(given, error),
+    );
+  }
+
+  #draft(record: JsonRecord): DraftedRow | Promise<DraftedRow> {
+    const draft = () => draftRow(this.#table, this.#context, this.#verb, record, this.#options);
+    return this.#options.guard === undefined ? draft() : this.#awaitTwin(record).then(draft);
+  }
+
+  #take(given: GivenRow, { id, op }: DraftedRow): boolean | Promise<boolean> {
+    this.#batch.push({ given, id, op });
+    this.#batchBytes += OP_BYTES + bodyBytes(op);
     const { batchRowsMax, batchBytesMax } = this.#terms;
     const isFull = this.#batch.length >= batchRowsMax || this.#batchBytes >= batchBytesMax;
-    if (isFull) await this.#send();
+    return isFull ? this.#send().then(() => !this.#isStopped) : true;
+  }
+
+  /** Counts a row that cannot be drafted; rejects with what is not the client's mistake. */
+  async #refuse(given: GivenRow, error: unknown): Promise<boolean> {
+    if (!(error instanceof NodeError) || error.blame !== 'client') throw error;
+    if (this.#terms.stopsAtFailure) await this.finish();
+    // A row before this one may have failed in its commit.
+    if (this.#isStopped) return false;
+    this.#fail(given, error.message, attributeOf(this.#table, error));
+    this.#isStopped = this.#terms.stopsAtFailure;
     return !this.#isStopped;
   }
 

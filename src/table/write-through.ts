@@ -70,7 +70,6 @@ interface Before {
   readonly isCurrent: boolean;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export class WriteThrough {
@@ -118,7 +117,7 @@ export class WriteThrough {
     const refusal = await this.#precondition(id, options.condition);
     if (refusal !== undefined) return refusal;
     const before = this.#before(id);
-    const bytes = encoder.encode(JSON.stringify(patch));
+    const bytes = Buffer.from(JSON.stringify(patch));
     const written = await this.#ask(id, (source, signal) => source.patch(id, bytes, signal));
     // Merged only into what is right now, and only where every origin would merge it so.
     const isCertain = before.isCurrent && (format === 'merge-patch' || isPlainPatch(patch));

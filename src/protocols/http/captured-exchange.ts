@@ -67,7 +67,7 @@ export class CapturedExchange implements Exchange {
   }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     // The view that a caller hands over ends with this call.
-    const kept = typeof body === 'string' || body === undefined ? body : body.slice();
+    const kept = typeof body === 'string' || body === undefined ? body : new Uint8Array(body);
     this.#replied = true;
     this.#settle({ kind: 'whole', status, headers, body: kept });
   }

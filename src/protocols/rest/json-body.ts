@@ -1,4 +1,7 @@
-/** JSON objects of request bodies, within the limits of nesting; and media types of bodies. */
+/**
+ * JSON of request bodies, within the limits of nesting; and media types of bodies. What is nested
+ * too deeply is refused before it is parsed.
+ */
 import { NodeError } from '../../base/errors.ts';
 import type { JsonRecord } from '../../table/record-draft.ts';
 
@@ -27,13 +30,32 @@ export function parseJsonObject(bytes: Uint8Array, depthMax: number): JsonRecord
 
 /** Any JSON value within the limit of nesting; throws `BODY_MALFORMED`. */
 export function parseJson(bytes: Uint8Array, depthMax: number): unknown {
-  if (nesting(bytes) > depthMax) throw malformed(`nested deeper than ${depthMax} levels`);
+  if (mayNest(bytes, depthMax) && nesting(bytes) > depthMax)
+    throw malformed(`nested deeper than ${depthMax} levels`);
   try {
     return JSON.parse(decoder.decode(bytes));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw malformed(bytes.length === 0 ? 'it is empty' : reason, cause);
   }
+}
+
+const OPENING = [0x7b, 0x5b] as const;
+
+/** Hardly any body has more brackets than it may have levels: the engine's own search tells. */
+function mayNest(bytes: Uint8Array, depthMax: number): boolean {
+  if (bytes.length <= depthMax) return false;
+  const text = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  let brackets = 0;
+  for (const bracket of OPENING) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      brackets += 1;
+      if (brackets > depthMax) return true;
+    }
+  }
+  return false;
 }
 
 /** Greatest depth of brackets outside strings; cheap, so that hostile nesting is never parsed. */

@@ -11,7 +11,7 @@ import { RowsWriter, type RowsWritten } from '../../table/write-rows.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemDocument } from '../http/problem.ts';
 import { bodyTooLarge } from '../http/request-body.ts';
-import type { RowReader } from './formats/format.ts';
+import type { BodyRow, RowReader } from './formats/format.ts';
 import { bodyFormat } from './formats/negotiate.ts';
 import { encodedBody } from './formats/read-body.ts';
 import type { RestCall, RestLimits } from './rest-call.ts';
@@ -96,9 +96,19 @@ async function readInto(
   { uploadBytesMax }: RestLimits,
 ): Promise<void> {
   for await (const piece of exchange.requestStream(uploadBytesMax)) {
-    for (const row of reader.read(piece)) if (!(await writer.add(row))) return;
+    if (!(await addAll(writer, reader.read(piece)))) return;
   }
-  for (const row of reader.end()) if (!(await writer.add(row))) return;
+  await addAll(writer, reader.end());
+}
+
+/** False: the writer has stopped. A promise is awaited only where there is one. */
+async function addAll(writer: RowsWriter, rows: readonly BodyRow[]): Promise<boolean> {
+  for (const row of rows) {
+    const taken = writer.add(row);
+    if (taken === true) continue;
+    if (taken === false || !(await taken)) return false;
+  }
+  return true;
 }
 
 function stoppedAt({ errors: [first] }: RowsWritten): NodeError | undefined {

@@ -56,6 +56,8 @@ export class Batch {
   readonly now: EpochMs;
   readonly state: LogState;
   readonly changes: Change[] = [];
+  /** Each change as the ring keeps it, without bodies. */
+  readonly heads: Uint8Array[] = [];
   /** Files that no row names any more. */
   readonly releasedFiles: StoredBody[] = [];
   /** Names of records which entries do not hold any more. */
@@ -106,12 +108,14 @@ export class Batch {
       change.op === 'message' ||
       change.publication !== undefined ||
       this.table(change.table).definition.history;
-    const bytes = encodeChange(whole, keepBody);
+    const head = encodeChange(whole, false);
+    const bytes = keepBody ? encodeChange(whole, true) : head;
     this.trees.log.put(next, bytes);
     this.state.sequence = next;
     this.state.logEntries += 1;
     this.state.logBytes += bytes.length + LOG_ENTRY_BYTES;
     this.changes.push(whole);
+    this.heads.push(head);
     this.touchesWatched ||= this.parts.watched.has(change.table);
     return next;
   }

@@ -27,8 +27,6 @@ export interface RelatedParts {
   ): void;
 }
 
-const encoder = new TextEncoder();
-
 export const factsOf = ({ id, lastModified, entityTag }: Entry): RowFacts => ({
   id,
   lastModified,
@@ -52,7 +50,7 @@ export function projectRow(
   related: RelatedParts,
   mask?: AttributeMask | undefined,
 ): Uint8Array {
-  return encoder.encode(JSON.stringify(projected(select, { row, facts, mask }, related)));
+  return Buffer.from(JSON.stringify(projected(select, { row, facts, mask }, related)));
 }
 
 /** A row as somebody sees it; what is computed is computed from the whole. */

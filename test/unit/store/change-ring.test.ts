@@ -1,6 +1,7 @@
 /** The ring of recent changes: found by sequence, never half overwritten, whatever its place. */
 import { describe, expect, it } from 'vitest';
 import { epochMs, nodeId, recordVersion, sequence, tableName } from '../../../src/base/brands.ts';
+import { encodeChange } from '../../../src/store/change-format.ts';
 import { ChangeRing } from '../../../src/store/change-ring.ts';
 import { createSharedMemory, viewSharedMemory } from '../../../src/store/shared-state.ts';
 import type { Change } from '../../../src/table/store-port.ts';
@@ -28,6 +29,9 @@ const changeAt = (at: number, size: number): Change => ({
   after: Buffer.alloc(size, `a${at}`),
 });
 
+const appendTo = (ring: ChangeRing, change: Change) =>
+  ring.append(change, encodeChange(change, false));
+
 const plain = (change: Change | undefined) =>
   change && {
     ...change,
@@ -41,7 +45,7 @@ describe('the ring of changes', () => {
     const expected: boolean[] = [];
     for (let at = 1; at <= 500; at += 1) {
       const change = changeAt(at, (at * 37) % 400);
-      writer.append(change);
+      appendTo(writer, change);
       expect(plain(reader.read(change.sequence))).toEqual(plain(change));
     }
     for (let at = 1; at <= 500; at += 1) {
@@ -56,7 +60,7 @@ describe('the ring of changes', () => {
 
   it('keeps a change too large for it without its rows', () => {
     const { writer, reader } = makeRings();
-    writer.append(changeAt(1, RING_BYTES));
+    appendTo(writer, changeAt(1, RING_BYTES));
     expect(reader.read(sequence(1))).toMatchObject({
       id: 'id-1',
       before: undefined,
@@ -66,8 +70,8 @@ describe('the ring of changes', () => {
 
   it('tells a row that was not there from one it does not hold', () => {
     const { writer, reader } = makeRings();
-    writer.append({ ...changeAt(2, 3), after: undefined });
-    writer.append({ ...changeAt(3, 3), before: undefined });
+    appendTo(writer, { ...changeAt(2, 3), after: undefined });
+    appendTo(writer, { ...changeAt(3, 3), before: undefined });
     expect([reader.read(sequence(2))?.before, reader.read(sequence(3))?.before]).toEqual([
       null,
       undefined,

@@ -14,8 +14,6 @@ import {
   type RowWriter,
 } from './format.ts';
 
-const encoder = new TextEncoder();
-
 export function customFormat(mediaType: string, handler: ContentTypeHandler): Format {
   const serialize = (value: unknown): Uint8Array => serialized(mediaType, handler, value);
   return {
@@ -54,7 +52,7 @@ export function serialized(
   value: unknown,
 ): Uint8Array {
   const made = handler.serialize?.(value);
-  if (typeof made === 'string') return encoder.encode(made);
+  if (typeof made === 'string') return Buffer.from(made);
   if (made instanceof Uint8Array) return made;
   throw new TypeError(`serialize of ${mediaType} returned neither text nor bytes`);
 }
