@@ -173,7 +173,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     audit: auditTo(log),
     onOutcome: () => undefined,
   });
-  const { followed, tables } = threadTables;
+  const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
   const reload = reloadParts([followed.origins, followed.policies, roles]);
@@ -185,7 +185,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const serving = await serve({ ...parts, reload, identity, mqtt }, threadTables, (app) =>
-    connectAppMetrics(metrics, { app, origins, cacheCounts, originTimes }),
+    connectAppMetrics(metrics, { app, origins, memoryCaches, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
   const reloading = startReloading(parts, reload, serving.reloadThreads);

@@ -2,6 +2,7 @@
  * Joins the counters of an app thread to its metrics: each metric reads what is counted elsewhere,
  * when it is asked for. Nothing here is on the way of a request.
  */
+import type { CacheFigures } from './base/bounded-cache.ts';
 import { type Counted, registerAppMetrics } from './observe/app-metrics.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { CacheCounts } from './observe/cache-counts.ts';
@@ -14,6 +15,7 @@ import type { RunningApp } from './worker-app.ts';
 export interface AppMetricParts {
   readonly app: RunningApp;
   readonly origins: ReadonlyMap<string, OriginRuntime>;
+  readonly memoryCaches: readonly CacheFigures[];
   readonly cacheCounts: CacheCounts;
   readonly originTimes: OriginTimes;
 }
@@ -48,9 +50,31 @@ export function connectAppMetrics(metrics: ArrayMetrics, parts: AppMetricParts):
       yield* labelled(app.counts.refusals, 'limit');
     },
     measured: () => threadScope().measurements.series.values(),
-    memoryCacheBytes: () => [],
-    memoryCacheRequests: () => [],
+    *memoryCacheBytes() {
+      for (const [cache, { bytes }] of memory(parts)) yield { labels: { cache }, value: bytes };
+    },
+    *memoryCacheRequests() {
+      for (const [cache, { hits, misses }] of memory(parts)) {
+        yield { labels: { cache, result: 'hit' }, value: hits };
+        yield { labels: { cache, result: 'miss' }, value: misses };
+      }
+    },
   });
+}
+
+/** The caches of one name together: each table has one of its own. */
+function memory({ app, memoryCaches }: AppMetricParts): ReadonlyMap<string, CacheFigures> {
+  const sums = new Map<string, CacheFigures>();
+  for (const { name, bytes, hits, misses } of [...app.fanout.memory, ...memoryCaches]) {
+    const sum = sums.get(name);
+    sums.set(name, {
+      name,
+      bytes: bytes + (sum?.bytes ?? 0),
+      hits: hits + (sum?.hits ?? 0),
+      misses: misses + (sum?.misses ?? 0),
+    });
+  }
+  return sums;
 }
 
 function connections({ listener, gateway, fanout }: RunningApp): Counted[] {

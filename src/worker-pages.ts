@@ -68,6 +68,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
       limits: { failureMarkersBytes: config.limits.failureMarkersBytes },
     });
     table.onPolicy((policy) => reads.usePolicy(policy));
+    parts.threadTables.memory.push(reads.memory);
     return [
       {
         path: pages.path,

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { must } from './base/assert.ts';
+import type { CacheFigures } from './base/bounded-cache.ts';
 import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { CacheEvents } from './cache/events.ts';
@@ -61,6 +62,8 @@ export interface ThreadTables {
   /** What page tables share with the read paths of the others. */
   readonly leases: Leases;
   readonly events: CacheEvents;
+  /** Caches in memory beside the store; page tables add theirs. */
+  readonly memory: CacheFigures[];
   /** What follows the application's files while the thread runs. */
   readonly followed: { readonly policies: ThreadPolicies; readonly origins: ThreadOrigins };
 }
@@ -80,17 +83,23 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   const origins = followed.origins.runtimes;
   const tables = new Tables();
   const live = new Map<TableName, LiveSource>();
-  const scopeOf = createScopes(application.schema.tables, around.prepared.computed);
+  const memory: CacheFigures[] = [];
+  const judges = new Map<TableName, ReadPath>();
+  const { computed } = around.prepared;
+  const scopeOf = createScopes(application.schema.tables, computed, (table, now) =>
+    judges.get(table)?.rowContextAt(now),
+  );
   for (const [index, definition] of application.schema.tables.entries()) {
     const policy = followed.policies.of(definition.name);
     const source = new LiveSource(around.liveMemory, index, policy.settings.freshness.default);
     live.set(definition.name, source);
     const scope = scopeOf(definition);
-    tables.add(buildTable(scope, policy, origins, source, around));
+    tables.add(buildTable(scope, policy, origins, source, { ...around, memory, judges }));
   }
   followed.policies.tables = tables;
   around.prepared.open(tables);
-  return { tables, origins, live, leases: around.leases, events: around.events, followed };
+  const { leases, events } = around;
+  return { tables, origins, live, leases, events, memory, followed };
 }
 
 async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {
@@ -102,12 +111,18 @@ async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {
   return origins;
 }
 
+/** What the tables of a thread have in common, put together while they are built. */
+interface Gathered extends Pick<ThreadTables, 'memory'> {
+  /** The read paths by whose policies rows of caches are judged, also where another table joins. */
+  readonly judges: Map<TableName, ReadPath>;
+}
+
 function buildTable(
   scope: QueryScope,
   policy: CachePolicy,
   origins: ReadonlyMap<string, OriginRuntime>,
   source: LiveSource,
-  around: TableSurroundings,
+  around: TableSurroundings & Gathered,
 ): Table {
   const { reader, writer, clock, config } = around;
   const { definition } = scope;
@@ -135,6 +150,8 @@ function buildTable(
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
   });
+  around.memory.push(reads.memory);
+  if (origin !== undefined) around.judges.set(definition.name, reads);
   const listed = openList(scope, policy, origins, around, () => table.draftContext());
   const { durability } = config.store;
   const isThrough = definition.sourcedFrom?.write === 'through';

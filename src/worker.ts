@@ -138,6 +138,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   connectAppMetrics(metrics, {
     app,
     origins: threadTables.origins,
+    memoryCaches: threadTables.memory,
     cacheCounts,
     originTimes,
   });

@@ -4,15 +4,19 @@
  */
 import { LRUCache } from 'lru-cache';
 
-export interface BoundedCache<V extends object | string> {
+/** What operators are told of a cache; caches of one name count as one. */
+export interface CacheFigures {
   readonly name: string;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+export interface BoundedCache<V extends object | string> extends CacheFigures {
   get(key: string): V | undefined;
   set(key: string, value: V, bytes: number): void;
   delete(key: string): void;
   clear(): void;
-  readonly bytes: number;
-  readonly hits: number;
-  readonly misses: number;
 }
 
 /** A cache which drops its least recently used values when they exceed `maxBytes` together. */

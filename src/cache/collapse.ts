@@ -8,7 +8,7 @@
  *           └─ settle(failure) ──────────────────────────────────► ended, remembered
  */
 import { assert } from '../base/assert.ts';
-import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
+import { type BoundedCache, type CacheFigures, createBoundedCache } from '../base/bounded-cache.ts';
 import type { DurationMs, EpochMs, Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
@@ -131,8 +131,13 @@ export class Flights<R extends AnyReply = Reply> {
   readonly #flying = new Map<string, Flight<R>>();
   readonly #failures: BoundedCache<Failure>;
 
-  constructor(options: { readonly name: string; readonly failureMarkersBytes: number }) {
-    this.#failures = createBoundedCache(options.name, options.failureMarkersBytes);
+  constructor(options: { readonly failureMarkersBytes: number }) {
+    this.#failures = createBoundedCache('failures', options.failureMarkersBytes);
+  }
+
+  /** What the memory of failures holds. */
+  get figures(): CacheFigures {
+    return this.#failures;
   }
 
   get size(): number {

@@ -18,7 +18,8 @@
  * entry is copied only on the way to a state that waits.
  */
 import { assert } from '../base/assert.ts';
-import type { RecordId } from '../base/brands.ts';
+import type { CacheFigures } from '../base/bounded-cache.ts';
+import type { EpochMs, RecordId } from '../base/brands.ts';
 import { asNodeError } from '../base/errors.ts';
 import { Flights } from './collapse.ts';
 import type { DecisionContext } from './decide.ts';
@@ -66,7 +67,6 @@ export class ReadPath {
     this.#deps = deps;
     this.#policy = deps.policy;
     this.#flights = new Flights({
-      name: `failures of ${deps.table}`,
       failureMarkersBytes: deps.limits.failureMarkersBytes,
     });
   }
@@ -78,6 +78,11 @@ export class ReadPath {
 
   get policy(): CachePolicy {
     return this.#policy;
+  }
+
+  /** What is kept in memory beside the store. */
+  get memory(): CacheFigures {
+    return this.#flights.figures;
   }
 
   /** Flights under way or not yet readable. */
@@ -99,6 +104,11 @@ export class ReadPath {
   /** What the rows of a query are judged by, all as of one instant [R1]. */
   rowContext(request: ReadRequest): DecisionContext {
     return this.#run(request, undefined);
+  }
+
+  /** The same at a given instant, where no request says more. */
+  rowContextAt(now: EpochMs): DecisionContext {
+    return { ...this.#run(clientlessRequest('', ''), undefined), now };
   }
 
   /** Asks the origin for a record whatever is held of it, unless somebody does already. */

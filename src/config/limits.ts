@@ -29,9 +29,13 @@ export const LIMITS = {
   jsonDepthMax: 64,
   /** A file of records that an application brings along, bytes. */
   seedFileBytesMax: 64 * 1024 * 1024,
-  /** Rows of one collection answer when the request gives no limit. */
+  /**
+   * Rows of one collection answer: when the request gives no limit, and at most, since answers are
+   * streamed. What must have all of them in memory (formats that code makes) takes fewer.
+   */
   collectionRowsDefault: 1_000,
-  collectionRowsMax: 10_000,
+  collectionRowsMax: 1_000_000,
+  gatheredRowsMax: 10_000,
   /** A query: characters, conditions, depth of brackets, attributes of `select` and `sort`. */
   queryTextCharsMax: 16 * 1024,
   queryConditionsMax: 1_000,

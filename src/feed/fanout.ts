@@ -5,6 +5,7 @@
  * Nobody has a queue.
  */
 import { must } from '../base/assert.ts';
+import type { CacheFigures } from '../base/bounded-cache.ts';
 import type { RecordVersion } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { formatPosition } from '../table/store-port.ts';
@@ -54,6 +55,7 @@ export class Fanout {
   readonly #runnable = new Set<Subscriber>();
   readonly #drive: Drive;
   readonly #live: LiveStream;
+  readonly #blocks: LogBlocks;
   #scheduled = false;
   #stop: (() => void) | undefined;
 
@@ -74,6 +76,7 @@ export class Fanout {
     });
     const rowShown = (version: RecordVersion) => this.#live.rowShown(version);
     const blocks = new LogBlocks(source, limits.changeBatchMax);
+    this.#blocks = blocks;
     this.#catchUp = new CatchUp({ source, blocks, limits, counters: this.counters, rowShown });
     this.#snapshots = new Snapshots({ source, limits, now: () => clock.now(), rowShown });
     this.#drive = {
@@ -81,6 +84,11 @@ export class Fanout {
       drained: (subscriber) => this.#run(subscriber),
       close: (subscriber) => this.#close(subscriber),
     };
+  }
+
+  /** What is kept in memory for those who join or catch up together. */
+  get memory(): readonly CacheFigures[] {
+    return [this.#blocks.figures, ...this.#snapshots.figures];
   }
 
   /** Begins to follow the log. */

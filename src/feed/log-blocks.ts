@@ -5,7 +5,7 @@
  * when no later commit can add to it, except the newest, which is kept until the log grows.
  */
 
-import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
+import { type BoundedCache, type CacheFigures, createBoundedCache } from '../base/bounded-cache.ts';
 import { type Sequence, sequence } from '../base/brands.ts';
 import type { Change } from '../table/store-port.ts';
 import type { ChangeSource } from './change-source.ts';
@@ -21,6 +21,10 @@ export class LogBlocks {
   #newest: readonly Change[] = [];
   #newestStart = -1;
   #newestEnd = -1;
+
+  get figures(): CacheFigures {
+    return this.#blocks;
+  }
 
   constructor(source: ChangeSource, size: number) {
     this.#source = source;

@@ -5,7 +5,7 @@
  * that those who join together cost one encoding. Never holds a read open between chunks.
  */
 
-import { type BoundedCache, createBoundedCache } from '../base/bounded-cache.ts';
+import { type BoundedCache, type CacheFigures, createBoundedCache } from '../base/bounded-cache.ts';
 import type { EpochMs, RecordId, RecordVersion } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { TableDefinition } from '../schema/definition.ts';
@@ -51,6 +51,10 @@ export class Snapshots {
     const bytes = parts.limits.snapshotCacheBytesMax;
     this.#chunks = createBoundedCache('snapshots', bytes);
     this.#lists = createBoundedCache('snapshot-ids', bytes);
+  }
+
+  get figures(): readonly CacheFigures[] {
+    return [this.#chunks, this.#lists];
   }
 
   /** Readies a snapshot at the subscriber's cursor. */

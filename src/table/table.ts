@@ -158,7 +158,8 @@ export class Table {
   /** A reader that answers a query page by page; throws `QUERY_INVALID`. */
   query(query: Query): QueryReader {
     const { reader, clock } = this.#parts;
-    return new QueryReader(query, { definition: this.definition, reader, clock });
+    const context = this.scope.judged?.(clock.now());
+    return new QueryReader(query, { definition: this.definition, reader, clock, context });
   }
 
   /** JSON of what `select` takes of a record, related ones included, as far as `views` show it. */

@@ -53,6 +53,15 @@ describe.each(ENGINES)('the admin port over %s', (engine) => {
     });
   const operate = (document: object) => post(JSON.stringify(document));
 
+  it('counts what is looked up in the caches of its memory', async () => {
+    await node.fetch('/Item/never-asked-before');
+    const labels = { cache: 'failures', result: 'miss' };
+    expect(await node.metric('millrace_memory_cache_requests_total', labels)).toBeGreaterThan(0);
+    expect(await node.metric('millrace_memory_cache_bytes', { cache: 'failures' })).toBe(0);
+    const text = await (await fetch(`${node.admin}/metrics`)).text();
+    expect(text).toContain('millrace_memory_cache_bytes{cache="snapshots"}');
+  });
+
   it('runs operations for the administrator only', async () => {
     const document = JSON.stringify({ operation: 'describe_all' });
     for (const authorization of ['', `Basic ${Buffer.from('a:b').toString('base64')}`]) {

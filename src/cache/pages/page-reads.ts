@@ -12,6 +12,7 @@
  *
  * A hit is synchronous from `read` to `answer`, on a view of the store.
  */
+import type { CacheFigures } from '../../base/bounded-cache.ts';
 import { Flights } from '../collapse.ts';
 import { decide, type Forward } from '../decide.ts';
 import type { Entry } from '../entry.ts';
@@ -45,7 +46,6 @@ export class PageReads {
     this.#deps = deps;
     this.#policyOf = policyByPath(deps.policy);
     this.#flights = new Flights({
-      name: `failures of ${deps.table}`,
       failureMarkersBytes: deps.limits.failureMarkersBytes,
     });
   }
@@ -53,6 +53,11 @@ export class PageReads {
   /** Reads from now on follow `policy`; those under way keep theirs. */
   usePolicy(policy: CachePolicy): void {
     this.#policyOf = policyByPath(policy);
+  }
+
+  /** What is kept in memory beside the store. */
+  get memory(): CacheFigures {
+    return this.#flights.figures;
   }
 
   /** What holds for the page at this path. */

@@ -6,6 +6,7 @@
  */
 import { parseRequestDirectives } from '../../cache/directives.ts';
 import { FOREVER } from '../../cache/entry.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { Collection, FirstRows, RowDemands } from '../../table/collection.ts';
 import { joinedTables } from '../../table/query/joined-tables.ts';
 import { belowPrefix, parseQuery } from '../../table/query/parse-query.ts';
@@ -18,14 +19,20 @@ import type { BodyWriter } from '../http/port.ts';
 import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, notAcceptable, type Offer } from './formats/negotiate.ts';
-import { namesGroups, type RestCall, seenQuery, unstoredHeaders } from './rest-call.ts';
+import {
+  namesGroups,
+  type RestCall,
+  type RestLimits,
+  seenQuery,
+  unstoredHeaders,
+} from './rest-call.ts';
 
 export async function readCollection(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
   const offer = negotiate(exchange);
   if (offer === undefined) throw notAcceptable();
-  const query = seenQuery(call, collectionQuery(call));
+  const query = seenQuery(call, collectionQuery(call, limitsOf(call, offer)));
   if (query === undefined) return;
   const collection = resource.table.collect(query, demandsOf(call));
   if (query.isExplain) return replyPlan(call, collection.reader);
@@ -57,6 +64,12 @@ function demandsOf({ exchange, principal, resource }: RestCall): RowDemands {
   const { mayForceRevalidation } = resource.table.policy.settings.client;
   const mayForce = principal.kind !== 'anonymous' || mayForceRevalidation;
   return { directives, mayForce, signal: exchange.signal };
+}
+
+/** What is made of all rows at once takes no more of them than memory is for. */
+function limitsOf({ limits }: RestCall, { format }: Offer): RestLimits {
+  if (format.name !== 'custom') return limits;
+  return { ...limits, rowsMax: Math.min(limits.rowsMax, LIMITS.gatheredRowsMax) };
 }
 
 /** The query of the URL; below a prefix for `/Table/a/`. */

@@ -178,7 +178,7 @@ async function* inFormat(rows: AsyncIterable<unknown>, format: Format): AsyncGen
   let gathered = 0;
   for await (const row of rows) {
     if (format.name === 'custom') gathered += 1;
-    if (gathered > LIMITS.collectionRowsMax) throw tooManyRows(format);
+    if (gathered > LIMITS.gatheredRowsMax) throw tooManyRows(format);
     writer ??= format.rowWriter(shapeOf(row));
     yield writer.rows([bytesOf(row)]);
   }
@@ -188,7 +188,7 @@ async function* inFormat(rows: AsyncIterable<unknown>, format: Format): AsyncGen
 
 /** A format of the application's own is made of all rows at once: those must have an end. */
 const tooManyRows = ({ mediaTypes }: Format): TypeError =>
-  new TypeError(`${mediaTypes.join()} takes at most ${LIMITS.collectionRowsMax} rows of an answer`);
+  new TypeError(`${mediaTypes.join()} takes at most ${LIMITS.gatheredRowsMax} rows of an answer`);
 
 /** The answer begins with its first chunk: what fails before can still say so by its status. */
 async function pour(

@@ -71,7 +71,7 @@ export class JoinSource implements Source {
     const relation = this.#relation;
     const { related } = this.#parts;
     const { definition } = relation.target;
-    const verdict = related.verdict(definition);
+    const verdict = related.verdict(relation.target);
     return this.#inner.pull((entry, row) => {
       related.beginRow();
       const isThere =

@@ -21,7 +21,7 @@ import { queryTooExpensive } from './query-error.ts';
 import { plainContext } from './row-context.ts';
 import type { AttributeMask, RowViews } from './row-view.ts';
 import { parseRow } from './rows.ts';
-import type { Relation } from './scope.ts';
+import type { QueryScope, Relation } from './scope.ts';
 
 /** A related record, and whether it is one that the answer may count as stale. */
 type See = (row: Row, facts: RowFacts, mask: AttributeMask | undefined) => boolean;
@@ -88,7 +88,7 @@ export class Related implements RelatedRows {
     if (values.length === 0) return;
     this.#requireIndex(relation);
     const { definition } = target;
-    const verdict = this.verdict(definition);
+    const verdict = this.verdict(target);
     const see = (entry: Entry): boolean => {
       if (!this.sees(definition, () => rowOf(entry, relation), entry.id)) return true;
       const state = verdict(entry);
@@ -157,10 +157,10 @@ export class Related implements RelatedRows {
   }
 
   /** How the rows of a table are judged; what its origin would have to be asked for is hidden. */
-  verdict(definition: TableDefinition): (entry: Entry) => RowVerdict {
+  verdict({ definition, judged }: QueryScope): (entry: Entry) => RowVerdict {
     const known = this.#verdicts.get(definition.name);
     if (known !== undefined) return known;
-    const context = plainContext(definition, this.#now);
+    const context = judged?.(this.#now) ?? plainContext(definition, this.#now);
     const invalidations = this.#reader.invalidations(definition.name);
     const made = (entry: Entry): RowVerdict => {
       const verdict = decideRow(context, invalidations.judge(entry), entry);

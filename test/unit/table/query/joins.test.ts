@@ -9,7 +9,9 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must } from '../../../../src/base/assert.ts';
+import type { EpochMs, TableName } from '../../../../src/base/brands.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
+import { DEFAULT_POLICY } from '../../../../src/cache/default-policy.ts';
 import { LIMITS } from '../../../../src/config/limits.ts';
 import { compileExpressions } from '../../../../src/resource/expressions.ts';
 import { compileIndexedValues } from '../../../../src/schema/indexed-values.ts';
@@ -20,6 +22,7 @@ import { openMemoryStore } from '../../../../src/store/memory/open.ts';
 import type { Store } from '../../../../src/store/store-options.ts';
 import { parseQuery } from '../../../../src/table/query/parse-query.ts';
 import { QueryReader } from '../../../../src/table/query/query-reader.ts';
+import { plainContext } from '../../../../src/table/query/row-context.ts';
 import { createScopes } from '../../../../src/table/query/scope.ts';
 import { put } from '../../../contract/store-fixture.ts';
 import { ROWS } from '../../../support/query-table.ts';
@@ -310,8 +313,8 @@ describe('joins', () => {
   });
   afterAll(() => store.close());
 
-  const first = (text: string): unknown[] => {
-    const query = parseQuery(text, scopeOf(authorTable), ROWS);
+  const first = (text: string, scopes = scopeOf): unknown[] => {
+    const query = parseQuery(text, scopes(authorTable), ROWS);
     const parts = { definition: authorTable, reader: store, clock: systemClock };
     const { rows } = new QueryReader(query, parts).next();
     return rows.map((row) => JSON.parse(Buffer.from(row).toString()) as unknown);
@@ -328,6 +331,21 @@ describe('joins', () => {
     }
     // From the other side nothing has to be gathered.
     expect(first('books.id=b7&select(id)')).toEqual(['busy']);
+  });
+
+  it('show only rows that the policy of their own table lets be served', () => {
+    const judgedBy = (isShown: boolean) => (table: TableName, now: EpochMs) => ({
+      ...plainContext(bookTable, now),
+      isOrigin: table !== bookTable.name,
+      policy: {
+        ...DEFAULT_POLICY,
+        hooks: { mayLookup: () => isShown },
+      },
+    });
+    const computed = compileExpressions(tables, new ProblemList());
+    const shown = (isShown: boolean) =>
+      first('books.id=b7&select(id)', createScopes(tables, computed, judgedBy(isShown)));
+    expect([shown(true), shown(false)]).toEqual([['busy'], []]);
   });
 
   it('of ten thousand terms are refused', () => {
