@@ -92,13 +92,13 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     readRecord: readThrough(reader, (name) => parts.threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
   });
-  const tables = [...resources.values()].map(({ table }) => table.definition);
+  const scopes = [...resources.values()].map(({ table }) => table.scope);
   const codeWith = codeParts(parts, counts.requests);
   openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
   const who = { ...parts.identity.authenticator, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
-  const resolve = createResolve<Principal>({ tables, authorise, pageAt: pageAt(pages) });
+  const resolve = createResolve<Principal>({ scopes, authorise, pageAt: pageAt(pages) });
   const gateway = new WebSocketGateway<Principal>({
     fanout,
     clock,

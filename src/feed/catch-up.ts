@@ -163,9 +163,12 @@ export class CatchUp {
     if (version > subscriber.seenVersion) {
       if (subscriber.id !== undefined) subscriber.seenVersion = version;
       const at = versionTime(version);
-      const stays = subscriber.filter?.matches(parse(value)) ?? true;
+      const { filter } = subscriber;
+      const row = filter && parse(value);
+      const stays = filter?.matches(row) ?? true;
+      const shown = filter?.project === undefined ? value : filter.project(row);
       told.push(
-        stays ? { type: 'put', id, value, at, version } : { type: 'leave', id, at, version },
+        stays ? { type: 'put', id, value: shown, at, version } : { type: 'leave', id, at, version },
       );
     }
     // Invalidated after the row was written, softly: the value stands, but may not be current.
@@ -181,7 +184,8 @@ export class CatchUp {
       encodeEvent({ type, table: subscriber.typeName, id, value, position, at, retained });
     if (type === 'message') return make();
     const kind = `${type} ${retained === true} ${typeof id}`;
-    const key = `${subscriber.table} ${position} ${version} ${kind} ${id}`;
+    const view = subscriber.filter?.project === undefined ? '' : subscriber.filter.key;
+    const key = `${subscriber.table} ${position} ${version} ${kind} ${id} ${view}`;
     let event = this.#memo.get(key);
     if (event === undefined) {
       if (this.#memo.size >= MEMO_MAX) this.#memo.clear();

@@ -22,7 +22,7 @@ export class LiveChange {
   readonly #topics: TableTopics;
   readonly #position: Position;
   readonly #row: RecordState | undefined;
-  readonly #events = new Map<EventType, EncodedEvent>();
+  readonly #events = new Map<string, EncodedEvent>();
   #state: State | undefined;
   #after: unknown;
   #before: unknown;
@@ -55,10 +55,10 @@ export class LiveChange {
     if (!this.isState) return this.#event(this.change.op);
     const state = this.#now();
     if (state.kind === 'unknown') return this.#event('invalidate');
+    if (filter.isAll) return this.#event(eventOf[state.kind], filter);
     const was = this.#wasMember(filter);
     if (state.kind === 'absent') return was === false ? undefined : this.#event('delete');
-    this.#after ??= parse(state.value);
-    if (filter.matches(this.#after)) return this.#event(was === false ? 'enter' : 'put');
+    if (filter.matches(this.#parsed())) return this.#event(was === false ? 'enter' : 'put', filter);
     // A client that never had the row ignores its leaving.
     return was === false ? undefined : this.#event('leave');
   }
@@ -71,6 +71,13 @@ export class LiveChange {
     if (before === null) return this.#topics.evictable ? undefined : false;
     this.#before ??= parse(textOf(before));
     return filter.matches(this.#before);
+  }
+
+  /** The row as it is now. */
+  #parsed(): unknown {
+    const state = this.#now();
+    this.#after ??= parse(state.kind === 'found' ? state.value : undefined);
+    return this.#after;
   }
 
   #now(): State {
@@ -89,18 +96,21 @@ export class LiveChange {
     return this.#row.kind === 'unknown' && op === 'delete' ? { kind: 'absent' } : this.#row;
   }
 
-  #event(type: EventType): EncodedEvent {
-    let event = this.#events.get(type);
+  /** `filter` is given when it may show a part of the row only. */
+  #event(type: EventType, filter?: RowFilter): EncodedEvent {
+    const project = hasValue(type) ? filter?.project : undefined;
+    const key = project === undefined ? type : `${type} ${filter?.key}`;
+    let event = this.#events.get(key);
     if (event === undefined) {
       event = encodeEvent({
         type,
         table: this.#topics.typeName,
         id: this.change.id,
-        value: this.#value(type),
+        value: project === undefined ? this.#value(type) : project(this.#parsed()),
         position: this.#position,
         at: this.change.at as EpochMs,
       });
-      this.#events.set(type, event);
+      this.#events.set(key, event);
     }
     return event;
   }
@@ -109,11 +119,14 @@ export class LiveChange {
     if (type === 'message') {
       return this.change.after === undefined ? undefined : messageJson(this.change.after);
     }
-    if (type !== 'put' && type !== 'enter') return undefined;
+    if (!hasValue(type)) return undefined;
     const state = this.#now();
     return state.kind === 'found' ? state.value : undefined;
   }
 }
+
+/** Whether such an event carries the row. */
+const hasValue = (type: EventType): boolean => type === 'put' || type === 'enter';
 
 const eventOf = { found: 'put', absent: 'delete', unknown: 'invalidate' } as const;
 

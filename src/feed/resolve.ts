@@ -8,6 +8,7 @@ import type { RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { parseRowFilter } from '../table/query/row-filter.ts';
+import type { QueryScope } from '../table/query/scope.ts';
 import { recordIdFromUrl } from '../table/record-key.ts';
 import type { FeedProtocol } from './sink.ts';
 import type { SubscriptionRequest } from './subscriber.ts';
@@ -39,7 +40,8 @@ export type Resolve<Principal> = (
 ) => Resolution;
 
 export interface ResolveParts<Principal> {
-  readonly tables: Iterable<TableDefinition>;
+  /** The tables that may be subscribed to: what queries may speak of, with its definition. */
+  readonly scopes: Iterable<QueryScope>;
   readonly authorise: (
     principal: Principal,
     table: TableDefinition,
@@ -50,9 +52,10 @@ export interface ResolveParts<Principal> {
 }
 
 export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolve<Principal> {
-  const byName = new Map<string, TableDefinition>();
-  for (const table of parts.tables) {
-    if (table.export !== undefined) byName.set(table.export.name, table);
+  const byName = new Map<string, QueryScope>();
+  for (const scope of parts.scopes) {
+    const exported = scope.definition.export;
+    if (exported !== undefined) byName.set(exported.name, scope);
   }
   return (target, principal, protocol) => {
     try {
@@ -63,10 +66,11 @@ export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolv
         const { from } = withoutPosition(target.query);
         return { kind: 'resolved', request: { ...page, kind: 'record', protocol, from } };
       }
-      if (found === undefined || found.table.export?.protocols.has(protocol) !== true) {
+      if (found === undefined || found.scope.definition.export?.protocols.has(protocol) !== true) {
         throw new NodeError('NOT_FOUND', `nothing to subscribe to at ${target.path}`, CLIENT);
       }
-      check(parts.authorise(principal, found.table, 'subscribe'), found.table);
+      const table = found.scope.definition;
+      check(parts.authorise(principal, table, 'subscribe'), table);
       return { kind: 'resolved', request: requestFor(found, target.query, protocol) };
     } catch (error) {
       return { kind: 'refused', error: asNodeError(error) };
@@ -88,19 +92,19 @@ function pageFor<Principal>(
 const CLIENT = { blame: 'client' } as const;
 
 interface Found {
-  readonly table: TableDefinition;
+  readonly scope: QueryScope;
   /** Raw path after the name: '', '/' or '/id'. */
   readonly rest: string;
 }
 
 /** The table with the longest name that the path begins with. */
-function findTable(byName: ReadonlyMap<string, TableDefinition>, path: string): Found | undefined {
+function findTable(byName: ReadonlyMap<string, QueryScope>, path: string): Found | undefined {
   for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
-    const table = byName.get(path.slice(1, end));
-    if (table !== undefined) return { table, rest: path.slice(end) };
+    const scope = byName.get(path.slice(1, end));
+    if (scope !== undefined) return { scope, rest: path.slice(end) };
   }
   const catchAll = byName.get('*');
-  return catchAll && { table: catchAll, rest: path };
+  return catchAll && { scope: catchAll, rest: path };
 }
 
 function check(verdict: 'allowed' | 'unauthenticated' | 'denied', table: TableDefinition): void {
@@ -110,13 +114,14 @@ function check(verdict: 'allowed' | 'unauthenticated' | 'denied', table: TableDe
 }
 
 function requestFor(
-  { table, rest }: Found,
+  { scope, rest }: Found,
   query: string,
   protocol: Exclude<FeedProtocol, 'code'>,
 ): SubscriptionRequest {
+  const table = scope.definition;
   const { conditions, from } = withoutPosition(query);
   if (rest === '' || rest === '/') {
-    const filter = parseRowFilter(conditions, table);
+    const filter = parseRowFilter(conditions, scope);
     return { kind: 'collection', table, protocol, from, filter };
   }
   if (rest.endsWith('/')) {

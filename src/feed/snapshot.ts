@@ -194,9 +194,11 @@ class Rows {
   take(entry: Entry | undefined): void {
     const state = stateOfEntry(entry, this.#invalidations, this.#table);
     if (entry === undefined || state.kind !== 'found') return;
-    if (this.#filter !== undefined && !this.#filter.matches(parse(state.value))) return;
+    const filter = this.#filter;
+    const row = filter && parse(state.value);
+    if (filter?.matches(row) === false) return;
     this.#parts.rowShown(state.version);
-    const value = state.value ?? 'null';
+    const value = filter?.project?.(row) ?? state.value ?? 'null';
     this.ids.push(idJson(entry.id));
     this.values.push(value);
     this.#bytes += value.length;

@@ -17,6 +17,7 @@ import type { HttpEngine, Listener } from '../../src/protocols/http/port.ts';
 import { SseEndpoint } from '../../src/protocols/sse/endpoint.ts';
 import { WebSocketGateway } from '../../src/protocols/websocket/gateway.ts';
 import type { TableDefinition } from '../../src/schema/definition.ts';
+import { recordScope } from '../../src/table/query/scope.ts';
 import { FakeChangeSource } from './fake-change-source.ts';
 import type { FeedEvent } from './fake-sink.ts';
 import { flightTable } from './feed-bench.ts';
@@ -46,7 +47,7 @@ export class PushNode {
   constructor(parts: { subscriptionsMax?: number; conflateBytesMax?: number } = {}) {
     this.fanout = new Fanout({ source: this.source, clock: systemClock });
     const tables = [exported('Flight', true), exported('Secret', false)];
-    const resolve = createResolve<Principal>({ tables, authorise });
+    const resolve = createResolve<Principal>({ scopes: tables.map(recordScope), authorise });
     const { authenticate, settle } = openTestIdentity({
       admin: { username: 'admin', password: 'secret' },
     }).authenticator;

@@ -21,8 +21,8 @@ export interface Directives {
   isExplain: boolean;
 }
 
-const NAMES = ['select', 'sort', 'limit', 'after', 'count', 'explain'] as const;
-export type DirectiveName = (typeof NAMES)[number];
+export const DIRECTIVE_NAMES = ['select', 'sort', 'limit', 'after', 'count', 'explain'] as const;
+export type DirectiveName = (typeof DIRECTIVE_NAMES)[number];
 
 const PLACES: Readonly<Record<DirectiveName, keyof Directives>> = {
   select: 'select',
@@ -35,7 +35,7 @@ const PLACES: Readonly<Record<DirectiveName, keyof Directives>> = {
 
 /** The directive that begins here, if one does. */
 export const isDirective = (scanner: TextScanner): DirectiveName | undefined =>
-  NAMES.find((name) => scanner.startsWith(`${name}(`));
+  DIRECTIVE_NAMES.find((name) => scanner.startsWith(`${name}(`));
 
 export function parseDirective(
   scanner: TextScanner,

@@ -13,7 +13,13 @@ import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import { attributeNamed, storedField } from './fields.ts';
 import { ConditionParser } from './parse-condition.ts';
-import { type Directives, isDirective, parseDirective } from './parse-directive.ts';
+import {
+  DIRECTIVE_NAMES,
+  type DirectiveName,
+  type Directives,
+  isDirective,
+  parseDirective,
+} from './parse-directive.ts';
 import type { Filter, Query } from './query.ts';
 import { queryInvalid } from './query-error.ts';
 import type { QueryScope } from './scope.ts';
@@ -60,22 +66,38 @@ export function belowPrefix(query: Query, definition: TableDefinition, prefix: s
   return { ...query, filter, signature: signatureOf(filter, query.sort) };
 }
 
-/** Reads conditions alone, as a subscription takes them; directives are refused. */
+/** Reads conditions alone; directives are refused. */
 export function parseFilter(text: string, scope: QueryScope): Filter | undefined {
   return new QueryParser(text, scope, undefined).parse();
 }
+
+/** Reads what a subscription may say: conditions, and a `select()` of what is in the row itself. */
+export function parseWatched(text: string, scope: QueryScope): Pick<Query, 'filter' | 'select'> {
+  const parser = new QueryParser(text, scope, undefined, ['select']);
+  const filter = parser.parse();
+  return { filter, select: parser.directives.select };
+}
+
+const NO_ROWS: QueryLimits = { rowsDefault: 0, rowsMax: 0 };
 
 class QueryParser {
   readonly directives: Partial<Directives> = {};
   readonly #scanner: TextScanner;
   readonly #scope: QueryScope;
-  readonly #limits: QueryLimits | undefined;
+  readonly #limits: QueryLimits;
+  readonly #allowed: readonly DirectiveName[];
   readonly #conditions: ConditionParser;
 
-  constructor(text: string, scope: QueryScope, limits: QueryLimits | undefined) {
+  constructor(
+    text: string,
+    scope: QueryScope,
+    limits: QueryLimits | undefined,
+    allowed: readonly DirectiveName[] = limits === undefined ? [] : DIRECTIVE_NAMES,
+  ) {
     this.#scanner = new TextScanner(text);
     this.#scope = scope;
-    this.#limits = limits;
+    this.#limits = limits ?? NO_ROWS;
+    this.#allowed = allowed;
     this.#conditions = new ConditionParser(this.#scanner, scope);
   }
 
@@ -125,8 +147,9 @@ class QueryParser {
     if (close !== undefined) return this.#nested(depth + 1, start, close);
     const directive = isDirective(scanner);
     if (directive === undefined) return this.#conditions.parse();
-    if (this.#limits === undefined) {
-      throw scanner.invalid(`a subscription takes conditions only, not ${directive}()`);
+    if (!this.#allowed.includes(directive)) {
+      const what = ['conditions', ...this.#allowed.map((name) => `${name}()`)].join(' and ');
+      throw scanner.invalid(`here are only ${what}, not ${directive}()`);
     }
     if (depth > 0) throw scanner.invalid(`${directive}() stands outside of all brackets`);
     parseDirective(scanner, directive, this.directives, this.#scope, this.#limits);

@@ -1,40 +1,62 @@
 /**
- * The conditions of a query as a subscription uses them: a test of single rows, a key by which
- * subscribers with the same conditions share one evaluation, and a condition an index can answer.
+ * A query as a subscription uses it: a test of single rows, what is shown of those that match, a
+ * key by which subscribers who ask for the same share one evaluation, and a condition an index can
+ * answer. Rows are looked at by themselves: what they compute is computed, relationships are not
+ * followed, since a change of the other record would be heard by nobody here.
  */
 import type { RecordId } from '../../base/brands.ts';
 import type { IndexValue } from '../../cache/entry.ts';
-import type { TableDefinition } from '../../schema/definition.ts';
 import { indexValueOf } from '../../schema/indexed-values.ts';
 import { conjuncts } from './access.ts';
 import { compileFilter, NOTHING_RELATED } from './matches.ts';
-import { parseFilter } from './parse-query.ts';
-import type { Filter, Row } from './query.ts';
-import { recordScope } from './scope.ts';
+import { parseWatched } from './parse-query.ts';
+import { projectRow } from './project.ts';
+import type { Filter, Row, Select } from './query.ts';
+import { queryInvalid } from './query-error.ts';
+import type { QueryScope } from './scope.ts';
 import { filterKey } from './signature.ts';
 
 export interface RowFilter {
-  /** The same for the same conditions in any order. */
+  /** The same for the same conditions in any order, and the same `select()`. */
   readonly key: string;
+  /** There are no conditions: every row matches. */
+  readonly isAll: boolean;
   matches(row: unknown): boolean;
+  /** JSON of what is shown of a row; without it the row as it is. */
+  readonly project?: ((row: unknown) => string) | undefined;
   /** A condition which all rows satisfy and an index can answer. */
   readonly indexed?: { readonly attribute: string; readonly value: IndexValue } | undefined;
 }
 
-/** `undefined` when there are no conditions; throws `QUERY_INVALID` with a position. */
-export function parseRowFilter(text: string, definition: TableDefinition): RowFilter | undefined {
-  const filter = parseFilter(text, recordScope(definition));
-  if (filter === undefined) return undefined;
-  // The scope lets no relationship in: there is nothing to follow.
-  const test = compileFilter(filter, NOTHING_RELATED);
+/** `undefined` for all rows as they are; throws `QUERY_INVALID` with a position. */
+export function parseRowFilter(text: string, scope: QueryScope): RowFilter | undefined {
+  const { filter, select } = parseWatched(text, { ...scope, related: () => undefined });
+  if (filter === undefined && select === undefined) return undefined;
+  const { primaryKey } = scope.definition;
+  const test = filter && compileFilter(filter, NOTHING_RELATED);
   return {
-    key: filterKey(filter),
-    matches: (row) => isRow(row) && test(row, row[definition.primaryKey] as RecordId),
-    indexed: indexedOf(filter),
+    key: `${filterKey(filter)}${select === undefined ? '' : `;${JSON.stringify(select)}`}`,
+    isAll: filter === undefined,
+    matches: (row) => test === undefined || (isRow(row) && test(row, row[primaryKey] as RecordId)),
+    project: select && projection(select, primaryKey),
+    indexed: filter && indexedOf(filter),
   };
 }
 
 const isRow = (row: unknown): row is Row => typeof row === 'object' && row !== null;
+
+const NOTHING_GATHERED = { gather: () => undefined };
+
+function projection(select: Select, primaryKey: string): (row: unknown) => string {
+  if (select.selections.some(({ name }) => name === '$updatedtime')) {
+    throw queryInvalid('an event has its time in "at": $updatedtime is not selected here', 0);
+  }
+  return (row) => {
+    if (!isRow(row)) return JSON.stringify(row ?? null);
+    const facts = { id: row[primaryKey] as RecordId, lastModified: 0, entityTag: '' };
+    return Buffer.from(projectRow(select, row, facts, NOTHING_GATHERED)).toString();
+  };
+}
 
 function indexedOf(filter: Filter): RowFilter['indexed'] {
   for (const each of conjuncts(filter)) {

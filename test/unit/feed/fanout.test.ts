@@ -3,10 +3,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import { FakeSink } from '../../support/fake-sink.ts';
 import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
-const atSfo = parseRowFilter('airport=SFO', flightTable);
+const atSfo = parseRowFilter('airport=SFO', recordScope(flightTable));
 
 describe('a record subscription', () => {
   it('begins with the record, marked as retained, then streams its changes', async () => {
@@ -202,16 +203,16 @@ describe('a collection subscription with conditions', () => {
   });
 
   it('shares one evaluation among subscribers with the same conditions in any order', () => {
-    const one = parseRowFilter('airport=SFO&late=true', flightTable);
-    const other = parseRowFilter('late=true&airport=SFO', flightTable);
+    const one = parseRowFilter('airport=SFO&late=true', recordScope(flightTable));
+    const other = parseRowFilter('late=true&airport=SFO', recordScope(flightTable));
     expect(one?.key).toBe(other?.key);
   });
 
   it('refuses attributes that are not declared and values of another type', () => {
-    expect(() => parseRowFilter('wings=2', flightTable)).toThrowError(
+    expect(() => parseRowFilter('wings=2', recordScope(flightTable))).toThrowError(
       expect.objectContaining({ code: 'QUERY_INVALID' }),
     );
-    expect(() => parseRowFilter('v=many', flightTable)).toThrowError(
+    expect(() => parseRowFilter('v=many', recordScope(flightTable))).toThrowError(
       expect.objectContaining({ code: 'QUERY_INVALID' }),
     );
   });

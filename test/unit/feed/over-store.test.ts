@@ -9,6 +9,7 @@ import type { SubscriptionRequest } from '../../../src/feed/subscriber.ts';
 import { openMemoryStore } from '../../../src/store/memory/open.ts';
 import type { Store } from '../../../src/store/store-options.ts';
 import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import type { WriteOp } from '../../../src/table/store-port.ts';
 import {
   bytesOf,
@@ -79,7 +80,7 @@ describe('over a store', () => {
   });
 
   it('keeps the membership of conditions from the rows before and after', async () => {
-    const filter = parseRowFilter('tag=red', item);
+    const filter = parseRowFilter('tag=red', recordScope(item));
     await commit(put('a', { id: 'a', tag: 'red' }), put('b', { id: 'b', tag: 'blue' }));
     const sink = subscribe({ kind: 'collection', filter });
     await until(() => sink.events.length === 1);

@@ -6,6 +6,7 @@
 import { expect, it } from 'vitest';
 import type { SubscriptionRequest } from '../../../src/feed/subscriber.ts';
 import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
+import { recordScope } from '../../../src/table/query/scope.ts';
 import { FakeSink } from '../../support/fake-sink.ts';
 import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
@@ -23,7 +24,7 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-const atSfo = parseRowFilter('airport=SFO', flightTable);
+const atSfo = parseRowFilter('airport=SFO', recordScope(flightTable));
 const requests: readonly (Partial<SubscriptionRequest> & Pick<SubscriptionRequest, 'kind'>)[] = [
   { kind: 'collection' },
   { kind: 'collection', filter: atSfo },

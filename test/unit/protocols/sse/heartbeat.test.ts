@@ -7,6 +7,7 @@ import { Fanout } from '../../../../src/feed/fanout.ts';
 import { createResolve } from '../../../../src/feed/resolve.ts';
 import type { BodyWriter, Exchange } from '../../../../src/protocols/http/port.ts';
 import { SseEndpoint } from '../../../../src/protocols/sse/endpoint.ts';
+import { recordScope } from '../../../../src/table/query/scope.ts';
 import { FakeChangeSource } from '../../../support/fake-change-source.ts';
 import { FLIGHT, flightTable } from '../../../support/feed-bench.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
@@ -16,7 +17,7 @@ function opened() {
   const source = new FakeChangeSource();
   const fanout = new Fanout({ source, clock });
   fanout.start();
-  const resolve = createResolve({ tables: [flightTable], authorise: () => 'allowed' });
+  const resolve = createResolve({ scopes: [recordScope(flightTable)], authorise: () => 'allowed' });
   const chunks: string[] = [];
   const order: string[] = [];
   const writer = {
