@@ -155,6 +155,8 @@ function buildTable(
   const listed = openList(scope, policy, origins, around, () => table.draftContext());
   const { durability } = config.store;
   const isThrough = definition.sourcedFrom?.write === 'through';
+  const through = (source: NonNullable<typeof origin>) =>
+    new WriteThrough({ definition, source, reads, reader, writer, clock, durability });
   const table: Table = new Table({
     definition,
     scope,
@@ -166,19 +168,7 @@ function buildTable(
     rules,
     clock,
     durability,
-    ...(isThrough && origin !== undefined
-      ? {
-          through: new WriteThrough({
-            definition,
-            source: origin,
-            reads,
-            reader,
-            writer,
-            clock,
-            durability,
-          }),
-        }
-      : {}),
+    ...(isThrough && origin !== undefined ? { through: through(origin) } : {}),
     list: listed?.list,
     newId: createNewIds(definition, writer, randomUUID),
   });

@@ -111,7 +111,7 @@ export function draftRow(
   return key instanceof Promise ? key.then(draft) : draft(key);
 }
 
-/** The same for who may write some records only: the record that stands there is looked at first. */
+/** The same for who may write some records only: what stands there is looked at first. */
 async function guardedRow(
   table: Table,
   context: DraftContext,
