@@ -2,6 +2,7 @@
  * Starts the admin port: health, metrics and operations over what the node runs. What they answer
  * is read from the store, the feeds and the counters at the time they are asked.
  */
+import type { Audit } from './access/audit.ts';
 import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
@@ -15,10 +16,10 @@ import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { type AskWorker, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
-import { runOperation } from './operations/api.ts';
+import { needsOf, runOperation } from './operations/api.ts';
 import type { OperationContext } from './operations/operation.ts';
 import { PurgeLog } from './operations/purge-log.ts';
-import { createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
+import { type Asker, createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import { readForCode } from './resource/record-read.ts';
 import { searchTable } from './resource/search.ts';
@@ -30,6 +31,7 @@ export interface AdminAssembly {
   readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly identity: NodeIdentity;
+  readonly audit: Audit;
   readonly metrics: ArrayMetrics;
   readonly store: OpenStore;
   readonly tables: Tables;
@@ -64,7 +66,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     async () => parts.mqtt?.metrics.documents() ?? [],
   ]);
   let status: 'ready' | 'stopping' = 'ready';
-  const context: Omit<OperationContext, 'by'> = {
+  const context: Omit<OperationContext, keyof Asker> = {
+    identity: { ...parts.identity, audit: parts.audit, now: () => parts.clock.now() },
     tables: parts.tables,
     purges: new PurgeLog(parts.clock),
     reload: (dryRun) => parts.reloading.reload(dryRun),
@@ -86,7 +89,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     limits: httpLimits(config),
     handler: createAdminHandler({
       ...parts.identity.authenticator,
-      runOperation: (document, by) => runOperation(document, { ...context, by }),
+      runOperation: (document, asker) => runOperation(document, { ...context, ...asker }),
+      needsOf,
       metrics: () => scrape.read(),
       health: () => health(status, parts),
       openMetrics: LOOPBACK.has(config.admin.host),

@@ -194,6 +194,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const admin = await startAdmin({
     ...parts,
     identity,
+    audit: auditTo(log),
     metrics,
     tables: threadTables.tables,
     feeds,

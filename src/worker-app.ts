@@ -19,6 +19,7 @@ import { countDuration, durationCounts, RequestCounts } from './observe/request-
 import { withCors } from './protocols/http/cors.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { HttpLimits, Listener, ListenOptions } from './protocols/http/port.ts';
+import { createSignInPaths } from './protocols/http/sign-in-paths.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
@@ -109,6 +110,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
   const handler = createAppHandler({
     settle: who.settle,
+    signIn: createSignInPaths({ ...parts.identity, ...who, clock }),
     resources,
     rest: createRest({ ...who, limits: restLimits(config) }),
     code,

@@ -23,6 +23,8 @@ import type { CodeRoute } from './worker-code.ts';
 import { OPENAPI_PATH } from './worker-openapi.ts';
 
 export interface AppRoutes {
+  /** Signing in and out; what is there stands before files and pages. */
+  readonly signIn: (path: string) => HttpHandler | undefined;
   /** Awaited before what asks who asks; pages and files do not. */
   readonly settle: Settle;
   readonly resources: ReadonlyMap<string, RestResource>;
@@ -105,6 +107,8 @@ function serveTable(
 function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void> {
   const found = routes.code?.match(exchange.request.path);
   if (found === undefined) {
+    const signIn = routes.signIn(exchange.request.path);
+    if (signIn !== undefined) return signIn(exchange);
     return exchange.request.path === OPENAPI_PATH
       ? settled(exchange, routes, () => routes.openApi(exchange))
       : serveFileOrPage(exchange, routes);

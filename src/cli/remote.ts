@@ -20,7 +20,7 @@ export class TransferError extends Error {
 }
 
 export interface RemoteRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'PUT' | 'POST';
   /** Path and query below the node's address. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export interface RemoteRequest {
 
 /** Resolves with the beginning of the answer. Rejects with a `TransferError`. */
 export async function ask(
-  flags: RemoteFlags,
+  flags: Pick<RemoteFlags, 'url' | 'username' | 'password'>,
   env: Terminal['env'],
   asked: RemoteRequest,
 ): Promise<IncomingMessage> {
@@ -51,7 +51,7 @@ export async function ask(
   }
 }
 
-function addressOf({ url }: RemoteFlags, target: string): URL {
+function addressOf({ url }: Pick<RemoteFlags, 'url'>, target: string): URL {
   try {
     const address = new URL(target, url);
     if (address.protocol === 'http:' || address.protocol === 'https:') return address;

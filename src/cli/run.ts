@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { FLAGS, type FlagValues } from '../config/flags.ts';
+import { addIdentityCommands } from './identity-commands.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 import { addTransferCommands } from './transfer-commands.ts';
 
@@ -69,6 +70,7 @@ function createProgram(
       finish(await check(resolved(folder, terminal), terminal, options));
     });
   addTransferCommands(program, terminal, finish);
+  addIdentityCommands(program, terminal, finish);
   program
     .command('version')
     .description('print the version')

@@ -4,9 +4,9 @@
  */
 import { type Schema, VERBS, type Verb } from '../schema/definition.ts';
 import { suggest } from '../schema/nearest.ts';
-import type { ProblemList } from '../schema/problem.ts';
+import { ProblemList } from '../schema/problem.ts';
 import { flag, listOf, nonEmpty, type Partly, reject, shape, text } from './readers.ts';
-import type { SettingNode } from './setting-node.ts';
+import { nodeOf, type SettingNode } from './setting-node.ts';
 import type { Substitutes } from './substitute.ts';
 import { readYaml } from './yaml-file.ts';
 
@@ -48,6 +48,24 @@ const grantShape = shape({
 });
 const attributeShape = shape({ read: flag, insert: flag, update: flag });
 const roleShape = shape({ description: text, admin: flag, tables: (node) => node });
+
+export type ReadRole =
+  | { readonly kind: 'role'; readonly role: RoleDefinition }
+  | { readonly kind: 'invalid'; readonly problems: readonly string[] };
+
+/** A role as plain data, from an operation: the same shape and checks as in the file. */
+export function roleFrom(
+  value: unknown,
+  { name, tables }: { readonly name: string; readonly tables: Schema['tables'] },
+): ReadRole {
+  const problems = new ProblemList();
+  const node = nodeOf(value, { file: name, line: 0, column: 0 });
+  const read = roleShape(node, '', problems);
+  const role = read && readRole(read, '', tableNames({ tables }), problems);
+  if (role !== undefined && problems.isEmpty) return { kind: 'role', role };
+  const told = problems.sorted().map(({ message, cure }) => [message, cure].filter(Boolean));
+  return { kind: 'invalid', problems: told.map((parts) => parts.join(': ')) };
+}
 
 /** Reads the file; roles which are broken are reported and left out. */
 export function parseRoles(
@@ -99,7 +117,7 @@ function checkTableNames(
 }
 
 /** A table may be called by its type, its own name or its path; `*` means every table. */
-function tableNames(schema: Schema): ReadonlySet<string> {
+function tableNames(schema: Pick<Schema, 'tables'>): ReadonlySet<string> {
   const names = new Set(['*']);
   for (const table of schema.tables) {
     names.add(table.typeName).add(table.name);

@@ -7,7 +7,19 @@ import { NodeError } from '../base/errors.ts';
 import { cacheInspect } from './cache-inspect.ts';
 import { deleteRecords } from './delete-records.ts';
 import { describeAll } from './describe-all.ts';
-import { type Operation, type OperationContext, usage } from './operation.ts';
+import { createApiKey, listApiKeys, revokeApiKey } from './identity/api-keys.ts';
+import { addRole, alterRole, dropRole, listRoles } from './identity/roles.ts';
+import {
+  createTokens,
+  login,
+  logout,
+  refreshToken,
+  revokeToken,
+  revokeUser,
+  rotateSigningKey,
+} from './identity/tokens.ts';
+import { addUser, alterUser, dropUser, listUsers, userInfo } from './identity/users.ts';
+import { type Needs, type Operation, type OperationContext, usage } from './operation.ts';
 import { purge } from './purge.ts';
 import { purgeLog } from './purge-log.ts';
 import { reload } from './reload.ts';
@@ -19,8 +31,16 @@ import { insert, update, upsert } from './write-records.ts';
 const OPERATIONS: readonly Operation[] = [
   ...[cacheInspect, describeAll, purge, purgeLog, reload],
   ...[insert, update, upsert, deleteRecords],
+  ...[addUser, alterUser, dropUser, listUsers, userInfo],
+  ...[addRole, alterRole, dropRole, listRoles],
+  ...[createTokens, refreshToken, revokeToken, revokeUser, rotateSigningKey],
+  ...[createApiKey, listApiKeys, revokeApiKey, login, logout],
   ...[searchById, searchByHash, searchByValue, searchByConditions],
 ];
+
+/** Who may run what a document names; what nobody knows is the administrator's to hear. */
+export const needsOf = (name: unknown): Needs =>
+  OPERATIONS.find((known) => known.name === name)?.needs ?? 'administrator';
 
 /** Runs `{ "operation": NAME, …arguments }`. Rejects with `OPERATION_UNKNOWN` or `USAGE`. */
 export async function runOperation(

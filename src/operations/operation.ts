@@ -1,13 +1,15 @@
 /**
  * What an operation is: a name, a check of its arguments, and what it does. One file an operation;
- * the registry of them is `api.ts`. Every operation needs the administrator.
+ * the registry of them is `api.ts`. An operation needs an administrator unless it says otherwise.
  */
+import type { Principal } from '../access/principal.ts';
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { QueryObject } from '../resource/query-object.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import type { Tables } from '../table/tables.ts';
+import type { IdentityContext } from './identity/context.ts';
 import type { PurgeLog } from './purge-log.ts';
 
 export type PurgeKind = 'key' | 'prefix' | 'group' | 'table';
@@ -22,8 +24,18 @@ export interface RecordReads {
 export interface OperationContext {
   readonly tables: Tables;
   readonly records: RecordReads;
-  /** Name of the administrator who asks. */
+  /** Name of whoever asks; '' for nobody in particular. */
   readonly by: string;
+  readonly principal: Principal;
+  /** Address of the client. */
+  readonly address: string;
+  /** The `Authorization` field as it came: a refresh token stands there. */
+  readonly authorization: string | undefined;
+  /** What the session cookie carries. */
+  readonly session: string | undefined;
+  /** Sends a cookie with the answer. */
+  readonly setCookie: (cookie: string) => void;
+  readonly identity: IdentityContext;
   readonly purges: PurgeLog;
   /** Takes over what changed in the files; with `dryRun` only says what that would be. */
   readonly reload: (dryRun: boolean) => Promise<object>;
@@ -31,10 +43,15 @@ export interface OperationContext {
   readonly onPurged: (table: string, kind: PurgeKind, count: number) => void;
 }
 
+/** `nothing`: also whoever has not signed in. */
+export type Needs = 'nothing' | 'signedIn' | 'administrator';
+
 export type Arguments = Readonly<Record<string, unknown>>;
 
 export interface Operation {
   readonly name: string;
+  /** Who may run it; an administrator when it does not say. */
+  readonly needs?: Needs | undefined;
   /** Names of the arguments it takes; any other is refused. */
   readonly takes: readonly string[];
   /** Throws `USAGE` naming the argument; rejects with the errors of what it does. */

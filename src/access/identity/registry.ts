@@ -9,11 +9,17 @@ import { NodeError } from '../../base/errors.ts';
 import { FOREVER, NEVER } from '../../cache/entry.ts';
 import type { StoreWriter, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 
+/** A row with its key; with `expiresAt` it is removed when its time has come. */
+export interface KeyedRow {
+  readonly id: string;
+  readonly expiresAt?: number | undefined;
+}
+
 /** What may be written together: all of it, or nothing. */
 export interface RowWrite {
   readonly table: TableName;
   /** `undefined` deletes. */
-  readonly row: { readonly id: string; readonly expiresAt?: number | undefined } | undefined;
+  readonly row: KeyedRow | undefined;
   readonly id: string;
   /** The row must not be there yet. */
   readonly isNew?: boolean | undefined;
@@ -30,12 +36,12 @@ export class Registry {
     this.#clock = clock;
   }
 
-  put(table: TableName, row: RowWrite['row'] & object): Promise<Written> {
+  put<Row extends KeyedRow>(table: TableName, row: Row): Promise<Written> {
     return this.write([{ table, row, id: row.id }]);
   }
 
   /** `exists` when there is one of that key already. */
-  add(table: TableName, row: RowWrite['row'] & object): Promise<Written> {
+  add<Row extends KeyedRow>(table: TableName, row: Row): Promise<Written> {
     return this.write([{ table, row, id: row.id, isNew: true }]);
   }
 

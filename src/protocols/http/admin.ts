@@ -2,7 +2,9 @@
  * The admin port: health and metrics by `GET`, operations by JSON `POST /`. Only routing and
  * sign-in stand here; what is answered comes from functions the node gives.
  */
-import type { Authenticate, Settle } from '../../access/authenticate.ts';
+import type { Authenticate, Authentication, Settle } from '../../access/authenticate.ts';
+import { sessionOf } from '../../access/identity/session-cookie.ts';
+import { ANONYMOUS, type Principal } from '../../access/principal.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { Exchange, HttpHandler } from './port.ts';
 import { replyProblem } from './problem.ts';
@@ -15,11 +17,12 @@ export interface HealthReport {
 export interface AdminParts {
   readonly authenticate: Authenticate;
   readonly settle: Settle;
-  /** `by`: name of the administrator who asks. */
   readonly runOperation: (
     document: Readonly<Record<string, unknown>>,
-    by: string,
+    asker: Asker,
   ) => Promise<object>;
+  /** Who may run the operation of this name. */
+  readonly needsOf: (operation: unknown) => 'nothing' | 'signedIn' | 'administrator';
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly health: () => HealthReport;
   /** Metrics need no sign-in while the port can be reached from this machine only. */
@@ -27,6 +30,20 @@ export interface AdminParts {
   readonly bodyBytesMax: number;
   readonly onRejected: (method: string) => void;
 }
+
+/** Who runs an operation, and how the answer reaches their browser. */
+export interface Asker {
+  /** '' for nobody in particular. */
+  readonly by: string;
+  readonly principal: Principal;
+  readonly address: string;
+  readonly authorization: string | undefined;
+  readonly session: string | undefined;
+  readonly setCookie: (cookie: string) => void;
+}
+
+/** What somebody may send who has not signed in as an administrator: enough to sign in. */
+const STRANGER_BYTES_MAX = 16 * 1024;
 
 const CHALLENGE = ['www-authenticate', 'Basic realm="millrace admin", charset="UTF-8"'];
 const NO_STORE = ['cache-control', 'no-store'];
@@ -63,7 +80,7 @@ function look(exchange: Exchange, path: string, parts: AdminParts): void | Promi
       return replyJson(exchange, up ? 200 : 503, report);
     }
     case '/metrics':
-      if (!parts.openMetrics && signedIn(exchange, parts) === undefined) return undefined;
+      if (!parts.openMetrics && !signedIn(exchange, parts)) return undefined;
       return replyMetrics(exchange, parts);
     default:
       return replyProblem(
@@ -85,41 +102,72 @@ async function replyMetrics(exchange: Exchange, parts: AdminParts): Promise<void
 }
 
 async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
-  const by = signedIn(exchange, parts);
-  if (by === undefined) return;
-  const type = exchange.request.header('content-type') ?? '';
+  const { request } = exchange;
+  const asked = parts.authenticate(request);
+  if (asked.kind === 'rejected' && !bringsRefreshToken(request)) {
+    return refuseStranger(exchange, parts, asked);
+  }
+  const principal = asked.kind === 'principal' ? asked.principal : ANONYMOUS;
+  const isAdmin = principal.kind === 'admin';
+  const type = request.header('content-type') ?? '';
   // A browser cannot send this type across origins without asking first.
   if (!type.toLowerCase().startsWith('application/json')) {
+    if (!isAdmin) return refuseStranger(exchange, parts, asked);
     throw new NodeError('CONTENT_TYPE_UNSUPPORTED', 'operations are application/json', {
       blame: 'client',
     });
   }
-  const document = parseDocument(await exchange.body(parts.bodyBytesMax));
-  replyJson(exchange, 200, await parts.runOperation(document, by));
+  const bytesMax = isAdmin ? parts.bodyBytesMax : Math.min(STRANGER_BYTES_MAX, parts.bodyBytesMax);
+  const document = parseDocument(await exchange.body(bytesMax));
+  const needs = parts.needsOf(document.operation);
+  if (!isAdmin && needs !== 'nothing' && (needs !== 'signedIn' || principal.kind !== 'user')) {
+    return refuseStranger(exchange, parts, asked);
+  }
+  const cookies: string[] = [];
+  const answer = await parts.runOperation(document, {
+    by: principal.kind === 'anonymous' ? '' : principal.name,
+    principal,
+    address: request.remoteAddress,
+    authorization: request.header('authorization'),
+    session: sessionOf(request.header('cookie')),
+    setCookie: (cookie) => cookies.push('set-cookie', cookie),
+  });
+  replyJson(exchange, 200, answer, cookies);
 }
 
-/** Name of the administrator; `undefined` when there is none, and that was answered. */
-function signedIn(exchange: Exchange, parts: AdminParts): string | undefined {
-  const authentication = parts.authenticate(exchange.request);
-  if (authentication.kind === 'principal' && authentication.principal.kind === 'admin') {
-    return authentication.principal.name;
+/** A refresh token is no credential but for its own operation, which looks at it. */
+const bringsRefreshToken = (request: Exchange['request']): boolean =>
+  /^bearer eyJ/i.test(request.header('authorization') ?? '');
+
+/** Whether an administrator asks; answers when not. */
+function signedIn(exchange: Exchange, parts: AdminParts): boolean {
+  const asked = parts.authenticate(exchange.request);
+  if (asked.kind === 'principal' && asked.principal.kind === 'admin') return true;
+  refuseStranger(exchange, parts, asked);
+  return false;
+}
+
+function refuseStranger(exchange: Exchange, parts: AdminParts, asked: Authentication): void {
+  if (asked.kind === 'rejected') parts.onRejected(asked.method);
+  const error = refusalOf(asked);
+  // A page that signs in by a form must not make the browser ask as well.
+  const isPage = exchange.request.header('sec-fetch-mode') !== undefined;
+  const isChallenged = error.code === 'AUTHENTICATION_REQUIRED' && !isPage;
+  replyProblem(exchange, error, isChallenged ? CHALLENGE : []);
+}
+
+function refusalOf(asked: Authentication): NodeError {
+  if (asked.kind === 'rejected' && asked.error.code !== 'AUTHENTICATION_REQUIRED') {
+    return asked.error;
   }
-  if (authentication.kind === 'rejected') {
-    parts.onRejected(authentication.method);
-    if (authentication.error.code !== 'AUTHENTICATION_REQUIRED') {
-      replyProblem(exchange, authentication.error);
-      return undefined;
-    }
+  if (asked.kind === 'principal' && asked.principal.kind === 'user') {
+    const message = `this is for administrators; ${asked.principal.name} is none`;
+    return new NodeError('ACCESS_DENIED', message, { blame: 'client' });
   }
   const message =
-    'sign in as the administrator (Basic); ' +
-    'it is set by MILLRACE_ADMIN_USERNAME and MILLRACE_ADMIN_PASSWORD';
-  replyProblem(
-    exchange,
-    new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' }),
-    CHALLENGE,
-  );
-  return undefined;
+    'sign in as an administrator: Basic credentials, a Bearer token, or the operation login; the ' +
+    'first one is made by the setup link, or set by MILLRACE_ADMIN_USERNAME and _PASSWORD';
+  return new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' });
 }
 
 function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {
@@ -137,6 +185,12 @@ function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   throw new NodeError('BODY_MALFORMED', 'an operation is a JSON object', { blame: 'client' });
 }
 
-function replyJson(exchange: Exchange, status: number, body: object): void {
-  exchange.reply(status, ['content-type', 'application/json', ...NO_STORE], JSON.stringify(body));
+function replyJson(
+  exchange: Exchange,
+  status: number,
+  body: object,
+  fields: readonly string[] = [],
+): void {
+  const headers = ['content-type', 'application/json', ...NO_STORE, ...fields];
+  exchange.reply(status, headers, JSON.stringify(body));
 }

@@ -13,7 +13,7 @@ const PASSWORD = 'correct horse battery';
 async function addUser(identity: TestIdentity, id: string, roles: string[] = []): Promise<void> {
   const row = { id, roles, active: true, mark: `mark of ${id}`, createdAt: 0, updatedAt: 0 };
   const password = await identity.hasher.hash(PASSWORD, '');
-  await identity.registry.add(SYSTEM.user, { ...row, password } as { id: string });
+  await identity.registry.add(SYSTEM.user, { ...row, password });
 }
 
 const codeOf = (answer: Authentication): string =>
@@ -117,7 +117,7 @@ describe('a user', () => {
     await identity.registry.drop(SYSTEM.user, 'eve');
     expect(answer.standing.state()).toBe('holds');
     const row = identity.directory.user('bob');
-    await identity.registry.put(SYSTEM.user, { id: 'bob', ...row, roles: ['editor'] } as never);
+    await identity.registry.put(SYSTEM.user, { id: 'bob', ...row, roles: ['editor'] });
     expect(answer.standing.state()).toBe('changed');
     expect(await identity.ask(basic('bob', PASSWORD))).toMatchObject({
       principal: { roles: ['editor'] },

@@ -1,0 +1,24 @@
+/**
+ * What the operations about who may sign in need: the rows, what writes them, what hashes and
+ * signs, and the desk where sign-ins are made.
+ */
+
+import type { Audit } from '../../access/audit.ts';
+import type { Directory } from '../../access/identity/directory.ts';
+import type { ConfiguredAdmin, Identities } from '../../access/identity/identities.ts';
+import type { PasswordHasher } from '../../access/identity/password-hash.ts';
+import type { Registry } from '../../access/identity/registry.ts';
+import type { SignIns } from '../../access/identity/sign-ins.ts';
+import type { TokenIssuer } from '../../access/identity/tokens.ts';
+
+export interface IdentityContext {
+  readonly directory: Directory;
+  readonly identities: Identities;
+  readonly registry: Registry;
+  readonly hasher: PasswordHasher;
+  readonly issuer: TokenIssuer;
+  readonly signIns: SignIns;
+  readonly admin: ConfiguredAdmin | undefined;
+  readonly audit: Audit;
+  readonly now: () => number;
+}
