@@ -49,7 +49,7 @@ export const revokeApiKey: Operation = {
     const given = textArgument(args, 'id');
     const id = /^mrk_([0-9a-f]{16})/.exec(given)?.[1] ?? given;
     if (directory.apiKey(id) === undefined) {
-      const message = `there is no API key ${JSON.stringify(id)}; list_api_keys shows those there are`;
+      const message = `there is no API key ${JSON.stringify(id)}; list_api_keys shows all`;
       throw new NodeError('NOT_FOUND', message, { blame: 'client' });
     }
     await registry.drop(SYSTEM.apiKey, id);

@@ -1,6 +1,6 @@
 /**
  * The `permission` of the field's operations API as the grants of a role:
- * `{super_user, DATABASE: {tables: {TABLE: {read, insert, update, delete, attribute_permissions}}}}`.
+ * `{super_user, DATABASE: {tables: {TABLE: {read, insert, …, attribute_permissions: […]}}}}`.
  * Who may read a table may subscribe to it, and who may update may publish, as there.
  */
 import type { TableDefinition } from '../../schema/definition.ts';

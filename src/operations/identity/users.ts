@@ -1,6 +1,6 @@
 /**
- * Users by operation: `add_user`, `alter_user`, `drop_user`, `list_users`, `user_info`. Answers show
- * roles and times, never a password or what is left of one. The administrator of the configuration
+ * Users by operation: `add_user`, `alter_user`, `drop_user`, `list_users`, `user_info`. Answers
+ * show roles and times, never a password or what is left of one. The administrator of the configuration
  * is nobody's to alter here: its name is taken.
  */
 import { randomBytes } from 'node:crypto';
