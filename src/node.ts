@@ -164,15 +164,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
   });
-  const identity = openIdentity({
-    store: store.store,
-    config,
-    roles: parts.application.roles,
-    clock,
-    log,
-    audit: auditTo(log),
-    onOutcome: () => undefined,
-  });
+  const identity = identityOf(parts);
   const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
@@ -244,6 +236,15 @@ function startReloading(
     log,
   });
 }
+
+const identityOf = ({ store, config, application, clock, log }: Assembly): NodeIdentity =>
+  openIdentity({
+    ...{ config, clock, log },
+    store: store.store,
+    roles: application.roles,
+    audit: auditTo(log),
+    onOutcome: () => undefined,
+  });
 
 function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[]) {
   for (const origin of origins.values()) {

@@ -1,7 +1,7 @@
 /**
  * Users by operation: `add_user`, `alter_user`, `drop_user`, `list_users`, `user_info`. Answers
- * show roles and times, never a password or what is left of one. The administrator of the configuration
- * is nobody's to alter here: its name is taken.
+ * show roles and times, never a password or what is left of one. The administrator of the
+ * configuration is nobody's to alter here: its name is taken.
  */
 import { randomBytes } from 'node:crypto';
 import type { UserRow } from '../../access/identity/rows.ts';
