@@ -59,7 +59,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const purges = new Map<string, { table: string; kind: string; value: number }>();
   connectStoreMetrics(parts, purges);
   const rejected = new Map<string, number>();
-  const adminCounts = observeRejected(rejected);
+  const refused = new Map<string, number>();
+  const adminCounts = observeAdmin(rejected, refused);
   const scrape = createScrape(parts.metrics, () => [
     ...parts.scrapeWorkers(),
     async () => adminCounts.documents(),
@@ -86,7 +87,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     host: config.admin.host,
     port: config.admin.port,
     shared: false,
-    limits: httpLimits(config),
+    limits: { ...httpLimits(config), connectionsMax: config.limits.adminConnectionsMax },
+    onRefused: (limit) => refused.set(limit, (refused.get(limit) ?? 0) + 1),
     handler: createAdminHandler({
       ...parts.identity.authenticator,
       runOperation: (document, asker) => runOperation(document, { ...context, ...asker }),
@@ -111,10 +113,16 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
 }
 
 /** Counted apart and added up at scrape: the app threads have a metric of the same name. */
-function observeRejected(rejected: ReadonlyMap<string, number>): ArrayMetrics {
+function observeAdmin(
+  rejected: ReadonlyMap<string, number>,
+  refused: ReadonlyMap<string, number>,
+): ArrayMetrics {
   const metrics = new ArrayMetrics();
   metrics.counter('millrace_auth_failures_total', 'Credentials rejected', function* () {
     for (const [method, value] of rejected) yield { labels: { method }, value };
+  });
+  metrics.counter('millrace_limits_hit_total', 'Times a limit refused something', function* () {
+    for (const [limit, value] of refused) yield { labels: { limit }, value };
   });
   return metrics;
 }

@@ -15,6 +15,7 @@ import type { OpenStore } from './node-store.ts';
 import type { Log } from './observe/log.ts';
 import type { AskWorker, MetricsJson } from './observe/scrape.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
+import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import { probePort } from './protocols/http/port-probe.ts';
 import { serveRelayed } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
@@ -30,6 +31,7 @@ export interface WorkersParts {
   readonly store: OpenStore;
   readonly leaseTable: LeaseTable;
   readonly liveMemory: SharedArrayBuffer;
+  readonly guard: GuardMemory;
   readonly hosted: HostedOrigins;
   readonly identity: NodeIdentity;
   readonly mqtt: RunningMqtt | undefined;
@@ -126,6 +128,7 @@ class WorkerThread {
       config: parts.config,
       connection: parts.store.connection,
       liveMemory: parts.liveMemory,
+      guardMemory: parts.guard.buffer,
       hostedPorts: parts.hosted.ports,
       port,
       shared,

@@ -16,7 +16,9 @@ import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
 import { type ReloadPart, ReloadParts } from './config/reload.ts';
 import { startAdmin } from './node-admin.ts';
+import { connectionRoom } from './node-descriptors.ts';
 import { startFeeds } from './node-feeds.ts';
+import { startNodeGuard } from './node-guard.ts';
 import { type HostedOrigins, startHosted, withKnownPort } from './node-hosted.ts';
 import { type NodeIdentity, openIdentity } from './node-identity.ts';
 import { type RunningMqtt, startMqtt } from './node-mqtt.ts';
@@ -36,6 +38,7 @@ import { createCacheCounts } from './observe/cache-counts.ts';
 import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
+import { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
@@ -99,6 +102,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const config = await withKnownPort(options.config, prepared.application);
   const tables = prepared.application.schema.tables.length;
   const liveMemory = new SharedArrayBuffer(liveSourceBytes(tables));
+  const guard = new GuardMemory();
   const store = await openStore({
     application: prepared.application,
     computed: prepared.computed,
@@ -115,8 +119,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const application = withHostedOrigins(prepared.application, hosted.ports);
     return await assemble(
       {
-        ...{ ...options, config, application, prepared, clock, engine, liveMemory, store, hosted },
-        ...{ seeds, readAt: { application: options.application, config: options.config } },
+        ...{ ...options, config, application, prepared, clock, engine, liveMemory, guard, store },
+        ...{ hosted, seeds, readAt: { application: options.application, config: options.config } },
       },
       started,
     );
@@ -143,6 +147,7 @@ interface Assembly extends NodeOptions {
   readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly liveMemory: SharedArrayBuffer;
+  readonly guard: GuardMemory;
   readonly store: OpenStore;
   readonly hosted: HostedOrigins;
 }
@@ -163,12 +168,15 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     events: cacheCounts.events,
     originObserver: originTimes.observer,
     liveMemory: parts.liveMemory,
+    guard: parts.guard,
   });
   const identity = identityOf(parts);
   const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
   const reload = reloadParts([followed.origins, followed.policies, roles]);
+  const room = connectionRoom(config.limits.descriptorsReserved);
+  if (room !== undefined) parts.guard.connectionsMax = room;
   const origins = startOrigins(threadTables, started);
   const mqtt = await startMqtt({
     ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
@@ -196,6 +204,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     scrapeWorkers: serving.scrapeWorkers,
   });
   started.push(() => admin.stop());
+  started.push(startNodeGuard({ guard: parts.guard, config, log, metrics }));
   const stopSweeping = sweepRegularly(store, clock, log);
   return {
     engine,

@@ -18,6 +18,7 @@ import type { Log } from './observe/log.ts';
 import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
 import { withCors } from './protocols/http/cors.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
+import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { HttpLimits, Listener, ListenOptions } from './protocols/http/port.ts';
 import { createSignInPaths } from './protocols/http/sign-in-paths.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
@@ -34,6 +35,7 @@ import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
+import { createAdmission, limitedAuthenticator, limitedResolve, shedding } from './worker-guard.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
 import { withMqtt } from './worker-mqtt.ts';
@@ -55,6 +57,7 @@ export interface AppParts {
   readonly identity: Pick<ThreadIdentity, 'authenticator' | 'signIns' | 'directory'>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly guard: GuardMemory;
   /** Where to listen; `shared` when other workers listen there too. */
   readonly port: number;
   readonly shared: boolean;
@@ -82,24 +85,34 @@ export interface RunningApp {
   stop(): Promise<void>;
 }
 
+function openFanout(
+  { reader, clock, threadTables }: AppParts,
+  lags: Map<string, ReturnType<typeof durationCounts>>,
+): Fanout {
+  return new Fanout({
+    source: reader,
+    clock,
+    readRecord: readThrough(reader, (name) => threadTables.tables.get(name)),
+    observeLag: (protocol, lag) => observeLag(lags, protocol, lag),
+  });
+}
+
 export async function startApp(parts: AppParts): Promise<RunningApp> {
-  const { clock, config, reader, engine } = parts;
+  const { clock, config, engine } = parts;
   const counts = createCounts();
   const onRejected = (method: string) => increment(counts.authFailures, method);
   const resources = restResources(parts, counts.requests);
-  const fanout = new Fanout({
-    source: reader,
-    clock,
-    readRecord: readThrough(reader, (name) => parts.threadTables.tables.get(name)),
-    observeLag: (protocol, lag) => observeLag(counts.lag, protocol, lag),
-  });
+  const fanout = openFanout(parts, counts.lag);
   const scopes = [...resources.values()].map(({ table }) => table.scope);
   const codeWith = codeParts(parts, counts.requests);
   openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
-  const who = { ...parts.identity.authenticator, onRejected };
+  const admission = createAdmission(parts);
+  const known = limitedAuthenticator(parts.identity.authenticator, admission, parts);
+  const who = { ...known, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
-  const resolve = createResolve<Principal>({ scopes, authorise, pageAt: pageAt(pages) });
+  const named = createResolve<Principal>({ scopes, authorise, pageAt: pageAt(pages) });
+  const resolve = limitedResolve(named, fanout, parts);
   const gateway = new WebSocketGateway<Principal>({
     fanout,
     clock,
@@ -129,10 +142,11 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     port: parts.port,
     shared: parts.shared,
     limits: httpLimits(config),
-    handler: withCors(around, config.http.cors),
+    handler: withCors(shedding(around, resources, parts), config.http.cors),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
     allowedOrigins: config.http.allowedOrigins,
-    onRefused: (reason) => increment(counts.refusals, reason),
+    onRefused: (limit) => increment(counts.refusals, limit),
+    admission,
     onFault: createFaultLog(parts.log, clock),
     ...tlsFiles(config),
   });
@@ -248,6 +262,7 @@ function restLimits({ limits, store }: Config) {
   return {
     bytesMax: limits.requestBodyBytesMax,
     depthMax: limits.jsonDepthMax,
+    keysMax: limits.jsonKeysMax,
     rowsDefault: limits.collectionRowsDefault,
     rowsMax: limits.collectionRowsMax,
     uploadBytesMax: limits.uploadBytesMax,
@@ -264,6 +279,11 @@ export function httpLimits({ limits }: Config): HttpLimits {
     messageBytesMax: limits.messageBytesMax,
     socketBufferBytesMax: limits.socketBufferBytesMax,
     connectionsMax: limits.connectionsMax,
+    headerCountMax: limits.headerCountMax,
+    headerTimeoutSeconds: limits.headerTimeoutSeconds,
+    bodyGraceSeconds: limits.bodyGraceSeconds,
+    bodyBytesPerSecondMin: limits.bodyBytesPerSecondMin,
+    pipelinedRequestsMax: limits.pipelinedRequestsMax,
   };
 }
 

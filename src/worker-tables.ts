@@ -16,7 +16,10 @@ import type { Config } from './config/config.ts';
 import type { OriginObserver } from './origin/counters.ts';
 import type { TableBinding } from './origin/definition.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
+
+import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import { threadScope } from './resource/thread-scope.ts';
+
 import type { ComputedAttributes } from './schema/computed.ts';
 import type { TableDefinition } from './schema/definition.ts';
 import {
@@ -53,6 +56,7 @@ export interface TableSurroundings {
   readonly originObserver: OriginObserver;
   /** Shared by all threads: the state of the live feeds. */
   readonly liveMemory: SharedArrayBuffer;
+  readonly guard: GuardMemory;
 }
 
 export interface ThreadTables {
@@ -105,7 +109,8 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
 async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {
   const { application, prepared, config, clock, originObserver: observer } = around;
   const { random } = Math;
-  const surroundings = { clock, random, threads: config.threads, observer };
+  const isPressed = () => around.guard.level > 0;
+  const surroundings = { clock, random, threads: config.threads, observer, isPressed };
   const origins = await ThreadOrigins.open(application.origins, application.folder, surroundings);
   for (const [name, definition] of prepared.codeOrigins) origins.addCode(name, definition);
   return origins;

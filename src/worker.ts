@@ -15,6 +15,7 @@ import { createLog, type Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import type { MetricsJson } from './observe/scrape.ts';
 import { selectEngine } from './protocols/http/engine.ts';
+import { GuardMemory } from './protocols/http/guard-memory.ts';
 import { relayTo } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { connectStore } from './store/threads/connect.ts';
@@ -26,6 +27,7 @@ import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
 import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identity.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { startPulse } from './worker-pulse.ts';
 import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
 import { ThreadRoles } from './worker-roles.ts';
@@ -37,6 +39,7 @@ export interface WorkerData {
   readonly config: Config;
   readonly connection: StoreConnection;
   readonly liveMemory: SharedArrayBuffer;
+  readonly guardMemory: SharedArrayBuffer;
   readonly hostedPorts: HostedPorts;
   readonly port: number;
   readonly shared: boolean;
@@ -77,6 +80,7 @@ async function run(): Promise<void> {
       say({ kind: 'metrics', call, metrics: metrics.documents() });
     }
   });
+  startPulse(new GuardMemory(thread.guardMemory), thread.id);
   say({ kind: 'listening', port: app.listener.port });
 }
 
@@ -95,6 +99,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     undecodable: (table, key) => log.error({ table, key }, 'an entry cannot be decoded'),
     bodyDamaged: (body) => log.error({ body }, DAMAGED_BODY),
   });
+  const guard = new GuardMemory(thread.guardMemory);
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
@@ -108,6 +113,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     events: cacheCounts.events,
     originObserver: originTimes.observer,
     liveMemory: thread.liveMemory,
+    guard,
   });
   for (const origin of threadTables.origins.values()) origin.start();
   const { followed } = threadTables;
@@ -130,6 +136,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     reload,
     clock: systemClock,
     log,
+    guard,
     port: thread.port,
     shared: thread.shared,
     mqtt: thread.mqttPort && relayTo(thread.mqttPort),

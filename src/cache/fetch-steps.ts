@@ -172,6 +172,7 @@ function failed(run: Run, state: Fetching, error: NodeError): State {
 const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'ORIGIN_BUSY',
   'BREAKER_OPEN',
+  'OVERLOADED',
   'SHUTTING_DOWN',
 ]);
 
@@ -233,6 +234,7 @@ const STALE_PERMITTED: ReadonlySet<string> = new Set([
   'ORIGIN_FAILED',
   'ORIGIN_TIMED_OUT',
   'ORIGIN_UNREACHABLE',
+  'OVERLOADED',
   'TOO_MANY_WAITERS',
 ]);
 

@@ -43,6 +43,8 @@ export interface Config {
     readonly allowedOrigins: readonly string[];
     /** Values of `Host` that are answered; all when empty. */
     readonly allowedHosts: readonly string[];
+    /** Networks of proxies whose `X-Forwarded-For` is believed. */
+    readonly trustedProxies: readonly string[];
     /** Which pages of other origins may read answers; none when `origins` is empty. */
     readonly cors: {
       readonly origins: readonly string[];
@@ -249,6 +251,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       uwsPath: resolved(appFolder, values['http.uwsPath']),
       allowedOrigins: values['http.allowedOrigins'] ?? [],
       allowedHosts: values['http.allowedHosts'] ?? [],
+      trustedProxies: values['http.trustedProxies'] ?? [],
       cors: cors(values),
     },
     admin: {

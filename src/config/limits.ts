@@ -13,10 +13,35 @@ export const LIMITS = {
   headBytesMax: 16 * 1024,
   /** Path and query, bytes. */
   urlBytesMax: 8 * 1024,
+  /** Memory the node may use before it sheds, bytes; 0: what its container or machine has. */
+  memoryBytesMax: 0,
+  /** File descriptors kept free of clients, for the admin port, origins and the store. */
+  descriptorsReserved: 64,
+  /** An event loop that stood still for so long ends the process, milliseconds; 0: never. */
+  stuckMsMax: 3_500,
+  /** Fields of a request head. */
+  headerCountMax: 100,
+  /** Time for a request head to arrive, seconds (node engine; uWS has its own 10 s). */
+  headerTimeoutSeconds: 10,
+  /** A request body may be slower than this rate for so long, seconds and bytes a second. */
+  bodyGraceSeconds: 10,
+  bodyBytesPerSecondMin: 1024,
+  /** Requests sent ahead on one connection while an earlier one is answered. */
+  pipelinedRequestsMax: 16,
   /** Idle time of an HTTP connection, seconds. */
   idleTimeoutSeconds: 60,
-  /** Open connections of the app port, a thread. */
+  /** Open connections of the app port, of all threads; and of the admin port. */
   connectionsMax: 20_000,
+  adminConnectionsMax: 256,
+  /** Open connections of one address, and new ones a second; 127.0.0.1 and proxies are exempt. */
+  connectionsPerAddressMax: 1_000,
+  connectionsPerAddressSecondMax: 200,
+  /** Requests a second of one address, with one credential, by one user; 0: not limited. */
+  requestsPerAddressSecondMax: 0,
+  requestsPerCredentialSecondMax: 0,
+  requestsPerPrincipalSecondMax: 0,
+  /** Seconds of its rate that a client may use at once after a pause. */
+  rateBurstSeconds: 5,
   /** One WebSocket message from a client, bytes. */
   messageBytesMax: 1024 * 1024,
   /** One message of an origin's WebSocket that uWS relays to a client, bytes. */
@@ -25,8 +50,9 @@ export const LIMITS = {
   refusedUpgradeBytesMax: 256 * 1024,
   /** Unsent bytes of one socket before it is treated as slow. */
   socketBufferBytesMax: 1024 * 1024,
-  /** Nesting of a JSON body. */
+  /** Nesting of a record, and properties of one with all that is in it, whatever its format. */
   jsonDepthMax: 64,
+  jsonKeysMax: 10_000,
   /** A file of records that an application brings along, bytes. */
   seedFileBytesMax: 64 * 1024 * 1024,
   /**
@@ -109,8 +135,9 @@ export const LIMITS = {
   systemRowsMax: 10_000,
   /** Time between two looks at the credentials of open connections, milliseconds. */
   standingCheckMs: 1_000,
-  /** Subscriptions of one connection. */
+  /** Subscriptions of one connection, and of one signed-in user on all of them, a thread. */
   subscriptionsPerConnectionMax: 1_000,
+  subscriptionsPerPrincipalMax: 10_000,
   /** Changes replayed to a resuming subscriber before it is told `reset`. */
   replayEntriesMax: 100_000,
   /** Changes read from the log at a time. */

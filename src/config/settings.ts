@@ -3,6 +3,7 @@
  * environment variable that stand above the file. `loadConfig` and the command line are both made
  * from this table, so a setting cannot exist in one of them only.
  */
+import { isNetwork } from '../base/network.ts';
 import { certificates, issuers } from './auth-settings.ts';
 import { LIMITS, type LimitName } from './limits.ts';
 import {
@@ -76,6 +77,10 @@ const webOrigin: Reader<string> = scalar(
   },
 );
 
+const network: Reader<string> = scalar('an address, or a network such as 10.0.0.0/8', (value) =>
+  typeof value === 'string' && isNetwork(value) ? value : undefined,
+);
+
 const fieldName: Reader<string> = textThat('the name of a header field', (written) =>
   /^[!#$%&'*+.^_`|~\w-]+$/.test(written),
 );
@@ -110,6 +115,7 @@ export const SETTINGS = {
   'http.uwsPath': { read: nonEmpty, env: 'MILLRACE_UWS_PATH' },
   'http.allowedOrigins': { read: listOf(webOrigin) },
   'http.allowedHosts': { read: listOf(nonEmpty) },
+  'http.trustedProxies': { read: listOf(network) },
   'http.cors.origins': { read: listOf(webOrigin) },
   'http.cors.headers': { read: listOf(fieldName) },
   'http.cors.exposeHeaders': { read: listOf(fieldName) },

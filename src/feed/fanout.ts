@@ -43,6 +43,7 @@ const defaultSoon: Soon = (fn) => void setImmediate(fn);
 
 export class Fanout {
   readonly counters: FeedCounters = createCounters();
+  readonly #owned = new Map<string, number>();
   readonly #source: ChangeSource;
   readonly #clock: Clock;
   readonly #limits: FeedLimits;
@@ -119,6 +120,7 @@ export class Fanout {
     const subscriber = new Subscriber(request, sink, cursor, this.#drive);
     this.#index.add(subscriber);
     this.counters.subscriptions[request.protocol] += 1;
+    this.#own(request.owner, 1);
     return subscriber;
   }
 
@@ -130,6 +132,19 @@ export class Fanout {
     this.#index.remove(subscriber);
     this.#runnable.delete(subscriber);
     this.counters.subscriptions[subscriber.protocol] -= 1;
+    this.#own(subscriber.request.owner, -1);
+  }
+
+  /** Open subscriptions of one owner. */
+  heldBy(owner: string): number {
+    return this.#owned.get(owner) ?? 0;
+  }
+
+  #own(owner: string | undefined, change: 1 | -1): void {
+    if (owner === undefined) return;
+    const count = this.heldBy(owner) + change;
+    if (count === 0) this.#owned.delete(owner);
+    else this.#owned.set(owner, count);
   }
 
   #begin(subscriber: Subscriber): void {

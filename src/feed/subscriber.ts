@@ -21,6 +21,8 @@ interface RequestBase {
   readonly from?: string | undefined;
   /** Changes only, without the present state first. */
   readonly omitCurrent?: boolean | undefined;
+  /** Who holds it, where that is limited. */
+  readonly owner?: string | undefined;
 }
 
 export type SubscriptionRequest =

@@ -2,6 +2,7 @@
  * `/metrics`: the registries of all threads put together. A worker that does not answer in time is
  * left out and counted, so that one stuck thread does not blind the operator.
  */
+import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
 import type { ArrayMetrics, MetricDocument } from './array-metrics.ts';
 
@@ -11,12 +12,11 @@ export type AskWorker = () => Promise<MetricsJson | undefined>;
 
 type Library = typeof import('prom-client');
 
-/** Loaded after the start, which has half a second in all, and kept. */
-let library: Promise<Library> | undefined;
-const loadLibrary = (): Promise<Library> => {
-  library ??= import('prom-client');
-  return library;
-};
+/**
+ * Loaded after the start, which has half a second in all. Required and not imported: an import that
+ * failed once, for want of a descriptor, fails for ever.
+ */
+const loadLibrary = (): Library => createRequire(import.meta.url)('prom-client');
 
 /** Node's own process metrics, under their usual names; on the main thread only. */
 function processMetrics({ Registry, collectDefaultMetrics }: Library): Registry {
@@ -47,13 +47,14 @@ export function createScrape(own: ArrayMetrics, workers: () => readonly AskWorke
     { labels: {}, value: missing },
   ]);
   const warm = async () => {
-    const loaded = await loadLibrary();
+    const loaded = loadLibrary();
     standard ??= processMetrics(loaded);
     return { ...loaded, standard };
   };
   return {
     async warm() {
-      await warm();
+      // A scrape tries again, and can say what is wrong.
+      await warm().catch(() => undefined);
     },
     async read() {
       const { AggregatorRegistry, Registry, standard: process } = await warm();

@@ -6,6 +6,8 @@
  * without HTTP origins does not pay. A connection is not reused after an error, an early close or
  * bytes beyond the message: undici destroys it.
  */
+import { createRequire } from 'node:module';
+import type * as Undici from 'undici';
 import type { Agent, buildConnector } from 'undici';
 import type { AddressGuard } from './address-guard.ts';
 import { guardedConnector } from './guarded-connector.ts';
@@ -44,7 +46,11 @@ export function createAgent(options: AgentOptions): OriginAgent {
     });
   return {
     load() {
-      loading ??= loadAgent(options, watch);
+      // Whoever asks after a failure tries anew.
+      loading ??= loadAgent(options, watch).catch((error: unknown) => {
+        loading = undefined;
+        throw error;
+      });
       return loading;
     },
     get isFailing() {
@@ -61,7 +67,8 @@ async function loadAgent(
   options: AgentOptions,
   watch: (socket: NonNullable<Connected>) => void,
 ): Promise<Agent> {
-  const undici = await import('undici');
+  // Not imported: an import that failed once, for want of a descriptor, fails for ever.
+  const undici: typeof Undici = createRequire(import.meta.url)('undici');
   const connect = guardedConnector(undici.buildConnector, options.guard, options.connectTimeoutMs);
   return new undici.Agent({
     connect: (target, callback) =>

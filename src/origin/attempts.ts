@@ -40,6 +40,8 @@ export interface Surroundings {
   /** Threads which share the origin's concurrency; each has its part, at least one call. */
   readonly threads?: number | undefined;
   readonly observer?: OriginObserver | undefined;
+  /** The node is short of memory: nothing new is fetched. */
+  readonly isPressed?: (() => boolean) | undefined;
 }
 
 /** One of several replicas is at fault, and others stand: no failure of the origin's. */
@@ -126,6 +128,7 @@ export class Attempts {
 
   /** Resolves with the task's value; rejects with a `NodeError`, or the signal's own reason. */
   run<T>(call: Call<T>): Promise<T> {
+    if (this.#around.isPressed?.() === true) return Promise.reject(this.#pressed());
     let began = false;
     const task = (signal: AbortSignal) => {
       began = true;
@@ -140,6 +143,13 @@ export class Attempts {
       this.#around.clock,
       expired,
     );
+  }
+
+  #pressed(): NodeError {
+    const { name } = this.#settings;
+    const message = `origin ${name} is not asked: the node is short of memory (memoryBytesMax)`;
+    const details = { origin: name, limit: 'memoryBytesMax', retryAfterSeconds: 5 };
+    return new NodeError('OVERLOADED', message, { retry: 'later', details });
   }
 
   #tooLate(waited: number): NodeError {

@@ -44,6 +44,7 @@ export class NodeProcess {
   readonly stderr: () => string;
   readonly stdout: () => string;
   readonly #exited: Promise<number | null>;
+  readonly #engine: string;
 
   constructor(started: StartedProcess, folder: string, ready: ReadyLine) {
     this.folder = folder;
@@ -54,6 +55,12 @@ export class NodeProcess {
     this.stderr = started.stderr;
     this.stdout = started.stdout;
     this.#exited = started.exited;
+    this.#engine = started.engine;
+  }
+
+  /** The HTTP engine that was asked for. */
+  get engine(): string {
+    return this.#engine;
   }
 
   get ws(): string {
@@ -117,6 +124,7 @@ interface StartedProcess {
   readonly stdout: () => string;
   readonly stderr: () => string;
   readonly exited: Promise<number | null>;
+  readonly engine: string;
 }
 
 /** Writes the files of an application into a new folder. */
@@ -185,7 +193,8 @@ function launch(
     stderr += text;
   });
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { process: child, stdout: () => stdout, stderr: () => stderr, exited };
+  const engine = env.MILLRACE_HTTP_ENGINE ?? process.env.MILLRACE_HTTP_ENGINE ?? 'auto';
+  return { process: child, stdout: () => stdout, stderr: () => stderr, exited, engine };
 }
 
 /** A node that says nothing for so long is ended, so that none outlives its test. */

@@ -52,6 +52,7 @@ export const isAuthorised = ({ page, policy }: PageRun): boolean =>
 const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'BREAKER_OPEN',
   'ORIGIN_BUSY',
+  'OVERLOADED',
   'SHUTTING_DOWN',
 ]);
 

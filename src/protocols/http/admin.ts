@@ -6,6 +6,8 @@ import type { Authenticate, Authentication, Settle } from '../../access/authenti
 import { sessionOf } from '../../access/identity/session-cookie.ts';
 import { ANONYMOUS, type Principal } from '../../access/principal.ts';
 import { NodeError } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
+import { checkJsonStructure } from './json-structure.ts';
 import type { Exchange, HttpHandler } from './port.ts';
 import { replyProblem } from './problem.ts';
 
@@ -47,6 +49,11 @@ const STRANGER_BYTES_MAX = 16 * 1024;
 
 const CHALLENGE = ['www-authenticate', 'Basic realm="millrace admin", charset="UTF-8"'];
 const NO_STORE = ['cache-control', 'no-store'];
+/** An operation may carry as many records as `operationRecordsMax`; its bytes are bounded. */
+const OPERATION_STRUCTURE = {
+  depthMax: LIMITS.jsonDepthMax,
+  keysMax: Number.POSITIVE_INFINITY,
+};
 const decoder = new TextDecoder();
 
 export function createAdminHandler(parts: AdminParts): HttpHandler {
@@ -171,6 +178,7 @@ function refusalOf(asked: Authentication): NodeError {
 }
 
 function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  checkJsonStructure(bytes, OPERATION_STRUCTURE);
   try {
     const value: unknown = JSON.parse(decoder.decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {

@@ -65,6 +65,9 @@ export class CapturedExchange implements Exchange {
   interim(status: number, headers: HeaderList): void {
     this.#inner.interim(status, headers);
   }
+  limitHit(limit: string): void {
+    this.#inner.limitHit(limit);
+  }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     // The view that a caller hands over ends with this call.
     const kept = typeof body === 'string' || body === undefined ? body : new Uint8Array(body);

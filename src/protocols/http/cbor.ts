@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module';
 import type * as CborX from 'cbor-x';
 import { lazy } from '../../base/lazy.ts';
+import type { StructureLimits } from './json-structure.ts';
 import { plainValue } from './plain-value.ts';
 import { StructureCheck, unsignedAt } from './structure-check.ts';
 
@@ -29,8 +30,8 @@ export const CBOR_ARRAY_END = Uint8Array.of(BREAK);
 export const encodeCbor = (value: unknown): Uint8Array => codec().encode(value);
 
 /** One value as JSON has it. Throws `BODY_MALFORMED`. */
-export function decodeCbor(bytes: Uint8Array, depthMax: number): unknown {
-  const check = new StructureCheck('CBOR', depthMax);
+export function decodeCbor(bytes: Uint8Array, limits: StructureLimits): unknown {
+  const check = new StructureCheck('CBOR', limits);
   walk(bytes, check);
   try {
     return plainValue(codec().decode(bytes));
@@ -74,7 +75,7 @@ function afterValue(bytes: Uint8Array, at: number, check: StructureCheck): numbe
   const left = bytes.length - next;
   if (major === 2 || major === 3) return settled(check, next + check.fits(value, left));
   if (major === 4) check.open(value, left);
-  if (major === 5) check.open(value * 2, left);
+  if (major === 5) check.openMap(value, left);
   // Simple values: false, true, null, undefined, and three sizes of floats.
   if (major === 7 && (initial < 0xf4 || initial === 0xf8)) throw check.malformed('a simple value');
   return settled(check, next);
@@ -82,7 +83,7 @@ function afterValue(bytes: Uint8Array, at: number, check: StructureCheck): numbe
 
 function openIndefinite(major: number, at: number, check: StructureCheck): number {
   if (major < 2 || major > 5) throw check.malformed('a number without an end');
-  check.openUntilBreak();
+  check.openUntilBreak(major === 5);
   return at + 1;
 }
 

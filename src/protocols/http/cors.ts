@@ -100,6 +100,9 @@ class SharedExchange implements Exchange {
   interim(status: number, headers: HeaderList): void {
     this.#inner.interim(status, headers);
   }
+  limitHit(limit: string): void {
+    this.#inner.limitHit(limit);
+  }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     this.#inner.reply(status, this.#with(headers), body);
   }

@@ -82,8 +82,13 @@ export function runLeavers(fns: readonly (() => void)[], fault: (error: unknown)
 
 /** The error of a refused request, for `replyProblem`. */
 export function refusalError(refusal: Refusal): NodeError {
-  return new NodeError(refusal.code, refusal.detail, { blame: 'client' });
+  const { limit } = refusal;
+  const details = limit === undefined ? {} : { limit };
+  return new NodeError(refusal.code, refusal.detail, { blame: 'client', details });
 }
+
+/** What a refusal is counted under: the limit, or the grammar of HTTP. */
+export const refusalLimit = ({ limit }: Refusal): string => limit ?? 'requestFraming';
 
 /** Status of a refused request. */
 export function refusalStatus(refusal: Refusal): number {

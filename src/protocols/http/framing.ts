@@ -18,6 +18,7 @@ export interface FramingRules {
   readonly expectations: boolean;
   readonly headBytesMax: number;
   readonly urlBytesMax: number;
+  readonly headerCountMax: number;
 }
 
 export interface RequestHead {
@@ -34,6 +35,8 @@ export interface Refusal {
   readonly status?: number | undefined;
   readonly detail: string;
   readonly headers?: readonly string[] | undefined;
+  /** The limit that was reached; none when the request is malformed. */
+  readonly limit?: string | undefined;
 }
 
 /** Body bytes which follow the head; `CHUNKED` when only the last chunk tells. */
@@ -48,7 +51,12 @@ const hostSyntax = /^[A-Za-z0-9._~!$&'()*+,;=:[\]%-]*$/;
 export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming | Refusal {
   const { fields } = head;
   if (head.urlBytes > rules.urlBytesMax) {
-    return { code: 'URL_TOO_LONG', detail: `the URL exceeds ${rules.urlBytesMax} bytes` };
+    const detail = `the URL exceeds ${rules.urlBytesMax} bytes`;
+    return { code: 'URL_TOO_LONG', detail, limit: 'urlBytesMax' };
+  }
+  if (fields.length > rules.headerCountMax * 2) {
+    const detail = `the request has more than ${rules.headerCountMax} header fields`;
+    return { code: 'HEADERS_TOO_LARGE', detail, limit: 'headerCountMax' };
   }
   let hosts = 0;
   let lengths = 0;
@@ -92,7 +100,7 @@ export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming
   }
   if (bytes > rules.headBytesMax) {
     const detail = `the request head exceeds ${rules.headBytesMax} bytes`;
-    return { code: 'HEADERS_TOO_LARGE', detail };
+    return { code: 'HEADERS_TOO_LARGE', detail, limit: 'headBytesMax' };
   }
   if (hosts > 1 || (hosts === 0 && !head.hostOptional)) {
     return malformed('exactly one Host field is required'); // [RFC9112 §3.2]

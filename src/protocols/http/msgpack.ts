@@ -4,6 +4,7 @@
  * and no extension of the library (records, references, typed arrays) is reachable from outside.
  */
 import { Packr } from 'msgpackr';
+import type { StructureLimits } from './json-structure.ts';
 import { plainValue } from './plain-value.ts';
 import { StructureCheck, unsignedAt } from './structure-check.ts';
 
@@ -14,8 +15,8 @@ const TIMESTAMP = 0xff; // the type -1
 export const encodeMsgpack = (value: unknown): Uint8Array => codec.pack(value);
 
 /** One value as JSON has it. Throws `BODY_MALFORMED`. */
-export function decodeMsgpack(bytes: Uint8Array, depthMax: number): unknown {
-  const check = new StructureCheck('MessagePack', depthMax);
+export function decodeMsgpack(bytes: Uint8Array, limits: StructureLimits): unknown {
+  const check = new StructureCheck('MessagePack', limits);
   let at = 0;
   while (!check.isComplete) {
     if (at >= bytes.length) throw check.malformed('it ends before its last value');
@@ -69,7 +70,7 @@ function afterValue(bytes: Uint8Array, at: number, check: StructureCheck): numbe
   const next = at + 1;
   const left = bytes.length - next;
   if (first < 0x80 || first >= 0xe0) return next;
-  if (first < 0x90) return opened(check, (first & 15) * 2, next, left);
+  if (first < 0x90) return openedMap(check, first & 15, next, left);
   if (first < 0xa0) return opened(check, first & 15, next, left);
   if (first < 0xc0) return next + check.fits(first & 31, left);
   const head = HEADS[first] ?? timestamp(bytes, at, check);
@@ -78,11 +79,17 @@ function afterValue(bytes: Uint8Array, at: number, check: StructureCheck): numbe
   if (Number.isNaN(length)) throw check.malformed('it ends inside a value');
   const start = next + head.lengthSize;
   if (head.kind === 'text') return start + check.fits(length, bytes.length - start);
-  return opened(check, head.kind === 'map' ? length * 2 : length, start, bytes.length - start);
+  const open = head.kind === 'map' ? openedMap : opened;
+  return open(check, length, start, bytes.length - start);
 }
 
 function opened(check: StructureCheck, count: number, next: number, left: number): number {
   check.open(count, left);
+  return next;
+}
+
+function openedMap(check: StructureCheck, count: number, next: number, left: number): number {
+  check.openMap(count, left);
   return next;
 }
 

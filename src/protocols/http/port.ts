@@ -9,6 +9,7 @@
  */
 
 import type { Duplex } from 'node:stream';
+import type { Admission } from './admission.ts';
 
 export type HttpEngine = 'uws' | 'node';
 
@@ -83,6 +84,8 @@ export interface Exchange {
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void;
   /** An answer of unknown or large size, with back-pressure. `length` sends Content-Length. */
   stream(status: number, headers: HeaderList, length?: number): BodyWriter;
+  /** Counts that a limit refuses this request. */
+  limitHit(limit: string): void;
 }
 
 export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
@@ -152,6 +155,11 @@ export interface HttpLimits {
   readonly messageBytesMax: number;
   readonly socketBufferBytesMax: number;
   readonly connectionsMax: number;
+  readonly headerCountMax: number;
+  readonly headerTimeoutSeconds: number;
+  readonly bodyGraceSeconds: number;
+  readonly bodyBytesPerSecondMin: number;
+  readonly pipelinedRequestsMax: number;
 }
 
 export interface ListenOptions {
@@ -166,8 +174,10 @@ export interface ListenOptions {
   readonly webSocket?: WebSocketHandler<any> | undefined;
   /** Allowed `Origin` of WebSocket upgrades besides the request's own host; '*' allows all. */
   readonly allowedOrigins: readonly string[];
-  /** Told of requests the engine refused before a handler saw them, for metrics. */
-  readonly onRefused?: ((reason: string) => void) | undefined;
+  /** Told which limit refused a request, for metrics; `requestFraming` is that of HTTP itself. */
+  readonly onRefused?: ((limit: string) => void) | undefined;
+  /** Who may come in; without it only `connectionsMax` holds, for this listener alone. */
+  readonly admission?: Admission | undefined;
   /** Told of handlers that threw (not of the client's mistakes), for the log. */
   readonly onFault?:
     | ((error: unknown, request: { readonly method: string; readonly path: string }) => void)

@@ -4,6 +4,7 @@
  * was written for clients; what went wrong inside the node stays in the log.
  */
 import type { ErrorCode, NodeError } from '../../base/errors.ts';
+import type { LimitName } from '../../config/limits.ts';
 import type { Exchange, HeaderList } from './port.ts';
 
 interface Problem {
@@ -46,6 +47,7 @@ const problems: Record<ErrorCode, Problem> = {
   ORIGIN_STATUS: { status: 502, title: 'Origin answered an error' },
   ORIGIN_TIMED_OUT: { status: 504, title: 'Origin timed out' },
   ORIGIN_UNREACHABLE: { status: 502, title: 'Origin unreachable' },
+  OVERLOADED: { status: 503, title: 'The node is at its limits' },
   PORT_IN_USE: { status: 500, title: 'Port in use' },
   POSITION_UNKNOWN: { status: 410, title: 'Position unknown' },
   PRECONDITION_FAILED: { status: 412, title: 'Precondition failed' },
@@ -63,6 +65,7 @@ const problems: Record<ErrorCode, Problem> = {
   STORE_FULL: { status: 507, title: 'Store full' },
   SUBSCRIPTION_LIMIT: { status: 429, title: 'Too many subscriptions' },
   TABLE_UNKNOWN: { status: 404, title: 'Table unknown' },
+  TOO_MANY_REQUESTS: { status: 429, title: 'Too many requests' },
   TOO_MANY_WAITERS: { status: 503, title: 'Too many waiters' },
   URL_TOO_LONG: { status: 414, title: 'URL too long' },
   USAGE: { status: 400, title: 'Wrong usage' },
@@ -90,6 +93,23 @@ export function problemStatus(code: ErrorCode): number {
   return problems[code].status;
 }
 
+/** The limit behind a code, where the error does not name it itself. */
+const limits: Readonly<Partial<Record<ErrorCode, LimitName>>> = {
+  BODY_TOO_LARGE: 'requestBodyBytesMax',
+  HEADERS_TOO_LARGE: 'headBytesMax',
+  KEY_TOO_LONG: 'recordKeyBytesMax',
+  SUBSCRIPTION_LIMIT: 'subscriptionsPerConnectionMax',
+  TOO_MANY_WAITERS: 'waitersMax',
+  URL_TOO_LONG: 'urlBytesMax',
+  WRITE_QUEUE_FULL: 'writeQueueBytesMax',
+};
+
+/** The limit that an error is about, for the client and for the metric. */
+export function limitOf({ code, details }: NodeError): string | undefined {
+  const { limit } = details;
+  return typeof limit === 'string' ? limit : limits[code];
+}
+
 /** An origin that refuses a write says which of the client's mistakes it was. */
 function statusOf({ code, details }: NodeError): number {
   const { status } = details;
@@ -103,17 +123,21 @@ export interface ProblemDocument {
   readonly status: number;
   readonly code: ErrorCode;
   readonly detail?: string | undefined;
+  /** The limit that was reached, by its name in the configuration. */
+  readonly limit?: string | undefined;
 }
 
 /** The document for `error`; `status` replaces the table's. */
 export function problemDocument(error: NodeError, status?: number): ProblemDocument {
   const problem = problems[error.code];
+  const limit = limitOf(error);
   return {
     type: `urn:millrace:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
     title: problem.title,
     status: status ?? statusOf(error),
     code: error.code,
     ...(unspoken.has(error.code) ? {} : { detail: error.message }),
+    ...(limit === undefined ? {} : { limit }),
   };
 }
 
@@ -125,6 +149,7 @@ export function replyProblem(
   status?: number,
 ): void {
   const problem = problemDocument(error, status);
+  if (problem.limit !== undefined) exchange.limitHit(problem.limit);
   const own = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
   if (error.retry !== 'never') own.push('retry-after', retryAfter(error));
   // A caller's own field of the same name wins: two Cache-Control lines would contradict.

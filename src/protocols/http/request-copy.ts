@@ -3,6 +3,8 @@
  * (lower-case name, value, name, value): cheap to fill in one pass, and the only form that shows a
  * repeated field.
  */
+import { clientOf } from './admission.ts';
+import type { ProxyTrust } from './client-address.ts';
 import type { HttpRequest } from './port.ts';
 
 /** Knows the peer's address while the connection lives. */
@@ -18,6 +20,7 @@ export class RequestCopy implements HttpRequest {
   /** Bytes of the body, or `CHUNKED`; known once the head was inspected. */
   bodyFraming = 0;
   peer: Peer | undefined = undefined;
+  trust: ProxyTrust | undefined = undefined;
   #address: string | undefined;
 
   constructor(method: string, path: string, query: string, fields: readonly string[]) {
@@ -44,13 +47,19 @@ export class RequestCopy implements HttpRequest {
     }
   }
 
+  /** The client's; behind trusted proxies what they say. */
   get remoteAddress(): string {
-    this.#address ??= this.peer?.peerAddress ?? '';
+    this.#address ??= this.#client(this.peer?.peerAddress ?? '');
     return this.#address;
   }
 
   /** Before the connection may be forgotten by its engine. */
   keepAddress(): void {
-    this.#address ??= this.peer?.peerAddress;
+    if (this.#address !== undefined || this.peer === undefined) return;
+    this.#address = this.#client(this.peer.peerAddress);
+  }
+
+  #client(peer: string): string {
+    return clientOf(peer, this, this.trust);
   }
 }

@@ -18,13 +18,13 @@ export async function readAnyBody(exchange: Exchange, limits: BodyLimits): Promi
   const bytes = await exchange.body(limits.bytesMax);
   if (bytes.length === 0) return undefined;
   if (type === undefined || type === 'application/json' || type.endsWith('+json')) {
-    return parseJson(bytes, limits.depthMax);
+    return parseJson(bytes, limits);
   }
   if (type === 'application/x-www-form-urlencoded') {
     return Object.fromEntries(new URLSearchParams(text(bytes)));
   }
-  if (type === 'application/cbor') return decodeCbor(bytes, limits.depthMax);
-  if (/^application\/(x-|vnd\.)?msgpack$/.test(type)) return decodeMsgpack(bytes, limits.depthMax);
+  if (type === 'application/cbor') return decodeCbor(bytes, limits);
+  if (/^application\/(x-|vnd\.)?msgpack$/.test(type)) return decodeMsgpack(bytes, limits);
   const added = threadScope().contentTypes.get(type);
   if (added?.deserialize !== undefined) return deserialized(type, added, bytes);
   return type.startsWith('text/') ? text(bytes) : bytes;

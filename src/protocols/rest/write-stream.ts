@@ -33,9 +33,9 @@ export function onErrorOf({ request }: Exchange): OnError | undefined {
 export function streamedReader(exchange: Exchange, call: RestCall): RowReader | undefined {
   const onError = onErrorOf(exchange);
   const { definition } = call.resource.table;
-  const { bytesMax, depthMax } = call.limits;
+  const { bytesMax, depthMax, keysMax } = call.limits;
   const format = bodyFormat(exchange);
-  const reader = format?.rowReader?.({ definition, bytesMax, depthMax });
+  const reader = format?.rowReader?.({ definition, bytesMax, depthMax, keysMax });
   if (reader === undefined) {
     if (onError === undefined || format === undefined) return undefined;
     const message = `onError is for lists that are read row by row, which ${format.name} is not`;

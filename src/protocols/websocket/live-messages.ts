@@ -2,6 +2,9 @@
  * What a client may say on `/live`, parsed once: subscribe and unsubscribe. Anything else is
  * `REQUEST_MALFORMED` with the reason; `sub` tells which subscription was meant, when it can.
  */
+import { NodeError } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
+import { checkJsonStructure } from '../http/json-structure.ts';
 import type { SubscriptionName } from './connection.ts';
 
 export type LiveMessage =
@@ -29,9 +32,10 @@ const RATE_MAX = 1_000;
 export function parseLiveMessage(bytes: Uint8Array): LiveMessage {
   let message: unknown;
   try {
+    checkJsonStructure(bytes, { depthMax: LIMITS.jsonDepthMax, keysMax: LIMITS.jsonKeysMax });
     message = JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return malformed('not JSON');
+  } catch (error) {
+    return malformed(error instanceof NodeError ? error.message : 'not JSON');
   }
   if (typeof message !== 'object' || message === null) return malformed('not an object');
   const fields = message as Record<string, unknown>;

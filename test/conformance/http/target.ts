@@ -22,6 +22,11 @@ export const limits: HttpLimits = {
   messageBytesMax: 64 * 1024,
   socketBufferBytesMax: 256 * 1024,
   connectionsMax: 1_000,
+  headerCountMax: 100,
+  headerTimeoutSeconds: 10,
+  bodyGraceSeconds: 10,
+  bodyBytesPerSecondMin: 1024,
+  pipelinedRequestsMax: 16,
 };
 
 export interface SocketState {

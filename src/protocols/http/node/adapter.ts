@@ -9,7 +9,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { problemFields, refusalBody, refusalStatus, runHandler } from '../faults.ts';
+import { problemFields, refusalBody, refusalLimit, refusalStatus, runHandler } from '../faults.ts';
 import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError } from '../port-probe.ts';
@@ -21,9 +21,14 @@ import { writeBareRefusal } from './bare-reply.ts';
 import { NodeExchange } from './exchange.ts';
 import { SocketSide } from './sockets.ts';
 
-const HEADERS_TIMEOUT_MS = 10_000;
-const BODY_TIMEOUT_MS = 60_000;
 const TIMEOUT_CHECK_MS = 2_000;
+/** Longer, and those who are turned away would hold what is short. */
+const TURNED_AWAY_MS = 100;
+const tooFarAhead: Refusal = {
+  code: 'TOO_MANY_REQUESTS',
+  detail: 'too many requests were sent ahead on one connection (limits.pipelinedRequestsMax)',
+  limit: 'pipelinedRequestsMax',
+};
 
 /** `reusePort` came with Node 22.12 and 23.1, and means balancing on Linux only. */
 export function nodeSharesPorts(): boolean {
@@ -78,7 +83,7 @@ class NodeListener implements Listener {
       this.#server.listen({ host, port, exclusive: !shared, reusePort }, resolve);
     });
     // Accept errors (out of descriptors) must not end the process.
-    this.#server.on('error', () => this.#options.onRefused?.('accept failed'));
+    this.#server.on('error', () => this.#limitHit('descriptorsReserved'));
     this.port = (this.#server.address() as AddressInfo).port;
   }
 
@@ -95,8 +100,32 @@ class NodeListener implements Listener {
   }
 
   #connected(socket: NetSocket): void {
+    const { admission } = this.#options;
+    const address = unmapped(socket.remoteAddress);
+    const refusal = admission?.enter(address);
+    if (refusal !== undefined) {
+      this.#turnAway(socket, refusal);
+      return;
+    }
     this.#connections.add(socket);
-    socket.once('close', () => this.#connections.delete(socket));
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      admission?.leave(address);
+    });
+  }
+
+  /** Nothing that comes over this connection is executed. */
+  #turnAway(socket: NetSocket, refusal: Refusal): void {
+    this.#limitHit(refusalLimit(refusal));
+    this.#refused.add(socket);
+    socket.on('error', () => socket.destroy());
+    // Under TLS there is nobody yet who could read an answer.
+    if (this.#options.tls === undefined) writeBareRefusal(socket, refusal, TURNED_AWAY_MS);
+    else socket.destroy();
+  }
+
+  #limitHit(limit: string): void {
+    this.#options.onRefused?.(limit);
   }
 
   #serve(message: IncomingMessage, response: ServerResponse): void {
@@ -109,10 +138,12 @@ class NodeListener implements Listener {
       stallMs,
       connections: this,
       fault: (error) => this.#options.onFault?.(error, request),
+      limitHit: (limit) => this.#limitHit(limit),
     });
-    const refusal = this.#inspect(message, request);
+    const refusal = this.#inspect(message, request) ?? this.#notAdmitted(message, request);
     if (refusal !== undefined) this.#refuse(exchange, message, refusal);
-    if (request.bodyFraming !== 0) exchange.limitUpload(BODY_TIMEOUT_MS);
+    const { bodyGraceSeconds, bodyBytesPerSecondMin } = this.#options.limits;
+    if (request.bodyFraming !== 0) exchange.limitUpload(bodyGraceSeconds, bodyBytesPerSecondMin);
     if (refusal === undefined) runHandler(exchange, this.#options.handler, this.#options.onFault);
   }
 
@@ -142,8 +173,17 @@ class NodeListener implements Listener {
     return undefined;
   }
 
+  #notAdmitted(message: IncomingMessage, request: RequestCopy): Refusal | undefined {
+    const { admission, limits } = this.#options;
+    if ((this.#answering.get(message.socket) ?? 0) > limits.pipelinedRequestsMax)
+      return tooFarAhead;
+    if (admission === undefined) return undefined;
+    request.trust = admission.trust;
+    return admission.asksRequests ? admission.request(request) : undefined;
+  }
+
   #refuse(exchange: NodeExchange, message: IncomingMessage, refusal: Refusal): void {
-    this.#options.onRefused?.(refusal.detail);
+    this.#options.onRefused?.(refusalLimit(refusal));
     this.#refused.add(message.socket);
     exchange.closeAfterReply();
     const headers = [...problemFields, ...(refusal.headers ?? [])];
@@ -158,7 +198,7 @@ class NodeListener implements Listener {
       return;
     }
     const request = copyRequest(message);
-    const refusal = this.#inspect(message, request);
+    const refusal = this.#inspect(message, request) ?? this.#notAdmitted(message, request);
     if (refusal === undefined) this.#sockets?.upgrade(message, socket, head, request);
     else writeBareRefusal(socket, refusal);
   }
@@ -177,14 +217,15 @@ class NodeListener implements Listener {
 
   /** The parser gave up; there is no request to answer, only a connection. */
   #unparsable(error: NodeJS.ErrnoException, socket: Duplex): void {
-    this.#options.onRefused?.(error.code ?? 'unparsable request');
+    const refusal = refusalOf(error);
+    this.#limitHit(refusalLimit(refusal));
     const busy = (this.#answering.get(socket) ?? 0) > 0;
     if (!socket.writable || busy || this.#refused.has(socket) || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }
     this.#refused.add(socket);
-    writeBareRefusal(socket, refusalOf(error));
+    writeBareRefusal(socket, refusal);
   }
 }
 
@@ -192,7 +233,7 @@ function makeServer(options: ListenOptions): Server {
   const { limits, tls } = options;
   const settings = {
     maxHeaderSize: limits.headBytesMax,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: limits.headerTimeoutSeconds * 1000,
     // Bodies have their own limit, since one that is streamed may take as long as it moves.
     requestTimeout: 0,
     keepAliveTimeout: limits.idleTimeoutSeconds * 1000,
@@ -203,7 +244,9 @@ function makeServer(options: ListenOptions): Server {
   };
   const server =
     tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...readTls(tls) });
-  server.maxConnections = limits.connectionsMax;
+  // All are to be counted, or a field could hide behind the last that was.
+  server.maxHeadersCount = 0;
+  if (options.admission === undefined) server.maxConnections = limits.connectionsMax;
   return server;
 }
 
@@ -220,13 +263,18 @@ function copyRequest(message: IncomingMessage): RequestCopy {
 
 function refusalOf(error: NodeJS.ErrnoException): Refusal {
   if (error.code === 'HPE_HEADER_OVERFLOW') {
-    return { code: 'HEADERS_TOO_LARGE', detail: 'the request head is too large' };
+    return {
+      code: 'HEADERS_TOO_LARGE',
+      detail: 'the request head is too large',
+      limit: 'headBytesMax',
+    };
   }
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     return {
       code: 'REQUEST_MALFORMED',
       status: 408,
       detail: 'the request took too long to arrive',
+      limit: 'headerTimeoutSeconds',
     };
   }
   return { code: 'REQUEST_MALFORMED', detail: 'the request is not well-formed HTTP/1.1' };

@@ -8,10 +8,10 @@ import type { Refusal } from '../framing.ts';
 const GRACE_MS = 1_000;
 
 /** Answers on the bare connection and closes it. */
-export function writeBareRefusal(socket: Duplex, refusal: Refusal): void {
+export function writeBareRefusal(socket: Duplex, refusal: Refusal, graceMs = GRACE_MS): void {
   const status = refusalStatus(refusal);
   const headers = [...problemFields, ...(refusal.headers ?? [])];
-  writeBareReply(socket, status, headers, refusalBody(refusal));
+  writeBareReply(socket, status, headers, refusalBody(refusal), graceMs);
 }
 
 /** One whole answer on a connection that node:http no longer owns, which then ends. */
@@ -20,11 +20,12 @@ export function writeBareReply(
   status: number,
   headers: readonly string[],
   body: string | Uint8Array,
+  graceMs = GRACE_MS,
 ): void {
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Status'}`];
   for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
   lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close', '', '');
   socket.write(Buffer.from(lines.join('\r\n'), 'latin1'));
   socket.end(body);
-  setTimeout(() => socket.destroy(), GRACE_MS).unref();
+  setTimeout(() => socket.destroy(), graceMs).unref();
 }

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../../base/assert.ts';
-import { type CuttableExchange, runLeavers } from '../faults.ts';
+import { type CuttableExchange, problemFields, refusalBody, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
 import { Interims } from '../interim.ts';
@@ -24,6 +24,7 @@ export interface ExchangeTerms {
   readonly connections: { readonly draining: boolean };
   /** Told of exceptions which nobody else can see. */
   fault(error: unknown, request: RequestCopy): void;
+  limitHit(limit: string): void;
 }
 
 export class NodeExchange implements CuttableExchange {
@@ -38,7 +39,6 @@ export class NodeExchange implements CuttableExchange {
   #body: RequestBody | undefined;
   #onGone: (() => void)[] = [];
   #abort: AbortController | undefined;
-  #upload: NodeJS.Timeout | undefined;
   #interims: Interims | undefined;
 
   constructor(
@@ -100,17 +100,41 @@ export class NodeExchange implements CuttableExchange {
   }
 
   /**
-   * Cuts the client off whose body does not arrive in time: in one piece within `ms`, or, when it
-   * is streamed, with no longer pause than that which the reader did not ask for.
+   * Cuts the client off whose body comes too slowly: below `rate` bytes a second after a grace,
+   * where the time that its reader made it wait does not count.
    */
-  limitUpload(ms: number): void {
+  limitUpload(graceSeconds: number, rate: number): void {
     const message = this.#message;
-    this.#upload = setTimeout(() => {
-      if (message.complete) return;
-      if (this.#body?.isPaused) this.#upload?.refresh();
-      else message.socket.destroy();
-    }, ms).unref();
-    message.once('close', () => clearTimeout(this.#upload));
+    let seconds = 0;
+    const upload = setInterval(() => {
+      if (message.complete) clearInterval(upload);
+      else if (!this.#body?.isPaused) seconds += 1;
+      const received = this.#body?.receivedBytes ?? 0;
+      if (received < (seconds - graceSeconds) * rate) this.#cutUpload();
+    }, 1000).unref();
+    message.once('close', () => clearInterval(upload));
+  }
+
+  /** Answers when nothing was answered, and closes. */
+  #cutUpload(): void {
+    this.limitHit('bodyBytesPerSecondMin');
+    if (this.#replied || this.#gone) {
+      this.#message.socket.destroy();
+      return;
+    }
+    this.#closes = true;
+    const refusal = {
+      code: 'REQUEST_MALFORMED',
+      status: 408,
+      detail: 'the request body comes too slowly (limits.bodyBytesPerSecondMin)',
+      limit: 'bodyBytesPerSecondMin',
+    } as const;
+    this.reply(408, problemFields, refusalBody(refusal));
+    this.#body?.abort();
+  }
+
+  limitHit(limit: string): void {
+    this.#terms.limitHit(limit);
   }
 
   interim(status: number, headers: HeaderList): void {
@@ -195,7 +219,6 @@ export class NodeExchange implements CuttableExchange {
     this.#body = body;
     message.on('data', (chunk: Buffer) => {
       body.push(chunk);
-      if (body.isStreamed) this.#upload?.refresh();
       // Only the last chunk would tell the length: stop swallowing it.
       if (body.receivedBytes > maxBytes) this.#closes = true;
     });

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { asNodeError } from '../../../base/errors.ts';
+import { refusalLimit } from '../faults.ts';
 import { checkHeaders } from '../header-safety.ts';
 import type {
   HttpRequest,
@@ -50,7 +51,7 @@ export class SocketSide {
     const isJudged = this.#handler.leavesOriginTo?.(request) !== true;
     const refusal = refusedUpgrade(request, isJudged ? this.#options.allowedOrigins : undefined);
     if (refusal !== undefined) {
-      this.#options.onRefused?.(refusal.detail);
+      this.#options.onRefused?.(refusalLimit(refusal));
       writeBareRefusal(socket, refusal);
       return;
     }

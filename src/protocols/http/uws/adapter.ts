@@ -6,7 +6,7 @@
  * is answered later closes the connection; request heads beyond what the build takes are cut off by
  * it.
  */
-import { problemFields, refusalBody, refusalStatus, runHandler } from '../faults.ts';
+import { problemFields, refusalBody, refusalLimit, refusalStatus, runHandler } from '../faults.ts';
 import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError, portInUse, probePort } from '../port-probe.ts';
@@ -20,10 +20,12 @@ import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from
 
 const EXCLUSIVE = 1;
 const FREE_PORT_TRIES = 5;
+const CROWDED = 32;
+const ROOM_LOOK_MS = 100;
 const overloaded: Refusal = {
-  code: 'SHUTTING_DOWN',
-  status: 503,
-  detail: 'too many connections; try again later',
+  code: 'OVERLOADED',
+  detail: 'too many connections; try again later (limits.connectionsMax)',
+  limit: 'connectionsMax',
   headers: ['retry-after', '1'],
 };
 const noHandshake: Refusal = {
@@ -54,6 +56,7 @@ class UwsListener implements Listener, ExchangeHost {
   #counts = false;
   #token: UwsListenSocket | undefined;
   #closed = false;
+  #roomTimer: NodeJS.Timeout | undefined;
 
   constructor(uws: UwsModule, options: ListenOptions) {
     this.#uws = uws;
@@ -101,6 +104,7 @@ class UwsListener implements Listener, ExchangeHost {
     }
     this.#token = token;
     this.port = this.#uws.us_socket_local_port(token);
+    this.#watchRoom();
     if (this.port <= 0) {
       await this.close();
       throw listenError(new Error('no port was bound'), host, port);
@@ -119,6 +123,29 @@ class UwsListener implements Listener, ExchangeHost {
     });
   }
 
+  /** The engine would try to accept for ever: without room it must not listen at all. */
+  #watchRoom(): void {
+    const { admission, host } = this.#options;
+    if (admission === undefined) return;
+    let opening = false;
+    this.#roomTimer = setInterval(() => {
+      if (this.draining || opening) return;
+      if (!admission.accepts && this.#token !== undefined) {
+        this.limitHit('descriptorsReserved');
+        this.#uws.us_listen_socket_close(this.#token);
+        this.#token = undefined;
+      } else if (admission.accepts && this.#token === undefined) {
+        opening = true;
+        const flags = this.#options.shared ? 0 : EXCLUSIVE;
+        this.#app.listen(host, this.port, flags, (token) => {
+          opening = false;
+          if (token !== false) this.#token = token;
+        });
+      }
+    }, ROOM_LOOK_MS);
+    this.#roomTimer.unref();
+  }
+
   fault(error: unknown, request: RequestCopy): void {
     this.#options.onFault?.(error, request);
   }
@@ -126,6 +153,7 @@ class UwsListener implements Listener, ExchangeHost {
   stopAccepting(): void {
     this.draining = true;
     this.#sockets?.stop();
+    clearInterval(this.#roomTimer);
     if (this.#token === undefined) return;
     this.#uws.us_listen_socket_close(this.#token);
     this.#token = undefined;
@@ -135,6 +163,7 @@ class UwsListener implements Listener, ExchangeHost {
     if (this.#closed) return;
     this.#closed = true;
     this.draining = true;
+    clearInterval(this.#roomTimer);
     this.#token = undefined;
     this.#app.close();
   }
@@ -157,13 +186,40 @@ class UwsListener implements Listener, ExchangeHost {
       return undefined;
     }
     request.bodyFraming = framing;
-    if (this.connections < this.#options.limits.connectionsMax) return exchange;
-    this.refuse(exchange, overloaded);
+    const refusal = this.#notAdmitted(exchange);
+    if (refusal === undefined) return exchange;
+    this.refuse(exchange, refusal);
     return undefined;
   }
 
+  /** Counts what a connection waits for, which stands for the connection: the engine hides them. */
+  hold(request: RequestCopy): void {
+    this.waiting += 1;
+    this.#options.admission?.hold(request.remoteAddress);
+  }
+
+  release(request: RequestCopy): void {
+    this.waiting -= 1;
+    this.#options.admission?.leave(request.remoteAddress);
+  }
+
+  limitHit(limit: string): void {
+    this.#options.onRefused?.(limit);
+  }
+
+  #notAdmitted({ request }: UwsExchange): Refusal | undefined {
+    const { admission, limits } = this.#options;
+    if (this.connections >= limits.connectionsMax) return overloaded;
+    if (admission === undefined) return undefined;
+    request.trust = admission.trust;
+    // With few answers under way no address can have too many, and none is looked at.
+    const crowded = this.waiting >= CROWDED;
+    const full = crowded ? admission.full(request.remoteAddress) : undefined;
+    return full ?? (admission.asksRequests ? admission.request(request) : undefined);
+  }
+
   refuse(exchange: UwsExchange, refusal: Refusal): void {
-    this.#options.onRefused?.(refusal.detail);
+    this.#options.onRefused?.(refusalLimit(refusal));
     const headers = [...problemFields, ...(refusal.headers ?? [])];
     exchange.refuse(refusalStatus(refusal), headers, refusalBody(refusal));
   }

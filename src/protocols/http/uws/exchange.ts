@@ -41,8 +41,10 @@ export interface Handshake {
 export interface ExchangeHost {
   /** Replies carry `Connection: close`. */
   draining: boolean;
-  /** Exchanges which outlived their callback. */
-  waiting: number;
+  /** The exchange outlives its callback; and is over. */
+  hold(request: RequestCopy): void;
+  release(request: RequestCopy): void;
+  limitHit(limit: string): void;
   /** Told of exceptions which nobody else can see. */
   fault(error: unknown, request: RequestCopy): void;
 }
@@ -120,6 +122,10 @@ export class UwsExchange implements CuttableExchange {
     return this.#requestBody().streamed(maxBytes, declared === CHUNKED ? undefined : declared);
   }
 
+  limitHit(limit: string): void {
+    this.#host.limitHit(limit);
+  }
+
   /** The engine has no call for it, but its status line may hold one; see `#writeStatus`. */
   interim(status: number, headers: HeaderList): void {
     if (this.#gone || this.#replied) return;
@@ -162,7 +168,7 @@ export class UwsExchange implements CuttableExchange {
     if (this.#complete || this.#gone) return;
     this.request.keepAddress();
     this.#attach();
-    this.#host.waiting += 1;
+    this.#host.hold(this.request);
     if (!this.#replied && this.request.bodyFraming !== 0) this.#requestBody();
   }
 
@@ -347,7 +353,7 @@ export class UwsExchange implements CuttableExchange {
   #finish(): void {
     this.#body?.release();
     this.#complete = true;
-    if (!this.#inTurn) this.#host.waiting -= 1;
+    if (!this.#inTurn) this.#host.release(this.request);
   }
 
   #attach(): void {
@@ -359,7 +365,7 @@ export class UwsExchange implements CuttableExchange {
   #leave(): void {
     if (this.#gone || this.#complete) return;
     this.#gone = true;
-    if (!this.#inTurn) this.#host.waiting -= 1;
+    if (!this.#inTurn) this.#host.release(this.request);
     this.#body?.abort();
     this.#abort?.abort();
     runLeavers(this.#onGone ?? [], (error) => this.#host.fault(error, this.request));

@@ -94,19 +94,30 @@ export class SocketSide {
     }
     // The socket outlives the response, from which alone the address can be had.
     exchange.request.keepAddress();
-    runHandler(exchange, () => this.#ask(exchange, context), this.#options.onFault);
+    runHandler(exchange, () => this.#ask(gate, exchange, context), this.#options.onFault);
     exchange.leaveTurn();
   }
 
-  #ask(exchange: UwsExchange, context: UwsContext): void | Promise<void> {
+  #ask(gate: UpgradeGate, exchange: UwsExchange, context: UwsContext): void | Promise<void> {
     const verdict = this.#handler.upgrade(withoutExtensions(exchange.request));
-    if (!(verdict instanceof Promise)) return this.#obey(verdict, exchange, context);
-    return verdict.then((later) => this.#obey(later, exchange, context));
+    const obey = (given: UpgradeVerdict<unknown>) => this.#obey(given, gate, exchange, context);
+    return verdict instanceof Promise ? verdict.then(obey) : obey(verdict);
   }
 
-  #obey(verdict: UpgradeVerdict<unknown>, exchange: UwsExchange, context: UwsContext): void {
+  #obey(
+    verdict: UpgradeVerdict<unknown>,
+    gate: UpgradeGate,
+    exchange: UwsExchange,
+    context: UwsContext,
+  ): void {
     if (verdict.kind === 'refuse') {
       exchange.reply(verdict.status, verdict.headers, verdict.body);
+      return;
+    }
+    const refusal = exchange.aborted ? undefined : this.#notAdmitted(exchange);
+    if (refusal !== undefined || exchange.aborted) {
+      if (verdict.kind === 'tunnel') verdict.origin.destroy();
+      if (refusal !== undefined) gate.refuse(exchange, refusal);
       return;
     }
     if (verdict.kind === 'tunnel') {
@@ -118,6 +129,11 @@ export class SocketSide {
     const socket = new UwsSocket(verdict.state, request.remoteAddress, this.#handler);
     const protocol = agreedProtocol(request, verdict.protocol);
     exchange.upgrade({ socket }, { key, protocol, headers: [] }, context);
+  }
+
+  /** Counts the socket; `#closed`, which follows every upgrade, counts it out again. */
+  #notAdmitted({ request }: UwsExchange): Refusal | undefined {
+    return this.#options.admission?.enter(request.remoteAddress);
   }
 
   #relay(
@@ -157,6 +173,7 @@ export class SocketSide {
 
   #closed(socket: UwsSocket, code: number, reason: ArrayBuffer): void {
     this.open -= 1;
+    this.#options.admission?.leave(socket.remoteAddress);
     socket.markClosed();
     const text = Buffer.from(reason).toString();
     this.#call(socket, () => socket.events.closed(socket, code, text));

@@ -9,6 +9,7 @@ import {
   asRecord,
   asRecords,
   type Format,
+  forList,
   NO_BYTES,
   parseStored,
   type RowShape,
@@ -21,8 +22,8 @@ export const CBOR_FORMAT: Format = {
   tagSuffix: '+cbor',
   encodeRecord: (json, shape) => encodeCbor(withBytes(shape)(json)),
   rowWriter: (shape) => new CborRows(shape),
-  decodeRecord: (bytes, limits) => asRecord(decodeCbor(bytes, limits.depthMax)),
-  decodeRecords: (bytes, limits) => asRecords(decodeCbor(bytes, limits.depthMax + 1)),
+  decodeRecord: (bytes, limits) => asRecord(decodeCbor(bytes, limits)),
+  decodeRecords: (bytes, limits) => asRecords(decodeCbor(bytes, forList(limits))),
 };
 
 /** An indefinite-length array [RFC8949 §3.2.2]. */
@@ -56,8 +57,8 @@ export const MSGPACK_FORMAT: Format = {
   tagSuffix: '+msgpack',
   encodeRecord: (json, shape) => encodeMsgpack(withBytes(shape)(json)),
   rowWriter: (shape) => msgpackSequence(withBytes(shape)),
-  decodeRecord: (bytes, limits) => asRecord(decodeMsgpack(bytes, limits.depthMax)),
-  decodeRecords: (bytes, limits) => asRecords(decodeMsgpack(bytes, limits.depthMax + 1)),
+  decodeRecord: (bytes, limits) => asRecord(decodeMsgpack(bytes, limits)),
+  decodeRecords: (bytes, limits) => asRecords(decodeMsgpack(bytes, forList(limits))),
 };
 
 const msgpackSequence = (decoded: (row: Uint8Array) => unknown): RowWriter => ({

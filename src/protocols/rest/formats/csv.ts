@@ -8,10 +8,11 @@ import type * as CsvParse from 'csv-parse/sync';
 import type * as CsvStringify from 'csv-stringify/sync';
 import { NodeError } from '../../../base/errors.ts';
 import { lazy } from '../../../base/lazy.ts';
-import type { AttributeDefinition, TableDefinition } from '../../../schema/definition.ts';
+import { LIMITS } from '../../../config/limits.ts';
+import type { AttributeDefinition } from '../../../schema/definition.ts';
 import { describeValue } from '../../../schema/record.ts';
 import type { JsonRecord } from '../../../table/record-draft.ts';
-import { nesting } from '../json-body.ts';
+import { checkJsonStructure, tooManyKeys } from '../../http/json-structure.ts';
 import {
   type BodyRow,
   type DecodedRecords,
@@ -159,13 +160,13 @@ function field(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-function decodeRecord(bytes: Uint8Array, { definition, depthMax }: DecodeLimits): JsonRecord {
+function decodeRecord(bytes: Uint8Array, limits: DecodeLimits): JsonRecord {
   const rows = parseRows(bytes);
   const [names, fields] = rows;
   if (names === undefined || fields === undefined || rows.length !== 2) {
     throw malformed(`a record is a line of names and a line of values, not ${rows.length} lines`);
   }
-  return recordOf(names, fields, { definition, depthMax });
+  return recordOf(names, fields, limits);
 }
 
 /** A line of names, then a line a record; one record alone is no list. */
@@ -180,14 +181,14 @@ function decodeRecords(bytes: Uint8Array, limits: DecodeLimits): DecodedRecords 
 function recordOf(
   names: readonly string[],
   fields: readonly string[],
-  { definition, depthMax }: DecodeLimits,
+  limits: DecodeLimits,
 ): JsonRecord {
+  const keysMax = limits.keysMax ?? LIMITS.jsonKeysMax;
+  if (names.length > keysMax) throw tooManyKeys(keysMax);
   const properties = names.map((name, index) => [name, fields[index] ?? ''] as const);
   // An empty field says nothing: null is not a word of CSV.
   const given = properties.filter(([, text]) => text !== '');
-  return Object.fromEntries(
-    given.map(([name, text]) => [name, typed(text, name, definition, depthMax)]),
-  );
+  return Object.fromEntries(given.map(([name, text]) => [name, typed(text, name, limits)]));
 }
 
 function parseRows(bytes: Uint8Array): string[][] {
@@ -202,11 +203,12 @@ const NUMBERS: readonly unknown[] = ['Int', 'Long', 'Float'];
 const TEXTS: readonly unknown[] = ['ID', 'String', 'Date', 'Bytes', 'Blob', 'BigInt'];
 
 /** By the attribute's type; an undeclared property is text. */
-function typed(text: string, name: string, definition: TableDefinition, depthMax: number): unknown {
+function typed(text: string, name: string, limits: DecodeLimits): unknown {
+  const { definition } = limits;
   const attribute = definition.attributes.find((known) => known.name === name);
   if (attribute === undefined) return text;
   if (attribute.primaryKey) return definition.primaryKeyType === 'number' ? Number(text) : text;
-  if (attribute.list || !isScalar(attribute)) return jsonField(text, name, depthMax);
+  if (attribute.list || !isScalar(attribute)) return jsonField(text, name, limits);
   if (NUMBERS.includes(attribute.type)) return numberField(text, name);
   if (attribute.type === 'Boolean' && (text === 'true' || text === 'false')) return text === 'true';
   return text;
@@ -223,9 +225,9 @@ function numberField(text: string, name: string): number {
   return value;
 }
 
-function jsonField(text: string, name: string, depthMax: number): unknown {
-  if (nesting(Buffer.from(text)) >= depthMax)
-    throw malformed(`${name} is nested too deeply`, undefined, name);
+function jsonField(text: string, name: string, { depthMax, keysMax }: DecodeLimits): unknown {
+  // The record around the field is a level too.
+  checkJsonStructure(Buffer.from(text), { depthMax: depthMax - 1, keysMax });
   try {
     return JSON.parse(text);
   } catch (cause) {

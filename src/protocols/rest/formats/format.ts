@@ -5,6 +5,7 @@
 import { NodeError } from '../../../base/errors.ts';
 import type { TableDefinition } from '../../../schema/definition.ts';
 import type { JsonRecord } from '../../../table/record-draft.ts';
+import type { StructureLimits } from '../../http/json-structure.ts';
 
 /** What a format needs to know of the rows it writes. */
 export interface RowShape {
@@ -22,8 +23,7 @@ export interface RowWriter {
   end(): Uint8Array;
 }
 
-export interface DecodeLimits {
-  readonly depthMax: number;
+export interface DecodeLimits extends StructureLimits {
   readonly definition: TableDefinition;
 }
 
@@ -84,6 +84,12 @@ export function asRecord(value: unknown): JsonRecord {
     blame: 'client',
   });
 }
+
+/** The brackets of a list are one level more than a record has. */
+export const forList = ({ depthMax, keysMax }: StructureLimits): StructureLimits => ({
+  depthMax: depthMax + 1,
+  keysMax,
+});
 
 /** The records of a decoded value: of a list, or of the one record that it is. */
 export function asRecords(value: unknown): DecodedRecords {

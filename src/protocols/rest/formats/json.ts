@@ -1,6 +1,6 @@
 /** JSON: a record is sent as it is stored, a collection is an array of them, nothing is decoded. */
 import { parseJson, parseJsonObject } from '../json-body.ts';
-import { asRecords, type Format, type RowWriter } from './format.ts';
+import { asRecords, type Format, forList, type RowWriter } from './format.ts';
 
 const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
@@ -13,9 +13,8 @@ export const JSON_FORMAT: Format = {
   tagSuffix: '',
   encodeRecord: (json) => json,
   rowWriter: () => new JsonRows(),
-  decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits.depthMax),
-  // The brackets of the list are one level more than a record has.
-  decodeRecords: (bytes, limits) => asRecords(parseJson(bytes, limits.depthMax + 1)),
+  decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits),
+  decodeRecords: (bytes, limits) => asRecords(parseJson(bytes, forList(limits))),
 };
 
 class JsonRows implements RowWriter {

@@ -30,19 +30,19 @@ export const NDJSON_FORMAT: Format = {
   tagSuffix: '+ndjson',
   encodeRecord: (json) => Buffer.concat([asLine(json), END_OF_LINE]),
   rowWriter: () => LINES,
-  decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits.depthMax),
+  decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits),
   decodeRecords,
   rowReader: (limits) => new LineReader(limits),
 };
 
 class LineReader implements RowReader {
   readonly #lines: LineSplitter;
-  readonly #depthMax: number;
+  readonly #limits: RowLimits;
   #rows = 0;
 
-  constructor({ bytesMax, depthMax }: RowLimits) {
-    this.#lines = new LineSplitter({ quotes: false, bytesMax });
-    this.#depthMax = depthMax;
+  constructor(limits: RowLimits) {
+    this.#lines = new LineSplitter({ quotes: false, bytesMax: limits.bytesMax });
+    this.#limits = limits;
   }
 
   read(piece: Uint8Array): readonly BodyRow[] {
@@ -55,15 +55,15 @@ class LineReader implements RowReader {
 
   #row({ bytes, line }: Line): BodyRow {
     this.#rows += 1;
-    const record = recordOrProblem(() => parseJsonObject(bytes, this.#depthMax));
+    const record = recordOrProblem(() => parseJsonObject(bytes, this.#limits));
     return { row: this.#rows, line, record };
   }
 }
 
 /** A line a record; empty lines are no rows. One line alone is a record, not a list. */
-function decodeRecords(bytes: Uint8Array, { depthMax }: DecodeLimits): DecodedRecords {
+function decodeRecords(bytes: Uint8Array, limits: DecodeLimits): DecodedRecords {
   const records: JsonRecord[] = [];
-  const decode = (line: Uint8Array) => parseJsonObject(line, depthMax);
+  const decode = (line: Uint8Array) => parseJsonObject(line, limits);
   for (let at = 0; at < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, at);
     const end = newline === -1 ? bytes.length : newline;

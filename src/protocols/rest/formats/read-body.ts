@@ -23,7 +23,7 @@ export async function readRecordBody(
   also: readonly string[] = [],
 ): Promise<JsonRecord> {
   const { format, bytes } = await readFormat(exchange, definition, limits, also);
-  return format.decodeRecord(bytes, { depthMax: limits.depthMax, definition });
+  return format.decodeRecord(bytes, { ...limits, definition });
 }
 
 /** The same for a body that may be a list of records. */
@@ -33,7 +33,7 @@ export async function readRecordsBody(
   limits: BodyLimits,
 ): Promise<DecodedRecords> {
   const { format, bytes } = await readFormat(exchange, definition, limits, []);
-  return format.decodeRecords(bytes, { depthMax: limits.depthMax, definition });
+  return format.decodeRecords(bytes, { ...limits, definition });
 }
 
 async function readFormat(

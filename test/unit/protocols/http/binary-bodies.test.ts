@@ -32,7 +32,7 @@ describe.each([
         const key = JSON.stringify(json);
         // Both libraries rename the one property which could reach a prototype.
         fc.pre(!key.includes('__proto__'));
-        expect(decode(encode(json), DEPTH)).toEqual(json);
+        expect(decode(encode(json), { depthMax: DEPTH })).toEqual(json);
       }),
       { numRuns: 300 },
     );
@@ -41,7 +41,9 @@ describe.each([
   it('refuses or reads random bytes, and throws nothing else', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-        expect(codeOf(() => decode(bytes, DEPTH))).toMatch(/^(BODY_MALFORMED|decoded )/);
+        expect(codeOf(() => decode(bytes, { depthMax: DEPTH }))).toMatch(
+          /^(BODY_MALFORMED|decoded )/,
+        );
       }),
       { numRuns: 3_000 },
     );
@@ -50,47 +52,64 @@ describe.each([
   it('refuses a body cut at any place', () => {
     const whole = encode({ a: [1, 2.5, 'text', { b: null }], c: 'x'.repeat(300), d: -70_000 });
     for (let end = 0; end < whole.length; end += 1) {
-      expect(codeOf(() => decode(whole.subarray(0, end), DEPTH))).toBe('BODY_MALFORMED');
+      expect(codeOf(() => decode(whole.subarray(0, end), { depthMax: DEPTH }))).toBe(
+        'BODY_MALFORMED',
+      );
     }
   });
 
   it('refuses a value that is followed by another', () => {
     const twice = Buffer.concat([encode({ a: 1 }), encode({ a: 1 })]);
-    expect(codeOf(() => decode(twice, DEPTH))).toBe('BODY_MALFORMED');
+    expect(codeOf(() => decode(twice, { depthMax: DEPTH }))).toBe('BODY_MALFORMED');
   });
 });
 
 describe('what a few bytes may cost', () => {
   it.each([
-    ['CBOR nested too deeply', () => decodeCbor(nested(0x81, 65, 0x01), DEPTH)],
-    ['CBOR nested without ends', () => decodeCbor(nested(0x9f, 10_000, 0x01), DEPTH)],
-    ['CBOR of tags in a row', () => decodeCbor(nested(0xc1, 10_000, 0x01), DEPTH)],
-    ['a CBOR array of 30 million', () => decodeCbor(hex('9a 01c9c380 01'), DEPTH)],
-    ['a CBOR text of 4 GB', () => decodeCbor(hex('7a ffffffff 61'), DEPTH)],
-    ['CBOR with shared references', () => decodeCbor(cbor.encode(new Tag([1], 28)), DEPTH)],
-    ['CBOR with packed values', () => decodeCbor(hex('d833 82 81 01 81 e0'), DEPTH)],
-    ['CBOR with a regular expression', () => decodeCbor(cbor.encode(/a+/), DEPTH)],
-    ['MessagePack nested too deeply', () => decodeMsgpack(nested(0x91, 65, 0x01), DEPTH)],
+    ['CBOR nested too deeply', () => decodeCbor(nested(0x81, 65, 0x01), { depthMax: DEPTH })],
+    ['CBOR nested without ends', () => decodeCbor(nested(0x9f, 10_000, 0x01), { depthMax: DEPTH })],
+    ['CBOR of tags in a row', () => decodeCbor(nested(0xc1, 10_000, 0x01), { depthMax: DEPTH })],
+    ['a CBOR array of 30 million', () => decodeCbor(hex('9a 01c9c380 01'), { depthMax: DEPTH })],
+    ['a CBOR text of 4 GB', () => decodeCbor(hex('7a ffffffff 61'), { depthMax: DEPTH })],
+    [
+      'CBOR with shared references',
+      () => decodeCbor(cbor.encode(new Tag([1], 28)), { depthMax: DEPTH }),
+    ],
+    ['CBOR with packed values', () => decodeCbor(hex('d833 82 81 01 81 e0'), { depthMax: DEPTH })],
+    ['CBOR with a regular expression', () => decodeCbor(cbor.encode(/a+/), { depthMax: DEPTH })],
+    [
+      'MessagePack nested too deeply',
+      () => decodeMsgpack(nested(0x91, 65, 0x01), { depthMax: DEPTH }),
+    ],
     [
       'MessagePack arrays of 30 million in one another',
       () =>
-        decodeMsgpack(Buffer.concat(Array.from({ length: 60 }, () => hex('dd 01c9c380'))), DEPTH),
+        decodeMsgpack(Buffer.concat(Array.from({ length: 60 }, () => hex('dd 01c9c380'))), {
+          depthMax: DEPTH,
+        }),
     ],
     [
       'a MessagePack record definition',
-      () => decodeMsgpack(new Packr({ useRecords: true }).pack({ a: 1 }), DEPTH),
+      () => decodeMsgpack(new Packr({ useRecords: true }).pack({ a: 1 }), { depthMax: DEPTH }),
     ],
     [
       'a MessagePack typed array',
-      () => decodeMsgpack(new Packr({ moreTypes: true }).pack(new Float32Array(2)), DEPTH),
+      () =>
+        decodeMsgpack(new Packr({ moreTypes: true }).pack(new Float32Array(2)), {
+          depthMax: DEPTH,
+        }),
     ],
   ])('refuses %s', (_name, decode) => {
     expect(codeOf(decode)).toBe('BODY_MALFORMED');
   });
 
   it('allows exactly the depth that JSON bodies have', () => {
-    expect(codeOf(() => decodeCbor(nested(0x81, 64, 0x01), DEPTH))).toMatch(/^decoded/);
-    expect(codeOf(() => decodeMsgpack(nested(0x91, 64, 0x01), DEPTH))).toMatch(/^decoded/);
+    expect(codeOf(() => decodeCbor(nested(0x81, 64, 0x01), { depthMax: DEPTH }))).toMatch(
+      /^decoded/,
+    );
+    expect(codeOf(() => decodeMsgpack(nested(0x91, 64, 0x01), { depthMax: DEPTH }))).toMatch(
+      /^decoded/,
+    );
   });
 });
 
@@ -99,14 +118,20 @@ describe('values that JSON does not have', () => {
   const plain = { at: '1970-01-01T00:00:00.000Z', bytes: 'aGk=', big: '1152921504606846976' };
 
   it('become text: dates ISO 8601, bytes base64, large integers decimal', () => {
-    expect(decodeCbor(cbor.encode(value), DEPTH)).toEqual({ ...plain });
+    expect(decodeCbor(cbor.encode(value), { depthMax: DEPTH })).toEqual({ ...plain });
     expect(
-      decodeMsgpack(pack({ at: value.at, bytes: value.bytes, big: value.big }), DEPTH),
+      decodeMsgpack(pack({ at: value.at, bytes: value.bytes, big: value.big }), {
+        depthMax: DEPTH,
+      }),
     ).toEqual(plain);
   });
 
   it('are refused when there is no text for them', () => {
-    expect(codeOf(() => decodeCbor(cbor.encode({ a: Number.NaN }), DEPTH))).toBe('BODY_MALFORMED');
-    expect(codeOf(() => decodeMsgpack(pack({ a: Infinity }), DEPTH))).toBe('BODY_MALFORMED');
+    expect(codeOf(() => decodeCbor(cbor.encode({ a: Number.NaN }), { depthMax: DEPTH }))).toBe(
+      'BODY_MALFORMED',
+    );
+    expect(codeOf(() => decodeMsgpack(pack({ a: Infinity }), { depthMax: DEPTH }))).toBe(
+      'BODY_MALFORMED',
+    );
   });
 });

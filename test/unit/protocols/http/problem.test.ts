@@ -7,6 +7,7 @@ import { problemDocument, replyProblem } from '../../../../src/protocols/http/pr
 function replied(answer: (exchange: Exchange) => void) {
   let seen = { status: 0, headers: [] as readonly string[], body: '' };
   const exchange = {
+    limitHit: () => undefined,
     reply: (status: number, headers: readonly string[], body: string) => {
       seen = { status, headers, body };
     },
@@ -21,6 +22,7 @@ describe('problem documents', () => {
     expect(problemDocument(error)).toEqual({
       type: 'urn:millrace:error:key-too-long',
       title: 'Key too long',
+      limit: 'recordKeyBytesMax',
       status: 414,
       code: 'KEY_TOO_LONG',
       detail: 'the key has 3000 bytes',

@@ -1,0 +1,96 @@
+/**
+ * Puts the guards of a thread around what it serves: who is admitted, what is refused while memory
+ * runs short, and how much one user may ask for. Each guard stands aside at the cost of one
+ * comparison while it has nothing to refuse.
+ */
+import type { Authentication, Authenticator } from './access/authenticate.ts';
+import type { Principal } from './access/principal.ts';
+import type { Clock } from './base/clock.ts';
+import { NodeError } from './base/errors.ts';
+import type { Config } from './config/config.ts';
+import type { Fanout } from './feed/fanout.ts';
+import type { Resolve } from './feed/resolve.ts';
+import { SharedAdmission } from './protocols/http/admission.ts';
+import { proxyTrust } from './protocols/http/client-address.ts';
+import type { Refusal } from './protocols/http/framing.ts';
+import type { GuardMemory } from './protocols/http/guard-memory.ts';
+import type { HttpHandler } from './protocols/http/port.ts';
+import { overloaded, withShedding } from './protocols/http/shedding.ts';
+import type { RestResource } from './protocols/rest/resource.ts';
+import { routePath } from './worker-routes.ts';
+
+export interface GuardParts {
+  readonly guard: GuardMemory;
+  readonly config: Config;
+  readonly clock: Clock;
+}
+
+export function createAdmission({ guard, config, clock }: GuardParts): SharedAdmission {
+  const trust = proxyTrust(config.http.trustedProxies);
+  const nowMs = () => clock.now();
+  return new SharedAdmission({ memory: guard, limits: config.limits, trust, nowMs });
+}
+
+/** `authenticator` itself unless requests of a user are limited. */
+export function limitedAuthenticator(
+  authenticator: Authenticator,
+  admission: SharedAdmission,
+  { config }: GuardParts,
+): Authenticator {
+  if (config.limits.requestsPerPrincipalSecondMax === 0) return authenticator;
+  return {
+    ...authenticator,
+    authenticate(asking): Authentication {
+      const found = authenticator.authenticate(asking);
+      if (found.kind === 'rejected' || found.principal.kind !== 'user') return found;
+      const refusal = admission.principal(found.principal.name);
+      if (refusal === undefined) return found;
+      return { kind: 'rejected', method: 'rate', error: tooMany(refusal) };
+    },
+  };
+}
+
+function tooMany({ code, detail, limit, headers = [] }: Refusal): NodeError {
+  const details = { limit, retryAfterSeconds: Number(headers[1] ?? 1) };
+  return new NodeError(code, detail, { blame: 'client', retry: 'later', details });
+}
+
+/** No new subscriptions while memory runs short, nor beyond what one user may hold. */
+export function limitedResolve(
+  resolve: Resolve<Principal>,
+  fanout: Fanout,
+  { guard, config }: GuardParts,
+): Resolve<Principal> {
+  const most = config.limits.subscriptionsPerPrincipalMax;
+  return (target, principal, protocol) => {
+    if (guard.level > 0) return { kind: 'refused', error: overloaded() };
+    const resolution = resolve(target, principal, protocol);
+    if (resolution.kind === 'refused' || principal.kind !== 'user') return resolution;
+    const owner = principal.name;
+    if (fanout.heldBy(owner) >= most) return { kind: 'refused', error: tooManySubscriptions(most) };
+    return { kind: 'resolved', request: { ...resolution.request, owner } };
+  };
+}
+
+function tooManySubscriptions(most: number): NodeError {
+  const limit = 'subscriptionsPerPrincipalMax';
+  const message = `a user holds at most ${most} subscriptions (limits.${limit})`;
+  return new NodeError('SUBSCRIPTION_LIMIT', message, { blame: 'client', details: { limit } });
+}
+
+/** `handler` behind the guard that sheds. */
+export function shedding(
+  handler: HttpHandler,
+  resources: ReadonlyMap<string, RestResource>,
+  { guard }: GuardParts,
+): HttpHandler {
+  return withShedding(
+    handler,
+    () => guard.level,
+    ({ path, query }) => {
+      const routed = routePath(resources, path);
+      if (routed === undefined) return false;
+      return query !== '' || routed.rest === '' || routed.rest.endsWith('/');
+    },
+  );
+}
