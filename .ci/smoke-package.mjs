@@ -58,6 +58,27 @@ if (installed) {
   await check('npx millrace version prints the version of the package', () => {
     assert.ok(run('npx', ['--no-install', 'millrace', 'version']).includes(version));
   });
+  await check('millrace/render and millrace/next load, from modules and from CommonJS', () => {
+    const used = 'createRender,createCacheHandler,createUseCacheHandler,register';
+    const names = `const{${used}}={...await import('millrace/render'),...await import('millrace/next')};`;
+    const told = `console.log([${used}].every((one)=>typeof one==='function'))`;
+    assert.equal(run('node', ['--input-type=module', '-e', names + told]).trim(), 'true');
+    const required = "console.log(typeof require('millrace/next').register)";
+    assert.equal(run('node', ['-e', required]).trim(), 'function');
+  });
+  await check('their types are found by a user of TypeScript', () => {
+    const source = `import { createRender, type Render } from 'millrace/render';
+import { createCacheHandler } from 'millrace/next';
+export const render: Render = createRender({ node: 'http://127.0.0.1:9926' });
+export default createCacheHandler({ url: 'http://127.0.0.1:9926' });
+`;
+    writeFileSync(join(folder, 'renderer.mts'), source);
+    const tsc = join(clone, 'node_modules/typescript/bin/tsc');
+    const types = join(clone, 'node_modules/@types');
+    const flags = ['--module', 'nodenext', '--target', 'es2023', '--noEmit', '--strict'];
+    const found = ['--typeRoots', types, '--types', 'node'];
+    run('node', [tsc, ...flags, ...found, join(folder, 'renderer.mts')]);
+  });
   const app = join(folder, 'my-app');
   writeApplication(app);
   await check(`check accepts every kind (${kinds}) and policy (${policies}) by name`, () => {

@@ -28,9 +28,10 @@ import type { NextCacheSettings } from './settings.ts';
 
 /** Tags are in headers: a long one is known by its hash. */
 const KEY_CHARS_MAX = 512;
-const TAG_CHARS_MAX = 64;
+const TAG_CHARS_MAX = 96;
+const QUERY_CHARS_MAX = 2_000;
 /** Tags asked for together. */
-const TAGS_MAX = 128;
+const TAGS_MAX = 512;
 const ENTRY_TYPE = 'application/vnd.millrace.next-entry';
 const BUILD_RECORD = 'build:current';
 
@@ -95,13 +96,25 @@ export class NodeStore {
    */
   async tagState(tags: readonly string[]): Promise<TagState | undefined> {
     const asked = tags.length === 0 ? [BUILD_RECORD] : tags.slice(0, TAGS_MAX);
-    const ids = asked.map((tag) => `id=${encodeURIComponent(tagId(tag))}`);
-    const path = `/${this.#settings.tags}/?${ids.join('|')}&select(id,at)`;
+    const states = await Promise.all(queriesFor(asked).map((query) => this.#tagsNow(query)));
+    let state: TagState | undefined;
+    for (const one of states) {
+      if (one === undefined) return undefined;
+      state = {
+        seen: Math.min(one.seen, state?.seen ?? one.seen),
+        revalidated: Math.max(one.revalidated, state?.revalidated ?? 0),
+      };
+    }
+    return tags.length === 0 && state !== undefined ? { ...state, revalidated: 0 } : state;
+  }
+
+  async #tagsNow(query: string): Promise<TagState | undefined> {
+    const path = `/${this.#settings.tags}/?${query}&select(id,at)`;
     const headers = { 'millrace-groups': '1' };
     const answer = await this.#ask({ method: 'GET', path, headers }, [200]);
     const seen = groupsOf(answer).find(({ id }) => id === undefined)?.version;
     if (answer === undefined || seen === undefined) return undefined;
-    return { seen, revalidated: tags.length === 0 ? 0 : newestOf(answer.body) };
+    return { seen, revalidated: newestOf(answer.body) };
   }
 
   /**
@@ -168,10 +181,26 @@ export class NodeStore {
   }
 }
 
-/** A key of Next.js may have any length; a long one is known by its hash. */
+/**
+ * A key of Next.js may have any length; a long one is known by its hash. What counts is how long it
+ * is in a request's head, of which some engines take 4 KiB.
+ */
 function shortened(id: string, max = KEY_CHARS_MAX): string {
-  if (id.length <= max) return id;
-  return `${id.slice(0, 32)}~${createHash('sha256').update(id).digest('base64url')}`;
+  if (encodeURIComponent(id).length <= max) return id;
+  const kept = id.slice(0, max / 16).replaceAll(/[^\w/.:-]/g, '_');
+  return `${kept}~${createHash('sha256').update(id).digest('base64url')}`;
+}
+
+/** Queries that name these tags, each short enough for a request's head. */
+function queriesFor(tags: readonly string[]): readonly string[] {
+  const queries: string[] = [];
+  for (const tag of tags) {
+    const term = `id=${encodeURIComponent(tagId(tag))}`;
+    const last = queries.at(-1);
+    if (last === undefined || last.length + term.length >= QUERY_CHARS_MAX) queries.push(term);
+    else queries[queries.length - 1] = `${last}|${term}`;
+  }
+  return queries;
 }
 
 const tagId = (tag: string): string => shortened(tag, TAG_CHARS_MAX);

@@ -106,6 +106,27 @@ describe.each(['1', '2'])('the caches of Next.js in a node of %s threads', (thre
     expect(await one().get('prices', { ...context, softTags: ['_N_T_/b'] })).not.toBeNull();
   });
 
+  it('take keys and tags of any length and kind', async () => {
+    const one = server();
+    const tags = Array.from(
+      { length: 120 },
+      (_, index) => `_N_T_/Übersicht/${index}/${'ß'.repeat(90)}`,
+    );
+    const context = { kind: 'FETCH', tags: [], softTags: tags };
+    const key = `/ü|(&)[]%${'ä'.repeat(1_000)}`;
+    const request = one();
+    await request.get(key, context);
+    await request.set(key, reply('1'), { fetchCache: true });
+    expect(await one().get(key, context)).not.toBeNull();
+    await one().revalidateTag(tags[119] ?? '');
+    expect(await one().get(key, context)).toBeNull();
+    await render(one(), key, 'a|b(c)&d=e');
+    expect(await one().get(key, PAGE)).not.toBeNull();
+    await one().revalidateTag('a|b(c)&d=e');
+    expect(await one().get(key, PAGE)).toBeNull();
+    expect(faults).toEqual([]);
+  });
+
   it('forget pages and data when a record that they show is changed', async () => {
     const one = server();
     const { run, fetch: read } = createRender({ node: node.http });
