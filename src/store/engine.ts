@@ -60,6 +60,8 @@ export interface Engine {
   refresh(): void;
   /** Bytes which the engine occupies. */
   sizeBytes(): number;
+  /** Bytes of that which hold nothing any more and are written over before it grows. */
+  reusableBytes(): number;
   close(): Promise<void>;
 }
 

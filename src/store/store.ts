@@ -122,16 +122,18 @@ export class EngineStore implements Store {
     this.#identity = identity;
     this.#clock = clock;
     this.#events = events;
-    this.#guard = new SpaceGuard(
-      clock,
-      options.freeBytes ?? (() => Number.POSITIVE_INFINITY),
-      limits.diskSoftFreeBytes,
-      limits.diskHardFreeBytes,
-    );
+    const freeBytes = options.freeBytes ?? (() => Number.POSITIVE_INFINITY);
+    const guardOver = (reusableBytes: () => number) => {
+      const { diskSoftFreeBytes: soft, diskHardFreeBytes: hard } = limits;
+      return new SpaceGuard(clock, { freeBytes, reusableBytes }, soft, hard);
+    };
+    this.#guard = guardOver(() => engine.reusableBytes());
+    // Files of bodies take their room from the disk alone.
+    const bodiesGuard = guardOver(() => 0);
     this.bodies = new BodyFiles({
       folder,
       run: this.run,
-      room: () => this.#guard.room(),
+      room: () => bodiesGuard.room(),
       onDamaged: ({ name }) => events.bodyDamaged?.(name),
     });
     this.#keeper = new BodyKeeper(folder, trees.bodies, this.run);

@@ -8,6 +8,8 @@ import type { WriteOutcome } from '../../src/table/store-port.ts';
 import type { Subject } from './store.ts';
 import { FLIGHT, ITEM, put, remove } from './store-fixture.ts';
 
+const MB = 1024 * 1024;
+
 const PIECE = 64 * 1024;
 
 /** Bytes which differ from piece to piece. */
@@ -214,12 +216,12 @@ export function bodyContract(subject: Subject): void {
 
   it('takes no bodies of fills below the soft mark, and none at all below the hard one', async () => {
     const { open, clock } = subject();
-    let freeBytes = 10_000;
-    const limits = { diskSoftFreeBytes: 5_000, diskHardFreeBytes: 1_000 };
+    let freeBytes = 10_000 * MB;
+    const limits = { diskSoftFreeBytes: 5_000 * MB, diskHardFreeBytes: 1_000 * MB };
     const store = await open({ limits, freeBytes: () => freeBytes });
     const verdicts: unknown[] = [];
     for (const free of [10_000, 4_000, 500]) {
-      freeBytes = free;
+      freeBytes = free * MB;
       clock.advance(1_000);
       for (const purpose of ['fill', 'client'] as const) {
         try {
@@ -235,13 +237,13 @@ export function bodyContract(subject: Subject): void {
 
   it('stops a body on its way when the disk has come to its hard mark', async () => {
     const { open, clock } = subject();
-    let freeBytes = 10_000;
-    const limits = { diskSoftFreeBytes: 5_000, diskHardFreeBytes: 1_000 };
+    let freeBytes = 10_000 * MB;
+    const limits = { diskSoftFreeBytes: 5_000 * MB, diskHardFreeBytes: 1_000 * MB };
     const store = await open({ limits, freeBytes: () => freeBytes });
     const draft = store.bodies.create('client');
     draft.write(Buffer.from('begun'));
     await draft.read().read(0, 10);
-    freeBytes = 10;
+    freeBytes = 10 * MB;
     clock.advance(1_000);
     draft.write(Buffer.from('more'));
     await expect(draft.finish()).rejects.toMatchObject({ code: 'STORE_FULL' });

@@ -5,6 +5,7 @@ import type { Store } from '../../src/store/store-options.ts';
 import type { Subject } from './store.ts';
 import { FLIGHT, FRESH, ITEM, invalidate, patch, put, remove, textOf } from './store-fixture.ts';
 
+const MB = 1024 * 1024;
 const MONTH_MS = 31 * 24 * 60 * 60 * 1000;
 
 async function sweepAll(store: Store): Promise<number> {
@@ -89,8 +90,8 @@ export function boundsContract(subject: Subject): void {
 
   it('takes no fills below the soft mark and no client writes below the hard one', async () => {
     const { open, clock } = subject();
-    let freeBytes = 10_000;
-    const limits = { diskSoftFreeBytes: 5_000, diskHardFreeBytes: 1_000 };
+    let freeBytes = 10_000 * MB;
+    const limits = { diskSoftFreeBytes: 5_000 * MB, diskHardFreeBytes: 1_000 * MB };
     const store = await open({ limits, freeBytes: () => freeBytes });
     const ops = [
       put('fill', 'x', { reason: 'fill' }),
@@ -102,7 +103,7 @@ export function boundsContract(subject: Subject): void {
     ];
     const kinds: string[][] = [];
     for (const free of [10_000, 4_000, 500]) {
-      freeBytes = free;
+      freeBytes = free * MB;
       clock.advance(1_000);
       const outcomes = await store.commit(ops, 'process');
       kinds.push(outcomes.map((outcome) => outcome.kind));
@@ -115,8 +116,8 @@ export function boundsContract(subject: Subject): void {
 
   it('evicts a tenth of its caches when the disk runs short, and leaves it at that', async () => {
     const { open, clock } = subject();
-    let freeBytes = 10_000;
-    const limits = { diskSoftFreeBytes: 5_000, diskHardFreeBytes: 1_000 };
+    let freeBytes = 10_000 * MB;
+    const limits = { diskSoftFreeBytes: 5_000 * MB, diskHardFreeBytes: 1_000 * MB };
     const store = await open({ limits, freeBytes: () => freeBytes });
     const body = Buffer.alloc(2_000, 'x');
     const ids = Array.from({ length: 40 }, (_, at) => `k${at}`);
@@ -126,7 +127,7 @@ export function boundsContract(subject: Subject): void {
     );
     await sweepAll(store);
     const before = store.tableSize(FLIGHT).entries;
-    freeBytes = 4_000;
+    freeBytes = 4_000 * MB;
     clock.advance(1_000);
     await sweepAll(store);
     await sweepAll(store);

@@ -23,10 +23,30 @@ const MAP_BYTES = 16 * 1024 ** 3;
 const READERS_MAX = 256;
 const TREES_SPARE = 8;
 
+const META_PAGES = 2;
+
+interface PageCounts {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+/** What the library gives, of which its types say nothing. */
+interface EnvironmentStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+  readonly root: PageCounts;
+  readonly free: PageCounts;
+}
+
+const pagesOf = (counts: PageCounts): number =>
+  counts.treeBranchPageCount + counts.treeLeafPageCount + counts.overflowPages;
+
 export class LmdbEngine implements Engine {
   readonly #path: string;
   readonly #root: RootDatabase<Uint8Array, string>;
   readonly #values = new ValueBuffer();
+  readonly #trees: LmdbTree[] = [];
 
   constructor(options: LmdbEngineOptions) {
     this.#path = options.path;
@@ -45,6 +65,7 @@ export class LmdbEngine implements Engine {
 
   tree(name: string): Tree {
     const tree = this.#root.openDB<Uint8Array, string>(name, { encoding: 'binary' });
+    this.#trees.push(tree);
     return new LmdbEngineTree(tree, this.#values);
   }
 
@@ -73,6 +94,17 @@ export class LmdbEngine implements Engine {
 
   sizeBytes(): number {
     return statSync(join(this.#path, 'data.mdb')).size;
+  }
+
+  /** What neither a tree nor the list of free pages takes: the engine has no count of its own. */
+  reusableBytes(): number {
+    const whole = this.#root.getStats() as EnvironmentStats;
+    const trees = this.#trees.map((tree) => pagesOf(tree.getStats() as PageCounts));
+    const used = trees.reduce(
+      (sum, pages) => sum + pages,
+      pagesOf(whole.root) + pagesOf(whole.free),
+    );
+    return Math.max(0, whole.lastPageNumber + 1 - META_PAGES - used) * whole.pageSize;
   }
 
   async close(): Promise<void> {

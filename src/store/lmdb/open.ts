@@ -90,7 +90,12 @@ export interface OpenBodiesOptions {
 /** The bodies of the same folder, for a worker. */
 export function openBodies(options: OpenBodiesOptions): BodyFiles {
   const { path, run, clock, diskSoftFreeBytes: soft, diskHardFreeBytes: hard } = options;
-  const guard = new SpaceGuard(clock, () => freeBytesOf(path), soft, hard);
+  const guard = new SpaceGuard(
+    clock,
+    { freeBytes: () => freeBytesOf(path), reusableBytes: () => 0 },
+    soft,
+    hard,
+  );
   return new BodyFiles({
     folder: new DiskBodyFolder(bodiesPath(path)),
     run,

@@ -37,6 +37,10 @@ export class MemoryEngine implements Engine {
 
   refresh(): void {}
 
+  reusableBytes(): number {
+    return 0;
+  }
+
   sizeBytes(): number {
     return [...this.#trees.values()].reduce((sum, tree) => sum + tree.bytes, 0);
   }
