@@ -1,14 +1,21 @@
 /**
- * MQTT's question of who signs in and what they may do, put to the one authoriser.
+ * MQTT's question of who signs in and what they may do, put to the one authoriser. What a grant
+ * limits is held against each record: one that is outside of it is not told of, one that leaves it
+ * is told of as deleted, and of the others the attributes are shown that may be seen.
  */
 import { askingWith } from './access/asking.ts';
 import { type Authenticator, FOR_GOOD, type Standing } from './access/authenticate.ts';
-import { authorise, permitsOf } from './access/authorise.ts';
+import { accessTo } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
+import type { RowAccess } from './access/row-access.ts';
 import { StandingWatch } from './access/standing-watch.ts';
+import { createWriteGuard } from './access/write-guard.ts';
 import type { Clock } from './base/clock.ts';
 import type { Guest, SignIn } from './protocols/mqtt/access.ts';
-import type { TableDefinition } from './schema/definition.ts';
+import type { Message } from './protocols/mqtt/message.ts';
+import type { TableDefinition, Verb } from './schema/definition.ts';
+import { maskedRow } from './table/query/row-view.ts';
+import { parseRow } from './table/query/rows.ts';
 
 export interface SignInParts {
   readonly authenticator: Authenticator;
@@ -35,12 +42,25 @@ export function mqttGuest(
   standing: Standing = FOR_GOOD,
   watch?: StandingWatch | undefined,
 ): Guest {
+  const access = (table: TableDefinition, verb: Verb) => accessTo(principal, table, verb);
   return {
     name: principal.kind === 'anonymous' ? '' : principal.name,
-    may: (verb, table, id) => authorise(principal, table, verb, id) === 'allowed',
-    maySubscribe: (tables) => [...tables].some((table) => maySubscribeTo(principal, table)),
-    mayReceive: ({ parts }) =>
-      authorise(principal, parts.table, 'subscribe', parts.id) === 'allowed',
+    may(verb, table, id) {
+      const found = access(table, verb);
+      if (found.kind !== 'limited') return found.kind === 'whole';
+      return verb === 'subscribe' ? found.rows.coversKey(id) : coversMessage(found.rows, id);
+    },
+    guard: (table) =>
+      WRITES.every((verb) => access(table, verb).kind === 'whole')
+        ? undefined
+        : createWriteGuard(principal, table),
+    maySubscribe: (tables) =>
+      [...tables].some((table) => access(table, 'subscribe').kind !== 'none'),
+    seen(message) {
+      const found = access(message.parts.table, 'subscribe');
+      if (found.kind !== 'limited') return found.kind === 'whole' ? message : undefined;
+      return message.view(found.rows.key, () => limited(message, found.rows));
+    },
     watch(connection) {
       watch?.add(connection, standing);
       return () => watch?.delete(connection);
@@ -48,11 +68,26 @@ export function mqttGuest(
   };
 }
 
-/** Whether some record of the table may be heard of; which ones is judged for each message. */
-function maySubscribeTo(principal: Principal, table: TableDefinition): boolean {
-  const permits = permitsOf(principal, table, 'subscribe');
-  return (
-    permits === undefined ||
-    permits.some(({ filter, attributes }) => filter === undefined && attributes === undefined)
-  );
+const WRITES = ['insert', 'update', 'delete'] as const;
+
+/** A message is no row: only what is granted of a key says anything of it. */
+const coversMessage = (rows: RowAccess, id: Message['parts']['id']): boolean =>
+  rows.permits.some((permit) => permit.isOfKeysOnly && permit.coversKey(id));
+
+function limited(message: Message, rows: RowAccess): Message | undefined {
+  const { id, payload, isState, before } = message.parts;
+  if (coversMessage(rows, id)) return message;
+  if (!isState || !rows.coversKey(id)) return undefined;
+  const row = parseRow(payload);
+  if (payload.length === 0 || !rows.covers(row, id)) {
+    // That it is gone is told to those only who are known to have seen it.
+    return before && rows.covers(parseRow(before), id) ? message.withPayload(GONE) : undefined;
+  }
+  const mask = rows.maskOf(row, id);
+  return mask === undefined
+    ? message
+    : message.withPayload(encoder.encode(JSON.stringify(maskedRow(row, mask))));
 }
+
+const GONE = new Uint8Array(0);
+const encoder = new TextEncoder();

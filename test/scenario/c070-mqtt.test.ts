@@ -16,6 +16,7 @@ type Flight @table @export(public: [read, subscribe, insert, update, delete, pub
   n: Int
 }
 type Secret @table @export { id: ID @primaryKey }
+type Story @table @export { id: ID @primaryKey  desk: String  title: String  draft: String }
 `;
 const ROLES = `
 anonymous:
@@ -28,6 +29,13 @@ anonymous:
       update: true
       delete: true
       deny: { subscribe: ["test/nosubscribe"], publish: ["test/nopublish"] }
+    Story:
+      subscribe: true
+      read: true
+      insert: true
+      update: true
+      filter: "desk=sport"
+      attributes: { draft: { read: false } }
 `;
 const FILES = {
   'schema.graphql': SCHEMA,
@@ -151,6 +159,31 @@ describe.each([1, 2])('MQTT on %i thread(s)', (threads) => {
       .catch((error: { code: number }) => error.code);
     expect(unknown).toBe(0x99);
     await reader.close();
+  });
+
+  it('[R9] shows of limited tables the rows and attributes that are granted', async () => {
+    const { username, password } = ADMIN;
+    const reader = await connectMqtt(node.mqtt);
+    await reader.client.subscribeAsync('Story/#', { qos: 1 });
+    const admin = await connectMqtt(node.mqtt, { username, password });
+    const tell = (id: number, story: object) =>
+      admin.client.publishAsync(`Story/${id}`, JSON.stringify(story), { qos: 1, retain: true });
+    await tell(1, { desk: 'politics', title: 'hidden' });
+    await tell(2, { desk: 'sport', title: 'shown', draft: 'hidden' });
+    await tell(2, { desk: 'politics', title: 'moved' });
+    await tell(3, { desk: 'sport', title: 'last' });
+    const seen = (await reader.count(3)).map(({ topic, payload }) => [topic, payload]);
+    expect(seen.map(([topic]) => topic)).toEqual(['Story/2', 'Story/2', 'Story/3']);
+    expect(JSON.parse(seen[0]?.[1] ?? '')).toEqual({ id: '2', desk: 'sport', title: 'shown' });
+    expect(seen[1]?.[1]).toBe('');
+    const late = await connectMqtt(node.mqtt);
+    await late.client.subscribeAsync('Story/+', { qos: 1 });
+    expect((await late.count(1)).map(({ topic }) => topic)).toEqual(['Story/3']);
+    const refused = await reader.client
+      .publishAsync('Story/4', '{"desk":"politics"}', { qos: 1, retain: true })
+      .catch((error: { code: number }) => error.code);
+    expect(refused).toBe(0x87);
+    await Promise.all([reader, admin, late].map((each) => each.close()));
   });
 
   it('signs clients in, and refuses wrong passwords', async () => {

@@ -198,7 +198,7 @@ function launch(
 }
 
 /** A node that says nothing for so long is ended, so that none outlives its test. */
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 45_000;
 
 async function readyLine(started: StartedProcess): Promise<ReadyLine> {
   let ended = false;

@@ -4,19 +4,25 @@
  */
 import type { RecordId } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
-import type { TableDefinition, Verb } from '../../schema/definition.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
+import type { WriteGuard } from '../../table/guarded-write.ts';
 import type { Message } from './message.ts';
 
 /** Somebody who has signed in, or nobody in particular. */
 export interface Guest {
   /** '' for nobody in particular. Sessions belong to it. */
   readonly name: string;
-  /** Whether the verb is granted on the record. */
-  may(verb: Verb, table: TableDefinition, id: RecordId): boolean;
+  /** Whether the record may be subscribed to, or messages of its topic published. */
+  may(verb: 'subscribe' | 'publish', table: TableDefinition, id: RecordId): boolean;
+  /** Judges each record that is written; `undefined`: everything may be. */
+  guard(table: TableDefinition): WriteGuard | undefined;
   /** Whether some record of these tables may be subscribed to. */
   maySubscribe(tables: Iterable<TableDefinition>): boolean;
-  /** Judged again for each message, since a filter matches what nobody thought of. */
-  mayReceive(message: Message): boolean;
+  /**
+   * The message as it may be seen, `undefined` when it may not be: judged for each one, since a
+   * filter matches what nobody thought of, and rows change.
+   */
+  seen(message: Message): Message | undefined;
   /** Ends the connection when its credentials do. */
   watch(connection: Watchable): () => void;
 }

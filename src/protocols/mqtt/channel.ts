@@ -5,6 +5,8 @@ export interface Channel {
   readonly remoteAddress: string;
   /** Takes the bytes in any case; false: wait for `drained` before there are more. */
   write(bytes: Uint8Array): boolean;
+  /** Bytes written and not yet taken by the peer, as far as is known. */
+  readonly bufferedBytes: number;
   /** Stops and goes on reading. */
   pause(): void;
   resume(): void;

@@ -13,8 +13,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Channel, ChannelUser } from './channel.ts';
 import type { Client } from './client.ts';
-import { encodePacket, PacketDecoder } from './codec.ts';
-import { Framer } from './framer.ts';
+import { encodePacket } from './codec.ts';
 import { type ConnectContext, handleConnect } from './handlers/connect.ts';
 import { handleDisconnect } from './handlers/disconnect.ts';
 import type { PacketOf, Serving } from './handlers/handler.ts';
@@ -25,11 +24,20 @@ import { handlePubrec } from './handlers/pubrec.ts';
 import { handlePubrel } from './handlers/pubrel.ts';
 import { handleSubscribe } from './handlers/subscribe.ts';
 import { handleUnsubscribe } from './handlers/unsubscribe.ts';
+import { type Arrived, Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
-import { packetFault } from './packet-checks.ts';
 import { REASON, REASONS, type Reason } from './reasons.ts';
 
 type State = 'opening' | 'signing in' | 'connected' | 'closed';
+
+/** Others have a turn after so many packets; what was answered meanwhile is sent then. */
+const PACKETS_PER_TURN = 256;
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+const PINGRESP = Buffer.from([0xd0, 0]);
+
+/** Deliveries take up to the first of these; answers may take as much again. */
+const ANSWER_BYTES_MAX = 2 * LIMITS.socketConflateBytesMax;
 
 /** [MQTT5-3.1.2-22] */
 const KEEP_ALIVE_GRACE = 1.5;
@@ -38,12 +46,10 @@ export class Connection implements ChannelUser {
   readonly #serving: Serving;
   readonly #channel: Channel;
   readonly #outbox: Outbox;
-  readonly #framer = new Framer(LIMITS.mqttConnectBytesMax);
+  readonly #inbox = new Inbox(LIMITS.mqttConnectBytesMax);
   readonly #onClosed: (connection: Connection) => void;
-  #decoder = new PacketDecoder(4);
   #state: State = 'opening';
   #client: Client | undefined;
-  #inbox: { packet: Packet; bytes: Buffer }[] = [];
   #isBusy = false;
   #isPaused = false;
   #heardAt: number;
@@ -62,18 +68,13 @@ export class Connection implements ChannelUser {
   received(chunk: Buffer): void {
     if (this.#state === 'closed') return;
     this.#heardAt = this.#serving.clock.monotonic();
-    const fault = this.#framer.push(chunk, (bytes) => this.#decode(bytes));
-    if (fault === 'tooLarge') {
-      const text = `a packet has at most ${this.#framer.packetBytesMax} bytes`;
-      this.close(REASON.packetTooLarge, text);
-    } else if (fault === 'malformed') {
-      this.#fault(REASON.malformedPacket, 'the length of the packet is not encoded as it must be');
-    }
+    this.#inbox.receive(chunk);
     this.#work();
   }
 
   drained(): void {
     this.#outbox.drained();
+    this.#work();
   }
 
   gone(): void {
@@ -100,39 +101,14 @@ export class Connection implements ChannelUser {
     this.close(reason, text);
   }
 
-  #decode(bytes: Buffer): void {
-    if (this.#state === 'closed') return;
-    const packet = this.#decoder.decode(bytes);
-    if (packet === undefined) {
-      this.#refuseUndecodable(bytes);
-      return;
-    }
-    const fault = packetFault(packet, bytes);
-    if (fault !== undefined) {
-      this.#fault(fault.reason, fault.text);
-      return;
-    }
-    this.#inbox.push({ packet, bytes });
-    // What follows is decoded as the level that CONNECT names.
-    if (packet.cmd === 'connect') this.#decoder = new PacketDecoder(packet.protocolVersion ?? 4);
-  }
-
-  /** A CONNECT of another version is told so [MQTT-3.1.2-2]; everything else is cut off. */
-  #refuseUndecodable(bytes: Buffer): void {
-    const isConnect = this.#state === 'opening' && (bytes[0] ?? 0) >> 4 === 1;
-    if (isConnect && bytes.includes('MQTT')) {
-      this.#outbox.push(encodePacket({ cmd: 'connack', sessionPresent: false, returnCode: 1 }, 4));
-    }
-    this.#fault(REASON.malformedPacket, 'this is no packet of MQTT');
-  }
-
   /** Handles what has come in, one packet after the other; stops reading while it cannot go on. */
   #work(): void {
-    while (!this.#isFull && this.#state !== 'closed') {
-      const next = this.#inbox.shift();
-      if (next === undefined) break;
-      const work = this.#handle(next.packet);
+    for (let handled = 1; !this.#isFull && this.#state !== 'closed'; handled += 1) {
+      const arrived = this.#inbox.take();
+      if (arrived === undefined) break;
+      const work = this.#handle(arrived) ?? (handled < PACKETS_PER_TURN ? undefined : nextTurn());
       if (work === undefined) continue;
+      this.#outbox.flush();
       this.#isBusy = true;
       work.then(
         () => this.#goOn(),
@@ -159,6 +135,8 @@ export class Connection implements ChannelUser {
   get #isFull(): boolean {
     const client = this.#client;
     if (this.#isBusy || client === undefined) return this.#isBusy;
+    // A client which takes no answers is not read: each packet may want one.
+    if (this.#channel.bufferedBytes >= ANSWER_BYTES_MAX) return true;
     return (
       client.answers.size >= LIMITS.mqttPublishesUnderWayMax ||
       client.publishBytesUnderWay >= LIMITS.mqttPublishBytesUnderWayMax
@@ -179,7 +157,12 @@ export class Connection implements ChannelUser {
     if (!this.#isBusy) void this.#client?.answers.idle().then(() => this.#work());
   }
 
-  #handle(packet: Packet): Promise<void> | undefined {
+  #handle(arrived: Arrived): Promise<void> | undefined {
+    if (arrived.kind === 'fault') {
+      this.#refuse(arrived);
+      return undefined;
+    }
+    const { packet } = arrived;
     if (packet.cmd === 'connect') return this.#connect(packet);
     const client = this.#client;
     if (client === undefined) {
@@ -188,6 +171,14 @@ export class Connection implements ChannelUser {
       return undefined;
     }
     return this.#handleFor(client, packet);
+  }
+
+  /** A CONNECT that cannot be read may be of another version, and is told so [MQTT-3.1.2-2]. */
+  #refuse({ fault, isConnect }: Extract<Arrived, { kind: 'fault' }>): void {
+    if (isConnect && this.#state === 'opening') {
+      this.#outbox.push(encodePacket({ cmd: 'connack', sessionPresent: false, returnCode: 1 }, 4));
+    }
+    this.#fault(fault.reason, fault.text);
   }
 
   #handleFor(client: Client, packet: Packet): Promise<void> | undefined {
@@ -209,7 +200,7 @@ export class Connection implements ChannelUser {
         handlePubrel(serving, client, packet);
         return undefined;
       case 'pingreq':
-        client.answer({ cmd: 'pingresp' });
+        client.send(PINGRESP);
         return undefined;
       case 'subscribe':
         return inTurn(client, () => handleSubscribe(serving, client, packet));
@@ -254,7 +245,7 @@ export class Connection implements ChannelUser {
     }
     this.#state = 'connected';
     this.#client = client;
-    this.#framer.packetBytesMax = LIMITS.mqttPacketBytesMax;
+    this.#inbox.packetBytesMax = LIMITS.mqttPacketBytesMax;
     this.#stopWatching = client.guest.watch({
       close: (code: ErrorCode) => this.close(REASONS[code], 'your credentials hold no more'),
     });
@@ -280,7 +271,7 @@ export class Connection implements ChannelUser {
   #finish(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#inbox = [];
+    this.#inbox.clear();
     this.#timer?.();
     this.#stopWatching?.();
     this.#outbox.flush();

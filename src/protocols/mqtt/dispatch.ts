@@ -114,6 +114,11 @@ export class Dispatch {
     return this.#parts.source.lastSequence();
   }
 
+  /** Whether the log no longer holds what a consumer is still to hear. */
+  hasLost(consumer: Consumer): boolean {
+    return !consumer.isLive && consumer.cursor + 1 < this.#parts.source.firstSequence();
+  }
+
   /** Up to where a consumer has been told of everything. */
   positionOf(consumer: Consumer): Sequence {
     return consumer.isLive ? this.#head : consumer.cursor;
@@ -246,8 +251,7 @@ export class Dispatch {
 
   /** One block of the log to a consumer that is behind. */
   #advance(consumer: Consumer): void {
-    const { source } = this.#parts;
-    if (consumer.cursor + 1 < source.firstSequence()) {
+    if (this.hasLost(consumer)) {
       consumer.lost();
       return;
     }

@@ -20,6 +20,8 @@ export interface MessageParts {
   readonly sequence: Sequence | undefined;
   readonly at: EpochMs;
   readonly publication: Uint8Array | undefined;
+  /** The record before; `null`: there was none; `undefined`: not known. */
+  readonly before?: Uint8Array | null | undefined;
 }
 
 export class Message {
@@ -27,6 +29,7 @@ export class Message {
   /** Encoded packets of this message by what they have in common; see `publish-encoder.ts`. */
   readonly encoded = new Map<string, Buffer>();
   #facts: PublicationFacts | undefined;
+  #views: Map<string, Message | undefined> | undefined;
 
   constructor(parts: MessageParts) {
     this.parts = parts;
@@ -37,6 +40,18 @@ export class Message {
     const { publication } = this.parts;
     if (publication !== undefined) this.#facts ??= unpackPublication(publication);
     return this.#facts;
+  }
+
+  /** What those see of it who have the view `key`; made once for all of them. */
+  view(key: string, make: () => Message | undefined): Message | undefined {
+    this.#views ??= new Map();
+    if (!this.#views.has(key)) this.#views.set(key, make());
+    return this.#views.get(key);
+  }
+
+  /** The same message with another payload. */
+  withPayload(payload: Uint8Array): Message {
+    return new Message({ ...this.parts, payload });
   }
 
   /** Whether it is not to be delivered any more [MQTT5-3.3.2-5]. */

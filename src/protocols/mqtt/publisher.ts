@@ -3,15 +3,16 @@
  * attributes keeps the payload as it came; others take records only. The outcome is a reason code,
  * since that is all a publisher is told.
  */
-import type { DeltaSeconds, EpochMs, TableName } from '../../base/brands.ts';
+import type { DeltaSeconds, EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import { barsBytes } from '../../table/bytes-draft.ts';
+import { guardedDelete, guardedPut, type WriteGuard } from '../../table/guarded-write.ts';
 import type { JsonRecord } from '../../table/record-draft.ts';
 import type { Table } from '../../table/table.ts';
 import type { Guest } from './access.ts';
 import { type MessageProperties, packPublication, type QoS } from './publication.ts';
 import { REASON, REASONS, type Reason } from './reasons.ts';
-import type { Located, Topics } from './topics.ts';
+import type { Topics } from './topics.ts';
 
 export interface PublishRequest {
   readonly topic: string;
@@ -54,23 +55,18 @@ export async function publish(
     const text = `no table takes the topic ${JSON.stringify(request.topic)}`;
     return { reason: REASON.topicNameInvalid, text };
   }
-  const verb = verbOf(table, located, request);
-  if (!publisher.guest.may(verb, located.table, located.id)) {
-    return { reason: REASON.notAuthorized, text: `you may not ${verb} ${request.topic}` };
+  const { guest } = publisher;
+  if (!request.retain && !guest.may('publish', located.table, located.id)) {
+    return { reason: REASON.notAuthorized, text: `you may not publish to ${request.topic}` };
   }
   try {
-    await write(table, located, request, publicationOf(parts, publisher, request));
+    const publication = publicationOf(parts, publisher, request);
+    await write({ table, id: located.id, guard: guest.guard(located.table) }, request, publication);
     return { reason: REASON.success, text: '' };
   } catch (error) {
     const { code, message } = asNodeError(error);
     return { reason: REASONS[code], text: message };
   }
-}
-
-function verbOf(table: Table, { id }: Located, { retain, payload }: PublishRequest) {
-  if (!retain) return 'publish';
-  if (payload.length === 0) return 'delete';
-  return table.holds(id) ? 'update' : 'insert';
 }
 
 function publicationOf(
@@ -83,9 +79,14 @@ function publicationOf(
   return packPublication({ qos, publisher: sessionKey, properties, expiresAt });
 }
 
+interface Target {
+  readonly table: Table;
+  readonly id: RecordId;
+  readonly guard: WriteGuard | undefined;
+}
+
 async function write(
-  table: Table,
-  { id }: Located,
+  { table, id, guard }: Target,
   { payload, retain, properties, expirySeconds }: PublishRequest,
   publication: Uint8Array,
 ): Promise<void> {
@@ -97,10 +98,17 @@ async function write(
     return;
   }
   const options = { publication, maxAge: expirySeconds as DeltaSeconds | undefined };
-  if (body.length === 0) await table.delete(id, { publication });
-  else if (keepsBytes(table)) {
+  if (body.length === 0) {
+    if (guard === undefined) await table.delete(id, { publication });
+    else await guardedDelete(table, guard, id, { publication });
+  } else if (keepsBytes(table)) {
+    if (guard !== undefined) guard.putBytes(id, (await table.held(id))?.row);
     await table.putBytes(id, { body, contentType: contentType ?? typeOf(body) }, options);
-  } else await table.put(id, recordOf(body, table), options);
+  } else {
+    const record = recordOf(body, table);
+    if (guard === undefined) await table.put(id, record, options);
+    else await guardedPut(table, guard, id, record, options);
+  }
 }
 
 /** Whether the table's records are what was published, byte for byte. */

@@ -22,9 +22,10 @@ export function changeMessage(
   topics: Topics,
 ): Message | undefined {
   const table = topics.definition(change.table);
-  const { id, op, sequence, version, at, publication } = change;
+  const { id, op, sequence, version, at, publication, before } = change;
   if (table === undefined || id === undefined) return undefined;
-  const common = { topic, table, id, sequence, at, publication: publication?.properties };
+  const properties = publication?.properties;
+  const common = { topic, table, id, sequence, at, before, publication: properties };
   if (op === 'message') {
     const payload = change.after ?? EMPTY;
     return new Message({ ...common, payload, isState: false, version });

@@ -119,6 +119,10 @@ class RemoteChannel implements Channel {
     }
   }
 
+  get bufferedBytes(): number {
+    return this.#untaken;
+  }
+
   get #isFull(): boolean {
     return this.#untaken >= LIMITS.socketConflateBytesMax;
   }

@@ -22,7 +22,7 @@ export function restoreSession(serving: Serving, source: ChangeSource, row: Sess
   session.will = row.will === undefined ? undefined : willOf(row.will);
   const left = isHere ? leftSeconds(row, serving.clock.now()) : 0;
   for (const subscription of row.subscriptions) serving.sessions.subscribe(session, subscription);
-  for (const id of row.received) session.received.add(id);
+  for (const id of row.received) session.received.set(id, true);
   for (const kept of row.inFlight) {
     const message = messageOf(serving, source, kept);
     if (message === undefined) continue;

@@ -18,6 +18,7 @@ import { type Counts, createCounts } from './counts.ts';
 import { Dispatch } from './dispatch.ts';
 import type { Serving } from './handlers/handler.ts';
 import { publish } from './publisher.ts';
+import { REASON } from './reasons.ts';
 import { restoreSession } from './restore.ts';
 import type { Session, Will } from './session.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -47,6 +48,8 @@ export class MqttServer {
   readonly #parts: MqttServerParts;
   readonly #serving: Serving;
   readonly #connections = new Set<Connection>();
+  /** Wills on their way. */
+  readonly #wills = new Set<Promise<void>>();
   #stopping = false;
 
   constructor(parts: MqttServerParts) {
@@ -59,7 +62,12 @@ export class MqttServer {
       ...{ reader, writer, clock, failed: parts.failed },
       positionOf: (session) => dispatch.positionOf(session),
     });
-    const sessions = new Sessions({ dispatch, clock, ended: (session) => this.#ended(session) });
+    const sessions = new Sessions({
+      dispatch,
+      clock,
+      counts: this.counts,
+      ended: (session) => this.#ended(session),
+    });
     this.#serving = {
       ...{ clock, topics, dispatch, sessions, wills, keeper, counts: this.counts },
       snapshots: new Snapshots({ source: reader, topics, dispatch, readRecord, soon }),
@@ -101,7 +109,7 @@ export class MqttServer {
     this.#stopping = true;
     for (const connection of [...this.#connections]) connection.stop();
     this.#serving.dispatch.stop();
-    await this.#serving.keeper.flush();
+    await Promise.all([...this.#wills, this.#serving.keeper.flush()]);
   }
 
   #closed(connection: Connection): void {
@@ -116,8 +124,10 @@ export class MqttServer {
   #publishWill(session: Session, will: Will): void {
     const guest = session.guest ?? this.#parts.nodeGuest;
     const publisher = { guest, sessionKey: session.parts.key };
-    void publish(this.#serving.publishing, publisher, will).then(({ reason }) => {
-      if (reason !== 0) this.counts.refused += 1;
+    const publishing = publish(this.#serving.publishing, publisher, will).then(({ reason }) => {
+      this.#wills.delete(publishing);
+      if (reason !== REASON.success) this.counts.refused += 1;
     });
+    this.#wills.add(publishing);
   }
 }

@@ -131,7 +131,7 @@ export class SessionKeeper {
       expirySeconds,
       seenAt,
       subscriptions: [...session.subscriptions.values()],
-      received: [...session.received],
+      received: [...session.received].flatMap(([id, isCommitted]) => (isCommitted ? [id] : [])),
       inFlight: inFlightOf(session),
       ...(will === undefined ? {} : { will: keptWill(will) }),
     };

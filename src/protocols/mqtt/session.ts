@@ -56,8 +56,11 @@ export interface SessionParts {
 export class Session extends Consumer {
   readonly parts: SessionParts;
   readonly outgoing = new Outgoing();
-  /** Identifiers of QoS 2 messages received and not yet released [MQTT5-4.3.3-9]. */
-  readonly received = new Set<number>();
+  /**
+   * Identifiers of QoS 2 messages received and not yet released [MQTT5-4.3.3-9], with whether they
+   * are committed: only such are kept over a restart, since others will come again.
+   */
+  readonly received = new Map<number, boolean>();
   readonly subscriptions = new Map<string, Subscription>();
   /** Shared groups of which it is a member, by the filter as written. */
   readonly groups = new Map<string, ShareGroup>();
@@ -104,9 +107,9 @@ export class Session extends Consumer {
     return this.deliver(message, [subscription], true);
   }
 
-  /** Whether its principal may hear of a message [R9]. */
-  mayReceive(message: Message): boolean {
-    return this.guest?.mayReceive(message) === true;
+  /** What its principal may see of a message [R9]. */
+  seen(message: Message): Message | undefined {
+    return this.guest?.seen(message);
   }
 
   lost(): void {
@@ -124,8 +127,9 @@ export class Session extends Consumer {
   deliver(message: Message, matched: readonly Subscription[], retained: boolean): boolean {
     const wanted = this.#wanted(message, matched);
     if (wanted === undefined || message.isExpired(this.parts.now())) return true;
-    const delivery = deliveryOf(message, wanted, retained);
-    if (!this.mayReceive(message)) return true;
+    const seen = this.seen(message);
+    if (seen === undefined) return true;
+    const delivery = deliveryOf(seen, wanted, retained);
     if (!this.hasRoomFor(delivery.qos)) return false;
     const wire = this.#wire;
     if (wire === undefined) return false;

@@ -5,6 +5,7 @@
 import { durationMs, type Sequence } from '../../base/brands.ts';
 import type { Cancel, Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../config/limits.ts';
+import type { Counts } from './counts.ts';
 import type { Dispatch } from './dispatch.ts';
 import { REASON } from './reasons.ts';
 import { Session, type SessionParts } from './session.ts';
@@ -22,6 +23,7 @@ export const expirySecondsWithin = (asked: number): number =>
 export interface SessionsParts {
   readonly dispatch: Dispatch;
   readonly clock: Clock;
+  readonly counts: Counts;
   /** Told when a session is over: its will is due, what was kept of it goes. */
   readonly ended: (session: Session) => void;
 }
@@ -93,6 +95,7 @@ export class Sessions {
 
   /** The log was trimmed past what it had not heard: it begins anew, and its client is told. */
   lost(session: Session): void {
+    this.#parts.counts.resets += 1;
     session.end(REASON.quotaExceeded, 'what you had not read is gone; begin anew');
     this.end(session);
   }

@@ -35,7 +35,7 @@ export class ShareGroup extends Consumer {
   take(message: Message): boolean {
     let hasMember = false;
     for (const [session, subscription] of this.#members) {
-      if (!session.mayReceive(message)) continue;
+      if (session.seen(message) === undefined) continue;
       hasMember = true;
       if (!session.hasRoomFor(subscription.qos)) continue;
       if (!session.deliver(message, [subscription], false)) continue;

@@ -73,6 +73,9 @@ function serveSocket(socket: net.Socket, accept: Accept): void {
   socket.on('error', () => {});
   const channel: Channel = {
     remoteAddress: socket.remoteAddress ?? '',
+    get bufferedBytes() {
+      return socket.writableLength;
+    },
     write: (bytes) => socket.writable && socket.write(bytes),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),

@@ -72,6 +72,10 @@ class SocketChannel implements Channel, ChannelUser {
     return this.#socket.remoteAddress;
   }
 
+  get bufferedBytes(): number {
+    return this.#socket.closed ? 0 : this.#socket.bufferedBytes;
+  }
+
   write(bytes: Uint8Array): boolean {
     if (this.#socket.closed) return false;
     const result = this.#socket.send(bytes, true);

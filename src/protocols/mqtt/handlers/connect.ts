@@ -83,8 +83,8 @@ function willProblem({ topics }: Serving, guest: Guest, { will }: Connect) {
   if (located === undefined) {
     return { reason: REASON.topicNameInvalid, text: 'no table takes the topic of the will' };
   }
-  const verb = will.retain === true ? 'insert' : 'publish';
-  if (guest.may(verb, located.table, located.id)) return undefined;
+  // A record is judged when it is written: what it is before is not known yet.
+  if (will.retain === true || guest.may('publish', located.table, located.id)) return undefined;
   return { reason: REASON.notAuthorized, text: `you may not publish to ${will.topic}` };
 }
 
@@ -123,6 +123,7 @@ function openSession(serving: Serving, packet: Connect, guest: Guest, clientId: 
   sessions.find(key)?.end(REASON.sessionTakenOver, 'another client uses this identifier');
   const old = sessions.find(key);
   if (old !== undefined && packet.clean === true) sessions.end(old);
+  else if (old !== undefined && dispatch.hasLost(old)) sessions.lost(old);
   const known = sessions.find(key);
   if (known !== undefined) wills.cancel(known);
   const cursor = dispatch.now();
@@ -146,10 +147,7 @@ export function newSession(
       for (const group of session.groups.values()) dispatch.wake(group);
       snapshots.wake(session);
     },
-    onLost: (session) => {
-      counts.resets += 1;
-      sessions.lost(session);
-    },
+    onLost: (session) => sessions.lost(session),
     onSent: ({ parts: sent }) => {
       counts.messagesSent += 1;
       if (sent.sequence !== undefined) observeLag((clock.now() - sent.at) as DurationMs);

@@ -29,7 +29,7 @@ export function handlePublish(serving: Serving, client: Client, packet: Publish)
     client.answers.add(again, (outcome) => answer(client, packet, outcome));
     return;
   }
-  if (qos === 2) client.session.received.add(messageId);
+  if (qos === 2) client.session.received.set(messageId, false);
   commit(serving, client, packet, topic);
 }
 
@@ -43,6 +43,7 @@ function commit(serving: Serving, client: Client, packet: Publish, topic: string
   });
   client.answers.add(work, (outcome) => {
     if (packet.qos === 1) client.publishesUnderWay -= 1;
+    if (packet.qos === 2) client.session.received.set(packet.messageId ?? 0, true);
     if (outcome.reason !== REASON.success) serving.counts.refused += 1;
     answer(client, packet, outcome);
   });
