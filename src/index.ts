@@ -66,6 +66,7 @@ export {
   type CachingWishes,
   type Context,
   getContext,
+  getResponse,
   getUser,
   type User,
 } from './resource/context.ts';
@@ -89,10 +90,11 @@ export type {
 export { RequestTarget, type RequestTargetParts } from './resource/request-target.ts';
 export { type PublicVerb, Resource, type Target } from './resource/resource.ts';
 export type { Results } from './resource/results.ts';
-export { type Logger, logger, server } from './resource/server.ts';
+export { auth, type Logger, logger, resources, server } from './resource/server.ts';
 export type { Source, SourceContext, SourceObject } from './resource/source.ts';
 export { SourceEvents } from './resource/source-events.ts';
 export type { StaleEntry } from './resource/stale-hook.ts';
 export type { RecordCount } from './resource/table-access.ts';
 export type { SubscribeOptions, TableEvent } from './resource/table-feed.ts';
-export { transaction } from './resource/transaction.ts';
+export type { ResourceMatch } from './resource/thread-scope.ts';
+export { type TransactionHandle, transaction } from './resource/transaction.ts';

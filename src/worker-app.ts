@@ -35,6 +35,7 @@ import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
+import { nodeFacts } from './worker-facts.ts';
 import { createAdmission, limitedAuthenticator, limitedResolve, shedding } from './worker-guard.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
@@ -63,6 +64,8 @@ export interface AppParts {
   readonly shared: boolean;
   /** Serves those WebSockets that speak MQTT. */
   readonly mqtt?: Accept | undefined;
+  /** Which of the app threads this is; the only one when it is left out. */
+  readonly workerIndex?: number | undefined;
   readonly onVerdict: ((line: VerdictLine) => void) | undefined;
   /** What follows the files on this thread: whatever can, adds itself. */
   readonly reload: ReloadParts;
@@ -107,6 +110,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const codeWith = codeParts(parts, counts.requests);
   openToCode(fanout, codeWith.commit);
   const code = codeRoutes(codeWith, resources);
+  threadScope().node = nodeFacts({ ...parts, resources, code });
   const admission = createAdmission(parts);
   const known = limitedAuthenticator(parts.identity.authenticator, admission, parts);
   const who = { ...known, onRejected };

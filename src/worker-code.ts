@@ -27,6 +27,7 @@ import type { PreparedApplication } from './worker-resources.ts';
 /** What serves a path that code has a say in. */
 export interface CodeRoute {
   readonly custom: CustomResource | undefined;
+  readonly type?: typeof Resource | undefined;
   /** The table behind it, for the methods which the class leaves as they are. */
   readonly table: RestResource | undefined;
   /** Methods which go to the table at once. */
@@ -74,7 +75,7 @@ function codeRoute(
   const behind = extendedTable(type)?.export?.name;
   const table = behind === path ? tables.get(path) : undefined;
   const untouched = table === undefined ? new Set<string>() : untouchedMethods(type);
-  return { custom: customResource(type, path, parts), table, untouched };
+  return { custom: customResource(type, path, parts), type, table, untouched };
 }
 
 const METHODS = {
@@ -155,6 +156,10 @@ export function contextOf(exchange: Exchange, principal: Principal, body: unknow
     responseHeaders: new Headers(),
     signal: exchange.signal,
     data: body,
+    body,
+    sendEarlyHints(link, headers = {}) {
+      exchange.interim(103, ['link', link, ...Object.entries(headers).flat()]);
+    },
   };
 }
 

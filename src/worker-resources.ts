@@ -14,6 +14,7 @@ import type { OriginDefinition } from './origin/definition.ts';
 import { bindTables } from './resource/application-scope.ts';
 import { type ApplicationTable, applicationTable } from './resource/application-table.ts';
 import { placeInCode } from './resource/code-place.ts';
+import { exitProcess, guardExit } from './resource/exit-guard.ts';
 import { compileExpressions } from './resource/expressions.ts';
 import { type LoadedResources, loadResources } from './resource/load-resources.ts';
 import type { RegisteredSource } from './resource/registrations.ts';
@@ -46,6 +47,7 @@ export async function prepareApplication(
 ): Promise<PreparedApplication> {
   let opened: Tables | undefined;
   adoptVariables(application.variables);
+  guardExit(application.folder);
   const find = (definition: TableDefinition) => () => {
     if (opened === undefined) throw notOpen(definition);
     return must(opened.get(definition.name), `table ${definition.name}`);
@@ -153,7 +155,7 @@ export function catchCodeFaults(folder: string, log: Log): () => void {
     // Our own code never rejects with anything but an Error.
     if (place === undefined && error instanceof Error) {
       log.error({ stack: error.stack }, 'the node broke one of its own assumptions');
-      process.exit(FAULT);
+      exitProcess(FAULT);
     }
     const stack = error instanceof Error ? error.stack : String(error);
     log.error({ ...place, stack }, 'code of the application failed where nobody waits for it');

@@ -18,6 +18,7 @@ import { selectEngine } from './protocols/http/engine.ts';
 import { GuardMemory } from './protocols/http/guard-memory.ts';
 import { relayTo } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
+import { exitProcess } from './resource/exit-guard.ts';
 import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
 import type { StoreReader } from './table/store-port.ts';
@@ -138,6 +139,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     log,
     guard,
     port: thread.port,
+    workerIndex: thread.id - 1,
     shared: thread.shared,
     mqtt: thread.mqttPort && relayTo(thread.mqttPort),
     onVerdict: thread.verdicts ? (line) => say({ kind: 'verdict', line }) : undefined,
@@ -166,7 +168,7 @@ const identityOf = (reader: StoreReader, roles: Roles, log: Log) =>
 /** The app is closed before the thread ends: an open listener would abort the whole process. */
 async function stop(app: RunningApp): Promise<void> {
   await app.stop();
-  process.exit(0);
+  exitProcess(0);
 }
 
 run().catch((error: unknown) => {

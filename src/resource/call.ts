@@ -37,6 +37,8 @@ export class Call {
     this.may = parts.may;
     this.fills = parts.fills;
     this.transaction = new Transaction(parts.commit);
+    // The latest call under a context is the one whose writes it speaks of.
+    if (parts.fills === undefined) parts.context.transaction = this.transaction.handle;
   }
 
   /** The same call with a transaction of its own. */

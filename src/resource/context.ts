@@ -4,6 +4,7 @@
  * `getContext()` anywhere in the same chain of awaits.
  */
 import { currentCall } from './thread-scope.ts';
+import type { TransactionHandle } from './transaction.ts';
 
 export interface User {
   readonly username: string;
@@ -43,6 +44,12 @@ export interface Context extends CachingWishes {
   readonly signal: AbortSignal;
   /** The request's body as it was read; `undefined` when it has none. */
   readonly data: unknown;
+  /** The same as `data`. */
+  readonly body?: unknown;
+  /** The writes of this call; `undefined` outside of one. */
+  transaction?: TransactionHandle | undefined;
+  /** Tells the client of what it will need, ahead of the answer [RFC8297]. */
+  sendEarlyHints?(link: string, headers?: Readonly<Record<string, string>>): void;
   /** Milliseconds since 1970; becomes `Last-Modified`. */
   lastModified?: number | undefined;
   /** End of the freshness of records written under this context, milliseconds since 1970. */
@@ -51,6 +58,12 @@ export interface Context extends CachingWishes {
 
 /** The context of the request which the running code answers; `undefined` outside of one. */
 export const getContext = (): Context | undefined => currentCall()?.context;
+
+/** What the answer of the running call will carry: its header fields. */
+export const getResponse = (): { readonly headers: Headers } | undefined => {
+  const headers = currentCall()?.context.responseHeaders;
+  return headers && { headers };
+};
 
 /** Who asks; `undefined` for an anonymous client and outside of a request. */
 export const getUser = (): User | undefined => currentCall()?.context.user;

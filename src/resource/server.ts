@@ -1,8 +1,10 @@
 /** `server` and `logger`, as application code imports them from `millrace`. */
+
 import { contentTypes } from './content-types.ts';
+import type { User } from './context.ts';
 import { recordMeasurement } from './measurements.ts';
 import { registrations, type ServerHandler, type ServerHandlerOptions } from './registrations.ts';
-import { threadScope } from './thread-scope.ts';
+import { type ResourceMatch, threadScope } from './thread-scope.ts';
 
 /** Ways into the node's own HTTP server, to be called while a module is being loaded. */
 export const server = {
@@ -13,13 +15,40 @@ export const server = {
   http(handler: ServerHandler, options: ServerHandlerOptions = {}): void {
     registrations('server.http(…)').handlers.push({ handler, options });
   },
+  /** The name of this node. */
+  get hostname(): string {
+    return threadScope().node?.hostname ?? '';
+  },
+  /** Of the threads that serve requests, which this is: from 0. */
+  get workerIndex(): number {
+    return threadScope().node?.workerIndex ?? 0;
+  },
+  /** What the node was configured with; secrets are left out. */
+  get config(): Readonly<Record<string, unknown>> {
+    return threadScope().node?.config ?? {};
+  },
+  /** The user of these credentials; `undefined` when they are wrong. */
+  async authenticateUser(username: string, password: string): Promise<User | undefined> {
+    return threadScope().node?.authenticate(username, password);
+  },
   resources: {
+    /** The class that serves a path, and what the path says behind its name. */
+    getMatch(path: string): ResourceMatch | undefined {
+      return threadScope().node?.match(path.startsWith('/') ? path : `/${path}`);
+    },
     /** Serves a `Resource` class at a path, as if it were exported under it. */
     set(path: string, resource: unknown): void {
       registrations('server.resources.set(…)').resources.push({ path, resource });
     },
   },
 } as const;
+
+/** The resources of the application by their paths. */
+export const { resources } = server;
+
+/** The user of these credentials; `undefined` when they are wrong. */
+export const auth = (username: string, password: string): Promise<User | undefined> =>
+  server.authenticateUser(username, password);
 
 export type Logger = Readonly<
   Record<'trace' | 'debug' | 'info' | 'notify' | 'warn' | 'error' | 'fatal', LogMethod>

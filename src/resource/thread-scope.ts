@@ -9,8 +9,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ApplicationTable } from './application-table.ts';
 import type { Call } from './call.ts';
 import type { ContentTypeHandler } from './content-types.ts';
+import type { User } from './context.ts';
 import type { Measurement } from './measurements.ts';
 import type { Registrations } from './registrations.ts';
+import type { Resource } from './resource.ts';
 import type { FillTerms } from './source-call.ts';
 import type { OpenFeed } from './table-feed.ts';
 
@@ -23,6 +25,22 @@ export type LogLine = (
   text: string,
 ) => void;
 
+export interface ResourceMatch {
+  readonly Resource: typeof Resource | ApplicationTable;
+  /** Without slashes around it. */
+  readonly path: string;
+  /** What stands behind it: '' or beginning with a slash. */
+  readonly relativeURL: string;
+}
+
+export interface NodeFacts {
+  readonly hostname: string;
+  readonly workerIndex: number;
+  readonly config: Readonly<Record<string, unknown>>;
+  authenticate(username: string, password: string): Promise<User | undefined>;
+  match(path: string): ResourceMatch | undefined;
+}
+
 export interface ThreadScope {
   findTable: TableFinder | undefined;
   writeLog: LogLine | undefined;
@@ -30,6 +48,8 @@ export interface ThreadScope {
   openFeed: OpenFeed | undefined;
   /** A call that no request began: of a timer, of a source. */
   newCall: (() => Call) | undefined;
+  /** What code may ask of the node that runs it. */
+  node: NodeFacts | undefined;
   /** What a fetch by an origin in code has to know to write rows of other tables. */
   newFillTerms: (() => FillTerms) | undefined;
   /** Set while modules are being loaded: later registrations are refused. */
@@ -50,6 +70,7 @@ export function threadScope(): ThreadScope {
     writeLog: undefined,
     openFeed: undefined,
     newCall: undefined,
+    node: undefined,
     newFillTerms: undefined,
     registrations: undefined,
     calls: new AsyncLocalStorage<Call>(),

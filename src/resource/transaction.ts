@@ -17,6 +17,17 @@ export type Commit = (ops: readonly WriteOp[]) => Promise<readonly WriteOutcome[
 
 const OPS_MAX = 10_000;
 
+export interface TransactionHandle {
+  /** When it began, milliseconds since 1970. */
+  readonly timestamp: number;
+  /** Writes what was asked for so far; what is asked for later is written by itself. */
+  commit(): Promise<void>;
+  /** Forgets what was asked for so far, and refuses what is asked for later. */
+  abort(): void;
+  /** Reads see what is newest in any case. */
+  resetReadSnapshot(): void;
+}
+
 export class Transaction {
   readonly #commit: Commit;
   readonly #ops: WriteOp[] = [];
@@ -28,6 +39,14 @@ export class Transaction {
   constructor(commit: Commit) {
     this.#commit = commit;
   }
+
+  /** What application code may do with it. */
+  readonly handle: TransactionHandle = {
+    timestamp: Date.now(),
+    commit: () => this.commit(),
+    abort: () => this.abort(),
+    resetReadSnapshot: () => undefined,
+  };
 
   get isOpen(): boolean {
     return this.#state === 'open';
@@ -107,18 +126,28 @@ function settle(ops: readonly WriteOp[], outcomes: readonly WriteOutcome[]): voi
   }
 }
 
+type Transacted<T> = (transaction: TransactionHandle) => T | Promise<T>;
+
 /**
  * Runs `fn` so that its writes are committed together, or not at all when it throws. Inside of
  * another transaction, such as a request's own, it is part of that one.
  */
-export async function transaction<T>(fn: () => T | Promise<T>): Promise<T> {
+export function transaction<T>(fn: Transacted<T>): Promise<T>;
+/** The same; the context is the running one's in any case. */
+export function transaction<T>(context: object | undefined, fn: Transacted<T>): Promise<T>;
+export async function transaction<T>(
+  first: Transacted<T> | object | undefined,
+  second?: Transacted<T>,
+): Promise<T> {
+  const fn = second ?? (first as Transacted<T>);
+  if (typeof fn !== 'function') throw new TypeError('transaction(fn) takes a function');
   const around = currentCall();
-  if (around?.transaction.isOpen === true) return fn();
+  if (around?.transaction.isOpen === true) return fn(around.transaction.handle);
   const own = around?.renewed() ?? threadScope().newCall?.();
   if (own === undefined) throw new Error('transaction(fn) is used before the node is open');
   return threadScope().calls.run(own, async () => {
     try {
-      const result = await fn();
+      const result = await fn(own.transaction.handle);
       await own.transaction.commit();
       return result;
     } catch (error) {
