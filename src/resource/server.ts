@@ -1,4 +1,7 @@
-/** `server` and `logger`, as application code imports them from `millrace`. */
+/**
+ * `server` and `logger`, as application code imports them from `millrace`: ways into the node's
+ * HTTP server, what the node says of itself, and its log.
+ */
 
 import { contentTypes } from './content-types.ts';
 import type { User } from './context.ts';
