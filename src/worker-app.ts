@@ -3,7 +3,7 @@
  * and event streams, static files; and the counters of all that. Runs in the only thread of a small
  * node, or in each worker of a larger one.
  */
-import { authorise } from './access/authorise.ts';
+import { subscribeAccess } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
@@ -115,8 +115,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const known = limitedAuthenticator(parts.identity.authenticator, admission, parts);
   const who = { ...known, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
-  const named = createResolve<Principal>({ scopes, authorise, pageAt: pageAt(pages) });
-  const resolve = limitedResolve(named, fanout, parts);
+  const resolve = limitedResolve(createSubscriptions(scopes, pages), fanout, parts);
   const gateway = new WebSocketGateway<Principal>({
     fanout,
     clock,

@@ -8,6 +8,7 @@ import type { RecordId } from '../base/brands.ts';
 import type { TableDefinition, Verb } from '../schema/definition.ts';
 import { type Access, type Permit, WHOLE } from './grants.ts';
 import type { Principal } from './principal.ts';
+import type { RowAccess } from './row-access.ts';
 
 /** `unauthenticated`: signing in might help (401); `denied`: it would not (403). */
 export type Verdict = 'allowed' | 'unauthenticated' | 'denied';
@@ -54,3 +55,13 @@ export function accessTo(principal: Principal, definition: TableDefinition, verb
 /** Why a principal that may not, may not. */
 export const refusalOf = ({ kind }: Principal): Exclude<Verdict, 'allowed'> =>
   kind === 'anonymous' ? 'unauthenticated' : 'denied';
+
+/** What of a table a principal may follow; the same for every protocol that has subscriptions. */
+export function subscribeAccess(
+  principal: Principal,
+  definition: TableDefinition,
+): 'whole' | RowAccess | Exclude<Verdict, 'allowed'> {
+  const access = accessTo(principal, definition, 'subscribe');
+  if (access.kind === 'limited') return access.rows;
+  return access.kind === 'whole' ? 'whole' : refusalOf(principal);
+}

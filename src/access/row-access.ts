@@ -66,6 +66,7 @@ export class RowAccess implements RowView {
   readonly key: string;
   readonly filter: Filter | undefined;
   readonly isMasked: boolean;
+  readonly isOfKeysOnly: boolean;
   /** Those which cover all attributes come first. */
   readonly permits: readonly RowPermit[];
   readonly #masking: readonly RowPermit[];
@@ -75,9 +76,10 @@ export class RowAccess implements RowView {
     assert(permits.length > 0, 'rows are covered by a permit');
     const rank = (permit: RowPermit): number => (permit.attributes === undefined ? 0 : 1);
     this.permits = [...permits].sort((one, other) => rank(one) - rank(other));
-    this.key = permits.map(({ key }) => key).join('|');
+    this.key = [permits, masking].map((list) => list.map(({ key }) => key).join('|')).join(' of ');
     this.#masking = masking;
     this.isMasked = masking.some(({ attributes }) => attributes !== undefined);
+    this.isOfKeysOnly = permits.every((permit) => permit.isOfKeysOnly);
     const filters = permits.map(({ filter }) => filter);
     const isEvery = filters.includes(undefined);
     this.filter = isEvery ? undefined : anyOf(filters.filter((each) => each !== undefined));

@@ -151,6 +151,12 @@ export const LIMITS = {
   snapshotChunkRowsMax: 500,
   snapshotScanRowsMax: 2_000,
   snapshotIndexIdsMax: 10_000,
+  /**
+   * Records that subscribers who see a part of a table are remembered to have been shown: by one
+   * subscription, and by all of a thread. Beyond it what is not certain is told by a `reset`.
+   */
+  shownRecordsMax: 20_000,
+  shownRecordsOfThreadMax: 1_000_000,
   /** Encoded snapshots kept for those who join together, bytes. */
   snapshotCacheBytesMax: 16 * 1024 * 1024,
   /** Times that a snapshot is begun again because the log was trimmed past it. */

@@ -24,6 +24,7 @@ import type { LogBlocks } from './log-blocks.ts';
 import { Pending, type PendingItem } from './pending.ts';
 import { isHeld } from './position.ts';
 import { isEvictable, isPageValid, type RecordState, storedState } from './record-state.ts';
+import { seenMessage } from './seen-message.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** `full`: waits for room; `more`: goes on in a later turn; `lost`: the log no longer helps. */
@@ -67,6 +68,7 @@ export class CatchUp {
     const { pending } = subscriber;
     if (!this.#scan(subscriber, pending)) return 'lost';
     this.#send(subscriber, pending);
+    if (subscriber.mustReset) return 'lost';
     subscriber.cursor = pending.safePosition();
     if (pending.size > 0 || pending.scanned < this.#parts.source.lastSequence()) {
       return subscriber.sink.ready() ? 'more' : 'full';
@@ -78,14 +80,18 @@ export class CatchUp {
   /** The state which a record subscription begins with. */
   retained(subscriber: Subscriber, state: RecordState, now: EpochMs): EncodedEvent {
     const position = this.#position(subscriber);
-    const { id } = subscriber;
-    if (state.kind === 'found') {
-      const { value, version } = state;
+    const { id, filter } = subscriber;
+    const row = filter && state.kind === 'found' ? parse(state.value) : undefined;
+    // Only who sees a part of the table has conditions on one record.
+    if (state.kind === 'found' && filter?.matches(row) !== false) {
+      const { version } = state;
+      const value = filter?.project === undefined ? state.value : filter.project(row);
+      if (id !== undefined) subscriber.shown?.add(id);
       const at = versionTime(version);
       const told = { type: 'put', id, value, at, version, retained: true } as const;
       return this.#event(subscriber, told, position);
     }
-    const type = state.kind === 'absent' ? 'delete' : 'invalidate';
+    const type = state.kind === 'unknown' ? 'invalidate' : 'delete';
     return this.#event(subscriber, { type, id, at: now, version: recordVersion(0) }, position);
   }
 
@@ -119,7 +125,10 @@ export class CatchUp {
       const item = pending.shift();
       if (item === undefined) return;
       const position = formatPosition(this.#parts.source.epoch, pending.safePosition());
-      for (const told of this.#tell(subscriber, item)) {
+      for (const each of this.#tell(subscriber, item)) {
+        const told = subscriber.view === undefined ? each : seenTold(subscriber, each);
+        if (subscriber.mustReset) return;
+        if (told === undefined) continue;
         subscriber.sink.write(this.#event(subscriber, told, position));
         this.#parts.counters.messagesSent[subscriber.protocol] += 1;
       }
@@ -194,6 +203,26 @@ export class CatchUp {
     }
     return event;
   }
+}
+
+/** What somebody who sees a part of the table is told; `undefined`: nothing. */
+function seenTold(subscriber: Subscriber, told: Told): Told | undefined {
+  const { view, shown, request } = subscriber;
+  const { id, type, value = 'null' } = told;
+  if (view === undefined || shown === undefined || id === undefined) return told;
+  if (type === 'message') {
+    const seen = seenMessage(view, request.table.primaryKey, id, value);
+    return seen === undefined ? undefined : { ...told, value: seen };
+  }
+  if (type === 'put') {
+    shown.add(id);
+    return told;
+  }
+  const isKnown = shown.knows(id, type === 'invalidate' ? false : undefined);
+  if (isKnown === undefined && view.coversKey(id)) subscriber.mustReset = true;
+  if (isKnown !== true) return undefined;
+  if (type !== 'invalidate') shown.remove(id);
+  return told;
 }
 
 const isFull = (pending: Pending, limits: FeedLimits): boolean =>

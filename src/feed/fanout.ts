@@ -18,6 +18,7 @@ import { LiveStream } from './live-stream.ts';
 import { LogBlocks } from './log-blocks.ts';
 import { resumeOffset } from './position.ts';
 import { isEvictable, type ReadRecord, type RecordState, storedState } from './record-state.ts';
+import { ShownBudget } from './shown.ts';
 import type { Sink } from './sink.ts';
 import { Snapshots } from './snapshot.ts';
 import {
@@ -55,6 +56,7 @@ export class Fanout {
   /** Subscribers with something to do and, as far as is known, room for it. */
   readonly #runnable = new Set<Subscriber>();
   readonly #drive: Drive;
+  readonly #shownBudget: ShownBudget;
   readonly #live: LiveStream;
   readonly #blocks: LogBlocks;
   #scheduled = false;
@@ -66,6 +68,8 @@ export class Fanout {
     this.#clock = clock;
     this.#limits = { ...FEED_LIMITS, ...options.limits };
     this.#soon = options.soon ?? defaultSoon;
+    const { shownRecordsMax, shownRecordsOfThreadMax } = this.#limits;
+    this.#shownBudget = new ShownBudget(shownRecordsMax, shownRecordsOfThreadMax);
     this.#readRecord =
       options.readRecord ??
       ((table, id, answer) => answer(storedState(source, table, id, isEvictable(table))));
@@ -117,7 +121,10 @@ export class Fanout {
     const cursor = this.#source.lastSequence();
     // Without subscribers the log is not read: the head stands where the last one left.
     if (this.#index.size === 0) this.#live.skipToEnd();
-    const subscriber = new Subscriber(request, sink, cursor, this.#drive);
+    const subscriber = new Subscriber(request, sink, cursor, {
+      drive: this.#drive,
+      shownBudget: this.#shownBudget,
+    });
     this.#index.add(subscriber);
     this.counters.subscriptions[request.protocol] += 1;
     this.#own(request.owner, 1);
@@ -129,6 +136,7 @@ export class Fanout {
     subscriber.stage = 'closed';
     subscriber.pending = undefined;
     subscriber.snapshot = undefined;
+    subscriber.shown?.clear();
     this.#index.remove(subscriber);
     this.#runnable.delete(subscriber);
     this.counters.subscriptions[subscriber.protocol] -= 1;
@@ -183,6 +191,7 @@ export class Fanout {
 
   /** Sends what there is at the cursor, then follows. */
   #sendPresent(subscriber: Subscriber): void {
+    subscriber.shown?.restart();
     if (subscriber.id === undefined) {
       subscriber.stage = 'snapshot';
       this.counters.snapshots[subscriber.protocol] += 1;
@@ -214,6 +223,7 @@ export class Fanout {
       return;
     }
     subscriber.restarts += 1;
+    subscriber.mustReset = false;
     subscriber.pending = undefined;
     subscriber.cursor = this.#source.lastSequence();
     this.counters.resets[subscriber.protocol] += 1;
@@ -269,6 +279,8 @@ export class Fanout {
       const result = this.#snapshots.advance(subscriber, progress);
       if (result === 'more') this.#runnable.add(subscriber);
       if (result === 'done') this.#follow(subscriber);
+    } else if (subscriber.mustReset) {
+      this.#reset(subscriber);
     } else if (subscriber.stage === 'behind') {
       const result = this.#catchUp.advance(subscriber);
       if (result === 'more') this.#runnable.add(subscriber);

@@ -13,6 +13,8 @@ export const FEED_LIMITS = {
   snapshotScanRowsMax: LIMITS.snapshotScanRowsMax as number,
   snapshotIndexIdsMax: LIMITS.snapshotIndexIdsMax as number,
   snapshotCacheBytesMax: LIMITS.snapshotCacheBytesMax as number,
+  shownRecordsMax: LIMITS.shownRecordsMax as number,
+  shownRecordsOfThreadMax: LIMITS.shownRecordsOfThreadMax as number,
   snapshotRestartsMax: LIMITS.snapshotRestartsMax as number,
   feedTurnMsMax: LIMITS.feedTurnMsMax as number,
 };

@@ -7,15 +7,25 @@
 
 import type { EpochMs, Position } from '../base/brands.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
+import type { RowView } from '../table/query/row-view.ts';
 import type { Change } from '../table/store-port.ts';
 import { type EncodedEvent, type EventType, encodeEvent, messageJson, textOf } from './event.ts';
 import type { RecordState } from './record-state.ts';
+import { seenMessage } from './seen-message.ts';
 import type { TableTopics } from './topic-index.ts';
 
 type State =
   | { readonly kind: 'found'; readonly value: string | undefined }
   | { readonly kind: 'absent' }
   | { readonly kind: 'unknown' };
+
+/**
+ * What a change is to somebody who sees a part of the table. `gone` and `touched` are told to those
+ * who know of the record; `was`: whether the row before was one that they see.
+ */
+export type SeenChange =
+  | { readonly kind: 'told' | 'shown' | 'touched'; readonly event: EncodedEvent }
+  | { readonly kind: 'gone'; readonly event: EncodedEvent; readonly was: boolean | undefined };
 
 export class LiveChange {
   readonly change: Change;
@@ -63,6 +73,31 @@ export class LiveChange {
     return was === false ? undefined : this.#event('leave');
   }
 
+  /** For subscribers who see a part of the table; `undefined` when it does not concern them. */
+  seen(filter: RowFilter, view: RowView): SeenChange | undefined {
+    const { op, id } = this.change;
+    if (op === 'message') return this.#seenMessage(view);
+    if (op === 'invalidate') {
+      return { kind: id === undefined ? 'told' : 'touched', event: this.#event('invalidate') };
+    }
+    const state = this.#now();
+    if (state.kind === 'unknown') return { kind: 'touched', event: this.#event('invalidate') };
+    const was = this.#wasMember(filter);
+    if (state.kind === 'absent') return { kind: 'gone', event: this.#event('delete'), was };
+    if (!filter.matches(this.#parsed())) return { kind: 'gone', event: this.#event('leave'), was };
+    return { kind: 'shown', event: this.#event(was === false ? 'enter' : 'put', filter) };
+  }
+
+  #seenMessage(view: RowView): SeenChange | undefined {
+    const { id } = this.change;
+    const value = this.#value('message') ?? 'null';
+    if (id === undefined) return undefined;
+    const seen = seenMessage(view, this.#topics.definition.primaryKey, id, value);
+    if (seen === undefined) return undefined;
+    if (seen === value) return { kind: 'told', event: this.#event('message') };
+    return { kind: 'told', event: this.#encoded('message', seen) };
+  }
+
   /** `undefined` when what the subscriber was told last is not known any more. */
   #wasMember(filter: RowFilter): boolean | undefined {
     const { before } = this.change;
@@ -102,17 +137,24 @@ export class LiveChange {
     const key = project === undefined ? type : `${type} ${filter?.key}`;
     let event = this.#events.get(key);
     if (event === undefined) {
-      event = encodeEvent({
+      event = this.#encoded(
         type,
-        table: this.#topics.typeName,
-        id: this.change.id,
-        value: project === undefined ? this.#value(type) : project(this.#parsed()),
-        position: this.#position,
-        at: this.change.at as EpochMs,
-      });
+        project === undefined ? this.#value(type) : project(this.#parsed()),
+      );
       this.#events.set(key, event);
     }
     return event;
+  }
+
+  #encoded(type: EventType, value: string | undefined): EncodedEvent {
+    return encodeEvent({
+      type,
+      table: this.#topics.typeName,
+      id: this.change.id,
+      value,
+      position: this.#position,
+      at: this.change.at as EpochMs,
+    });
   }
 
   #value(type: EventType): string | undefined {

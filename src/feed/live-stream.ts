@@ -12,7 +12,7 @@ import { type Change, formatPosition } from '../table/store-port.ts';
 import type { ChangeSource } from './change-source.ts';
 import type { FeedCounters, ObserveLag } from './counters.ts';
 import type { EncodedEvent } from './event.ts';
-import { LiveChange } from './live-change.ts';
+import { LiveChange, type SeenChange } from './live-change.ts';
 import { isPageValid, storedState } from './record-state.ts';
 import { FEED_PROTOCOLS, type FeedProtocol } from './sink.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -103,7 +103,11 @@ export class LiveStream {
       const members = topics.records.get(change.id);
       if (members !== undefined) this.#send(members, live, sent);
     }
-    for (const { filter, members } of topics.groups.values()) {
+    for (const { filter, view, members } of topics.groups.values()) {
+      if (view !== undefined && filter !== undefined) {
+        this.#sendSeen(members, live, sent, live.seen(filter, view));
+        continue;
+      }
       const event = filter === undefined ? live.plain() : live.filtered(filter);
       if (event !== undefined) this.#send(members, live, sent, event);
     }
@@ -166,15 +170,78 @@ export class LiveStream {
     for (const subscriber of members) {
       if (subscriber.stage !== 'live' || offset <= subscriber.cursor) continue;
       if (isState && version <= subscriber.seenVersion) continue;
-      if (subscriber.sink.ready()) {
-        subscriber.sink.write(event);
-        sent[subscriber.protocol] += 1;
-      } else {
-        subscriber.stage = 'behind';
-        subscriber.cursor = sequence(offset - 1);
-        this.#parts.counters.stalls[subscriber.protocol] += 1;
-      }
+      const { filter, view } = subscriber;
+      if (view !== undefined && filter !== undefined) {
+        this.#show(subscriber, live, sent, live.seen(filter, view));
+      } else this.#hand(subscriber, offset, sent, event);
     }
+  }
+
+  /** To those who see a part of the table. */
+  #sendSeen(
+    members: ReadonlySet<Subscriber>,
+    live: LiveChange,
+    sent: Record<FeedProtocol, number>,
+    seen: SeenChange | undefined,
+  ): void {
+    const { sequence: offset, version } = live.change;
+    const { isState } = live;
+    for (const subscriber of members) {
+      if (subscriber.stage !== 'live' || offset <= subscriber.cursor) continue;
+      if (isState && version <= subscriber.seenVersion) continue;
+      this.#show(subscriber, live, sent, seen);
+    }
+  }
+
+  #show(
+    subscriber: Subscriber,
+    { change: { id, sequence: offset } }: LiveChange,
+    sent: Record<FeedProtocol, number>,
+    seen: SeenChange | undefined,
+  ): void {
+    const { shown, view } = subscriber;
+    if (seen === undefined || shown === undefined) return;
+    if (id === undefined || seen.kind === 'told') {
+      this.#hand(subscriber, offset, sent, seen.event);
+      return;
+    }
+    const isKnown =
+      seen.kind === 'shown' || shown.knows(id, seen.kind === 'gone' ? seen.was : false);
+    if (isKnown === undefined && view?.coversKey(id) === true) {
+      this.#beginAnew(subscriber, offset);
+      return;
+    }
+    if (isKnown !== true) return;
+    // Who has no room now is told later, from the log: what was shown has not changed yet.
+    if (!this.#hand(subscriber, offset, sent, seen.event)) return;
+    if (seen.kind === 'shown') shown.add(id);
+    if (seen.kind === 'gone') shown.remove(id);
+  }
+
+  /** It cannot be said whether this concerns the subscriber: the present state is to follow. */
+  #beginAnew(subscriber: Subscriber, offset: Sequence): void {
+    subscriber.stage = 'behind';
+    subscriber.cursor = sequence(offset - 1);
+    subscriber.mustReset = true;
+    this.#parts.lost(subscriber);
+  }
+
+  /** False: it has no room and is behind now. */
+  #hand(
+    subscriber: Subscriber,
+    offset: Sequence,
+    sent: Record<FeedProtocol, number>,
+    event: EncodedEvent,
+  ): boolean {
+    if (subscriber.sink.ready()) {
+      subscriber.sink.write(event);
+      sent[subscriber.protocol] += 1;
+      return true;
+    }
+    subscriber.stage = 'behind';
+    subscriber.cursor = sequence(offset - 1);
+    this.#parts.counters.stalls[subscriber.protocol] += 1;
+    return false;
   }
 
   #account(change: Change, sent: Record<FeedProtocol, number>): void {

@@ -8,6 +8,7 @@ import type { RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { parseRowFilter } from '../table/query/row-filter.ts';
+import type { RowView } from '../table/query/row-view.ts';
 import type { QueryScope } from '../table/query/scope.ts';
 import { recordIdFromUrl } from '../table/record-key.ts';
 import type { FeedProtocol } from './sink.ts';
@@ -42,14 +43,13 @@ export type Resolve<Principal> = (
 export interface ResolveParts<Principal> {
   /** The tables that may be subscribed to: what queries may speak of, with its definition. */
   readonly scopes: Iterable<QueryScope>;
-  readonly authorise: (
-    principal: Principal,
-    table: TableDefinition,
-    verb: 'subscribe',
-  ) => 'allowed' | 'unauthenticated' | 'denied';
+  readonly viewOf: (principal: Principal, table: TableDefinition) => SubscribeAccess;
   /** The page at a path that is no table's. */
   readonly pageAt?: ((target: Target) => FollowedPage | undefined) | undefined;
 }
+
+/** What of a table somebody may follow: all of it, a part, or nothing and why. */
+export type SubscribeAccess = 'whole' | RowView | 'unauthenticated' | 'denied';
 
 export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolve<Principal> {
   const byName = new Map<string, QueryScope>();
@@ -62,16 +62,18 @@ export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolv
       const found = findTable(byName, target.path);
       const page = found === undefined ? pageFor(target, parts, protocol) : undefined;
       if (page !== undefined) {
-        check(parts.authorise(principal, page.table, 'subscribe'), page.table);
         const { from } = withoutPosition(target.query);
-        return { kind: 'resolved', request: { ...page, kind: 'record', protocol, from } };
+        const request = { ...page, kind: 'record', protocol, from } as const;
+        return { kind: 'resolved', request: within(parts.viewOf(principal, page.table), request) };
       }
       if (found === undefined || found.scope.definition.export?.protocols.has(protocol) !== true) {
         throw new NodeError('NOT_FOUND', `nothing to subscribe to at ${target.path}`, CLIENT);
       }
       const table = found.scope.definition;
-      check(parts.authorise(principal, table, 'subscribe'), table);
-      return { kind: 'resolved', request: requestFor(found, target.query, protocol) };
+      const access = parts.viewOf(principal, table);
+      if (typeof access === 'string' && access !== 'whole') throw refused(access, table);
+      const request = requestFor(found, target.query, protocol);
+      return { kind: 'resolved', request: within(access, request) };
     } catch (error) {
       return { kind: 'refused', error: asNodeError(error) };
     }
@@ -107,10 +109,28 @@ function findTable(byName: ReadonlyMap<string, QueryScope>, path: string): Found
   return catchAll && { scope: catchAll, rest: path };
 }
 
-function check(verdict: 'allowed' | 'unauthenticated' | 'denied', table: TableDefinition): void {
-  if (verdict === 'allowed') return;
+function refused(verdict: 'unauthenticated' | 'denied', table: TableDefinition): NodeError {
   const code = verdict === 'denied' ? 'ACCESS_DENIED' : 'AUTHENTICATION_REQUIRED';
-  throw new NodeError(code, `you may not subscribe to ${table.typeName}`, CLIENT);
+  return new NodeError(code, `you may not subscribe to ${table.typeName}`, CLIENT);
+}
+
+/** Conditions on what may not be read would tell of it: the rows which show it are left. */
+function within(access: SubscribeAccess, request: SubscriptionRequest): SubscriptionRequest {
+  if (access === 'whole') return request;
+  if (typeof access === 'string') throw refused(access, request.table);
+  const { typeName } = request.table;
+  if (request.kind === 'record') {
+    if (access.coversKey(request.id)) return { ...request, view: access };
+    const message = `you may not subscribe to ${typeName}/${String(request.id)}`;
+    throw new NodeError('ACCESS_DENIED', message, CLIENT);
+  }
+  const named = request.filter?.attributes ?? new Set<string>();
+  const view = access.among(named);
+  if (view !== undefined && [...named].every((name) => access.mayName(name))) {
+    return { ...request, view };
+  }
+  const message = `you may not subscribe to ${typeName} by ${[...named].join(', ')}`;
+  throw new NodeError('ACCESS_DENIED', message, CLIENT);
 }
 
 function requestFor(

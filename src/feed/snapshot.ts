@@ -21,12 +21,16 @@ import type { SnapshotProgress, Subscriber } from './subscriber.ts';
 export type SnapshotAdvance = 'done' | 'full' | 'more';
 
 interface Chunk {
+  /** The rows of the event; kept for those of whom it is remembered. */
+  readonly shown: readonly RecordId[];
   /** `undefined`: nothing matched, and there is more to look at. */
   readonly event: EncodedEvent | undefined;
   readonly after: RecordId | undefined;
   readonly next: number;
   readonly last: boolean;
 }
+
+type Place = Omit<Chunk, 'event' | 'shown'>;
 
 interface IdList {
   readonly serial: number;
@@ -74,6 +78,7 @@ export class Snapshots {
     if (!subscriber.sink.ready()) return 'full';
     const chunk = this.#chunk(subscriber, progress);
     if (chunk.event !== undefined) subscriber.sink.write(chunk.event);
+    for (const id of chunk.shown) subscriber.shown?.add(id);
     if (chunk.last) return 'done';
     progress.after = chunk.after;
     progress.next = chunk.next;
@@ -91,7 +96,7 @@ export class Snapshots {
   }
 
   #build(subscriber: Subscriber, progress: SnapshotProgress): Chunk {
-    const rows = new Rows(subscriber.filter, this.#parts, subscriber.request.table);
+    const rows = new Rows(subscriber, this.#parts);
     const place =
       progress.ids === undefined
         ? this.#scan(subscriber, progress, rows)
@@ -99,6 +104,7 @@ export class Snapshots {
     const empty = rows.values.length === 0;
     return {
       ...place,
+      shown: rows.shown,
       event: empty && !place.last ? undefined : this.#encode(rows, subscriber, place.last),
     };
   }
@@ -114,7 +120,7 @@ export class Snapshots {
     });
   }
 
-  #scan(subscriber: Subscriber, { after }: SnapshotProgress, rows: Rows): Omit<Chunk, 'event'> {
+  #scan(subscriber: Subscriber, { after }: SnapshotProgress, rows: Rows): Place {
     let visited: RecordId | undefined;
     let stopped = false;
     const limit = this.#parts.limits.snapshotScanRowsMax;
@@ -133,7 +139,7 @@ export class Snapshots {
     { next }: SnapshotProgress,
     ids: readonly RecordId[],
     rows: Rows,
-  ): Omit<Chunk, 'event'> {
+  ): Place {
     let at = next;
     for (; at < ids.length && !rows.full; at += 1) {
       const id = ids[at] as RecordId;
@@ -170,14 +176,18 @@ export class Snapshots {
 class Rows {
   readonly ids: string[] = [];
   readonly values: string[] = [];
+  /** Of subscribers who see a part of the table. */
+  readonly shown: RecordId[] = [];
+  readonly #isView: boolean;
   readonly #filter: RowFilter | undefined;
   readonly #parts: SnapshotParts;
   readonly #table: TableDefinition;
   readonly #invalidations: ReturnType<ChangeSource['invalidations']>;
   #bytes = 0;
 
-  constructor(filter: RowFilter | undefined, parts: SnapshotParts, table: TableDefinition) {
+  constructor({ filter, view, request: { table } }: Subscriber, parts: SnapshotParts) {
     this.#filter = filter;
+    this.#isView = view !== undefined;
     this.#parts = parts;
     this.#table = table;
     this.#invalidations = parts.source.invalidations(table.name);
@@ -199,6 +209,7 @@ class Rows {
     if (filter?.matches(row) === false) return;
     this.#parts.rowShown(state.version);
     const value = filter?.project?.(row) ?? state.value ?? 'null';
+    if (this.#isView) this.shown.push(entry.id);
     this.ids.push(idJson(entry.id));
     this.values.push(value);
     this.#bytes += value.length;

@@ -10,8 +10,10 @@
 
 import type { RecordId, RecordVersion, Sequence, TableName } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import type { RowFilter } from '../table/query/row-filter.ts';
+import { type RowFilter, seenFilter } from '../table/query/row-filter.ts';
+import type { RowView } from '../table/query/row-view.ts';
 import type { Pending } from './pending.ts';
+import { type ShownBudget, ShownRecords } from './shown.ts';
 import type { FeedProtocol, Sink } from './sink.ts';
 
 interface RequestBase {
@@ -19,6 +21,8 @@ interface RequestBase {
   readonly protocol: FeedProtocol;
   /** Position to resume from. */
   readonly from?: string | undefined;
+  /** What of the table whoever subscribes may see; absent: everything. */
+  readonly view?: RowView | undefined;
   /** Changes only, without the present state first. */
   readonly omitCurrent?: boolean | undefined;
   /** Who holds it, where that is limited. */
@@ -68,6 +72,11 @@ export class Subscriber implements Subscription {
   /** `undefined` for a collection. */
   readonly id: RecordId | undefined;
   readonly filter: RowFilter | undefined;
+  readonly view: RowView | undefined;
+  /** Present where there is a view. */
+  readonly shown: ShownRecords | undefined;
+  /** Whether it has missed what could not be decided: the present state is to follow. */
+  mustReset = false;
   readonly request: SubscriptionRequest;
   readonly sink: Sink;
   stage: Stage = 'registered';
@@ -81,13 +90,22 @@ export class Subscriber implements Subscription {
   restarts = 0;
   readonly #drive: Drive;
 
-  constructor(request: SubscriptionRequest, sink: Sink, cursor: Sequence, drive: Drive) {
+  constructor(
+    request: SubscriptionRequest,
+    sink: Sink,
+    cursor: Sequence,
+    { drive, shownBudget }: { readonly drive: Drive; readonly shownBudget: ShownBudget },
+  ) {
     this.request = request;
     this.table = request.table.name;
     this.typeName = request.table.typeName;
     this.protocol = request.protocol;
     this.id = request.kind === 'record' ? request.id : undefined;
-    this.filter = request.kind === 'collection' ? request.filter : undefined;
+    const { view, table } = request;
+    const asked = request.kind === 'collection' ? request.filter : undefined;
+    this.view = view;
+    this.filter = view === undefined ? asked : seenFilter(view, asked, table);
+    this.shown = view && new ShownRecords(shownBudget);
     this.sink = sink;
     this.cursor = cursor;
     this.#drive = drive;

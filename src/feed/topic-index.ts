@@ -9,11 +9,14 @@ import { must } from '../base/assert.ts';
 import type { RecordId, TableName } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
+import type { RowView } from '../table/query/row-view.ts';
 import { isEvictable } from './record-state.ts';
 import type { Subscriber } from './subscriber.ts';
 
 export interface FilterGroup {
   readonly filter: RowFilter | undefined;
+  /** The same for all members; present where they see a part of the table. */
+  readonly view: RowView | undefined;
   readonly members: Set<Subscriber>;
 }
 
@@ -85,7 +88,7 @@ function membersOf(topics: TableTopics, subscriber: Subscriber): Set<Subscriber>
   const key = groupKey(subscriber);
   let group = topics.groups.get(key);
   if (group === undefined) {
-    group = { filter: subscriber.filter, members: new Set() };
+    group = { filter: subscriber.filter, view: subscriber.view, members: new Set() };
     topics.groups.set(key, group);
   }
   return group.members;

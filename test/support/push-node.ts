@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { WebSocket } from 'ws';
-import { authorise } from '../../src/access/authorise.ts';
+import { subscribeAccess } from '../../src/access/authorise.ts';
 import { ANONYMOUS, type Principal } from '../../src/access/principal.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { LIMITS } from '../../src/config/limits.ts';
@@ -47,7 +47,10 @@ export class PushNode {
   constructor(parts: { subscriptionsMax?: number; conflateBytesMax?: number } = {}) {
     this.fanout = new Fanout({ source: this.source, clock: systemClock });
     const tables = [exported('Flight', true), exported('Secret', false)];
-    const resolve = createResolve<Principal>({ scopes: tables.map(recordScope), authorise });
+    const resolve = createResolve<Principal>({
+      scopes: tables.map(recordScope),
+      viewOf: subscribeAccess,
+    });
     const { authenticate, settle } = openTestIdentity({
       admin: { username: 'admin', password: 'secret' },
     }).authenticator;

@@ -6,6 +6,7 @@
  */
 import type { RecordId } from '../../base/brands.ts';
 import type { IndexValue } from '../../cache/entry.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
 import { indexValueOf } from '../../schema/indexed-values.ts';
 import { conjuncts } from './access.ts';
 import { compileFilter, NOTHING_RELATED } from './matches.ts';
@@ -13,8 +14,11 @@ import { parseWatched } from './parse-query.ts';
 import { projectRow } from './project.ts';
 import type { Filter, Row, Select } from './query.ts';
 import { queryInvalid } from './query-error.ts';
+import { type AttributeMask, maskedRow, type RowView } from './row-view.ts';
 import type { QueryScope } from './scope.ts';
 import { filterKey } from './signature.ts';
+
+export type Project = (row: unknown, mask?: AttributeMask | undefined) => string;
 
 export interface RowFilter {
   /** The same for the same conditions in any order, and the same `select()`. */
@@ -22,8 +26,10 @@ export interface RowFilter {
   /** There are no conditions: every row matches. */
   readonly isAll: boolean;
   matches(row: unknown): boolean;
+  /** What the conditions and `select()` name. */
+  readonly attributes: ReadonlySet<string>;
   /** JSON of what is shown of a row; without it the row as it is. */
-  readonly project?: ((row: unknown) => string) | undefined;
+  readonly project?: Project | undefined;
   /** A condition which all rows satisfy and an index can answer. */
   readonly indexed?: { readonly attribute: string; readonly value: IndexValue } | undefined;
 }
@@ -39,22 +45,55 @@ export function parseRowFilter(text: string, scope: QueryScope): RowFilter | und
     isAll: filter === undefined,
     matches: (row) => test === undefined || (isRow(row) && test(row, row[primaryKey] as RecordId)),
     project: select && projection(select, primaryKey),
+    attributes: new Set([
+      ...(filter === undefined ? [] : attributesIn(filter)),
+      ...(select?.selections ?? []).map(({ name }) => name).filter((name) => name !== '$id'),
+    ]),
     indexed: filter && indexedOf(filter),
   };
 }
+
+/** The rows of a view that match; subscribers who see and ask the same share it. */
+export function seenFilter(
+  view: RowView,
+  asked: RowFilter | undefined,
+  { primaryKey }: TableDefinition,
+): RowFilter {
+  const idOf = (row: Row): RecordId => row[primaryKey] as RecordId;
+  const project: Project = (row) => {
+    const mask = isRow(row) ? view.maskOf(row, idOf(row)) : undefined;
+    if (asked?.project !== undefined) return asked.project(row, mask);
+    return JSON.stringify(isRow(row) ? maskedRow(row, mask) : null);
+  };
+  return {
+    key: `${view.key}\n${asked?.key ?? ''}`,
+    isAll: false,
+    matches: (row) => isRow(row) && view.covers(row, idOf(row)) && (asked?.matches(row) ?? true),
+    project: view.isMasked ? project : asked?.project,
+    indexed: asked?.indexed ?? (view.filter && indexedOf(view.filter)),
+    attributes: asked?.attributes ?? NO_ATTRIBUTES,
+  };
+}
+
+const NO_ATTRIBUTES: ReadonlySet<string> = new Set();
+
+const attributesIn = (filter: Filter): readonly string[] =>
+  filter.kind === 'condition'
+    ? filter.field.path.slice(0, 1)
+    : filter.filters.flatMap(attributesIn);
 
 const isRow = (row: unknown): row is Row => typeof row === 'object' && row !== null;
 
 const NOTHING_GATHERED = { gather: () => undefined };
 
-function projection(select: Select, primaryKey: string): (row: unknown) => string {
+function projection(select: Select, primaryKey: string): Project {
   if (select.selections.some(({ name }) => name === '$updatedtime')) {
     throw queryInvalid('an event has its time in "at": $updatedtime is not selected here', 0);
   }
-  return (row) => {
+  return (row, mask) => {
     if (!isRow(row)) return JSON.stringify(row ?? null);
     const facts = { id: row[primaryKey] as RecordId, lastModified: 0, entityTag: '' };
-    return Buffer.from(projectRow(select, row, facts, NOTHING_GATHERED)).toString();
+    return Buffer.from(projectRow(select, row, facts, NOTHING_GATHERED, mask)).toString();
   };
 }
 

@@ -22,6 +22,8 @@ export interface RowView {
   readonly filter: Filter | undefined;
   /** Whether some of its rows show a part of their attributes only. */
   readonly isMasked: boolean;
+  /** Whether rows make no difference: what is said of a key is the whole. */
+  readonly isOfKeysOnly: boolean;
   /** Whether a record of that key may be in the view: decided without looking at one. */
   coversKey(id: RecordId): boolean;
   covers(row: Row, id: RecordId): boolean;

@@ -53,6 +53,7 @@ export const LAYERS: readonly Layer[] = [
       'table/store-port.ts',
       'table/record-key.ts',
       'table/query/row-filter.ts',
+      'table/query/row-view.ts',
     ],
   },
   {

@@ -17,7 +17,7 @@ function opened() {
   const source = new FakeChangeSource();
   const fanout = new Fanout({ source, clock });
   fanout.start();
-  const resolve = createResolve({ scopes: [recordScope(flightTable)], authorise: () => 'allowed' });
+  const resolve = createResolve({ scopes: [recordScope(flightTable)], viewOf: () => 'whole' });
   const chunks: string[] = [];
   const order: string[] = [];
   const writer = {
