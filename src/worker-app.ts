@@ -33,6 +33,7 @@ import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
+import type { QueryScope } from './table/query/scope.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { nodeFacts } from './worker-facts.ts';
@@ -172,6 +173,11 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
 
 const tlsFiles = ({ tls }: Config): Pick<ListenOptions, 'tls'> =>
   tls === undefined ? {} : { tls: { certFile: tls.cert, keyFile: tls.key } };
+
+/** What the paths of subscriptions mean, and what of it somebody may follow. */
+function createSubscriptions(scopes: readonly QueryScope[], pages: ReturnType<typeof createPages>) {
+  return createResolve<Principal>({ scopes, viewOf: subscribeAccess, pageAt: pageAt(pages) });
+}
 
 function staticFiles({ prepared }: AppParts) {
   const { publicFolder } = prepared.application;
