@@ -54,8 +54,12 @@ export type NextCacheHandlerClass = new (context?: {
   readonly serverDistDir?: string | undefined;
 }) => NextCacheHandler;
 
-/** Lists of tags that one handler remembers; it lives for one request. */
+type AskedState = Promise<TagState | undefined>;
+
+/** What one handler remembers. It lives for one request, or longer where Next.js keeps it. */
 const TAG_LISTS_MAX = 1_000;
+const PAGES_MAX = 1_000;
+const TAGS_BELIEVED_MS = 5_000;
 const LIFETIME_SECONDS_MAX = 365 * 86_400;
 
 /** The class which `cacheHandler` of `next.config` is to export by default. */
@@ -104,8 +108,10 @@ const isData = (kind: string | undefined): boolean => kind === 'FETCH';
 class RequestEntries {
   readonly #store: NodeStore;
   readonly #build: string;
-  /** How tags stood when this request first asked, for each list of them. */
-  readonly #tags = new Map<string, Promise<TagState | undefined>>();
+  /** How tags stood when this request asked, for each list of them. */
+  readonly #tags = new Map<string, { readonly at: number; readonly state: AskedState }>();
+  /** Since when each page that was not there is being made. */
+  readonly #begun = new Map<string, number>();
   /** The first instant that the request knows of: what it makes is not older. */
   #began: number | undefined;
 
@@ -116,27 +122,31 @@ class RequestEntries {
 
   reset(): void {
     this.#tags.clear();
+    this.#begun.clear();
     this.#began = undefined;
   }
 
   async get(key: string, { kind, tags = [], softTags = [] }: GetContext) {
     const scope = currentScope();
-    // A page is kept by itself; what it reads from the data cache is a part of it.
-    if (!isData(kind)) scope?.beginPart();
     const [kept, state] = await Promise.all([
       this.#store.get(this.#idOf(key, isData(kind))),
       this.#stateOf(isData(kind) ? [...tags, ...softTags] : []),
     ]);
-    if (kept === undefined || state === undefined) return null;
-    const entry = kept.entry as NextCacheEntry & { readonly began: number };
+    const entry = kept?.entry as (NextCacheEntry & { readonly began: number }) | undefined;
     // Tags of the path that reads are not those of the path that wrote.
-    if (state.revalidated > entry.began) return null;
-    scope?.read(kept.groups);
-    return entry;
+    const isGood = entry !== undefined && state !== undefined && state.revalidated <= entry.began;
+    if (isGood) scope?.read(kept?.groups ?? []);
+    if (!isData(kind)) {
+      // A page is kept by itself: what it reads from here on, and not what stood there before it.
+      scope?.beginPart();
+      if (state !== undefined && this.#begun.size < PAGES_MAX) this.#begun.set(key, state.seen);
+    }
+    return isGood ? entry : null;
   }
 
   async set(key: string, value: CacheValue | null, context: SetContext): Promise<void> {
-    const began = this.#began;
+    const began = this.#begun.get(key) ?? this.#began;
+    this.#begun.delete(key);
     // The node is away, or was when this was begun.
     if (began === undefined) return;
     const scope = currentScope();
@@ -158,12 +168,13 @@ class RequestEntries {
 
   async #stateOf(tags: readonly string[]): Promise<TagState | undefined> {
     const key = tags.join('\n');
+    const now = performance.now();
     let asked = this.#tags.get(key);
-    if (asked === undefined) {
-      asked = this.#store.tagState([...new Set(tags)]);
+    if (asked === undefined || now - asked.at > TAGS_BELIEVED_MS) {
+      asked = { at: now, state: this.#store.tagState([...new Set(tags)]) };
       if (this.#tags.size < TAG_LISTS_MAX) this.#tags.set(key, asked);
     }
-    const state = await asked;
+    const state = await asked.state;
     if (state !== undefined) this.#began = Math.min(this.#began ?? state.seen, state.seen);
     return state;
   }

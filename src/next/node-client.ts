@@ -33,16 +33,21 @@ export class NodeAway extends Error {
 }
 
 const SOCKETS_MAX = 32;
+/** Before the node closes them. */
+const IDLE_MS = 30_000;
 const PAUSE_MS = 2_000;
+/** Failures in a row after which a node counts as away, though it takes connections. */
+const FAILURES_MAX = 3;
 
 export class NodeClient {
   readonly #options: NodeClientOptions;
   readonly #agent: HttpAgent;
   #awayUntil = 0;
+  #failures = 0;
 
   constructor(options: NodeClientOptions) {
     this.#options = options;
-    const settings = { keepAlive: true, maxSockets: SOCKETS_MAX };
+    const settings = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: IDLE_MS };
     this.#agent =
       options.url.protocol === 'https:' ? new HttpsAgent(settings) : new HttpAgent(settings);
   }
@@ -51,12 +56,26 @@ export class NodeClient {
   async ask(request: NodeRequest): Promise<NodeAnswer> {
     if (performance.now() < this.#awayUntil) throw new NodeAway('the node did not answer lately');
     try {
-      return await this.#send(request);
+      const answer = await this.#sendTwice(request);
+      this.#failures = 0;
+      return answer;
     } catch (cause) {
-      this.#awayUntil = performance.now() + PAUSE_MS;
+      this.#failures += 1;
+      const isGone = codeOf(cause) === 'ECONNREFUSED' || this.#failures >= FAILURES_MAX;
+      if (isGone) this.#awayUntil = performance.now() + PAUSE_MS;
       const { url } = this.#options;
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new NodeAway(`${request.method} ${url.origin}${request.path}: ${why}`, { cause });
+    }
+  }
+
+  /** A kept connection may have been closed while the request was on its way: that says nothing. */
+  async #sendTwice(request: NodeRequest): Promise<NodeAnswer> {
+    try {
+      return await this.#send(request);
+    } catch (cause) {
+      if (!['ECONNRESET', 'EPIPE'].includes(codeOf(cause) ?? '')) throw cause;
+      return this.#send(request);
     }
   }
 
@@ -93,6 +112,9 @@ export class NodeClient {
     });
   }
 }
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 
 const answerOf = (response: IncomingMessage, body: Buffer): NodeAnswer => ({
   status: response.statusCode ?? 0,

@@ -30,6 +30,9 @@ import type { NextCacheSettings } from './settings.ts';
 const KEY_CHARS_MAX = 512;
 const TAG_CHARS_MAX = 96;
 const QUERY_CHARS_MAX = 2_000;
+/** Revalidations remembered for a node that is away, and how often it is told again. */
+const OWED_MAX = 10_000;
+const REPEAT_MS = 1_000;
 /** Tags asked for together. */
 const TAGS_MAX = 512;
 const ENTRY_TYPE = 'application/vnd.millrace.next-entry';
@@ -59,6 +62,9 @@ export class NodeStore {
   readonly #settings: NextCacheSettings;
   readonly #client: NodeClient;
   #complaints = 0;
+  /** Tags whose revalidation the node has not heard of: until it has, nothing of it is believed. */
+  readonly #owed = new Set<string>();
+  #repeat: NodeJS.Timeout | undefined;
 
   constructor(settings: NextCacheSettings) {
     const { url, authorization, timeoutMs, entryBytesMax } = settings;
@@ -68,6 +74,7 @@ export class NodeStore {
   }
 
   async get(id: string): Promise<KeptEntry | undefined> {
+    if (this.#owed.size > 0) return undefined;
     const answer = await this.#ask({ method: 'GET', path: this.#entryPath(id) }, [200, 404]);
     return answer?.status === 200 ? keptOf(decodeEntry(answer.body)) : undefined;
   }
@@ -84,10 +91,24 @@ export class NodeStore {
     await this.#ask({ method: 'PUT', path: this.#entryPath(id), headers, body }, [200, 201, 204]);
   }
 
-  /** Resolves to true when what names the tags can no longer be served anywhere. */
-  async revalidate(tags: readonly string[]): Promise<boolean> {
-    const written = await Promise.all(tags.map((tag) => this.#writeTag(tag, randomUUID())));
-    return written.every((answer) => answer !== undefined);
+  /**
+   * Resolves when what names the tags can no longer be served anywhere; or when the node is away,
+   * and then it is told once it is back.
+   */
+  async revalidate(tags: readonly string[]): Promise<void> {
+    await Promise.all(
+      tags.map(async (tag) => {
+        const answer = await this.#writeTag(tag, randomUUID());
+        if (answer !== undefined) this.#owed.delete(tag);
+        else if (this.#owed.size < OWED_MAX) this.#owed.add(tag);
+      }),
+    );
+    if (this.#owed.size === 0 || this.#repeat !== undefined) return;
+    this.#repeat = setTimeout(() => {
+      this.#repeat = undefined;
+      void this.revalidate([...this.#owed]);
+    }, REPEAT_MS);
+    this.#repeat.unref();
   }
 
   /**
@@ -124,7 +145,7 @@ export class NodeStore {
   async announce(build: string): Promise<string | undefined> {
     const path = this.#tagPath(BUILD_RECORD);
     const headers = { 'millrace-groups': '1' };
-    const read = () => this.#ask({ method: 'GET', path, headers }, [200, 404]);
+    const read = () => this.#askQuietly({ method: 'GET', path, headers });
     let answer = await read();
     if (answer === undefined) return undefined;
     if (answer.status === 404 || textOf(answer, 'by') !== build) {
@@ -171,6 +192,15 @@ export class NodeStore {
       this.#complain('the node', error instanceof Error ? error.message : String(error));
     }
     return undefined;
+  }
+
+  /** At a start the node may not be there yet: that is no news, but a refusal is. */
+  async #askQuietly(request: NodeRequest): Promise<NodeAnswer | undefined> {
+    const isThere = await this.#client.ask(request).then(
+      () => true,
+      () => false,
+    );
+    return isThere ? this.#ask(request, [200, 404]) : undefined;
   }
 
   /** A few times, then once in a while: a node that is away must not fill the log. */

@@ -2,6 +2,8 @@
  * The handlers of `millrace/next` as Next.js calls them, several servers of one application against
  * a real node: shared entries, tags, records, builds, and a node that is away.
  */
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   createCacheHandler,
@@ -10,7 +12,7 @@ import {
   type NextCacheOptions,
 } from '../../src/next/next.ts';
 import { createRender } from '../../src/render/render.ts';
-import { ADMIN, type NodeProcess, startNode } from '../support/node-process.ts';
+import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
 
 const schema = `
 type NextCache @table(expiration: 86400) @export { id: ID @primaryKey }
@@ -233,6 +235,43 @@ describe.each(['1', '2'])('the caches of Next.js in a node of %s threads', (thre
       expect(await request.get('/away', PAGE)).toBeNull();
     }
     expect(told.length).toBeGreaterThan(1);
+  });
+
+  it('hear of a tag that was revalidated while they were away', async () => {
+    const gate = createServer((request, response) => {
+      if (isShut) {
+        response.destroy();
+        return;
+      }
+      const target = httpRequest(`${node.http}${request.url}`, {
+        method: request.method,
+        headers: request.headers,
+      });
+      target.on('response', (answer) => {
+        response.writeHead(answer.statusCode ?? 0, answer.headers);
+        answer.pipe(response);
+      });
+      request.pipe(target);
+    });
+    let isShut = false;
+    await new Promise<void>((resolve) => gate.listen(0, '127.0.0.1', resolve));
+    const { port } = gate.address() as AddressInfo;
+    const one = server({ url: `http://127.0.0.1:${port}`, onFault: () => undefined });
+    await render(one(), '/behind', 'gated');
+    expect(await one().get('/behind', PAGE)).not.toBeNull();
+    isShut = true;
+    await one().revalidateTag('gated');
+    isShut = false;
+    // At once on the server that knows, and soon everywhere.
+    expect(await one().get('/behind', PAGE)).toBeNull();
+    const other = server();
+    await until('the news', async () => (await other().get('/behind', PAGE)) === null);
+    await until('the server', async () => {
+      await render(one(), '/after');
+      return (await one().get('/after', PAGE)) !== null;
+    });
+    gate.closeAllConnections();
+    gate.close();
   });
 
   it('are back when the node is', async () => {
