@@ -14,17 +14,13 @@ import { LIMITS } from './config/limits.ts';
 import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
 import type { PagePurges } from './protocols/pages/purge-page.ts';
-import {
-  type PageResource,
-  pageKey,
-  pageRoutes,
-  type ServePages,
-} from './protocols/pages/serve-pages.ts';
+import { type PageResource, pageKey, type ServePages } from './protocols/pages/serve-pages.ts';
 import { type Identification, identify, refuse } from './protocols/rest/rest-call.ts';
 import type { ExportProtocol } from './schema/definition.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import { pageEntries } from './table/pages/entries.ts';
+import { pageRoutes } from './table/pages/page-routes.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import type { Table } from './table/table.ts';
 import type { ThreadTables } from './worker-tables.ts';

@@ -250,6 +250,12 @@ function readPages(directives: ReadDirectives, problems: ProblemList): TableDefi
       cure: 'begin with / and end with /* to take everything below',
     });
   }
+  if (typeof host === 'string' && !/^(\*\.)?(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(host)) {
+    problems.add(directive.placeOf('host'), `host ${JSON.stringify(host)} is no host`, {
+      cause: 'it is compared with the Host field of requests',
+      cure: 'write a name such as www.example.com, or *.example.com for all below it',
+    });
+  }
   if (typeof policy === 'string' && directives.get('cache')?.values.policy !== undefined) {
     problems.add(directive.placeOf('policy'), 'the policy is named twice', {
       cure: 'name it in @pages or in @cache, not in both',

@@ -14,7 +14,7 @@ import type { CachePolicy } from '../../cache/policy.ts';
 import type { CacheStatus } from '../../cache/read-request.ts';
 import type { Target } from '../../feed/resolve.ts';
 import type { ExportProtocol, TableDefinition } from '../../schema/definition.ts';
-import { takesHost, takesPath } from '../../table/pages/select-pages.ts';
+import type { PagePlace } from '../../table/pages/page-routes.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import type { Exchange, HttpRequest } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
@@ -22,11 +22,7 @@ import { PageCall } from './page-call.ts';
 import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
 import { conditionFields, isNotModified, replyStored } from './stored-reply.ts';
 
-export interface PageResource {
-  /** As declared: `/blog/*` takes everything below, `/about` only itself. */
-  readonly path: string;
-  /** Lower case; `undefined` takes every host. */
-  readonly host: string | undefined;
+export interface PageResource extends PagePlace {
   readonly reads: PageReads;
   readonly meter: {
     answered(
@@ -68,19 +64,6 @@ export const canFollow = (
 export type ServePages = (
   request: Pick<HttpRequest, 'path' | 'header'>,
 ) => PageResource | undefined;
-
-/** The table of a request: one for its host before one for all, the longest path first. */
-export function pageRoutes(resources: readonly PageResource[]): ServePages {
-  const rank = ({ host, path }: PageResource): number =>
-    (host === undefined ? 0 : 100_000) + path.length * 2 + (path.endsWith('*') ? 0 : 1);
-  const ordered = [...resources].sort((left, right) => rank(right) - rank(left));
-  return (request) =>
-    ordered.find(
-      ({ host, path }) =>
-        takesPath(path, request.path) &&
-        (host === undefined || takesHost(host, request.header('host'))),
-    );
-}
 
 const UNANSWERABLE: ReadonlySet<string> = new Set(['CONNECT', 'TRACE']);
 

@@ -1,11 +1,9 @@
-/**
- * Which page table a URL belongs to: one for its host before one for all hosts, then the longest
- * path. The same for requests, operations and subscriptions.
- */
+/** The page table and the key of a URL, for operations: as a request for it would find them. */
 import { pageTarget } from '../../cache/pages/cache-key.ts';
 import { policyByPath } from '../../cache/pages/page-rules.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
+import { pageRoutes } from './page-routes.ts';
 
 interface Declared {
   readonly definition: Pick<TableDefinition, 'pages'>;
@@ -16,26 +14,11 @@ export function selectPages<T extends Declared>(
   host: string | undefined,
   path: string,
 ): T | undefined {
-  return tables
-    .filter(({ definition: { pages } }) => {
-      return pages !== undefined && takesPath(pages.path, path) && takesHost(pages.host, host);
-    })
-    .sort((left, right) => pagesRank(right.definition) - pagesRank(left.definition))[0];
-}
-
-export const takesPath = (pattern: string, path: string): boolean =>
-  pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
-
-/** The port of `Host` counts only when the table names one. */
-export function takesHost(declared: string | undefined, told: string | undefined): boolean {
-  if (declared === undefined) return true;
-  const host = told?.toLowerCase();
-  return host === declared || host?.replace(/:\d+$/, '') === declared;
-}
-
-function pagesRank({ pages }: Pick<TableDefinition, 'pages'>): number {
-  const path = pages?.path ?? '';
-  return (pages?.host === undefined ? 0 : 100_000) + path.length * 2 + (path.endsWith('*') ? 0 : 1);
+  const places = tables.flatMap((table) => {
+    const { pages } = table.definition;
+    return pages === undefined ? [] : [{ path: pages.path, host: pages.host, table }];
+  });
+  return pageRoutes(places)({ path, header: () => host })?.table;
 }
 
 export interface PageKey {
