@@ -17,6 +17,7 @@ import { durablePut } from './scenarios/durable-put.ts';
 import { herd } from './scenarios/herd.ts';
 import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
+import { pageHit } from './scenarios/page-hit.ts';
 import { push } from './scenarios/push.ts';
 import { recordHit } from './scenarios/record-hit.ts';
 import { staleHit } from './scenarios/stale-hit.ts';
@@ -24,6 +25,7 @@ import { staleHit } from './scenarios/stale-hit.ts';
 const scenarios: readonly Scenario[] = [
   recordHit,
   notModified,
+  pageHit,
   staleHit,
   herd,
   miss,

@@ -24,6 +24,7 @@ type failing @table @export(public: [read])
   @sourcedFrom(origin: "failing", path: "/items/{id}") @cache(policy: "no-stale") {
   id: ID! @primaryKey
 }
+type Page @pages(origin: "items", policy: "kept", path: "/pages/*")
 type Note @table @export(public: [read, insert, update, subscribe]) {
   id: ID! @primaryKey
   kind: String @indexed

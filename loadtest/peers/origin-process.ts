@@ -1,6 +1,6 @@
 /**
- * The origin behind all caches under test: answers `/items/<id>` with a record of 1 KB, after a
- * delay, with a status, or never, as `/control?delay=200&status=500&hang=1` last said; counts what
+ * The origin behind all caches under test: answers `/items/<id>` with a record of 1 KB and
+ * `/pages/<n>/<id>` with a page of n KB, after a delay, with a status, or never, as `/control?delay=200&status=500&hang=1` last said; counts what
  * it was asked since then, told at `/count`. A process of its own, so that it can be pinned.
  */
 import { createServer } from 'node:http';
@@ -11,6 +11,12 @@ const settings = { delayMs: 0, status: 200, hang: false, count: 0, bytes: 1024, 
 function record(id: string): string {
   const head = `{"id":${JSON.stringify(id)},"kind":"bench","text":"`;
   return `${head}${filler.slice(0, settings.bytes - head.length - 2)}"}`;
+}
+
+/** A page of so many bytes. */
+function pageOf(id: string, bytes: number): string {
+  const text = `<!doctype html><title>${id}</title>`;
+  return text + filler.repeat(Math.ceil(bytes / filler.length)).slice(0, bytes - text.length);
 }
 
 function control(query: URLSearchParams): void {
@@ -32,9 +38,10 @@ const server = createServer((request, reply) => {
     settings.count += 1;
     if (settings.hang) return;
     const id = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf('/') + 1));
-    const body = record(id);
+    const page = /^\/pages\/(\d+)\//.exec(url.pathname);
+    const body = page === null ? record(id) : pageOf(id, Number(page[1]) * 1024);
     const headers = {
-      'content-type': 'application/json',
+      'content-type': page === null ? 'application/json' : 'text/html; charset=utf-8',
       'content-length': String(Buffer.byteLength(body)),
       'cache-control': `max-age=${settings.maxAge}`,
       etag: `"${id}-1"`,
