@@ -13,6 +13,7 @@ import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
+import { PageHeads } from './protocols/pages/page-heads.ts';
 import type { PagePurges } from './protocols/pages/purge-page.ts';
 import { type PageResource, pageKey, type ServePages } from './protocols/pages/serve-pages.ts';
 import { type Identification, identify, refuse } from './protocols/rest/rest-call.ts';
@@ -75,6 +76,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
         scheme: config.tls === undefined ? 'http' : 'https',
         uploadBytesMax: config.limits.pageUploadBytesMax,
         purges: pagePurges(table, parts),
+        heads: new PageHeads(),
         follows: table.definition.export?.protocols ?? NO_PROTOCOLS,
         definition: table.definition,
       },

@@ -1,7 +1,8 @@
 /**
  * The origin behind all caches under test: answers `/items/<id>` with a record of 1 KB and
- * `/pages/<n>/<id>` with a page of n KB, after a delay, with a status, or never, as `/control?delay=200&status=500&hang=1` last said; counts what
- * it was asked since then, told at `/count`. A process of its own, so that it can be pinned.
+ * `/pages/<n>/<id>` with a page of n KB, after a delay, with a status, or never, as
+ * `/control?delay=200&status=500&hang=1` last said; counts what it was asked since then, told at
+ * `/count`. A process of its own, so that it can be pinned.
  */
 import { createServer } from 'node:http';
 

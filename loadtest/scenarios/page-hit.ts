@@ -20,14 +20,14 @@ const SIZES = [
 ];
 const BARE = 'bare uWS';
 
-async function fill(cache: Server, kilobytes: number, pages: number): Promise<void> {
+async function fill(cache: Server, path: string, pages: number): Promise<void> {
   // Twice: the second time says that all is there.
   for (let round = 0; round < 2; round += 1) {
     await sendAll({
       url: cache.url,
       clients: 16,
       count: pages,
-      request: (client, index) => client.request('GET', `/pages/${kilobytes}/${index}`),
+      request: (client, index) => client.request('GET', path + index),
     });
   }
 }
@@ -40,13 +40,14 @@ async function run(bench: Bench) {
   const table: (readonly string[])[] = [];
   const verdicts: Verdict[] = [];
   for (const { kilobytes, pages, ofBare } of SIZES) {
-    for (const cache of caches) await fill(cache, kilobytes, pages);
-    const answer = await answerOf(node.url, `/pages/${kilobytes}/7`);
+    const path = `/pages/${kilobytes}/`;
+    for (const cache of caches) await fill(cache, path, pages);
+    const answer = await answerOf(node.url, `${path}7`);
     const floor = await startFixed(BARE, './bare-uws.ts', { body: answer.body });
     const load = {
       connections: 32,
       setup: 'local headers = { ["accept"] = "text/html", ["user-agent"] = "wrk" }',
-      request: `return wrk.format("GET", "/pages/${kilobytes}/" .. random(0, ${pages - 1}), headers)`,
+      request: `return wrk.format("GET", "${path}" .. random(0, ${pages - 1}), headers)`,
     };
     const contenders: Contender[] = [floor, ...caches].map((server) => ({ server, load }));
     const measured = await compare(contenders, bench.settings);

@@ -18,11 +18,11 @@ export function putBody(bodies: Tree, bodyId: number, bytes: Uint8Array): void {
   }
 }
 
-/** The whole body, owned by the caller; `undefined` when a part of it is missing. */
-export function loadBody(bodies: Tree, bodyId: number, length: number): Uint8Array | undefined {
-  const whole = new Uint8Array(length);
+/** Fills `whole`, which has its length, with a body; `undefined` when a part of it is missing. */
+export function loadBody(bodies: Tree, bodyId: number, whole: Uint8Array): Uint8Array | undefined {
+  const { length } = whole;
   for (let from = 0; from < length; from += CHUNK_BYTES) {
-    const isThere = bodies.withBytes([bodyId, from / CHUNK_BYTES], (bytes) => {
+    const isThere = bodies.withOther([bodyId, from / CHUNK_BYTES], (bytes) => {
       if (bytes === undefined || from + bytes.length > length) return false;
       whole.set(bytes, from);
       return true;

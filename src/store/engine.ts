@@ -30,6 +30,11 @@ export interface Tree {
    * view on a shared buffer: they must not outlive `fn`.
    */
   withBytes<T>(key: Key, fn: (bytes: Uint8Array | undefined) => T): T;
+  /**
+   * As `withBytes`, inside the function that was given another value: what that one sees is not
+   * its value while `fn` runs, and is again afterwards.
+   */
+  withOther<T>(key: Key, fn: (bytes: Uint8Array | undefined) => T): T;
   /** The value's bytes, owned by the caller. */
   get(key: Key): Uint8Array | undefined;
   /** Copies `bytes`; only inside a transaction. */

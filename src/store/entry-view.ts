@@ -28,8 +28,11 @@ import {
   unpackPlain,
 } from './entry-format.ts';
 
-/** Fetches a body that is kept apart; `undefined` when it is gone. */
-export type LoadBody = (bodyId: number, length: number) => Uint8Array | undefined;
+/** Fills `whole` with a body that is kept apart; `undefined` when it is gone. */
+export type LoadBody = (bodyId: number, whole: Uint8Array) => Uint8Array | undefined;
+
+/** Bodies kept apart up to so many bytes are read into memory that the view uses again. */
+const SCRATCH_BYTES_MAX = 256 * 1024;
 
 const NO_META: EntryMeta = Object.freeze({});
 const NO_BYTES = new Uint8Array(0);
@@ -47,10 +50,14 @@ export class EntryView implements Entry {
   #meta: EntryMeta | undefined;
   #body: Uint8Array | undefined;
   #owned = false;
+  #scratch: Uint8Array = NO_BYTES;
   readonly #loadBody: LoadBody;
+  readonly #isReused: boolean;
 
-  constructor(loadBody: LoadBody) {
+  /** `isReused`: nobody looks at a body once the view is attached to another entry. */
+  constructor(loadBody: LoadBody, isReused = false) {
     this.#loadBody = loadBody;
+    this.#isReused = isReused;
   }
 
   /** Looks at `bytes` from now on; false, and no change of meaning, when they are no entry. */
@@ -184,9 +191,16 @@ export class EntryView implements Entry {
       this.#body =
         bodyId === undefined
           ? this.#bytes.subarray(this.#bodyAt)
-          : (this.#loadBody(bodyId, this.bodyLength) ?? NO_BYTES);
+          : (this.#loadBody(bodyId, this.#roomFor(this.bodyLength)) ?? NO_BYTES);
     }
     return this.#body;
+  }
+
+  /** Fresh memory costs more than the copy that is made into it. */
+  #roomFor(bytes: number): Uint8Array {
+    if (!this.#isReused || bytes > SCRATCH_BYTES_MAX) return new Uint8Array(bytes);
+    if (this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
+    return this.#scratch.subarray(0, bytes);
   }
 
   /** Whether the body kept apart can be had; an entry without it is not served. */
@@ -198,7 +212,7 @@ export class EntryView implements Entry {
     if (this.#owned) return this;
     const copy = new EntryView(this.#loadBody);
     copy.attach(this.id, new Uint8Array(this.#bytes));
-    if (this.bodyId !== undefined) copy.#body = this.body;
+    if (this.bodyId !== undefined) copy.#body = this.#isReused ? this.body.slice() : this.body;
     copy.#owned = true;
     return copy;
   }

@@ -222,13 +222,14 @@ export class EngineReader implements StoreReader {
   #borrowView(): EntryView {
     const view = this.#views[this.#depth];
     if (view !== undefined) return view;
-    const made = this.#newView();
+    const made = this.#newView(true);
     this.#views[this.#depth] = made;
     return made;
   }
 
-  #newView(): EntryView {
-    return new EntryView((id, length) => loadBody(this.#parts.trees.bodies, id, length));
+  #newView(isReused = false): EntryView {
+    const load = (id: number, whole: Uint8Array) => loadBody(this.#parts.trees.bodies, id, whole);
+    return new EntryView(load, isReused);
   }
 }
 

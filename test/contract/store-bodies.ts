@@ -48,6 +48,24 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 const MINUTE_MS = 60_000;
 
 export function bodyContract(subject: Subject): void {
+  it('shows bodies kept apart while others are read, and copies of them afterwards', async () => {
+    const { store } = subject();
+    const [one, two] = [someBytes(100_000, 1), someBytes(90_000, 2)];
+    await store.commit([put('one', '', { body: one }), put('two', '', { body: two })], 'process');
+    const kept = store.withEntry(ITEM, 'one', '', (outer) => {
+      const tag = outer?.entityTag;
+      expect(outer?.body && Buffer.compare(outer.body, one)).toBe(0);
+      store.withEntry(ITEM, 'two', '', (inner) => {
+        expect(inner?.body && Buffer.compare(inner.body, two)).toBe(0);
+      });
+      expect(outer?.body && Buffer.compare(outer.body, one)).toBe(0);
+      expect(outer?.entityTag).toBe(tag);
+      return outer?.retain();
+    });
+    store.withEntry(ITEM, 'two', '', (entry) => expect(entry?.body.length).toBe(90_000));
+    expect(kept?.body && Buffer.compare(kept.body, one)).toBe(0);
+  });
+
   it('keeps a body in a file, with its length and digest, and finds it by its row', async () => {
     const { store } = subject();
     const bytes = someBytes(3_000_000);

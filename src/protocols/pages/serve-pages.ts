@@ -6,10 +6,8 @@
 import type { DeltaSeconds } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { pageTarget } from '../../cache/pages/cache-key.ts';
-import { filterFields } from '../../cache/pages/fields.ts';
 import type { PageReads } from '../../cache/pages/page-reads.ts';
 import type { PageResult } from '../../cache/pages/page-request.ts';
-import { decodeFields } from '../../cache/pages/stored-fields.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { CacheStatus } from '../../cache/read-request.ts';
 import type { Target } from '../../feed/resolve.ts';
@@ -19,6 +17,7 @@ import { formatCacheStatus } from '../http/cache-status.ts';
 import type { Exchange, HttpRequest } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { PageCall } from './page-call.ts';
+import { type PageHeads, toldFields } from './page-heads.ts';
 import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
 import { conditionFields, isNotModified, replyStored } from './stored-reply.ts';
 
@@ -37,6 +36,7 @@ export interface PageResource extends PagePlace {
   readonly scheme: 'http' | 'https';
   readonly uploadBytesMax: number;
   readonly purges: PagePurges;
+  readonly heads: PageHeads;
   readonly definition: TableDefinition;
   /** In which protocols its pages can be followed at their own addresses. */
   readonly follows: ReadonlySet<ExportProtocol>;
@@ -84,7 +84,7 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
   let sending: Promise<void> | undefined;
   const reading = resource.reads.read(call, (result) => {
     if (exchange.aborted) return leave(result);
-    sending = answer(exchange, policy, result);
+    sending = answer(exchange, { policy, heads: resource.heads }, result);
     // It is the adapter's to hear of, once the reading is over.
     sending?.catch(() => undefined);
     const { status, served } = verdictOf(result);
@@ -114,13 +114,13 @@ function verdictOf(result: PageResult): { readonly status: number; readonly serv
 
 function answer(
   exchange: Exchange,
-  policy: CachePolicy,
+  { policy, heads }: { readonly policy: CachePolicy; readonly heads: PageHeads },
   result: PageResult,
 ): Promise<void> | undefined {
   switch (result.kind) {
     case 'stored': {
-      const lines = decodeFields(result.entry.meta.fieldLines);
-      return replyStored(exchange, result, lines, withOwnFields(lines, policy, result, true));
+      const { lines, told } = heads.of(result.entry, policy);
+      return replyStored(exchange, result, lines, withFacts(told, result));
     }
     case 'arriving':
       return replyArriving(exchange, policy, result);
@@ -138,25 +138,16 @@ function answer(
   }
 }
 
-/** What every answer says besides the lines of the origin. */
-function withOwnFields(
-  lines: readonly string[],
-  policy: CachePolicy,
+/** Adds what differs from answer to answer. */
+function withFacts(
+  told: readonly string[],
   facts: { readonly age: DeltaSeconds | undefined; readonly cacheStatus: CacheStatus },
-  isShared: boolean,
 ): string[] {
-  const { cacheControl, cdnCacheControl } = policy.settings.client;
-  const told = isShared
-    ? [...toldAs('cache-control', cacheControl), ...toldAs('cdn-cache-control', cdnCacheControl)]
-    : [];
-  const list = told.length === 0 ? [...lines] : filterFields(lines, (name) => !told.includes(name));
-  list.push(...told);
-  if (facts.age !== undefined) list.push('age', String(facts.age));
-  list.push('via', '1.1 millrace', 'cache-status', formatCacheStatus(facts.cacheStatus));
-  return list;
+  const status = formatCacheStatus(facts.cacheStatus);
+  return facts.age === undefined
+    ? [...told, 'cache-status', status]
+    : [...told, 'age', String(facts.age), 'cache-status', status];
 }
-
-const toldAs = (name: string, value: string): string[] => (value === '' ? [] : [name, value]);
 
 async function replyArriving(
   exchange: Exchange,
@@ -165,7 +156,8 @@ async function replyArriving(
 ): Promise<void> {
   const { status, fields, body, length } = result;
   const age = result.age > 0 ? result.age : undefined;
-  const headers = withOwnFields(fields, policy, { ...result, age }, result.isShared);
+  const told = toldFields(fields, policy, result.isShared);
+  const headers = withFacts(told, { ...result, age });
   if (isNotModified(exchange, status, fields)) {
     leave(result);
     exchange.reply(304, conditionFields(headers));

@@ -144,7 +144,7 @@ export class Batch {
   }
 
   newView(): EntryView {
-    return new EntryView((id, length) => loadBody(this.trees.bodies, id, length));
+    return new EntryView((id, whole) => loadBody(this.trees.bodies, id, whole));
   }
 
   noteEviction(table: TableName, reason: EvictionReason): void {

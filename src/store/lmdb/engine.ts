@@ -131,6 +131,10 @@ class LmdbEngineTree implements Tree {
     return this.#values.withBytes(this.#tree, key, fn);
   }
 
+  withOther<T>(key: Key, fn: (bytes: Uint8Array | undefined) => T): T {
+    return this.#values.withOther(this.#tree, key, fn);
+  }
+
   get(key: Key): Uint8Array | undefined {
     return this.#values.protect(() => this.#tree.getBinary(lmdbKey(key)));
   }

@@ -29,6 +29,20 @@ export class ValueBuffer {
     }
   }
 
+  /** As `withBytes`, within another one and without a copy: that value is put back after it. */
+  withOther<T>(tree: LmdbTree, key: Key, fn: (bytes: Uint8Array | undefined) => T): T {
+    const held = this.#held;
+    if (held === undefined) return this.withBytes(tree, key, fn);
+    const saved = held.slice();
+    this.#held = undefined;
+    try {
+      return this.withBytes(tree, key, fn);
+    } finally {
+      held.set(saved);
+      this.#held = held;
+    }
+  }
+
   /** Runs another read, which uses the same buffer, and restores what is handed out. */
   protect<T>(read: () => T): T {
     const held = this.#held;

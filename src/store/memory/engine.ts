@@ -71,6 +71,10 @@ class MemoryTree implements Tree {
     return fn(this.get(key));
   }
 
+  withOther<T>(key: Key, fn: (bytes: Uint8Array | undefined) => T): T {
+    return fn(this.get(key));
+  }
+
   get(key: Key): Uint8Array | undefined {
     const at = this.#place(key);
     const found = this.#pairs[at];

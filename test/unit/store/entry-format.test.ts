@@ -83,7 +83,7 @@ const golden = (name: string): Buffer => {
 };
 
 const viewOf = (bytes: Uint8Array): EntryView => {
-  const view = new EntryView((_id, length) => new Uint8Array(length).fill(7));
+  const view = new EntryView((_id, whole) => whole.fill(7));
   expect(view.attach('k', bytes)).toBe(true);
   return view;
 };

@@ -22,6 +22,7 @@ import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../req
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless, statusLine } from '../status-text.ts';
 import { discardingWriter, StreamWriter } from '../stream-writer.ts';
+import { giveBack, keepRest } from './rest-buffers.ts';
 import type { UwsContext, UwsResponse } from './types.ts';
 
 /** Bodies above this are sent by `tryEnd`. */
@@ -65,6 +66,8 @@ export class UwsExchange implements CuttableExchange {
   #writer: StreamWriter | undefined;
   #interims: Interims | undefined;
   #interimText = '';
+  /** What is still to be sent of a whole answer. */
+  #rest: Buffer | undefined;
 
   constructor(res: UwsResponse, request: RequestCopy, host: ExchangeHost) {
     this.#res = res;
@@ -273,7 +276,8 @@ export class UwsExchange implements CuttableExchange {
     }
     const sent = this.#res.getWriteOffset();
     // The caller's view dies with this call.
-    const rest = Buffer.from(body.subarray(sent));
+    const rest = keepRest(body.subarray(sent));
+    this.#rest = rest;
     this.#attach();
     this.#res.onWritable((offset) => {
       if (this.#complete || this.#gone) return true;
@@ -349,8 +353,15 @@ export class UwsExchange implements CuttableExchange {
     return declared - (this.#body?.receivedBytes ?? 0) > SWALLOWED_BYTES_MAX;
   }
 
+  #dropRest(): void {
+    if (this.#rest === undefined) return;
+    giveBack(this.#rest);
+    this.#rest = undefined;
+  }
+
   /** Before the engine's last call, after which the response is not to be touched. */
   #finish(): void {
+    this.#dropRest();
     this.#body?.release();
     this.#complete = true;
     if (!this.#inTurn) this.#host.release(this.request);
@@ -365,6 +376,7 @@ export class UwsExchange implements CuttableExchange {
   #leave(): void {
     if (this.#gone || this.#complete) return;
     this.#gone = true;
+    this.#dropRest();
     if (!this.#inTurn) this.#host.release(this.request);
     this.#body?.abort();
     this.#abort?.abort();
