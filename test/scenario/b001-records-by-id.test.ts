@@ -142,6 +142,13 @@ describe.each(ENGINES)('records by id over %s', (engine) => {
   });
 
   it('says what it takes, and 405 for the rest [RFC9110 §10.2.1, §15.5.6]', async () => {
+    const allowed = async (target: string) =>
+      (await node.fetch(target, { method: 'OPTIONS' })).headers.get('allow');
+    expect(await allowed('/Item')).toBe('GET, HEAD, POST, OPTIONS');
+    expect(await allowed('/Item/')).toBe('GET, HEAD, PUT, PATCH, POST, OPTIONS');
+    expect(await allowed('/Item/?tag=x')).toBe('GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS');
+    expect(await allowed('/Item/a')).toBe('GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
+    expect(await allowed('/Item/a/')).toBe('GET, HEAD, OPTIONS');
     const options = await node.fetch('/Item/a', { method: 'OPTIONS' });
     expect([options.status, options.headers.get('allow')]).toEqual([
       204,

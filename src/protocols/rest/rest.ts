@@ -8,6 +8,7 @@ import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { deleteMatching, namesMany } from './delete-matching.ts';
 import { describeTable } from './describe.ts';
+import { allowedMethods } from './origin-writes.ts';
 import { servePageRecords } from './page-records.ts';
 import { readCollection } from './read-collection.ts';
 import { readRecord } from './read-record.ts';
@@ -25,8 +26,6 @@ import { createRecord, deleteRecord, patchRecord, putRecord } from './write-reco
 export interface RestParts extends Identification {
   readonly limits: RestLimits;
 }
-
-const ALLOW = 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS';
 
 export type Rest = (
   exchange: Exchange,
@@ -84,12 +83,14 @@ function dispatch(call: RestCall): void | Promise<void> {
     case 'DELETE':
       return namesMany(call) ? deleteMatching(call) : deleteRecord(call);
     case 'OPTIONS':
-      return call.exchange.reply(204, ['allow', ALLOW]);
+      return call.exchange.reply(204, ['allow', allowedMethods(call)]);
     default:
       return replyProblem(
         call.exchange,
-        new NodeError('METHOD_NOT_ALLOWED', `a table takes ${ALLOW}`, { blame: 'client' }),
-        ['allow', ALLOW],
+        new NodeError('METHOD_NOT_ALLOWED', `this takes ${allowedMethods(call)}`, {
+          blame: 'client',
+        }),
+        ['allow', allowedMethods(call)],
       );
   }
 }

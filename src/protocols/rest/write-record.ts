@@ -23,7 +23,7 @@ import { type BlobTarget, blobTarget, putBlob } from './blob-attributes.ts';
 import { bytesType } from './formats/bytes-type.ts';
 import { MERGE_PATCH, readRecordBody, readRecordsBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
-import { originTakes } from './origin-writes.ts';
+import { allowedMethods, originTakes } from './origin-writes.ts';
 import type { RestCall } from './rest-call.ts';
 import { takeUpload } from './upload.ts';
 import { writeCollection, writeList } from './write-many.ts';
@@ -120,7 +120,6 @@ export async function createRecord(call: RestCall): Promise<void> {
   const { exchange, resource } = call;
   const startedAt = resource.monotonic();
   if (call.rest.length > 1) {
-    const allow = 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS';
     const error = new NodeError(
       'METHOD_NOT_ALLOWED',
       'POST goes to the collection, not to a record',
@@ -128,7 +127,7 @@ export async function createRecord(call: RestCall): Promise<void> {
         blame: 'client',
       },
     );
-    replyProblem(exchange, error, ['allow', allow]);
+    replyProblem(exchange, error, ['allow', allowedMethods(call)]);
     return;
   }
   const inserting = permission(call, 'insert');
@@ -197,7 +196,7 @@ function targetId(call: RestCall): RecordId | undefined {
       blame: 'client',
     },
   );
-  replyProblem(call.exchange, error, ['allow', 'GET, HEAD, POST, OPTIONS']);
+  replyProblem(call.exchange, error, ['allow', allowedMethods(call)]);
   return undefined;
 }
 

@@ -35,29 +35,38 @@ export function attributeNamed(
 
 /** Throws `QUERY_INVALID` for a name that leads nowhere. `written` is still percent-encoded. */
 export function fieldNamed(scope: QueryScope, written: string, position: number): Field {
-  const path = written.split('.').map((name) => decodeText(name, position));
-  if (path.includes('')) throw queryInvalid(`${quoted(written)} has an empty part`, position);
-  return fieldAt(scope, path, position, 0);
+  const places: number[] = [];
+  let at = position;
+  const path = written.split('.').map((name) => {
+    places.push(at);
+    if (name === '') throw queryInvalid(`${quoted(written)} has an empty part`, at);
+    at += name.length + 1;
+    return decodeText(name, at - name.length - 1);
+  });
+  return fieldAt(scope, path, places, 0);
 }
 
+/** `places`: where in the text each part of the path stands. */
 function fieldAt(
   scope: QueryScope,
   path: readonly string[],
-  position: number,
+  places: readonly number[],
   joins: number,
 ): Field {
   const { definition } = scope;
+  const [position = 0, innerPosition = 0] = places;
   const [first = '', ...inner] = path;
   const attribute = attributeNamed(definition, first);
   if (attribute === undefined && scope.isOpen === true) return anyField(path);
   if (attribute === undefined) throw undeclared(definition, first, position);
   if (attribute.relationship !== undefined) {
-    return joinedField(scope, attribute, inner, position, joins + 1);
+    return joinedField(scope, attribute, inner, places, joins + 1);
   }
   if (inner.length === 0) return ownField(scope, attribute, position);
   const { type } = attribute;
   if (attribute.computed !== undefined || (typeof type === 'string' && type !== 'Any')) {
-    throw queryInvalid(`${first} is ${kindOf(attribute)}: nothing inside it is named`, position);
+    const what = `${first} is ${kindOf(attribute)}: nothing inside it is named`;
+    throw queryInvalid(what, innerPosition);
   }
   return anyField(path);
 }
@@ -78,10 +87,11 @@ function joinedField(
   scope: QueryScope,
   attribute: AttributeDefinition,
   inner: readonly string[],
-  position: number,
+  places: readonly number[],
   joins: number,
 ): Field {
   const { name } = attribute;
+  const [position = 0, ...innerPlaces] = places;
   const relation = relationOf(scope, attribute);
   if (relation === undefined) {
     throw queryInvalid(`${name} is a relationship, which is not followed here`, position);
@@ -92,7 +102,7 @@ function joinedField(
     throw queryInvalid(`${name} is a relationship: ${cure}`, position);
   }
   if (joins > LIMITS.queryJoinsDeepMax) throw tooDeep(position);
-  const field = fieldAt(relation.target, inner, position, joins);
+  const field = fieldAt(relation.target, inner, innerPlaces, joins);
   const path = [name, ...field.path];
   const joined = { relation, field };
   return { path, type: field.type, isMultiple: true, isKey: false, indexed: undefined, joined };

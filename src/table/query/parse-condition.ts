@@ -34,6 +34,7 @@ export class ConditionParser {
     const start = scanner.at;
     this.#countOne(start);
     const written = scanner.until(NAME_END);
+    const operatorAt = scanner.at;
     const operator = this.#operator();
     if (operator === undefined || written === '') {
       scanner.untilUnbalanced(END);
@@ -41,7 +42,7 @@ export class ConditionParser {
       throw scanner.invalid(`${term} is not attribute, operator and value`, start);
     }
     const field = fieldNamed(this.#scope, written, start);
-    return { kind: 'condition', field, test: this.#test(field, operator, start) };
+    return { kind: 'condition', field, test: this.#test(field, operator, operatorAt) };
   }
 
   /** Reads `lt=9` into the range before it; false when something else stands here. */

@@ -44,7 +44,6 @@ export function parseDirective(
   scope: QueryScope,
   limits: QueryLimits,
 ): void {
-  const start = scanner.at;
   if (found[PLACES[name]] !== undefined) throw scanner.invalid(`${name}() stands here twice`);
   scanner.take(`${name}(`);
   switch (name) {
@@ -55,7 +54,7 @@ export function parseDirective(
       found.sort = parseSort(scanner, scope);
       break;
     case 'limit':
-      found.rows = parseLimit(scanner, start, limits);
+      found.rows = parseLimit(scanner, limits);
       break;
     case 'after':
       found.after = scanner.until('&|()[]');
@@ -73,7 +72,8 @@ export function parseDirective(
   }
 }
 
-function parseLimit(scanner: TextScanner, start: number, limits: QueryLimits): Directives['rows'] {
+function parseLimit(scanner: TextScanner, limits: QueryLimits): Directives['rows'] {
+  const start = scanner.at;
   const written = scanner.until(')');
   const range = /^(\d{1,9})(?:,(\d{1,9}))?$/.exec(written);
   if (range === null) throw scanner.invalid('limit(end) or limit(start,end) takes numbers', start);
