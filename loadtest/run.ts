@@ -15,10 +15,13 @@ import { killServers } from './harness/server.ts';
 import { coldStart } from './scenarios/cold-start.ts';
 import { durablePut } from './scenarios/durable-put.ts';
 import { herd } from './scenarios/herd.ts';
+import { bulkImport } from './scenarios/import.ts';
 import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
 import { pageHit } from './scenarios/page-hit.ts';
 import { push } from './scenarios/push.ts';
+import { query } from './scenarios/query.ts';
+import { races } from './scenarios/races.ts';
 import { recordHit } from './scenarios/record-hit.ts';
 import { staleHit } from './scenarios/stale-hit.ts';
 
@@ -29,7 +32,10 @@ const scenarios: readonly Scenario[] = [
   staleHit,
   herd,
   miss,
+  query,
   durablePut,
+  bulkImport,
+  races,
   push,
   coldStart,
 ];

@@ -17,6 +17,7 @@ import {
   type JsonRecord,
   type KindServices,
   type KindSettings,
+  type ListContext,
   type OriginDefinition,
   originPath,
   type RecordId,
@@ -50,7 +51,10 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
       return reply.status === 404 || reply.status === 410 ? undefined : reply;
     },
     ...(typeof settings.options.list === 'string'
-      ? { list: (context) => listed(settings.options.list as string, context) }
+      ? {
+          list: (context) => listed(settings.options.list as string, context),
+          listBy: (settings.options.listBy ?? []) as readonly string[],
+        }
       : {}),
     ...(health === undefined ? {} : { probe: (signal) => probe(health.path, signal) }),
   };
@@ -66,8 +70,11 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
   }
 
   /** Page after page, as the `Link` field says [RFC8288], until there is no next one. */
-  async function* listed(path: string, context: WriteContext): AsyncGenerator<JsonRecord> {
+  async function* listed(path: string, context: ListContext): AsyncGenerator<JsonRecord> {
     let next: URL | undefined = originPath(base, path, {});
+    for (const [name, value] of Object.entries(context.where)) {
+      next.searchParams.set(name, String(value));
+    }
     for (let page = 0; next !== undefined && page < LIST_PAGES_MAX; page += 1) {
       const url: URL = next;
       const reply = await services.request(url, {

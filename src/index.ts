@@ -22,6 +22,7 @@ export {
   type JsonRecord,
   type KindServices,
   type KindSettings,
+  type ListContext,
   type NotModified,
   notModified,
   type OpenResponse,

@@ -215,7 +215,8 @@ function openList(
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
   });
-  return { list: new TableList(held, (request, answer) => reads.read(request, answer)), reads };
+  const read = reads.read.bind(reads);
+  return { list: new TableList(held, read, () => runtime.listBy), reads };
 }
 
 function tableOrigin(

@@ -56,3 +56,15 @@ export function cpuMicros(root: number): number {
 export function residentBytes(root: number): number {
   return processTree(root).reduce((sum, pid) => sum + (usageOf(pid)?.residentBytes ?? 0), 0);
 }
+
+/** Bytes of memory that are a process tree's own: without the pages of files it has mapped. */
+export function ownBytes(root: number): number {
+  return processTree(root).reduce((sum, pid) => {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      return sum + Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+    } catch {
+      return sum;
+    }
+  }, 0);
+}

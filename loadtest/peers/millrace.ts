@@ -1,7 +1,7 @@
 /**
  * The node under test: an application written to a temporary folder, `dist/main.js start` on it
  * with one thread, its ready line read. The schema has a table cached over the scripted origin,
- * one whose entries are stale at once, and one of its own that clients write.
+ * one whose entries are stale at once, and tables of its own that clients write and query.
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,6 +30,17 @@ type Note @table @export(public: [read, insert, update, subscribe]) {
   kind: String @indexed
   text: String
 }
+type Reading @table @export(public: [read, insert, update]) {
+  id: ID! @primaryKey
+  sensor: String @indexed
+  at: Long @indexed
+  value: Float
+  note: String
+}
+type Small @table @export(public: [read, insert, update]) { id: ID! @primaryKey, kind: Int @indexed }
+type Medium @table @export(public: [read, insert, update]) { id: ID! @primaryKey, kind: Int @indexed }
+type Big @table @export(public: [read, insert, update]) { id: ID! @primaryKey, kind: Int @indexed }
+type Count @table @export(public: [read, insert, update]) { id: ID! @primaryKey, n: Long }
 `;
 
 const policies: Readonly<Record<string, string>> = {

@@ -61,6 +61,7 @@ const changes = shape({
 
 export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
   list: { kinds: ['http', 'postgres'], read: list },
+  listBy: { kinds: ['http'], read: listOf(nonEmpty) },
   items: { kinds: ['http'], read: nonEmpty },
   table: { kinds: ['postgres'], read: nonEmpty },
   key: { kinds: ['postgres'], read: nonEmpty },

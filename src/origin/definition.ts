@@ -79,6 +79,17 @@ export interface WriteContext extends TableBinding {
   readonly signal: AbortSignal;
 }
 
+/** Attributes and the values which they must have; all of them. */
+export type ListTerms = Readonly<Record<string, string | number | boolean>>;
+
+export interface ListContext extends WriteContext {
+  /**
+   * The part of the collection that is asked for; empty for all of it. Only attributes of the
+   * origin's `listBy` are in it.
+   */
+  readonly where: ListTerms;
+}
+
 /** What `get` may return; `undefined` and `null` say that there is no such record. */
 export type GetResult = JsonRecord | Response | OriginResponse | NotModified | undefined | null;
 
@@ -95,7 +106,12 @@ export type OriginLimits = Partial<
 export interface OriginDefinition {
   readonly limits?: OriginLimits | undefined;
   get(id: RecordId, context: GetContext): Promise<GetResult> | GetResult;
-  list?(context: WriteContext): AsyncIterable<JsonRecord> | Promise<readonly JsonRecord[]>;
+  list?(context: ListContext): AsyncIterable<JsonRecord> | Promise<readonly JsonRecord[]>;
+  /**
+   * Attributes by whose values `list` can pick. A query that says `attribute=value` for one of
+   * them is answered from that part, which is a list of its own; the others from the whole.
+   */
+  readonly listBy?: readonly string[] | undefined;
   /** Write-through: resolves when the origin holds the record; may return it enriched. */
   put?(id: RecordId, record: JsonRecord, context: WriteContext): Promise<WriteResult> | WriteResult;
   patch?(

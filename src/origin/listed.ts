@@ -3,19 +3,20 @@
  * so that a list without an end is no more than a failed fetch.
  */
 import { LIMITS } from '../config/limits.ts';
-import type { JsonRecord, OriginDefinition, WriteContext } from './definition.ts';
+import type { JsonRecord, ListContext, ListTerms, OriginDefinition } from './definition.ts';
 import { asOriginError, originError } from './failures.ts';
 
-/** Asks for all records of a table. Rejects with a `NodeError` whose blame is `origin`. */
+/** Asks for all records of a table, or those of a part. Rejects with a `NodeError` whose blame is `origin`. */
 export type ListRecords = (request: {
   readonly signal: AbortSignal;
   readonly background: boolean;
+  readonly where: ListTerms;
 }) => Promise<readonly JsonRecord[]>;
 
 export async function listed(
   name: string,
   definition: OriginDefinition,
-  context: WriteContext,
+  context: ListContext,
 ): Promise<readonly JsonRecord[]> {
   try {
     const found: JsonRecord[] = [];

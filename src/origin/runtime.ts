@@ -104,17 +104,22 @@ export class OriginRuntime {
   /** Asks for all records of a table; `undefined` when the origin cannot list them. */
   lister(binding: TableBinding): ListRecords | undefined {
     if (this.#parts.definition.list === undefined) return undefined;
-    return ({ signal, background }) => {
+    return ({ signal, background, where }) => {
       const { definition } = this.#parts;
       return this.#attempts.run({
         task: (attemptSignal) =>
-          listed(this.name, definition, { ...binding, signal: attemptSignal }),
+          listed(this.name, definition, { ...binding, signal: attemptSignal, where }),
         signal,
         background,
         mayRepeat: () => true,
         outcomeOf: () => 'ok',
       });
     };
+  }
+
+  /** Attributes by whose values a list can be asked for in part. */
+  get listBy(): readonly string[] {
+    return this.#parts.definition.listBy ?? [];
   }
 
   /** The origin as a page table sees it; `undefined` when its kind renders no pages. */

@@ -34,7 +34,9 @@ export interface CollectionParts extends Pick<QueryParts, 'definition' | 'reader
   readonly rows: RowReads | undefined;
   readonly refreshes: RefreshBudget;
   /** Sees to it that the rows which the origin lists are there. */
-  readonly list?: ((demands: RowDemands) => Promise<CacheStatus>) | undefined;
+  readonly list?:
+    | ((demands: RowDemands, filter: Query['filter']) => Promise<CacheStatus>)
+    | undefined;
 }
 
 /** Refreshes behind answers of queries which are under way, of one table on one thread. */
@@ -71,7 +73,7 @@ export class Collection {
 
   /** The first rows: all of a small answer, or of one which is wanted whole. */
   async first(isWhole: boolean, pause: () => Promise<boolean>): Promise<FirstRows> {
-    const listed = await this.#parts.list?.(this.#demands);
+    const listed = await this.#parts.list?.(this.#demands, this.#query.filter);
     // The rows may have come since the query was planned.
     if (listed?.hit === false) this.#reader = this.#open(undefined);
     const found = await this.#gather(isWhole, pause);

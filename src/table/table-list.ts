@@ -2,11 +2,13 @@
  * The list of a cache table: what its origin says the whole collection is. It is an entry of its
  * own, in a table beside the one it lists, so that the read path gives it what a record has:
  * freshness by the policy, one fetch for all who wait, stale answers while it is refreshed or when
- * the origin fails, invalidation. Its body is the array of the ids.
+ * the origin fails, invalidation. Its body is the array of the ids. An origin that can pick by
+ * attributes has a list for each part that queries ask for.
  *
  * Filling it stores the rows as ordinary entries, in batches. A row that was stored or invalidated
  * after the origin was asked is left as it is; one which the list before had, and this one has not,
- * is deleted, as if the origin's feed had said so.
+ * is deleted, as if the origin's feed had said so. From a part it may merely have moved on: then it
+ * is invalidated, and asked for when somebody wants it.
  */
 import { must } from '../base/assert.ts';
 import { durationMs, type EpochMs, type RecordId, type Sequence } from '../base/brands.ts';
@@ -19,17 +21,31 @@ import type { Answer, CacheStatus, ReadRequest } from '../cache/read-request.ts'
 import { LIMITS } from '../config/limits.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { RowDemands } from './collection.ts';
+import { conjuncts } from './query/access.ts';
+import type { Filter } from './query/query.ts';
 import { type DraftContext, type JsonRecord, putOp } from './record-draft.ts';
 import { recordIdFrom } from './record-key.ts';
 import type { StoreReader, StoreWriter, WriteOp } from './store-port.ts';
 
-/** The one list there is of a table: unfiltered. */
+/** The list of the whole table; those of parts are named by their terms. */
 const WHOLE = 'whole' as RecordId;
 
-/** Asks the origin for all records of a table. */
+/** Attributes and the values by which an origin picks. */
+export type ListTerms = Readonly<Record<string, string | number | boolean>>;
+
+/** Asks the origin for all records of a table, or for those of a part. */
 export type ListRecords = (
-  request: Pick<OriginRequest, 'signal' | 'background'>,
+  request: Pick<OriginRequest, 'signal' | 'background'> & { readonly where: ListTerms },
 ) => Promise<readonly JsonRecord[]>;
+
+/** The same id for the same terms, in whatever order they were given. */
+function listId(where: ListTerms): RecordId {
+  const terms = Object.entries(where).sort(([one], [other]) => (one < other ? -1 : 1));
+  return terms.length === 0 ? WHOLE : JSON.stringify(terms);
+}
+
+const termsOf = (id: RecordId): ListTerms =>
+  id === WHOLE ? {} : Object.fromEntries(JSON.parse(String(id)) as [string, string | number][]);
 
 /** The table which holds the list of `definition`; it is exported to nobody. */
 export const listDefinition = (definition: TableDefinition): TableDefinition => ({
@@ -64,9 +80,11 @@ export function listOrigin(name: string, parts: ListParts): Origin {
       const { clock, reader } = parts;
       const requestedAt = clock.now();
       const stamp = reader.lastSequence();
-      const records = await parts.list(request);
+      const { signal, background } = request;
+      const records = await parts.list({ signal, background, where: termsOf(request.id) });
       const ids = await storeRows(records, { requestedAt, stamp }, parts);
-      await dropMissing(request.replacing, new Set(ids), requestedAt, parts);
+      const isWhole = request.id === WHOLE;
+      await dropMissing(request.replacing, new Set(ids), { requestedAt, isWhole }, parts);
       return listReply(ids, requestedAt, clock.now());
     },
   };
@@ -120,14 +138,17 @@ const isNewer = (id: RecordId, requestedAt: EpochMs, { reader, definition }: Lis
 async function dropMissing(
   before: Entry | undefined,
   present: ReadonlySet<RecordId>,
-  requestedAt: EpochMs,
+  { requestedAt, isWhole }: { readonly requestedAt: EpochMs; readonly isWhole: boolean },
   parts: ListParts,
 ): Promise<void> {
   const { definition, writer } = parts;
+  const { name: table } = definition;
   const gone = idsOf(before).filter((id) => !present.has(id) && !isNewer(id, requestedAt, parts));
   for (let at = 0; at < gone.length; at += LIMITS.listBatchRows) {
     const ops = gone.slice(at, at + LIMITS.listBatchRows).map((id): WriteOp => {
-      return { kind: 'delete', table: definition.name, id, reason: 'feed' };
+      if (isWhole) return { kind: 'delete', table, id, reason: 'feed' };
+      const scope = { kind: 'key', id } as const;
+      return { kind: 'invalidate', table, scope, soft: false, reason: 'invalidate' };
     });
     await writer.commit(ops, 'process');
   }
@@ -165,22 +186,27 @@ export class TableList {
   readonly definition: TableDefinition;
   readonly #read: (request: ReadRequest, answer: Answer) => void | Promise<void>;
 
+  readonly #listBy: () => readonly string[];
+
   constructor(
     definition: TableDefinition,
     read: (request: ReadRequest, answer: Answer) => void | Promise<void>,
+    listBy: () => readonly string[],
   ) {
     this.definition = definition;
     this.#read = read;
+    this.#listBy = listBy;
   }
 
   /**
    * Resolves when the rows are there as the policy wants them. Rejects with what the origin failed
    * with, where nothing stale may stand in, and with `NOT_CACHED` when it must not be asked.
    */
-  async ensure(demands: RowDemands): Promise<CacheStatus> {
+  async ensure(demands: RowDemands, filter: Filter | undefined): Promise<CacheStatus> {
+    const id = listId(equalities(filter, this.#listBy()));
     let status: CacheStatus | undefined;
     let failure: NodeError | undefined;
-    await this.#read({ ...demands, id: WHOLE, variant: '' }, (result) => {
+    await this.#read({ ...demands, id, variant: '' }, (result) => {
       status = result.cacheStatus;
       if (result.kind === 'failed') failure = result.error;
       if (result.kind === 'refused') failure = notListed(this.definition);
@@ -188,6 +214,21 @@ export class TableList {
     if (failure !== undefined) throw failure;
     return must(status, 'the answer of a list');
   }
+}
+
+/** What the conditions demand of these attributes, whatever else they say. */
+function equalities(filter: Filter | undefined, names: readonly string[]): ListTerms {
+  const found: Record<string, string | number | boolean> = {};
+  if (names.length === 0) return found;
+  for (const each of conjuncts(filter)) {
+    if (each.kind !== 'condition' || each.test.kind !== 'eq') continue;
+    const { field, test } = each;
+    const [name = ''] = field.path;
+    const isPlain = field.path.length === 1 && field.joined === undefined && field.type !== 'Date';
+    const isTerm = ['string', 'number', 'boolean'].includes(typeof test.value);
+    if (isPlain && isTerm && names.includes(name)) found[name] = test.value as string;
+  }
+  return found;
 }
 
 const notListed = ({ typeName }: TableDefinition): NodeError =>

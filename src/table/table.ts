@@ -151,7 +151,7 @@ export class Table {
       clock,
       rows,
       refreshes: this.#refreshes,
-      ...(list === undefined ? {} : { list: (asked) => list.ensure(asked) }),
+      ...(list === undefined ? {} : { list: (asked, filter) => list.ensure(asked, filter) }),
     });
   }
 

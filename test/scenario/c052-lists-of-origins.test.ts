@@ -107,3 +107,58 @@ describe.each([1, 2])('a cache whose origin lists, on %s threads', (threads) => 
     });
   });
 });
+
+describe('a cache whose origin lists by attributes', () => {
+  let origin: HttpOrigin;
+  let node: NodeProcess;
+  let rows = [
+    { id: 'a', n: 1, kind: 'k' },
+    { id: 'b', n: 2, kind: 'j' },
+    { id: 'c', n: 3, kind: 'k' },
+  ];
+  const asked = () => origin.requests.map(({ path }) => path);
+
+  beforeAll(async () => {
+    origin = await HttpOrigin.start();
+    origin.script = ({ path }) => {
+      const [place = '', query = ''] = path.split('?');
+      const kind = new URLSearchParams(query).get('kind');
+      if (place === '/all')
+        return behave.json(rows.filter((row) => kind === null || row.kind === kind));
+      const row = rows.find(({ id }) => place.endsWith(`/${id}`));
+      return row === undefined ? behave.status(404) : behave.json(row);
+    };
+    const more = 'retries: 0\nlist: /all\nlistBy: [kind]\nbreaker: { failures: 100000 }';
+    node = await startCache({ tables, url: origin.url, origin: more });
+  });
+  afterAll(async () => {
+    await node?.dispose();
+    await origin?.close();
+  });
+
+  it('is asked for the part that a query is about, once a part', async () => {
+    expect(idsIn((await read(node, '/Item/?kind=k&n=gt=1')).text)).toEqual(['c']);
+    expect(idsIn((await read(node, '/Item/?n=1&kind=k')).text)).toEqual(['a']);
+    expect(idsIn((await read(node, '/Item/?kind=j')).text)).toEqual(['b']);
+    expect(asked()).toEqual(['/all?kind=k', '/all?kind=j']);
+    expect((await read(node, '/Item/?kind=j')).cache).toMatch(/^millrace; hit/);
+  });
+
+  it('is asked for all where the conditions name no part', async () => {
+    origin.requests.length = 0;
+    for (const query of ['kind=k|kind=j', 'n=gt=0', 'kind!=j', '']) {
+      expect((await read(node, `/Item/?${query}`)).status).toBe(200);
+    }
+    expect(asked()).toEqual(['/all']);
+  });
+
+  it('is asked anew for a row that has left its part, which may be elsewhere', async () => {
+    rows = [
+      { id: 'a', n: 1, kind: 'j' },
+      { id: 'c', n: 3, kind: 'k' },
+    ];
+    origin.requests.length = 0;
+    expect(idsIn((await read(node, '/Item/?kind=k', 'no-cache')).text)).toEqual(['c']);
+    expect(JSON.parse((await read(node, '/Item/a')).text)).toEqual(rows[0]);
+  });
+});
