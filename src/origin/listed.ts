@@ -6,7 +6,10 @@ import { LIMITS } from '../config/limits.ts';
 import type { JsonRecord, ListContext, ListTerms, OriginDefinition } from './definition.ts';
 import { asOriginError, originError } from './failures.ts';
 
-/** Asks for all records of a table, or those of a part. Rejects with a `NodeError` whose blame is `origin`. */
+/**
+ * Asks for all records of a table, or those of a part. Rejects with a `NodeError` whose blame is
+ * `origin`.
+ */
 export type ListRecords = (request: {
   readonly signal: AbortSignal;
   readonly background: boolean;
