@@ -37,9 +37,9 @@ type Reading @table @export(public: [read, insert, update]) {
   value: Float
   note: String
 }
-type Small @table @export(public: [read, insert, update]) { id: ID! @primaryKey, kind: Int @indexed }
-type Medium @table @export(public: [read, insert, update]) { id: ID! @primaryKey, kind: Int @indexed }
-type Big @table @export(public: [read, insert, update]) { id: ID! @primaryKey, kind: Int @indexed }
+type Small @table @export(public: [read, insert]) { id: ID! @primaryKey, kind: Int @indexed }
+type Medium @table @export(public: [read, insert]) { id: ID! @primaryKey, kind: Int @indexed }
+type Big @table @export(public: [read, insert]) { id: ID! @primaryKey, kind: Int @indexed }
 type Count @table @export(public: [read, insert, update]) { id: ID! @primaryKey, n: Long }
 `;
 
