@@ -18,7 +18,7 @@ import { type AskWorker, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
 import { needsOf, runOperation } from './operations/api.ts';
 import type { OperationContext } from './operations/operation.ts';
-import { PurgeLog } from './operations/purge-log.ts';
+import type { PurgeLog } from './operations/purge-log.ts';
 import { type Asker, createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import { readForCode } from './resource/record-read.ts';
@@ -41,6 +41,7 @@ export interface AdminAssembly {
   /** What follows the files on the store thread: whatever can, adds itself. */
   readonly reload: ReloadParts;
   readonly reloading: Reloading;
+  readonly purges: PurgeLog;
   readonly scrapeWorkers: () => readonly AskWorker[];
 }
 
@@ -56,8 +57,7 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const { config, engine } = parts;
-  const purges = new Map<string, { table: string; kind: string; value: number }>();
-  connectStoreMetrics(parts, purges);
+  connectStoreMetrics(parts);
   const rejected = new Map<string, number>();
   const refused = new Map<string, number>();
   const adminCounts = observeAdmin(rejected, refused);
@@ -70,17 +70,12 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   const context: Omit<OperationContext, keyof Asker> = {
     identity: { ...parts.identity, audit: parts.audit, now: () => parts.clock.now() },
     tables: parts.tables,
-    purges: new PurgeLog(parts.clock),
+    purges: parts.purges,
     reload: (dryRun) => parts.reloading.reload(dryRun),
     records: {
       search: searchTable,
       read: async (table, id) =>
         (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
-    },
-    onPurged(table, kind, count) {
-      const key = `${table} ${kind}`;
-      const known = purges.get(key) ?? { table, kind, value: 0 };
-      purges.set(key, { ...known, value: known.value + count });
     },
   };
   const listener = await engine.listen({
@@ -152,10 +147,7 @@ function health(
   };
 }
 
-function connectStoreMetrics(
-  parts: AdminAssembly,
-  purges: ReadonlyMap<string, { table: string; kind: string; value: number }>,
-): void {
+function connectStoreMetrics(parts: AdminAssembly): void {
   const { store } = parts.store;
   const perTable = (read: (size: { entries: number; bytes: number }) => number) =>
     parts.tables.all().map((table) => ({
@@ -167,7 +159,10 @@ function connectStoreMetrics(
     bytes: () => perTable((size) => size.bytes),
     evictions: () => parts.store.evictions(),
     purges: () =>
-      [...purges.values()].map(({ table, kind, value }) => ({ labels: { table, kind }, value })),
+      [...parts.purges.counts()].map(({ table, kind, value }) => ({
+        labels: { table, kind },
+        value,
+      })),
     logEntries: () => store.stats().logEntries,
     logBytes: () => store.stats().logBytes,
     storeBytes: () => store.stats().storeBytes,

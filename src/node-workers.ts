@@ -20,6 +20,7 @@ import { probePort } from './protocols/http/port-probe.ts';
 import { serveRelayed } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { serveWriters } from './store/threads/serve.ts';
+import type { PurgeNote } from './table/purge-note.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
 import { serveSignIns } from './worker-identity.ts';
 import { serveLeases } from './worker-leases.ts';
@@ -37,6 +38,7 @@ export interface WorkersParts {
   readonly mqtt: RunningMqtt | undefined;
   readonly log: Log;
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
+  readonly onPurged: (note: PurgeNote) => void;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -191,6 +193,7 @@ class WorkerThread {
         this.#waiting.get(message.call)?.(message.metrics);
         this.#waiting.delete(message.call);
       } else if (message.kind === 'verdict') parts.onVerdict?.(message.line);
+      else if (message.kind === 'purged') parts.onPurged(message.note);
     });
     this.#worker.on('error', (error) => parts.onFatal(error));
     void this.#ended.then(() => {

@@ -37,11 +37,13 @@ import { auditTo } from './observe/audit-log.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
+import { PurgeLog } from './operations/purge-log.ts';
 import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
+import type { PurgeNote } from './table/purge-note.ts';
 import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
@@ -184,7 +186,10 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     onRejected: (method) => log.debug({ method }, 'an MQTT client was refused'),
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
-  const serving = await serve({ ...parts, reload, identity, mqtt }, threadTables, (app) =>
+  const purges = new PurgeLog(clock);
+  const onPurged = (note: PurgeNote) => purges.add(note);
+  const served = { ...parts, reload, identity, mqtt, onPurged };
+  const serving = await serve(served, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, memoryCaches, cacheCounts, originTimes }),
   );
   started.push(() => serving.stop());
@@ -201,6 +206,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     mqtt,
     reload,
     reloading,
+    purges,
     scrapeWorkers: serving.scrapeWorkers,
   });
   started.push(() => admin.stop());
@@ -265,16 +271,15 @@ function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[
 
 type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
 
+interface Served {
+  readonly reload: ReloadParts;
+  readonly identity: NodeIdentity;
+  readonly mqtt: RunningMqtt | undefined;
+  readonly onPurged: (note: PurgeNote) => void;
+}
+
 /** The app on this thread, or on workers. */
-async function serve(
-  parts: Assembly & {
-    readonly reload: ReloadParts;
-    readonly identity: NodeIdentity;
-    readonly mqtt: RunningMqtt | undefined;
-  },
-  threadTables: ThreadTables,
-  connect: ConnectApp,
-) {
+async function serve(parts: Assembly & Served, threadTables: ThreadTables, connect: ConnectApp) {
   const { config, engine, store } = parts;
   if (config.threads > 1) {
     return startWorkers({ ...parts, leaseTable: new LeaseTable() });

@@ -33,6 +33,7 @@ import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
+import type { PurgeNote } from './table/purge-note.ts';
 import type { QueryScope } from './table/query/scope.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
@@ -68,6 +69,8 @@ export interface AppParts {
   /** Which of the app threads this is; the only one when it is left out. */
   readonly workerIndex?: number | undefined;
   readonly onVerdict: ((line: VerdictLine) => void) | undefined;
+  /** Told of every purge that was asked for on this thread. */
+  readonly onPurged: (note: PurgeNote) => void;
   /** What follows the files on this thread: whatever can, adds itself. */
   readonly reload: ReloadParts;
 }

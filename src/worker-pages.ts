@@ -22,6 +22,7 @@ import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import { pageEntries } from './table/pages/entries.ts';
 import { pageRoutes } from './table/pages/page-routes.ts';
+import type { PurgeNote } from './table/purge-note.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import type { Table } from './table/table.ts';
 import type { ThreadTables } from './worker-tables.ts';
@@ -35,6 +36,7 @@ export interface PageParts extends Identification {
   readonly clock: Clock;
   readonly config: Config;
   readonly meter: (name: string) => RequestCounts;
+  readonly onPurged: (note: PurgeNote) => void;
 }
 
 /** `undefined` when the application has no page table. */
@@ -108,16 +110,17 @@ const pageBodies = ({ bodies, config }: PageParts): PageBodies => ({
 /** Who may purge is known here as everywhere: from credentials, and the grants of `purge`. */
 const pagePurges = (
   table: Table,
-  identification: Identification & Pick<PageParts, 'settle'>,
+  identification: Identification & Pick<PageParts, 'settle' | 'onPurged'>,
 ): PagePurges => ({
   table,
+  onPurged: identification.onPurged,
   async permits(exchange, id) {
     await identification.settle(exchange.request);
     const principal = identify(exchange, identification);
-    if (principal === undefined) return false;
+    if (principal === undefined) return undefined;
     const verdict = authorise(principal, table.definition, 'purge', id);
-    if (verdict === 'allowed') return true;
+    if (verdict === 'allowed') return principal.kind === 'anonymous' ? 'anonymous' : principal.name;
     refuse(exchange, table.definition, 'purge', verdict);
-    return false;
+    return undefined;
   },
 });

@@ -21,6 +21,7 @@ import type { VerdictLine } from './protocols/rest/resource.ts';
 import { exitProcess } from './resource/exit-guard.ts';
 import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
+import type { PurgeNote } from './table/purge-note.ts';
 import type { StoreReader } from './table/store-port.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
@@ -64,6 +65,7 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'metrics'; readonly call: number; readonly metrics: MetricsJson }
+  | { readonly kind: 'purged'; readonly note: PurgeNote }
   | { readonly kind: 'verdict'; readonly line: VerdictLine };
 
 const DAMAGED_BODY = 'a stored body is not what was written; it is not served whole';
@@ -135,6 +137,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     threadTables,
     identity,
     reload,
+    onPurged: (note) => say({ kind: 'purged', note }),
     clock: systemClock,
     log,
     guard,

@@ -209,6 +209,7 @@ export const LIMITS = {
   drainMsMax: 8_000,
   /** Purges that the node remembers for its operators. */
   purgeLogMax: 1_000,
+  purgeRowsMax: 100_000,
   /** Group names of one origin reply. */
   groupsPerEntryMax: 256,
   /** Replicas of one origin. */

@@ -12,8 +12,6 @@ import type { Tables } from '../table/tables.ts';
 import type { IdentityContext } from './identity/context.ts';
 import type { PurgeLog } from './purge-log.ts';
 
-export type PurgeKind = 'key' | 'prefix' | 'group' | 'table';
-
 /** How records are read: by the queries and the reads of application code. */
 export interface RecordReads {
   search(table: Table, query: QueryObject): AsyncIterable<unknown>;
@@ -36,11 +34,10 @@ export interface OperationContext {
   /** Sends a cookie with the answer. */
   readonly setCookie: (cookie: string) => void;
   readonly identity: IdentityContext;
+  /** Where each purge is noted. */
   readonly purges: PurgeLog;
   /** Takes over what changed in the files; with `dryRun` only says what that would be. */
   readonly reload: (dryRun: boolean) => Promise<object>;
-  /** Counts purges by table and kind. */
-  readonly onPurged: (table: string, kind: PurgeKind, count: number) => void;
 }
 
 /** `nothing`: also whoever has not signed in. */

@@ -7,12 +7,14 @@
  *   queue ──take──► transaction ──committed──► ring ─► publish ──► acknowledge, or await the disk
  *
  * Nothing is acknowledged before it is published: who hears of a write can read it, on every
- * thread. A commit that fails leaves nothing behind and rejects everything that was in it; a write
- * that is all or nothing has a transaction of its own, which is taken back when it fails in part.
+ * thread. An invalidation is in force even before: readers obey it from the moment it is asked for
+ * (`ScopeRegistry.foresee`), and it is acknowledged when it is on the disk. A commit that fails
+ * leaves nothing behind and rejects everything that was in it; a write that is all or nothing has a
+ * transaction of its own, which is taken back when it fails in part.
  */
 
 import { must } from '../base/assert.ts';
-import type { TableName } from '../base/brands.ts';
+import { sequence, type TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import {
@@ -106,9 +108,21 @@ export class Committer {
     for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
     // A purge must survive a power loss before anybody believes in it.
     const isPurge = ops.some((op) => op.kind === 'invalidate');
+    if (isPurge) this.#foresee(ops);
     const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability, unity);
     this.#start();
     return outcomes;
+  }
+
+  /** Readers need not wait for the commit, nor for the disk. */
+  #foresee(ops: readonly WriteOp[]): void {
+    const { trees, scopes } = this.#parts.batch;
+    const at = sequence(this.#state.sequence + 1);
+    const now = this.#parts.clock.now();
+    for (const op of ops) {
+      if (op.kind !== 'invalidate') continue;
+      scopes.foresee(tableOf(trees, op.table), op.scope, op.soft, at, now);
+    }
   }
 
   /** Runs `work` in the next commit, after the writes that are already waiting. */

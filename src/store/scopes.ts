@@ -38,6 +38,8 @@ interface HeldScope {
 
 /** Prefixes are compared one by one on reading: beyond this the oldest becomes a floor. */
 const PREFIXES_MAX = 256;
+/** Slots of the shared table that may be taken ahead of a commit: it has room for twice as many. */
+const FORESEEN_MAX = 1_024;
 /** A part of the scopes folded at a time, when there are too many. */
 const FOLD_SHARE = 32;
 
@@ -53,6 +55,7 @@ export class ScopeRegistry {
   /** Carried out by the transaction under way; readers may still see their entries. */
   #leaving: HeldScope[] = [];
   #prefixes = 0;
+  #foreseen = 0;
   #isTouched = false;
 
   constructor(state: SharedState, trees: Trees, max: number) {
@@ -104,6 +107,24 @@ export class ScopeRegistry {
   }
 
   /**
+   * Puts an invalidation into force before its commit, in shared memory only: readers obey it while
+   * the commit waits for those before it and for the disk. It must count from a sequence that no
+   * fetch yet begun can have, and may go beyond what the commit will say: what is refetched for it
+   * in between is merely refetched. Prefixes are read from the store, so they wait for the commit.
+   */
+  foresee(table: TableTrees, scope: InvalidationScope, soft: boolean, at: Sequence, now: EpochMs) {
+    if (scope.kind === 'prefix' || this.#held.size >= this.#max) return;
+    if (this.#foreseen >= Math.min(FORESEEN_MAX, this.#max / 4)) return;
+    this.#foreseen += 1;
+    const name = nameOf(scope);
+    const last = this.#held.get(mapKey(table, scope.kind, name))?.times;
+    const times = { hard: last?.hard ?? 0, soft: last?.soft ?? 0, softAt: last?.softAt ?? 0 };
+    if (soft) Object.assign(times, { soft: at, softAt: now });
+    else times.hard = at;
+    this.#writeShared({ key: null, table, kind: scope.kind, name, times });
+  }
+
+  /**
    * Makes room for another scope: drops the oldest when there are too many. Hard scopes of one key
    * are returned, to be carried out by evicting; for the others the floors are raised.
    */
@@ -136,6 +157,7 @@ export class ScopeRegistry {
 
   /** The transaction has committed. The next fold takes what left from the shared table. */
   settle(): void {
+    this.#foreseen = 0;
     this.#leaving = [];
     this.#isTouched = false;
   }

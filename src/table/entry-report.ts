@@ -1,6 +1,7 @@
 /** What an entry says of itself, in words for an operator: `cache_inspect` prints it. */
 import type { EpochMs } from '../base/brands.ts';
 import { type Entry, FOREVER, NEVER } from '../cache/entry.ts';
+import { isGroupOnHost } from '../cache/pages/unsafe.ts';
 import type { InvalidationVerdict } from '../cache/ports.ts';
 
 export interface StoredEntryReport {
@@ -46,7 +47,7 @@ export function reportEntry(
     mustValidate: entry.mustValidate,
     staleForbidden: entry.staleForbidden,
     bytes: entry.bodyLength,
-    groups: entry.meta.groups ?? [],
+    groups: (entry.meta.groups ?? []).filter((group) => !isGroupOnHost(group)),
   };
 }
 

@@ -148,6 +148,7 @@ describe.each([1, 2])('invalidation on %i thread(s)', (threads) => {
         {
           ...{ at: expect.stringMatching(/^\d{4}-.*Z$/), by: expect.stringMatching(/./) },
           ...{ table: 'Item', purged: ['remembered'], soft: true },
+          ...{ kind: 'key', via: 'operation' },
         },
       ],
     });

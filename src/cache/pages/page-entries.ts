@@ -14,6 +14,8 @@ export interface PageEntries {
   store(draft: FillDraft, row: VaryRow | undefined, evicted: readonly string[]): Promise<boolean>;
   /** What a client's request changed: not used again without asking the origin. */
   invalidate(ids: readonly string[], soft: boolean): Promise<void>;
+  /** The same of all pages in one of the groups [RFC9875 §3]. */
+  invalidateGroups(groups: readonly string[]): Promise<void>;
 }
 
 export interface VaryRow {

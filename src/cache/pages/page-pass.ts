@@ -11,12 +11,12 @@ import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
 import type { PageRequest } from './page-request.ts';
 import type { PageReadsDeps, PageRun } from './page-run.ts';
-import { keepingOf } from './page-store.ts';
+import { groupsOn, keepingOf } from './page-store.ts';
 import type { PageOriginReply, UpgradedOrigin } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';
 import { clientFields, encodeFields, storedFields } from './stored-fields.ts';
-import { changedSomething, changedTargets, targetOn } from './unsafe.ts';
+import { changedSomething, changedTargets, invalidatedGroups, targetOn } from './unsafe.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -44,6 +44,8 @@ export async function passOn(run: PageRun): Promise<void> {
   if (changedSomething(page.method, reply.status)) {
     const targets = changedTargets({ host, target: page.target }, reply.fields);
     const ids = targets.map((target) => (target === page.target ? page.id : host + target));
+    const groups = invalidatedGroups(host, reply.fields);
+    if (groups.length > 0) await deps.entries.invalidateGroups(groups);
     await deps.entries.invalidate(ids, false);
   }
   await answerWith(run, reply);
@@ -104,6 +106,7 @@ async function answerWith(run: PageRun, reply: PageOriginReply): Promise<void> {
   };
   const draft = draftOfReply({ kind: 'found', body: NO_BYTES, facts }, context);
   const fieldLines = encodeFields(storedFields(lines, facts));
-  const meta = { ...draft.meta, fieldLines };
+  const groups = groupsOn(page.client.host, draft.meta.groups);
+  const meta = { ...draft.meta, ...groups, fieldLines };
   await deps.entries.store({ ...draft, body: whole, meta }, undefined, []);
 }

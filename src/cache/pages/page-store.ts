@@ -14,6 +14,7 @@ import type { PageRun } from './page-run.ts';
 import { parseContentRange } from './partial.ts';
 import type { Keeping, SharedBody } from './shared-body.ts';
 import { decodeFields, encodeFields, storedFields } from './stored-fields.ts';
+import { groupOnHost } from './unsafe.ts';
 import { variantFields, variantKey, varyNames } from './vary.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -29,11 +30,23 @@ export function draftOf(run: PageRun, fetch: Fetch, facts: PageFacts, lines: str
     ...draft,
     meta: {
       ...draft.meta,
+      ...groupsOn(run.page.client.host, draft.meta.groups),
       fieldLines: encodeFields(fields),
       ...(range === undefined ? {} : { askedRange: range }),
       ...(draft.variant === '' ? {} : { variant: variantFields(draft.variant) }),
     },
   };
+}
+
+/** Groups by their names, and as those of the host they were told for [RFC9875 §2.1]. */
+export function groupsOn(
+  host: string,
+  groups: readonly string[] | undefined,
+): { readonly groups?: readonly string[] } {
+  if (groups === undefined) return {};
+  // Groups of records are this node's, whatever the host.
+  const own = groups.filter((group) => !group.includes(';v='));
+  return { groups: [...groups, ...own.map((group) => groupOnHost(host, group))] };
 }
 
 function contextOf(run: PageRun, fetch: Fetch, facts: PageFacts): DraftContext {

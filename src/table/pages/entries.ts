@@ -8,6 +8,7 @@ import { FOREVER, NEVER } from '../../cache/entry.ts';
 import type { PageEntries, VaryRow } from '../../cache/pages/page-entries.ts';
 import type { FillDraft } from '../../cache/ports.ts';
 import { fillOp } from '../entries.ts';
+import { groupScope } from '../record-groups.ts';
 import type { StoreReader, StoreWriter, WriteOp } from '../store-port.ts';
 
 export function pageEntries(
@@ -31,6 +32,13 @@ export function pageEntries(
           scope: { kind: 'key', id },
         }),
       );
+      await writer.commit(ops, 'process');
+    },
+    async invalidateGroups(groups) {
+      const common = { kind: 'invalidate', table, soft: false, reason: 'invalidate' } as const;
+      const ops = groups.map((group): WriteOp => {
+        return { ...common, scope: { kind: 'group', group: groupScope(group) } };
+      });
       await writer.commit(ops, 'process');
     },
   };

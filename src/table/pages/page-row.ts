@@ -6,6 +6,7 @@
 import type { EpochMs } from '../../base/brands.ts';
 import { type Entry, FOREVER, NEVER } from '../../cache/entry.ts';
 import { variantsOf, varyNamesOf } from '../../cache/pages/page-entries.ts';
+import { isGroupOnHost } from '../../cache/pages/unsafe.ts';
 import type { InvalidationVerdict } from '../../cache/ports.ts';
 
 export type PageState = 'fresh' | 'stale' | 'invalidated';
@@ -62,7 +63,7 @@ export function pageRow(
     freshUntil: instant(entry.freshUntil),
     usableUntil: instant(usable),
     ...(judged === undefined ? {} : { state: stateOf(entry, judged.verdict, judged.now) }),
-    groups: meta.groups ?? [],
+    groups: (meta.groups ?? []).filter((group) => !isGroupOnHost(group)),
     variant: variantOf(meta),
   };
 }
