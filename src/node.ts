@@ -187,8 +187,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const purges = new PurgeLog(clock);
-  const onPurged = (note: PurgeNote) => purges.add(note);
-  const served = { ...parts, reload, identity, mqtt, onPurged };
+  const served = { ...parts, reload, identity, mqtt, ...noting(purges) };
   const serving = await serve(served, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, memoryCaches, cacheCounts, originTimes }),
   );
@@ -270,6 +269,8 @@ function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[
 }
 
 type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
+
+const noting = (purges: PurgeLog) => ({ onPurged: (note: PurgeNote) => purges.add(note) });
 
 interface Served {
   readonly reload: ReloadParts;
