@@ -7,12 +7,14 @@ import { authorise } from './access/authorise.ts';
 import { must } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
+import { createLimit } from './base/limit.ts';
 import { PageReads } from './cache/pages/page-reads.ts';
 import type { PageBodies } from './cache/pages/ports.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
+import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
 import { PageHeads } from './protocols/pages/page-heads.ts';
 import type { PagePurges } from './protocols/pages/purge-page.ts';
 import { type PageResource, pageKey, type ServePages } from './protocols/pages/serve-pages.ts';
@@ -41,6 +43,7 @@ export interface PageParts extends Identification {
 
 /** `undefined` when the application has no page table. */
 export function createPages(parts: PageParts): ServePages | undefined {
+  const compressions = createLimit(COMPRESSIONS);
   const resources = parts.threadTables.tables.all().flatMap((table): PageResource[] => {
     const { pages, name, typeName } = table.definition;
     if (pages === undefined) return [];
@@ -79,6 +82,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
         uploadBytesMax: config.limits.pageUploadBytesMax,
         purges: pagePurges(table, parts),
         heads: new PageHeads(),
+        encodings: createEncodings(table, { ...parts, limit: compressions }),
         follows: table.definition.export?.protocols ?? NO_PROTOCOLS,
         definition: table.definition,
       },

@@ -52,24 +52,25 @@ export class EncodedBodies<Coding extends string> {
 
   /**
    * Calls `fn` at once with the record's bytes under `coding`, or with `undefined` while they are
-   * not kept. The bytes must not outlive the call.
+   * not kept. The bytes must not outlive the call. `of`: which variant of its id the entry is.
    */
-  withBody<T>(entry: Entry, coding: Coding, fn: (body: Uint8Array | undefined) => T): T {
+  withBody<T>(entry: Entry, coding: Coding, fn: (body: Uint8Array | undefined) => T, of = ''): T {
     const { reader, table } = this.#parts;
     const tag = entry.entityTag;
-    return reader.withEntry(table, entry.id, PREFIX + coding, (form) => {
+    const variant = of === '' ? PREFIX + coding : PREFIX + coding + PREFIX + of;
+    return reader.withEntry(table, entry.id, variant, (form) => {
       if (form?.kind === 'pass' && form.entityTag === tag) return fn(form.body);
-      this.#note(entry, coding);
+      this.#note(entry, coding, variant);
       return fn(undefined);
     });
   }
 
-  #note(entry: Entry, coding: Coding): void {
-    const key = `${coding}:${typeof entry.id}:${entry.id}`;
+  #note(entry: Entry, coding: Coding, variant: string): void {
+    const key = `${variant}:${typeof entry.id}:${entry.id}`;
     if (this.#underWay.has(key)) return;
     const isSecond = this.#readOnce.get(key) === entry.entityTag;
     this.#readOnce.delete(key);
-    if (isSecond) this.#make(key, entry.retain(), coding);
+    if (isSecond) this.#make(key, entry.retain(), coding, variant);
     else this.#remember(key, entry.entityTag);
   }
 
@@ -80,13 +81,13 @@ export class EncodedBodies<Coding extends string> {
     if (oldest !== undefined) this.#readOnce.delete(oldest);
   }
 
-  #make(key: string, entry: Entry, coding: Coding): void {
+  #make(key: string, entry: Entry, coding: Coding, variant: string): void {
     const { compress, limit, writer, table, clock } = this.#parts;
     this.#underWay.add(key);
     const work = async () => {
       const body = await compress(coding, entry.body);
       // What does not shrink is kept as well: it says that another try is of no use.
-      const op = formOp({ table, entry, coding, body, now: clock.now() });
+      const op = formOp({ table, entry, variant, body, now: clock.now() });
       await writer.commit([op], 'process');
     };
     // Losing one costs a compression at a later read, not an answer.
@@ -100,17 +101,17 @@ export class EncodedBodies<Coding extends string> {
 interface Form {
   readonly table: TableName;
   readonly entry: Entry;
-  readonly coding: string;
+  readonly variant: string;
   readonly body: Uint8Array;
   readonly now: EpochMs;
 }
 
-function formOp({ table, entry, coding, body, now }: Form): WriteOp {
+function formOp({ table, entry, variant, body, now }: Form): WriteOp {
   return {
     kind: 'put',
     table,
     id: entry.id as RecordId,
-    variant: PREFIX + coding,
+    variant,
     entryKind: 'pass',
     status: 200,
     body,

@@ -107,7 +107,9 @@ async function confirmed(
   const draft = { ...draftOf(run, fetch, facts, fields), body, entityTag: held.entityTag };
   const entry = entryOfDraft(draft, run.deps.tagOf);
   const status = statusFor(run, fetch, 304, entry);
-  const give = (): PageResult | undefined => storedPage(run, entry, entry.storedAt, status);
+  const { variant } = draft;
+  const give = (): PageResult | undefined =>
+    storedPage(run, { entry, variant }, entry.storedAt, status);
   const shareable = isShareable(facts, run.policy);
   fetch.flight?.settle({
     ...COMPLETE,

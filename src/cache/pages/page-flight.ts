@@ -85,7 +85,12 @@ export function fail(run: PageRun, errand: PageErrand, error: NodeError, collaps
         fresh,
       });
       if (run.answer === undefined) return;
-      const page = storedPage(run, held, run.now, result.cacheStatus);
+      const page = storedPage(
+        run,
+        { entry: held, variant: errand.variant },
+        run.now,
+        result.cacheStatus,
+      );
       if (page !== undefined) {
         run.answer(page);
         return;

@@ -142,7 +142,7 @@ function decideOn(
       : forwardPage(run, errandOf(PARTIAL));
   }
   const { cacheStatus } = reusedResult(entry, run.now, verdict, decision.permission);
-  const stored = storedPage(run, entry, run.now, cacheStatus);
+  const stored = storedPage(run, { entry, variant }, run.now, cacheStatus);
   if (stored === undefined) return forwardPage(run, { forward: LOST, held: undefined, variant });
   const refresh = decision.refreshBehind ? errandOf(REFRESH) : undefined;
   run.answer?.(stored);

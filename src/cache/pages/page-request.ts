@@ -37,6 +37,8 @@ export type PageResult =
   | {
       readonly kind: 'stored';
       readonly entry: Entry;
+      /** Which variant of its page it is; '' when there is one only. */
+      readonly variant: string;
       /** The body when it is in a file. Who takes the answer closes it. */
       readonly file: PageBodyReader | undefined;
       readonly age: DeltaSeconds;

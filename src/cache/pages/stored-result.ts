@@ -14,12 +14,12 @@ export type StoredPage = Extract<PageResult, { readonly kind: 'stored' }>;
 /** `undefined` when the body is lost. */
 export function storedPage(
   { deps }: PageRun,
-  entry: Entry,
+  { entry, variant }: { readonly entry: Entry; readonly variant: string },
   now: EpochMs,
   cacheStatus: CacheStatus,
 ): StoredPage | undefined {
   const { storedBody } = entry;
   const file = storedBody === undefined ? undefined : deps.bodies.open(storedBody);
   if (storedBody !== undefined && file === undefined) return undefined;
-  return { kind: 'stored', entry, file, age: ageSeconds(entry, now), cacheStatus };
+  return { kind: 'stored', entry, variant, file, age: ageSeconds(entry, now), cacheStatus };
 }

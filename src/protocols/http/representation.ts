@@ -92,14 +92,27 @@ async function sendParts(
     await sendSegments(exchange, 206, [...headers, ...fields], source, [segment(only)]);
     return;
   }
+  const parts = multipart(ranges, { tag, contentType }, length);
+  const fields = ['content-type', parts.contentType];
+  await sendSegments(exchange, 206, [...headers, ...fields], source, parts.segments);
+}
+
+/** Several ranges in one body [RFC9110 §14.6]. */
+export function multipart(
+  ranges: readonly ByteRange[],
+  { tag, contentType }: { readonly tag: string; readonly contentType: string | undefined },
+  length: number,
+): { readonly contentType: string; readonly segments: readonly Segment[] } {
   // Nobody but us knows the boundary before the body is made, so it need not be random.
-  const boundary = `millrace-${tag.replace(/[^a-z0-9]/gi, '')}`;
+  const boundary = `millrace-${tag.replace(/[^a-z0-9]/gi, '').slice(0, 60)}`;
+  const type = contentType === undefined ? '' : `content-type: ${contentType}\r\n`;
   const segments: Segment[] = [];
   for (const range of ranges) {
-    const head = `content-type: ${contentType}\r\ncontent-range: ${contentRange(range, length)}`;
-    segments.push(`\r\n--${boundary}\r\n${head}\r\n\r\n`, segment(range));
+    const { first, last } = range;
+    const head = `${type}content-range: ${contentRange(range, length)}`;
+    const bytes = last - first + 1;
+    segments.push(`\r\n--${boundary}\r\n${head}\r\n\r\n`, { first, bytes });
   }
   segments.push(`\r\n--${boundary}--\r\n`);
-  const fields = ['content-type', `multipart/byteranges; boundary=${boundary}`];
-  await sendSegments(exchange, 206, [...headers, ...fields], source, segments);
+  return { contentType: `multipart/byteranges; boundary=${boundary}`, segments };
 }

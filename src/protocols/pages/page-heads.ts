@@ -10,6 +10,7 @@ import { filterFields } from '../../cache/pages/fields.ts';
 import { decodeFields } from '../../cache/pages/stored-fields.ts';
 import { UNNUMBERED } from '../../cache/plain-entry.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
+import { mayEncode, varyingByCoding } from './page-encodings.ts';
 
 const HEADS_MAX = 4_096;
 const HEAD_CHARS_MAX = 4_096;
@@ -19,6 +20,8 @@ export interface PageHead {
   readonly lines: readonly string[];
   /** As told, without what differs from answer to answer. */
   readonly told: readonly string[];
+  /** The page may have compressed forms. */
+  readonly mayEncode: boolean;
 }
 
 interface KeptHead extends PageHead {
@@ -39,7 +42,10 @@ export class PageHeads {
     }
     const text = entry.meta.fieldLines;
     const lines = decodeFields(text);
-    const head = { lines, told: toldFields(lines, policy, true), id, author, policy };
+    const isInFile = entry.storedBody !== undefined;
+    const isEncoded = !isInFile && mayEncode(entry.status, lines, entry.bodyLength, policy);
+    const told = toldFields(isEncoded ? varyingByCoding(lines) : lines, policy, true);
+    const head = { lines, told, mayEncode: isEncoded, id, author, policy };
     if (version === UNNUMBERED || (text?.length ?? 0) > HEAD_CHARS_MAX) return head;
     this.#kept.delete(version);
     this.#kept.set(version, head);

@@ -14,9 +14,11 @@ import type { Target } from '../../feed/resolve.ts';
 import type { ExportProtocol, TableDefinition } from '../../schema/definition.ts';
 import type { PagePlace } from '../../table/pages/page-routes.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
+import type { Encodings } from '../http/encodings.ts';
 import type { Exchange, HttpRequest } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { PageCall } from './page-call.ts';
+import { mayEncode, replyEncoded, varyingByCoding } from './page-encodings.ts';
 import { type PageHeads, toldFields } from './page-heads.ts';
 import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
 import { conditionFields, isNotModified, replyStored } from './stored-reply.ts';
@@ -37,6 +39,8 @@ export interface PageResource extends PagePlace {
   readonly uploadBytesMax: number;
   readonly purges: PagePurges;
   readonly heads: PageHeads;
+  /** `undefined`: pages are answered as they came. */
+  readonly encodings: Encodings | undefined;
   readonly definition: TableDefinition;
   /** In which protocols its pages can be followed at their own addresses. */
   readonly follows: ReadonlySet<ExportProtocol>;
@@ -84,7 +88,7 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
   let sending: Promise<void> | undefined;
   const reading = resource.reads.read(call, (result) => {
     if (exchange.aborted) return leave(result);
-    sending = answer(exchange, { policy, heads: resource.heads }, result);
+    sending = answer(exchange, { ...resource, policy }, result);
     // It is the adapter's to hear of, once the reading is over.
     sending?.catch(() => undefined);
     const { status, served } = verdictOf(result);
@@ -112,15 +116,29 @@ function verdictOf(result: PageResult): { readonly status: number; readonly serv
   }
 }
 
+interface AnswerTerms {
+  readonly policy: CachePolicy;
+}
+
 function answer(
   exchange: Exchange,
-  { policy, heads }: { readonly policy: CachePolicy; readonly heads: PageHeads },
+  { policy, heads, encodings }: Pick<PageResource, 'heads' | 'encodings'> & AnswerTerms,
   result: PageResult,
 ): Promise<void> | undefined {
   switch (result.kind) {
     case 'stored': {
-      const { lines, told } = heads.of(result.entry, policy);
-      return replyStored(exchange, result, lines, withFacts(told, result));
+      const head = heads.of(result.entry, policy);
+      const { lines } = head;
+      const headers = withFacts(head.told, result);
+      if (isNotModified(exchange, result.entry.status, lines)) {
+        result.file?.close();
+        exchange.reply(304, conditionFields(headers));
+        return undefined;
+      }
+      if (head.mayEncode && encodings !== undefined) {
+        if (replyEncoded(exchange, { page: result, lines, headers }, encodings)) return undefined;
+      }
+      return replyStored(exchange, result, headers);
     }
     case 'arriving':
       return replyArriving(exchange, policy, result);
@@ -156,7 +174,9 @@ async function replyArriving(
 ): Promise<void> {
   const { status, fields, body, length } = result;
   const age = result.age > 0 ? result.age : undefined;
-  const told = toldFields(fields, policy, result.isShared);
+  const mayBeEncoded = result.isShared && mayEncode(status, fields, length, policy);
+  const lines = mayBeEncoded ? varyingByCoding(fields) : fields;
+  const told = toldFields(lines, policy, result.isShared);
   const headers = withFacts(told, { ...result, age });
   if (isNotModified(exchange, status, fields)) {
     leave(result);

@@ -11,10 +11,11 @@ import type { PageResult } from '../../cache/pages/page-request.ts';
 import { formatContentRange, parseContentRange, sliceOfPart } from '../../cache/pages/partial.ts';
 import type { PageBodyReader } from '../../cache/pages/ports.ts';
 import { parseEntityTag } from '../../cache/reply-fields.ts';
-import { sendSegments } from '../http/byte-source.ts';
+import { memorySource, sendSegments } from '../http/byte-source.ts';
 import { notModified } from '../http/conditional.ts';
 import type { Exchange } from '../http/port.ts';
-import { contentRange, parseRange, rangeStillHolds } from '../http/range.ts';
+import { type ByteRange, contentRange, parseRange, rangeStillHolds } from '../http/range.ts';
+import { multipart } from '../http/representation.ts';
 
 /** What goes out of the stored bytes: those from `from` up to `to`. */
 interface Outgoing {
@@ -22,20 +23,25 @@ interface Outgoing {
   readonly headers: readonly string[];
   readonly from: number;
   readonly to: number;
+  /** Several ranges, in the place of `from` and `to`. */
+  readonly parts?: readonly ByteRange[] | undefined;
 }
 
-/** `lines`: as stored; `headers`: what is told. Resolves when a body in a file has been sent. */
+/** `headers`: what is told. Resolves when what is sent in pieces has been sent. */
 export function replyStored(
   exchange: Exchange,
   { entry, file }: Extract<PageResult, { kind: 'stored' }>,
-  lines: readonly string[],
   headers: readonly string[],
 ): Promise<void> | undefined {
-  const outgoing = outgoingOf(exchange, entry, lines, headers);
+  const outgoing = outgoingOf(exchange, entry, headers);
   const { status, from, to } = outgoing;
+  if (outgoing.parts !== undefined) return sendParts(exchange, file, entry, outgoing);
   if (file !== undefined) return sendFile(exchange, file, entry.bodyLength, outgoing);
-  const isBodiless = status === 304 || status === 416;
-  exchange.reply(status, outgoing.headers, isBodiless ? undefined : entry.body.subarray(from, to));
+  exchange.reply(
+    status,
+    outgoing.headers,
+    status === 416 ? undefined : entry.body.subarray(from, to),
+  );
   return undefined;
 }
 
@@ -57,23 +63,40 @@ async function sendFile(
   }
 }
 
-function outgoingOf(
+/** Several ranges in one body [RFC9110 §15.3.7.2]. */
+async function sendParts(
   exchange: Exchange,
-  entry: Entry,
-  lines: readonly string[],
-  headers: readonly string[],
-): Outgoing {
-  const { status, bodyLength } = entry;
-  if (isNotModified(exchange, status, lines)) {
-    return { status: 304, headers: conditionFields(headers), from: 0, to: 0 };
+  file: PageBodyReader | undefined,
+  { body, bodyLength: length, entityTag: tag }: Entry,
+  { headers, parts = [] }: Outgoing,
+): Promise<void> {
+  const contentType = fieldOf(headers, 'content-type');
+  const sent = multipart(parts, { tag, contentType }, length);
+  const told = filterFields(headers, (name) => name !== 'content-type');
+  told.push('content-type', sent.contentType);
+  if (file === undefined) {
+    // The view of the store dies with this call, and what is sent in pieces goes on after it.
+    const source = memorySource(body.slice());
+    return sendSegments(exchange, 206, told, source, sent.segments);
   }
+  try {
+    await file.verify();
+    const source = { length, read: (offset: number, max: number) => file.read(offset, max) };
+    await sendSegments(exchange, 206, told, source, sent.segments);
+  } finally {
+    file.close();
+  }
+}
+
+function outgoingOf(exchange: Exchange, entry: Entry, headers: readonly string[]): Outgoing {
+  const { status, bodyLength } = entry;
   if (status === 206) return partOf(exchange, entry, headers);
   const range = exchange.request.method === 'GET' ? exchange.request.header('range') : undefined;
   if (range !== undefined && status === 200) return rangeOf(exchange, entry, headers, range);
   return { status, headers, from: 0, to: bodyLength };
 }
 
-/** [RFC9110 §14.2] Ranges of a stored whole; several at once are answered with the whole. */
+/** [RFC9110 §14.2] Ranges of a stored whole. */
 function rangeOf(
   exchange: Exchange,
   { meta, bodyLength }: Entry,
@@ -87,10 +110,10 @@ function rangeOf(
     const told = [...headers, 'content-range', `bytes */${bodyLength}`];
     return { status: 416, headers: told, from: 0, to: 0 };
   }
-  const [only, second] = verdict.kind === 'parts' ? verdict.ranges : [];
-  if (only === undefined || second !== undefined) {
-    return { status: 200, headers, from: 0, to: bodyLength };
-  }
+  const ranges = verdict.kind === 'parts' ? verdict.ranges : [];
+  const [only] = ranges;
+  if (only === undefined) return { status: 200, headers, from: 0, to: bodyLength };
+  if (ranges.length > 1) return { status: 206, headers, from: 0, to: bodyLength, parts: ranges };
   const told = [...headers, 'content-range', contentRange(only, bodyLength)];
   return { status: 206, headers: told, from: only.first, to: only.last + 1 };
 }

@@ -15,8 +15,8 @@ import type { QueryPage, QueryReader } from '../../table/query/query-reader.ts';
 import { formatCacheGroups, tableGroup, versionBefore } from '../../table/record-groups.ts';
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
+import { codingFor, replyCompressed, streamCompressed } from '../http/encodings.ts';
 import type { BodyWriter } from '../http/port.ts';
-import { codingFor, replyCompressed, streamCompressed } from './encodings.ts';
 import { NO_BYTES, type RowWriter } from './formats/format.ts';
 import { contentTypeOf, negotiate, notAcceptable, type Offer } from './formats/negotiate.ts';
 import {

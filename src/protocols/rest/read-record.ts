@@ -16,12 +16,12 @@ import { formatCacheGroups, NO_RECORD, recordGroup } from '../../table/record-gr
 import { recordIdFromUrl } from '../../table/record-key.ts';
 import { formatCacheStatus } from '../http/cache-status.ts';
 import { notModified } from '../http/conditional.ts';
+import { codingFor } from '../http/encodings.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { noSniff } from '../http/security-headers.ts';
 import { blobPart } from './blob-attributes.ts';
 import { type DerivedAnswer, NOT_MODIFIED, replyDerived } from './derived-part.ts';
-import { codingFor } from './encodings.ts';
 import { JSON_FORMAT } from './formats/json.ts';
 import {
   contentTypeOf,

@@ -6,7 +6,7 @@ import type { EntityTag } from '../../base/brands.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { BodyStore, StoredBody } from '../../table/body-store.ts';
 import type { Table } from '../../table/table.ts';
-import type { Encodings } from './encodings.ts';
+import type { Encodings } from '../http/encodings.ts';
 
 /** Counts what is answered; implemented by `observe/`, by arrays rather than labelled counters. */
 export interface RequestMeter {

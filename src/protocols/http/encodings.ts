@@ -7,10 +7,10 @@ import type { Limit } from '../../base/limit.ts';
 import { EncodedBodies } from '../../table/encoded-bodies.ts';
 import type { StoreReader, StoreWriter } from '../../table/store-port.ts';
 import type { Table } from '../../table/table.ts';
-import { prefersCoding } from '../http/accept.ts';
-import { type Coding, compress, HAS_ZSTD } from '../http/codings.ts';
-import { CompressedWriter } from '../http/compressed-writer.ts';
-import type { BodyWriter, Exchange, HeaderList } from '../http/port.ts';
+import { prefersCoding } from './accept.ts';
+import { type Coding, compress, HAS_ZSTD } from './codings.ts';
+import { CompressedWriter } from './compressed-writer.ts';
+import type { BodyWriter, Exchange, HeaderList } from './port.ts';
 
 export interface Encodings {
   /** In the order of preference among equals. */
@@ -47,6 +47,9 @@ export function createEncodings(table: Table, parts: EncodingParts): Encodings |
   return { offered, minBytes: minBytesToCompress, bodies, limit: parts.limit, streams: 0 };
 }
 
+/** Whether bytes of this type shrink. */
+export const isCompressible = (contentType: string): boolean => !BINARY.test(contentType);
+
 /** The coding to answer with, if this body deserves one and the client takes one. */
 export function codingFor(
   encodings: Encodings | undefined,
@@ -56,7 +59,7 @@ export function codingFor(
 ): Coding | undefined {
   if (encodings === undefined || bytes < encodings.minBytes) return undefined;
   const accepted = exchange.request.header('accept-encoding');
-  if (accepted === undefined || BINARY.test(contentType)) return undefined;
+  if (accepted === undefined || !isCompressible(contentType)) return undefined;
   return prefersCoding(accepted, encodings.offered);
 }
 
