@@ -73,7 +73,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     purges: parts.purges,
     reload: (dryRun) => parts.reloading.reload(dryRun),
     records: {
-      search: searchTable,
+      search: (table, query, bind) => searchTable(table, query, NO_REQUEST_DIRECTIVES, bind),
       read: async (table, id) =>
         (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
     },

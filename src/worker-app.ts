@@ -3,7 +3,7 @@
  * and event streams, static files; and the counters of all that. Runs in the only thread of a small
  * node, or in each worker of a larger one.
  */
-import { subscribeAccess } from './access/authorise.ts';
+import { accessTo, subscribeAccess } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
@@ -31,6 +31,7 @@ import { identified } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
 import { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
+import type { TableDefinition } from './schema/definition.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import type { PurgeNote } from './table/purge-note.ts';
@@ -219,7 +220,7 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
     if (exported === undefined) continue;
     const meter = new RequestCounts(exported.name, monotonic);
     counted.push(meter);
-    const isOpen = exported.public.has('read');
+    const isOpen = () => isOpenToAll(parts, table.definition);
     const ofPolicy = () => ({
       headers: resourceHeaders(table.policy, isOpen),
       encodings: createEncodings(table, { ...parts, limit }),
@@ -238,6 +239,16 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
   }
   return resources;
 }
+
+/** Whether anybody may read all of it, signed in or not. */
+function isOpenToAll({ identity }: AppParts, definition: TableDefinition): boolean {
+  const found = identity.authenticator.authenticate(NOBODY);
+  return (
+    found.kind === 'principal' && accessTo(found.principal, definition, 'read').kind === 'whole'
+  );
+}
+
+const NOBODY = { method: 'GET', remoteAddress: '', header: () => undefined };
 
 /** Lets application code follow changes, and write when no request asked it to. */
 function openToCode(fanout: Fanout, commit: CodeParts['commit']): void {

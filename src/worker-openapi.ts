@@ -2,7 +2,7 @@
  * `GET /openapi` of one thread: what is exported, cut down to what the one who asks may use. Made
  * once for each kind of reader.
  */
-import { authorise } from './access/authorise.ts';
+import { accessTo, authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { NodeError } from './base/errors.ts';
 import type { HttpHandler } from './protocols/http/port.ts';
@@ -12,7 +12,7 @@ import { type Identification, identify } from './protocols/rest/rest-call.ts';
 import { extendedTable } from './resource/application-table.ts';
 import type { LoadedResource } from './resource/load-resources.ts';
 import { methodsOf, ownMethod, type PublicVerb, type Resource } from './resource/resource.ts';
-import { VERBS } from './schema/definition.ts';
+import { type TableDefinition, VERBS } from './schema/definition.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
 export const OPENAPI_PATH = '/openapi';
@@ -54,8 +54,9 @@ function describedFor({ application, resources }: PreparedApplication, principal
     const name = definition.export?.name;
     const isServed = name !== undefined && !definition.hidden && name !== '*';
     if (!isServed || (replaced.has(name) && !standsBehind(name, resources.resources))) return [];
-    const verbs = VERBS.filter((verb) => authorise(principal, definition, verb) === 'allowed');
-    return verbs.length === 0 ? [] : [{ name, definition, verbs: new Set(verbs) }];
+    const verbs = VERBS.filter((verb) => accessTo(principal, definition, verb).kind !== 'none');
+    const shown = shownTo(principal, definition);
+    return verbs.length === 0 ? [] : [{ name, definition: shown, verbs: new Set(verbs) }];
   });
   return openApiDocument({
     title: folder.slice(folder.lastIndexOf('/') + 1),
@@ -64,6 +65,19 @@ function describedFor({ application, resources }: PreparedApplication, principal
     resources: resources.resources.flatMap((one) => describedResource(one, principal)),
     objects: schema.objects,
   });
+}
+
+/** The attributes which the reader may name for some verb. */
+function shownTo(principal: Principal, definition: TableDefinition): TableDefinition {
+  const mayName = (name: string): boolean =>
+    (['read', 'insert', 'update'] as const).some((verb) => {
+      const access = accessTo(principal, definition, verb);
+      return access.kind === 'whole' || (access.kind === 'limited' && access.rows.mayName(name));
+    });
+  const attributes = definition.attributes.filter(({ name }) => mayName(name));
+  return attributes.length === definition.attributes.length
+    ? definition
+    : { ...definition, attributes };
 }
 
 /** A class over the table of its own name: its paths are those of the table. */

@@ -41,6 +41,10 @@ export type Access =
 export interface Grants {
   permits(definition: TableDefinition): TablePermits;
   access(definition: TableDefinition, verb: Verb): Access;
+  /** Whether an operation of the admin port may be run, which its tables are judged for as well. */
+  runs(operation: string): boolean;
+  /** What is left without credentials. */
+  readonly anonymous: Grants;
 }
 
 export const WHOLE: Access = Object.freeze({ kind: 'whole' });
@@ -67,9 +71,18 @@ export function compileGrants(roles: Roles, names: readonly string[], facts: Use
     }
     return found;
   };
+  const operations = new Set(granting.others.flatMap((role) => role.operations ?? []));
+  const own = {
+    permits: (definition: TableDefinition) => of(definition).permits,
+    access: (definition: TableDefinition, verb: Verb) => of(definition).access[verb],
+    runs: (operation: string) => operations.has(operation),
+  };
+  if (granting.others.length > 0) return { ...own, anonymous: compileGrants(roles, [], {}) };
   return {
-    permits: (definition) => of(definition).permits,
-    access: (definition, verb) => of(definition).access[verb],
+    ...own,
+    get anonymous() {
+      return this;
+    },
   };
 }
 

@@ -5,7 +5,7 @@
 import { type Schema, VERBS, type Verb } from '../schema/definition.ts';
 import { suggest } from '../schema/nearest.ts';
 import { ProblemList } from '../schema/problem.ts';
-import { flag, listOf, nonEmpty, type Partly, reject, shape, text } from './readers.ts';
+import { flag, listOf, nonEmpty, oneOf, type Partly, reject, shape, text } from './readers.ts';
 import { nodeOf, type SettingNode } from './setting-node.ts';
 import type { Substitutes } from './substitute.ts';
 import { readYaml } from './yaml-file.ts';
@@ -30,6 +30,8 @@ export interface RoleDefinition {
   readonly description?: string;
   /** May do everything, operations included. */
   readonly admin?: boolean;
+  /** Operations of the admin port that may be run, within the grants of their tables. */
+  readonly operations?: readonly string[];
   readonly tables: Readonly<Record<string, TableGrant>>;
 }
 
@@ -47,7 +49,20 @@ const grantShape = shape({
     readNamed(node, path, problems, (each, at) => attributeShape(each, at, problems)),
 });
 const attributeShape = shape({ read: flag, insert: flag, update: flag });
-const roleShape = shape({ description: text, admin: flag, tables: (node) => node });
+/** Operations that a role may list: all others are for administrators alone. */
+export const GRANTABLE_OPERATIONS = [
+  'describe_all',
+  'insert',
+  'update',
+  'upsert',
+  'delete',
+  'search_by_id',
+  'search_by_hash',
+  'search_by_value',
+  'search_by_conditions',
+] as const;
+const operations = listOf(oneOf(GRANTABLE_OPERATIONS));
+const roleShape = shape({ description: text, admin: flag, operations, tables: (node) => node });
 
 export type ReadRole =
   | { readonly kind: 'role'; readonly role: RoleDefinition }
@@ -90,10 +105,11 @@ function readRole(
   role: Partly<{
     description: typeof text;
     admin: typeof flag;
+    operations: typeof operations;
     tables: (node: SettingNode) => SettingNode;
   }>,
   path: string,
-  known: ReadonlySet<string> | undefined,
+  known: KnownTables | undefined,
   problems: ProblemList,
 ): RoleDefinition {
   const { tables: node, ...rest } = role;
@@ -102,26 +118,50 @@ function readRole(
   const tables = readNamed(node, `${path}.tables`, problems, (each, at) =>
     grantShape(each, at, problems),
   );
+  if (node.kind === 'map' && known !== undefined) checkAttributes(node, known, problems);
   return { ...rest, tables: tables ?? {} };
 }
 
 function checkTableNames(
   node: Extract<SettingNode, { kind: 'map' }>,
-  known: ReadonlySet<string>,
+  known: KnownTables,
   problems: ProblemList,
 ): void {
   for (const [name, entry] of node.entries) {
     if (known.has(name)) continue;
-    problems.add(entry.key, `unknown table ${name}`, { cure: suggest(name, known) });
+    problems.add(entry.key, `unknown table ${name}`, { cure: suggest(name, known.keys()) });
   }
 }
 
+/** An attribute that is misspelled would be covered, or not, by accident. */
+function checkAttributes(
+  tables: Extract<SettingNode, { kind: 'map' }>,
+  known: KnownTables,
+  problems: ProblemList,
+): void {
+  for (const [name, { value: grant }] of tables.entries) {
+    const table = known.get(name);
+    const listed = grant.kind === 'map' ? grant.entries.get('attributes')?.value : undefined;
+    // Records of a table that is not sealed may have attributes of which the schema knows nothing.
+    if (table === undefined || table.attributes.length === 0 || listed?.kind !== 'map') continue;
+    const names = new Set(table.attributes.map((attribute) => attribute.name));
+    for (const [attribute, { key }] of listed.entries) {
+      if (names.has(attribute) || attribute === table.primaryKey) continue;
+      const cure = suggest(attribute, names);
+      problems.add(key, `${table.typeName} declares no attribute ${attribute}`, { cure });
+    }
+  }
+}
+
+type KnownTables = ReadonlyMap<string, Schema['tables'][number] | undefined>;
+
 /** A table may be called by its type, its own name or its path; `*` means every table. */
-function tableNames(schema: Pick<Schema, 'tables'>): ReadonlySet<string> {
-  const names = new Set(['*']);
+function tableNames(schema: Pick<Schema, 'tables'>): KnownTables {
+  const names = new Map<string, Schema['tables'][number] | undefined>([['*', undefined]]);
   for (const table of schema.tables) {
-    names.add(table.typeName).add(table.name);
-    if (table.export !== undefined) names.add(table.export.name);
+    for (const name of [table.typeName, table.name, table.export?.name]) {
+      if (name !== undefined) names.set(name, table);
+    }
   }
   return names;
 }

@@ -8,6 +8,7 @@ import { queryTooExpensive } from '../table/query/query-error.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import type { Arguments, OperationContext } from './operation.ts';
+import { requireRead, seenBy } from './record-access.ts';
 import { selectArgument, wholeNumber } from './record-arguments.ts';
 import { sortArgument } from './search-conditions.ts';
 
@@ -48,15 +49,21 @@ export async function searchRows(
   table: Table,
   query: Pick<QueryObject, 'conditions' | 'operator'>,
   args: Arguments,
-  { records }: OperationContext,
+  context: OperationContext,
 ): Promise<object> {
-  const answer = new AnswerRows(selectArgument(args));
+  const select = selectArgument(args);
+  requireRead(table, select, context);
+  const answer = new AnswerRows(select);
   const window = {
     limit: wholeNumber(args, 'limit', 1, LIMITS.operationRecordsMax),
     offset: wholeNumber(args, 'offset', 0, LIMITS.queryRowsScannedMax),
     sort: sortArgument(args.sort),
   };
-  for await (const row of records.search(table, { ...query, ...window })) {
+  for await (const row of context.records.search(
+    table,
+    { ...query, ...window },
+    seenBy(table, context),
+  )) {
     // Rows of a query that selects nothing are whole records.
     answer.add(row as JsonRecord);
   }

@@ -1,7 +1,10 @@
 /** `delete`: records by their keys, in one transaction; those that are not there are skipped. */
+import type { RecordId } from '../base/brands.ts';
+import { judgedDelete } from '../table/guarded-write.ts';
 import { takesLists } from '../table/write-all.ts';
-import { commitRecords } from './commit-records.ts';
+import { commitRecords, type RecordWrite } from './commit-records.ts';
 import type { Operation } from './operation.ts';
+import { recordGuard } from './record-access.ts';
 import { ID_ARGUMENTS, idsArgument, recordTable, TABLE_ARGUMENTS } from './record-arguments.ts';
 
 export const deleteRecords: Operation = {
@@ -11,12 +14,19 @@ export const deleteRecords: Operation = {
     const table = recordTable(args, context);
     takesLists(table);
     const ids = idsArgument(table, args);
-    const writes = ids.map((id, index) => ({
-      id,
-      row: index + 1,
-      op: { kind: 'delete', table: table.name, id, reason: 'client' } as const,
-    }));
-    const { done, skipped } = await commitRecords(table, writes);
+    const guard = recordGuard(table, context);
+    const writes: RecordWrite[] = [];
+    const unseen: RecordId[] = [];
+    for (const [index, id] of ids.entries()) {
+      const condition = guard === undefined ? undefined : await judgedDelete(table, guard, id);
+      if (condition === 'absent') unseen.push(id);
+      else {
+        const op = { kind: 'delete', table: table.name, id, reason: 'client', condition } as const;
+        writes.push({ id, row: index + 1, op });
+      }
+    }
+    const { done, skipped: failed } = await commitRecords(table, writes);
+    const skipped = [...unseen, ...failed];
     return {
       message: `deleted ${done.length} of ${ids.length} records`,
       deleted_hashes: done,

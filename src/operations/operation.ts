@@ -6,6 +6,7 @@ import type { Principal } from '../access/principal.ts';
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { QueryObject } from '../resource/query-object.ts';
+import type { Query } from '../table/query/query.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import type { Tables } from '../table/tables.ts';
@@ -14,7 +15,8 @@ import type { PurgeLog } from './purge-log.ts';
 
 /** How records are read: by the queries and the reads of application code. */
 export interface RecordReads {
-  search(table: Table, query: QueryObject): AsyncIterable<unknown>;
+  /** `bind` turns the query into the one that may be asked. */
+  search(table: Table, query: QueryObject, bind?: (query: Query) => Query): AsyncIterable<unknown>;
   /** Asks the origin where it must; `undefined` when there is no such record. */
   read(table: Table, id: RecordId): Promise<JsonRecord | undefined>;
 }

@@ -5,6 +5,7 @@
 import { LIMITS } from '../config/limits.ts';
 import { AnswerRows } from './answer-rows.ts';
 import type { Operation } from './operation.ts';
+import { requireRead, seenRecord } from './record-access.ts';
 import {
   ID_ARGUMENTS,
   idsArgument,
@@ -19,12 +20,17 @@ export const searchById: Operation = {
   async run(args, context) {
     const table = recordTable(args, context);
     const ids = idsArgument(table, args);
-    const answer = new AnswerRows(selectArgument(args));
+    const select = selectArgument(args);
+    requireRead(table, select, context);
+    const answer = new AnswerRows(select);
     const together = LIMITS.queryRefetchConcurrency;
     for (let at = 0; at < ids.length; at += together) {
       const some = ids.slice(at, at + together);
       const found = await Promise.all(some.map((id) => context.records.read(table, id)));
-      for (const record of found) if (record !== undefined) answer.add(record);
+      for (const record of found) {
+        const seen = record && seenRecord(table, record, context);
+        if (seen !== undefined) answer.add(seen);
+      }
     }
     return answer.rows;
   },

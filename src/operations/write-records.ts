@@ -3,6 +3,8 @@
  * is there already, an update what is not; an upsert merges into what is there and makes the
  * others. Inserted and upserted records that bring no key get one.
  */
+
+import type { WriteGuard } from '../table/guarded-write.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import {
@@ -14,6 +16,7 @@ import {
 } from '../table/write-all.ts';
 import { commitRecords, type RecordWrite } from './commit-records.ts';
 import { type Operation, usage } from './operation.ts';
+import { recordGuard } from './record-access.ts';
 import { recordsArgument, recordTable, TABLE_ARGUMENTS } from './record-arguments.ts';
 
 interface Writing {
@@ -57,7 +60,10 @@ function writeOperation(name: string, writing: Writing): Operation {
       const table = recordTable(args, context);
       takesLists(table);
       const records = recordsArgument(args);
-      const { done, skipped } = await commitRecords(table, await drafted(table, records, writing));
+      const { done, skipped } = await commitRecords(
+        table,
+        await drafted(table, records, writing, recordGuard(table, context)),
+      );
       return {
         message: `${writing.done} ${done.length} of ${records.length} records`,
         [writing.hashes]: done,
@@ -71,6 +77,7 @@ async function drafted(
   table: Table,
   records: readonly JsonRecord[],
   { verb, unkeyed, options }: Writing,
+  guard: WriteGuard | undefined,
 ): Promise<readonly RecordWrite[]> {
   const context = table.draftContext();
   const { primaryKey } = table.definition;
@@ -86,7 +93,10 @@ async function drafted(
       );
     }
     try {
-      writes.push({ row, ...(await draftRow(table, context, chosen, record, options)) });
+      writes.push({
+        row,
+        ...(await draftRow(table, context, chosen, record, { ...options, guard })),
+      });
     } catch (error) {
       throw rowError(row, error);
     }

@@ -22,9 +22,10 @@ export function searchTable(
   table: Table,
   asked: QueryObject,
   directives: RequestDirectives = NO_REQUEST_DIRECTIVES,
+  bind: (query: Query) => Query = (query) => query,
 ): Results<unknown> {
   return new Results<unknown>(
-    () => rowsOf(table, asked, directives),
+    () => rowsOf(table, asked, directives, bind),
     () => heldRows(table, asked),
   );
 }
@@ -33,8 +34,9 @@ async function* rowsOf(
   table: Table,
   asked: QueryObject,
   directives: RequestDirectives,
+  bind: (query: Query) => Query,
 ): AsyncGenerator<unknown> {
-  const query = queryOf(table, asked);
+  const query = bind(queryOf(table, asked));
   const collection = table.collect(query, { directives, mayForce: true });
   if (query.isExplain) {
     yield collection.reader.explain();

@@ -99,6 +99,16 @@ export async function guardedCreate(
   return { id, outcome };
 }
 
+/** The condition under which a record may be deleted; `absent` when the writer knows of none. */
+export async function judgedDelete(
+  table: Table,
+  guard: WriteGuard,
+  id: RecordId,
+): Promise<WriteCondition | 'absent'> {
+  const held = await table.held(id);
+  return held !== undefined && guard.delete(id, held.row) ? asHeld(held) : 'absent';
+}
+
 /**
  * The condition under which an attribute of a record may be set by an upload: the record is as it
  * was judged. Throws `ACCESS_DENIED`.
@@ -111,7 +121,7 @@ export async function judgedUpload(
   asked: WriteCondition,
 ): Promise<WriteCondition> {
   const held = await table.held(id);
-  if (!preconditionHolds(asked, currentOf(guard, held))) return asked;
+  if (!preconditionHolds(asked, currentOf(guard, held))) return NEVER;
   guard.patch(id, held?.row, [attribute], held?.row ?? { [table.definition.primaryKey]: id });
   return asHeld(held);
 }
@@ -128,8 +138,8 @@ export async function judgedRow(
   const held = await table.held(id);
   const current = currentOf(guard, held);
   if (asked !== undefined && !preconditionHolds(asked, current)) {
-    // Left to the commit, which answers for it as for everybody.
-    return { record, condition: asked };
+    // It must not hold over what the writer does not see either: nothing was judged.
+    return { record, condition: NEVER };
   }
   const before = verb === 'create' ? undefined : held?.row;
   if (verb === 'patch') judgePatch(table, guard, id, before, record, 'merge');
@@ -170,6 +180,9 @@ async function guarded(
   }
   throw contended(table, id);
 }
+
+/** Holds over no record, and over none. */
+const NEVER: WriteCondition = { ifMatch: [] };
 
 /** The record as the writer knows it, for preconditions. */
 function currentOf(guard: WriteGuard, held: HeldRecord | undefined) {

@@ -33,12 +33,14 @@ const UNLIMITED: readonly Permit[] = [Object.freeze({ signature: '' })];
 const EVERYTHING: Grants = {
   permits: () => permitsOf(() => UNLIMITED),
   access: () => WHOLE,
+  runs: () => true,
+  anonymous: PUBLIC_GRANTS,
 };
 
 /** Outside the scopes is only what is public: a key's bearer could leave it out. */
 function scoped(grants: Grants, scopes: readonly string[]): Grants {
   const within = (verb: Verb, definition: TableDefinition): Grants =>
-    scopes.some((scope) => covers(scope, verb, definition)) ? grants : PUBLIC_GRANTS;
+    scopes.some((scope) => covers(scope, verb, definition)) ? grants : grants.anonymous;
   const compiled = new WeakMap<TableDefinition, TablePermits>();
   return {
     permits(definition) {
@@ -50,6 +52,8 @@ function scoped(grants: Grants, scopes: readonly string[]): Grants {
       return permits;
     },
     access: (definition, verb) => within(verb, definition).access(definition, verb),
+    runs: () => false,
+    anonymous: grants.anonymous,
   };
 }
 

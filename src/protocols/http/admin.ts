@@ -124,10 +124,11 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
       blame: 'client',
     });
   }
-  const bytesMax = isAdmin ? parts.bodyBytesMax : Math.min(STRANGER_BYTES_MAX, parts.bodyBytesMax);
+  const isKnown = principal.kind !== 'anonymous';
+  const bytesMax = isKnown ? parts.bodyBytesMax : Math.min(STRANGER_BYTES_MAX, parts.bodyBytesMax);
   const document = parseDocument(await exchange.body(bytesMax));
   const needs = parts.needsOf(document.operation);
-  if (!isAdmin && needs !== 'nothing' && (needs !== 'signedIn' || principal.kind !== 'user')) {
+  if (!isAdmin && !mayRun(principal, needs, document.operation)) {
     return refuseStranger(exchange, parts, asked);
   }
   const cookies: string[] = [];
@@ -175,6 +176,14 @@ function refusalOf(asked: Authentication): NodeError {
     'sign in as an administrator: Basic credentials, a Bearer token, or the operation login; the ' +
     'first one is made by the setup link, or set by MILLRACE_ADMIN_USERNAME and _PASSWORD';
   return new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' });
+}
+
+/** Of those who are no administrators; what an operation does is judged by itself as well. */
+function mayRun(principal: Principal, needs: string, operation: unknown): boolean {
+  if (needs === 'nothing') return true;
+  if (principal.kind !== 'user') return false;
+  if (needs === 'signedIn') return true;
+  return typeof operation === 'string' && principal.grants.runs(operation);
 }
 
 function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {

@@ -55,15 +55,21 @@ const VARY = 'accept, accept-encoding';
  * What a signed-in client is told is `public` only where the policy says so *and* anybody may read
  * the table: otherwise a cache in between would hand it to those who may not.
  */
-export function resourceHeaders(policy: CachePolicy, isOpen: boolean): ResourceHeaders {
+export function resourceHeaders(policy: CachePolicy, isOpen: () => boolean): ResourceHeaders {
   const { cacheControl, cdnCacheControl } = policy.settings.client;
-  const shared = isOpen && /(?:^|[\s,])public(?:$|[\s,])/.test(cacheControl);
+  // Asked for each answer to who signed in: the roles of a running node change.
+  const isPublic = /(?:^|[\s,])public(?:$|[\s,])/.test(cacheControl);
+  const isShared = (): boolean => isPublic && isOpen();
   return {
     publicCacheControl: cacheControl === '' ? 'no-cache' : cacheControl,
-    privateCacheControl: shared ? cacheControl : 'private, no-cache',
+    get privateCacheControl() {
+      return isShared() ? cacheControl : 'private, no-cache';
+    },
     cdnCacheControl,
     publicVary: VARY,
     namesGroups: policy.settings.groups.tables,
-    privateVary: shared ? VARY : `${VARY}, authorization`,
+    get privateVary() {
+      return isShared() ? VARY : `${VARY}, authorization`;
+    },
   };
 }
