@@ -85,7 +85,9 @@ async function keep(
   const entry = await making;
   const value = Buffer.from(await new Response(entry.value).arrayBuffer());
   if (store === undefined || state === undefined || entry.expire === 0) return;
-  const began = Math.min(state.seen, versionBefore(epochMs(entry.timestamp)));
+  // Its instants have fractions; versions have none.
+  const since = versionBefore(epochMs(Math.floor(entry.timestamp)));
+  const began = Math.min(state.seen, since);
   const groups = new GroupSet();
   groups.add(currentScope()?.groups.names() ?? []);
   groups.add(store.tagGroups(entry.tags, began));
