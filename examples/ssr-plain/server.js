@@ -77,7 +77,10 @@ function escaped(value) {
   return String(value).replace(/[&<>"]/g, (mark) => marks[mark]);
 }
 
-/** The page reloads its contents when one of the records at `follows` changes. */
+/**
+ * The page follows the records at `follows`, and itself. When a record changes it asks for itself,
+ * which has the node render it anew behind the answer; when that is done it hears of it.
+ */
 function page(title, body, follows) {
   return `<!doctype html>${html`<html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -92,19 +95,18 @@ function page(title, body, follows) {
 <main data-follows="${follows}"><h1>${title}</h1>${body}</main>
 <script type="module">
   const main = document.querySelector('main');
-  const events = new EventSource(main.dataset.follows);
-  // Stale while it is rendered: ask until the page is another one, a few times.
-  const refresh = async () => {
-    for (let pause = 50; pause < 2000; pause *= 2) {
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      const text = await (await fetch(location.href)).text();
-      const next = new DOMParser().parseFromString(text, 'text/html').querySelector('main');
-      if (next.innerHTML !== main.innerHTML) return main.replaceChildren(...next.childNodes);
+  const own = '/Page/' + encodeURIComponent(location.host + location.pathname);
+  for (const path of [main.dataset.follows, own]) {
+    const events = new EventSource(path);
+    let isJoining = true;
+    for (const type of ['put', 'patch', 'delete', 'snapshot']) {
+      events.addEventListener(type, () => (isJoining ? (isJoining = false) : refresh()));
     }
-  };
-  let isJoining = true;
-  for (const type of ['put', 'patch', 'delete', 'snapshot']) {
-    events.addEventListener(type, () => (isJoining ? (isJoining = false) : refresh()));
+  }
+  async function refresh() {
+    const text = await (await fetch(location.href)).text();
+    const next = new DOMParser().parseFromString(text, 'text/html').querySelector('main');
+    if (next.innerHTML !== main.innerHTML) main.replaceChildren(...next.childNodes);
   }
 </script>
 </html>`}`;
