@@ -38,6 +38,7 @@ import { createCacheCounts } from './observe/cache-counts.ts';
 import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import { PurgeLog } from './operations/purge-log.ts';
+import { breakerBytes } from './origin/breaker-cell.ts';
 import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
@@ -102,8 +103,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const seeds = soundSeeds(prepared.application);
   const stopCatching = catchCodeFaults(prepared.application.folder, log);
   const config = await withKnownPort(options.config, prepared.application);
-  const tables = prepared.application.schema.tables.length;
-  const liveMemory = new SharedArrayBuffer(liveSourceBytes(tables));
+  const { schema, origins } = prepared.application;
+  const feedBytes = liveSourceBytes(schema.tables.length);
+  const liveMemory = new SharedArrayBuffer(feedBytes + breakerBytes(origins.size));
   const guard = new GuardMemory();
   const store = await openStore({
     application: prepared.application,

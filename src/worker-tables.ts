@@ -13,6 +13,7 @@ import type { Leases } from './cache/ports.ts';
 import { createReadPath, type ReadPath } from './cache/read-path.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
+import { breakerBytes, sharedCell } from './origin/breaker-cell.ts';
 import type { OriginObserver } from './origin/counters.ts';
 import type { TableBinding } from './origin/definition.ts';
 import type { OriginRuntime } from './origin/runtime.ts';
@@ -30,7 +31,7 @@ import {
 import { compileRecordCheck, formatRecordProblem } from './schema/record.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import { recordOfDraft, tableEntries } from './table/entries.ts';
-import { LiveSource } from './table/live-source.ts';
+import { LiveSource, liveSourceBytes } from './table/live-source.ts';
 import { createNewIds } from './table/new-ids.ts';
 import { createScopes, type QueryScope } from './table/query/scope.ts';
 import type { DraftContext, RecordRules } from './table/record-draft.ts';
@@ -110,10 +111,24 @@ async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {
   const { application, prepared, config, clock, originObserver: observer } = around;
   const { random } = Math;
   const isPressed = () => around.guard.level > 0;
-  const surroundings = { clock, random, threads: config.threads, observer, isPressed };
+  const { threads } = config;
+  const breakerOf = sharedBreakers(around);
+  const surroundings = { clock, random, threads, observer, isPressed, breakerOf };
   const origins = await ThreadOrigins.open(application.origins, application.folder, surroundings);
   for (const [name, definition] of prepared.codeOrigins) origins.addCode(name, definition);
   return origins;
+}
+
+/** The breakers of origins from files stand behind the states of the live feeds, by name. */
+function sharedBreakers({ application, liveMemory: memory }: TableSurroundings) {
+  const names = [...application.origins.keys()].sort();
+  const from = liveSourceBytes(application.schema.tables.length);
+  const clockOffsetMs = performance.timeOrigin;
+  return (name: string) => {
+    const index = names.indexOf(name);
+    const at = from + breakerBytes(index);
+    return index < 0 ? undefined : sharedCell({ memory, at, clockOffsetMs });
+  };
 }
 
 /** What the tables of a thread have in common, put together while they are built. */

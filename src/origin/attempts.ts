@@ -15,6 +15,7 @@ import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import { createLimit, type Limit } from '../base/limit.ts';
 import * as breaker from './breaker.ts';
+import { type BreakerCell, localCell } from './breaker-cell.ts';
 import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
 import { pause, withDeadline } from './deadline.ts';
 import {
@@ -37,6 +38,8 @@ export interface AttemptSettings {
 export interface Surroundings {
   readonly clock: Clock;
   readonly random: () => number;
+  /** Where the breakers stand that threads share; without it each thread has its own. */
+  readonly breakerOf?: ((origin: string) => BreakerCell | undefined) | undefined;
   /** Threads which share the origin's concurrency; each has its part, at least one call. */
   readonly threads?: number | undefined;
   readonly observer?: OriginObserver | undefined;
@@ -83,7 +86,7 @@ export class Attempts {
   readonly #foreground: Limit;
   readonly #background: Limit;
   #outcomes = new Map<AttemptOutcome, number>();
-  #breaker: breaker.BreakerState = breaker.CLOSED;
+  readonly #breaker: BreakerCell;
   #inFlight = 0;
   #retries = 0;
   bytes = 0;
@@ -93,6 +96,7 @@ export class Attempts {
     this.#othersStand = othersStand ?? (() => false);
     this.#around = around;
     const { name, queueMax } = settings;
+    this.#breaker = around.breakerOf?.(name) ?? localCell();
     const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
     this.#foreground = createLimit({ name: `origin ${name}`, concurrency, queueMax });
     this.#background = createLimit({
@@ -107,7 +111,7 @@ export class Attempts {
       outcomes: this.#outcomes,
       inFlight: this.#inFlight,
       queued: this.#foreground.pendingCount + this.#background.pendingCount,
-      breakerOpen: this.#breaker.kind !== 'closed',
+      breakerOpen: this.#breaker.read(this.#around.clock.monotonic()).kind !== 'closed',
       bytes: this.bytes,
       retries: this.#retries,
     };
@@ -171,7 +175,8 @@ export class Attempts {
     const now = this.#around.clock.monotonic();
     if (!well) this.#conclude('normal', 'failed');
     // The origin says it is well: the next request may try at once.
-    else if (this.#breaker.kind === 'open') this.#breaker = { kind: 'open', until: now };
+    const state = this.#breaker.read(now);
+    if (well && state.kind === 'open') this.#breaker.move(state, { kind: 'open', until: now }, now);
   }
 
   async #withRetries<T>(call: TimedCall<T>): Promise<T> {
@@ -259,15 +264,19 @@ export class Attempts {
 
   #admit(): breaker.Ticket {
     const now = this.#around.clock.monotonic();
-    const admission = breaker.admit(this.#breaker, now, this.#settings.breaker);
+    const state = this.#breaker.read(now);
+    const admission = breaker.admit(state, now, this.#settings.breaker);
     if (!admission.admitted) throw this.#refusal(admission.retryAfterMs);
-    this.#breaker = admission.state;
-    return admission.ticket;
+    const { ticket, state: next } = admission;
+    // Another thread may have begun to probe in this very moment.
+    const isOurs = next === state || this.#breaker.move(state, next, now);
+    if (!isOurs && ticket === 'probe') throw this.#refusal(this.#settings.breaker.cooldownMs);
+    return ticket;
   }
 
   #refuseWhileOpen(): void {
     const now = this.#around.clock.monotonic();
-    const wait = breaker.waitNeeded(this.#breaker, now, this.#settings.breaker);
+    const wait = breaker.waitNeeded(this.#breaker.read(now), now, this.#settings.breaker);
     if (wait > 0) throw this.#refusal(wait);
   }
 
@@ -284,11 +293,12 @@ export class Attempts {
 
   #conclude(ticket: breaker.Ticket, told: breaker.Ending): void {
     const ending = told === 'failed' && this.#othersStand() ? 'abandoned' : told;
-    const before = this.#breaker.kind;
     const now = this.#around.clock.monotonic();
-    this.#breaker = breaker.conclude(this.#breaker, ticket, ending, now, this.#settings.breaker);
-    const open = this.#breaker.kind !== 'closed';
-    if ((before !== 'closed') !== open) {
+    const before = this.#breaker.read(now);
+    const after = breaker.conclude(before, ticket, ending, now, this.#settings.breaker);
+    if (after === before || !this.#breaker.move(before, after, now)) return;
+    const open = after.kind !== 'closed';
+    if ((before.kind !== 'closed') !== open) {
       this.#around.observer?.breakerMoved?.(this.#settings.name, open);
     }
   }

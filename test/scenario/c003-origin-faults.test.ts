@@ -226,3 +226,29 @@ describe.each([1, 2])('the concurrency of an origin, %i thread(s)', (threads) =>
     }
   });
 });
+
+describe('an origin that fails on a node with several threads', () => {
+  it('is left alone by all of them as soon as it has failed often enough', async () => {
+    const origin = await HttpOrigin.start(() => behave.status(500));
+    const node = await startCache({
+      tables: [{ name: 'Item', cache: 'negative: { _5xx: "1ms" }' }],
+      url: origin.url,
+      origin: 'retries: 0\nbreaker: { failures: 4, cooldown: 1h }',
+      threads: 2,
+    });
+    try {
+      const codes: (string | undefined)[] = [];
+      for (let at = 0; at < 24; at += 1) {
+        // A connection of its own each time: the kernel deals them out to the threads.
+        const response = await node.fetch(`/Item/${at}`, { headers: { connection: 'close' } });
+        codes.push(((await response.json()) as { code?: string }).code);
+      }
+      expect(codes).toEqual(codes.map((_, at) => (at < 4 ? 'ORIGIN_STATUS' : 'BREAKER_OPEN')));
+      expect(origin.requests).toHaveLength(4);
+      expect(await node.metric('millrace_origin_breaker_open', { origin: 'api' })).toBe(1);
+    } finally {
+      await node.dispose();
+      await origin.close();
+    }
+  });
+});
