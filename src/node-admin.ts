@@ -71,6 +71,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     identity: { ...parts.identity, audit: parts.audit, now: () => parts.clock.now() },
     tables: parts.tables,
     purges: parts.purges,
+    metrics: async () => (await scrape.read()).text,
     reload: (dryRun) => parts.reloading.reload(dryRun),
     records: {
       search: (table, query, bind) => searchTable(table, query, NO_REQUEST_DIRECTIVES, bind),

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { FLAGS, type FlagValues } from '../config/flags.ts';
 import { addIdentityCommands } from './identity-commands.ts';
+import { addOperateCommands } from './operate-commands.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 import { addTransferCommands } from './transfer-commands.ts';
 
@@ -70,6 +71,7 @@ function createProgram(
       finish(await check(resolved(folder, terminal), terminal, options));
     });
   addTransferCommands(program, terminal, finish);
+  addOperateCommands(program, terminal, finish);
   addIdentityCommands(program, terminal, finish);
   program
     .command('version')

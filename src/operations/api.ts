@@ -5,6 +5,7 @@
  */
 import { NodeError } from '../base/errors.ts';
 import { cacheInspect } from './cache-inspect.ts';
+import { cacheStats, originStatus } from './cache-stats.ts';
 import { deleteRecords } from './delete-records.ts';
 import { describeAll } from './describe-all.ts';
 import { createApiKey, listApiKeys, revokeApiKey } from './identity/api-keys.ts';
@@ -29,7 +30,7 @@ import { searchByValue } from './search-by-value.ts';
 import { insert, update, upsert } from './write-records.ts';
 
 const OPERATIONS: readonly Operation[] = [
-  ...[cacheInspect, describeAll, purge, purgeLog, reload],
+  ...[cacheInspect, cacheStats, originStatus, describeAll, purge, purgeLog, reload],
   ...[insert, update, upsert, deleteRecords],
   ...[addUser, alterUser, dropUser, listUsers, userInfo],
   ...[addRole, alterRole, dropRole, listRoles],

@@ -38,6 +38,8 @@ export interface OperationContext {
   readonly identity: IdentityContext;
   /** Where each purge is noted. */
   readonly purges: PurgeLog;
+  /** What Prometheus is told, of all threads. */
+  readonly metrics: () => Promise<string>;
   /** Takes over what changed in the files; with `dryRun` only says what that would be. */
   readonly reload: (dryRun: boolean) => Promise<object>;
 }
