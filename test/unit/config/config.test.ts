@@ -34,7 +34,11 @@ describe('without any configuration', () => {
     const config = configOf();
     expect(config.http.port).toBe(9926);
     expect(config.admin).toMatchObject({ host: '127.0.0.1', port: 9925 });
-    expect(config.mqtt).toEqual({ port: 1883, requireAuthentication: true });
+    expect(config.mqtt).toEqual({
+      port: 1883,
+      isPortChosen: false,
+      requireAuthentication: true,
+    });
     expect(config.replication.port).toBe(9933);
     expect(config.host).toBe('127.0.0.1');
     expect(config.store.durability).toBe('flushed');
