@@ -2,7 +2,6 @@
  * Starts the admin port: health, metrics and operations over what the node runs. What they answer
  * is read from the store, the feeds and the counters at the time they are asked.
  */
-import type { Audit } from './access/audit.ts';
 import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
@@ -21,6 +20,7 @@ import type { OperationContext } from './operations/operation.ts';
 import type { PurgeLog } from './operations/purge-log.ts';
 import { type Asker, createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
+import { hostCheck } from './protocols/http/host-list.ts';
 import { readForCode } from './resource/record-read.ts';
 import { searchTable } from './resource/search.ts';
 import type { Tables } from './table/tables.ts';
@@ -31,7 +31,8 @@ export interface AdminAssembly {
   readonly clock: Clock;
   readonly engine: ChosenEngine;
   readonly identity: NodeIdentity;
-  readonly audit: Audit;
+  /** Number of settings that are less safe than the defaults. */
+  readonly insecure: number;
   readonly metrics: ArrayMetrics;
   readonly store: OpenStore;
   readonly tables: Tables;
@@ -60,7 +61,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   connectStoreMetrics(parts);
   const rejected = new Map<string, number>();
   const refused = new Map<string, number>();
-  const adminCounts = observeAdmin(rejected, refused);
+  const adminCounts = observeAdmin(rejected, refused, parts);
   const scrape = createScrape(parts.metrics, () => [
     ...parts.scrapeWorkers(),
     async () => adminCounts.documents(),
@@ -68,7 +69,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   ]);
   let status: 'ready' | 'stopping' = 'ready';
   const context: Omit<OperationContext, keyof Asker> = {
-    identity: { ...parts.identity, audit: parts.audit, now: () => parts.clock.now() },
+    identity: { ...parts.identity, now: () => parts.clock.now() },
     tables: parts.tables,
     purges: parts.purges,
     metrics: async () => (await scrape.read()).text,
@@ -89,6 +90,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       ...parts.identity.authenticator,
       runOperation: (document, asker) => runOperation(document, { ...context, ...asker }),
       needsOf,
+      answersHost: hostCheck(config.admin.host, config.http.allowedHosts),
+      awaitsSetup: () => parts.identity.setup?.isOpen === true,
       metrics: () => scrape.read(),
       health: () => health(status, parts),
       openMetrics: LOOPBACK.has(config.admin.host),
@@ -108,10 +111,11 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   };
 }
 
-/** Counted apart and added up at scrape: the app threads have a metric of the same name. */
+/** Counted apart and added up at scrape: the app threads have metrics of the same names. */
 function observeAdmin(
   rejected: ReadonlyMap<string, number>,
   refused: ReadonlyMap<string, number>,
+  { identity, insecure }: AdminAssembly,
 ): ArrayMetrics {
   const metrics = new ArrayMetrics();
   metrics.counter('millrace_auth_failures_total', 'Credentials rejected', function* () {
@@ -120,6 +124,14 @@ function observeAdmin(
   metrics.counter('millrace_limits_hit_total', 'Times a limit refused something', function* () {
     for (const [limit, value] of refused) yield { labels: { limit }, value };
   });
+  const help = 'Defaults of safety that the configuration has loosened';
+  metrics.gauge('millrace_insecure_settings', help, 'first', () => [
+    { labels: {}, value: insecure },
+  ]);
+  const lost = 'Audit events that were left out for want of room';
+  metrics.counter('millrace_audit_events_lost_total', lost, () => [
+    { labels: {}, value: identity.auditLog.lost },
+  ]);
   return metrics;
 }
 

@@ -2,12 +2,13 @@
  * The store thread's part of who may sign in: the rows and what writes them, the keys of this node,
  * the desk where passwords are checked for all threads.
  */
-import type { Audit } from './access/audit.ts';
+import type { AuditEvent } from './access/audit.ts';
 import { BackOff } from './access/identity/back-off.ts';
 import { Directory } from './access/identity/directory.ts';
 import { KeyFolder } from './access/identity/key-folder.ts';
 import { PasswordHasher } from './access/identity/password-hash.ts';
 import { Registry } from './access/identity/registry.ts';
+import { Setup } from './access/identity/setup.ts';
 import { createSignIns, type SignInOutcome, type SignIns } from './access/identity/sign-ins.ts';
 import { TokenIssuer } from './access/identity/tokens.ts';
 import type { Clock } from './base/clock.ts';
@@ -24,8 +25,6 @@ export interface IdentityParts {
   readonly roles: Roles;
   readonly clock: Clock;
   readonly log: Log;
-  readonly audit: Audit;
-  readonly onOutcome: (outcome: SignInOutcome) => void;
 }
 
 export interface NodeIdentity extends ThreadIdentity {
@@ -33,6 +32,10 @@ export interface NodeIdentity extends ThreadIdentity {
   readonly registry: Registry;
   readonly hasher: PasswordHasher;
   readonly issuer: TokenIssuer;
+  /** While nobody can sign in as an administrator. */
+  readonly setup: Setup | undefined;
+  /** Writes what is still to be noted. */
+  close(): Promise<void>;
 }
 
 export function openIdentity(parts: IdentityParts): NodeIdentity {
@@ -56,9 +59,31 @@ export function openIdentity(parts: IdentityParts): NodeIdentity {
     ...{ registry, hasher, issuer, admin },
     directory: new Directory(store),
     backOff: new BackOff(clock),
+    onOutcome: (outcome) => thread.audit(eventOf(outcome)),
+  });
+  const thread: ThreadIdentity = threadIdentity({
+    ...{ ...parts, reader: store, writer: store, signIns, admin },
+    thread: 0,
+  });
+  const setup = Setup.begin({
+    ...{ ...thread, registry, hasher, clock },
+    dataFolder: config.dataFolder,
+    hasConfiguredAdmin: admin !== undefined,
   });
   return {
-    ...threadIdentity({ ...parts, reader: store, signIns, admin }),
-    ...{ admin, registry, hasher, issuer },
+    ...thread,
+    ...{ admin, registry, hasher, issuer, setup },
+    async close() {
+      setup?.close();
+      await thread.auditLog.flush();
+    },
   };
+}
+
+function eventOf({ kind, how, username: by, address }: SignInOutcome): AuditEvent {
+  const facts = { by, address, method: how };
+  if (kind === 'signedIn') return { kind: 'signedIn', ...facts };
+  if (kind === 'signedOut') return { kind: 'signedOut', ...facts };
+  const reason = kind === 'throttled' ? 'too many failures' : 'wrong credentials';
+  return { kind: 'signInRefused', ...facts, reason };
 }

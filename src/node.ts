@@ -14,6 +14,7 @@ import { localLeases } from './cache/collapse.ts';
 import { LeaseTable } from './cache/lease-table.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
+import { insecureSettings } from './config/insecure-settings.ts';
 import { type ReloadPart, ReloadParts } from './config/reload.ts';
 import { startAdmin } from './node-admin.ts';
 import { connectionRoom } from './node-descriptors.ts';
@@ -33,7 +34,6 @@ import { loadSeeds, readSeeds, type Seed } from './node-seeds.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
-import { auditTo } from './observe/audit-log.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import type { Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
@@ -71,6 +71,10 @@ export interface RunningNode {
   readonly engine: ChosenEngine;
   readonly httpPort: number;
   readonly adminPort: number;
+  /** What is less safe than the defaults, a line for each. */
+  readonly insecure: readonly string[];
+  /** Makes the first administrator; absent when there is one. */
+  readonly setupToken: string | undefined;
   /** Takes over what changed in the files; with `dryRun` only says what that would be. */
   reload(dryRun: boolean): Promise<ReloadReport>;
   /** `undefined`: no table is reached over MQTT, or its port was taken. */
@@ -175,9 +179,10 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     guard: parts.guard,
   });
   const identity = identityOf(parts);
+  started.push(() => identity.close());
   const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
-  const roles = new ThreadRoles(identity.identities, parts.application.roles, auditTo(log));
+  const roles = new ThreadRoles(identity.identities, parts.application.roles, identity.audit);
   const reload = reloadParts([followed.origins, followed.policies, roles]);
   const room = connectionRoom(config.limits.descriptorsReserved);
   if (room !== undefined) parts.guard.connectionsMax = room;
@@ -197,10 +202,11 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const reloading = startReloading(parts, reload, serving.reloadThreads);
   const feeds = startFeeds({ ...threadTables, writer: store.store, clock, log });
   started.push(() => feeds.stop());
+  const insecure = insecureSettings(config, parts.application);
   const admin = await startAdmin({
     ...parts,
+    insecure: insecure.length,
     identity,
-    audit: auditTo(log),
     metrics,
     tables: threadTables.tables,
     feeds,
@@ -217,6 +223,8 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     engine,
     httpPort: serving.port,
     adminPort: admin.port,
+    insecure,
+    setupToken: identity.setup?.token,
     reload: (dryRun) => reloading.reload(dryRun),
     mqttPort: mqtt?.port,
     async stop() {
@@ -258,8 +266,6 @@ const identityOf = ({ store, config, application, clock, log }: Assembly): NodeI
     ...{ config, clock, log },
     store: store.store,
     roles: application.roles,
-    audit: auditTo(log),
-    onOutcome: () => undefined,
   });
 
 function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[]) {

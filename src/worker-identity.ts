@@ -6,10 +6,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Audit } from './access/audit.ts';
 import type { AdminCredentials, Authenticator } from './access/authenticate.ts';
+import { AuditLog } from './access/identity/audit-log.ts';
 import { createAuthenticator } from './access/identity/authenticator.ts';
 import { Directory } from './access/identity/directory.ts';
 import { type ConfiguredAdmin, Identities } from './access/identity/identities.ts';
 import { Issuers } from './access/identity/issuers.ts';
+import { Registry } from './access/identity/registry.ts';
 import type { SignIns } from './access/identity/sign-ins.ts';
 import { createImpersonate, withImpersonation } from './access/impersonate.ts';
 import type { Clock } from './base/clock.ts';
@@ -17,25 +19,28 @@ import { NodeError } from './base/errors.ts';
 import type { IssuerSettings } from './config/auth-settings.ts';
 import type { Config } from './config/config.ts';
 import type { Roles } from './config/roles-file.ts';
+import { auditTo } from './observe/audit-log.ts';
 import type { Log } from './observe/log.ts';
 import { createAddressGuard } from './origin/address-guard.ts';
 import { createAgent } from './origin/agent.ts';
 import { createHttpClient } from './origin/http-client.ts';
 import { nodeErrorOf, type PlainError, plainError } from './store/threads/messages.ts';
-import type { StoreReader } from './table/store-port.ts';
+import type { StoreReader, StoreWriter } from './table/store-port.ts';
 
 /** The administrator of the configuration, as every thread knows it. */
 export type KnownAdmin = (AdminCredentials & ConfiguredAdmin) | undefined;
 
 export interface ThreadIdentityParts {
   readonly reader: StoreReader;
+  readonly writer: StoreWriter;
+  /** Number of the thread: part of the keys of what it notes. */
+  readonly thread: number;
   readonly signIns: SignIns;
   readonly admin: KnownAdmin;
   readonly roles: Roles;
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;
-  readonly audit: Audit;
 }
 
 /** What the protocols of one thread know of those who ask. */
@@ -44,11 +49,20 @@ export interface ThreadIdentity {
   readonly directory: Directory;
   readonly identities: Identities;
   readonly signIns: SignIns;
+  /** Remembers an event, and says it in the log. */
+  readonly audit: Audit;
+  readonly auditLog: AuditLog;
 }
 
 export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
   const { clock, config, signIns } = parts;
   const directory = new Directory(parts.reader);
+  const registry = new Registry(parts.writer, clock);
+  const auditLog = new AuditLog({ registry, directory, clock, thread: parts.thread });
+  const say = auditTo(parts.log);
+  const audit: Audit = (event) => {
+    if (auditLog.record(event)) say(event);
+  };
   const identities = new Identities({ ...parts, directory });
   const issuers = new Issuers(config.auth.issuers, (one) => fetchKeys(one, parts.log), clock);
   const { certificates } = config.auth;
@@ -58,9 +72,10 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
   const impersonate = createImpersonate({
     roles: () => identities.roles(),
     userNamed: (name) => identities.named(name),
-    audit: parts.audit,
+    audit,
   });
-  return { authenticator: withImpersonation(own, impersonate), directory, identities, signIns };
+  const authenticator = withImpersonation(own, impersonate);
+  return { authenticator, directory, identities, signIns, audit, auditLog };
 }
 
 const KEYS_BYTES_MAX = 256 * 1024;

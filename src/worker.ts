@@ -9,7 +9,6 @@ import type { Config } from './config/config.ts';
 import { ReloadParts } from './config/reload.ts';
 import type { Roles } from './config/roles-file.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
-import { auditTo } from './observe/audit-log.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import { createLog, type Log } from './observe/log.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
@@ -22,7 +21,7 @@ import { exitProcess } from './resource/exit-guard.ts';
 import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
 import type { PurgeNote } from './table/purge-note.ts';
-import type { StoreReader } from './table/store-port.ts';
+import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
 import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
@@ -120,8 +119,8 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   });
   for (const origin of threadTables.origins.values()) origin.start();
   const { followed } = threadTables;
-  const identity = identityOf(reader, application.roles, log);
-  const roles = new ThreadRoles(identity.identities, application.roles, auditTo(log));
+  const identity = identityOf({ reader, writer }, application.roles, log);
+  const roles = new ThreadRoles(identity.identities, application.roles, identity.audit);
   const reload = new ReloadParts();
   for (const part of [followed.origins, followed.policies, roles]) reload.add(part);
   const app = await startApp({
@@ -158,14 +157,18 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   return app;
 }
 
-const identityOf = (reader: StoreReader, roles: Roles, log: Log) =>
+const identityOf = (
+  store: { readonly reader: StoreReader; readonly writer: StoreWriter },
+  roles: Roles,
+  log: Log,
+) =>
   threadIdentity({
-    ...{ reader, roles, log },
+    ...{ ...store, roles, log },
     signIns: connectSignIns(thread.signInPort),
     admin: thread.admin,
     config: thread.config,
     clock: systemClock,
-    audit: auditTo(log),
+    thread: thread.id,
   });
 
 /** The app is closed before the thread ends: an open listener would abort the whole process. */

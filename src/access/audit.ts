@@ -17,6 +17,7 @@ interface AuditFacts {
 export type AuditEvent = AuditFacts &
   (
     | { readonly kind: 'signedIn'; readonly method: string }
+    | { readonly kind: 'signedOut'; readonly method: string }
     /** Credentials that are not known, or no longer good for anything. */
     | { readonly kind: 'signInRefused'; readonly method: string; readonly reason: string }
     /** Something that the principal was not granted; `what` names verb and table, or operation. */

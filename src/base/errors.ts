@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'DEADLINE_EXCEEDED'
   | 'ENTRY_UNDECODABLE'
   | 'HEADERS_TOO_LARGE'
+  | 'HOST_REFUSED'
   | 'INDEX_BUILDING'
   | 'INTERNAL'
   | 'KEY_INVALID'

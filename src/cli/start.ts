@@ -109,6 +109,8 @@ function announce(config: Config, node: RunningNode, terminal: Terminal): void {
       ? {}
       : { mqtt: `mqtt${tls}://${urlHost(config.host)}:${node.mqttPort}` }),
   };
+  for (const line of node.insecure) terminal.err(`INSECURE: ${line}`);
+  if (node.setupToken !== undefined) terminal.err(setupWords(ready.admin, node.setupToken));
   terminal.out(JSON.stringify(ready));
   const message: ReadyMessage = {
     kind: 'ready',
@@ -116,6 +118,13 @@ function announce(config: Config, node: RunningNode, terminal: Terminal): void {
   };
   process.send?.(message);
 }
+
+const setupWords = (admin: string, token: string): string =>
+  [
+    'This node has no administrator yet. Make the first one within 15 minutes, once, at',
+    `  ${admin}/setup#${token}`,
+    'or set MILLRACE_ADMIN_USERNAME and MILLRACE_ADMIN_PASSWORD (or …_PASSWORD_FILE).',
+  ].join('\n');
 
 /** A node that listens everywhere is reached from here by loopback. */
 function urlHost(host: string): string {

@@ -147,9 +147,10 @@ export function readOptional(path: string): string | undefined {
 function readEnvironment(env: Environment, problems: ProblemList): SettingValues {
   const found: Record<string, unknown> = {};
   for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
-    const written = setting.env === undefined ? undefined : env[setting.env];
-    if (setting.env === undefined || written === undefined || written === '') continue;
+    if (setting.env === undefined) continue;
     const place = { file: setting.env, line: 0, column: 0 };
+    const written = env[setting.env] || fromFile(setting.env, env, problems);
+    if (written === undefined || written === '') continue;
     const own = new ProblemList();
     const many = key === 'cluster.peers' ? written.split(/[\s,]+/).filter(Boolean) : written;
     const value = setting.read(nodeOf(many, place), setting.env, own);
@@ -157,6 +158,19 @@ function readEnvironment(env: Environment, problems: ProblemList): SettingValues
     for (const problem of own.sorted()) problems.add(place, problem.message, explained(problem));
   }
   return found;
+}
+
+/** `NAME_FILE` names a file that holds the value, as secrets of containers are handed over. */
+function fromFile(name: string, env: Environment, problems: ProblemList): string | undefined {
+  const path = env[`${name}_FILE`];
+  if (path === undefined || path === '') return undefined;
+  const text = readOptional(resolve(path));
+  if (text === undefined) {
+    const place = { file: `${name}_FILE`, line: 0, column: 0 };
+    problems.add(place, `file ${path} cannot be read`, { cure: 'mount it, or unset the variable' });
+  }
+  // Files of secrets usually end in a line break which is no part of the secret.
+  return text?.replace(/\r?\n$/, '');
 }
 
 /** Kubernetes describes every service of a namespace in variables of this form. */

@@ -131,6 +131,11 @@ export const LIMITS = {
   credentialSecondsMax: 300,
   /** A browser stays signed in so long, seconds. */
   sessionSecondsMax: 43_200,
+  /** The audit log: age in days, rows, events written at once and in the long run. */
+  auditDaysMax: 90,
+  auditRowsMax: 100_000,
+  auditBurstMax: 500,
+  auditPerSecondMax: 10,
   /** Rows of a system table that are listed. */
   systemRowsMax: 10_000,
   /** Time between two looks at the credentials of open connections, milliseconds. */

@@ -9,7 +9,9 @@ import { cacheStats, originStatus } from './cache-stats.ts';
 import { deleteRecords } from './delete-records.ts';
 import { describeAll } from './describe-all.ts';
 import { createApiKey, listApiKeys, revokeApiKey } from './identity/api-keys.ts';
+import { readAuditLog } from './identity/read-audit-log.ts';
 import { addRole, alterRole, dropRole, listRoles } from './identity/roles.ts';
+import { setup } from './identity/setup.ts';
 import {
   createTokens,
   login,
@@ -20,7 +22,13 @@ import {
   rotateSigningKey,
 } from './identity/tokens.ts';
 import { addUser, alterUser, dropUser, listUsers, userInfo } from './identity/users.ts';
-import { type Needs, type Operation, type OperationContext, usage } from './operation.ts';
+import {
+  type Arguments,
+  type Needs,
+  type Operation,
+  type OperationContext,
+  usage,
+} from './operation.ts';
 import { purge } from './purge.ts';
 import { purgeLog } from './purge-log.ts';
 import { reload } from './reload.ts';
@@ -35,7 +43,7 @@ const OPERATIONS: readonly Operation[] = [
   ...[addUser, alterUser, dropUser, listUsers, userInfo],
   ...[addRole, alterRole, dropRole, listRoles],
   ...[createTokens, refreshToken, revokeToken, revokeUser, rotateSigningKey],
-  ...[createApiKey, listApiKeys, revokeApiKey, login, logout],
+  ...[createApiKey, listApiKeys, revokeApiKey, login, logout, setup, readAuditLog],
   ...[searchById, searchByHash, searchByValue, searchByConditions],
 ];
 
@@ -65,5 +73,20 @@ export async function runOperation(
       `${name} takes no ${argument}; it takes ${operation.takes.join(', ') || 'nothing'}`,
     );
   }
-  return operation.run(args, context);
+  const answer = await operation.run(args, context);
+  if (operation.needs === undefined) audited(name, args, context);
+  return answer;
+}
+
+function audited(operation: string, { table }: Arguments, context: OperationContext): void {
+  const { by, address, identity } = context;
+  const where = typeof table === 'string' ? { table } : {};
+  identity.audit({
+    kind: 'operationRun',
+    by,
+    address,
+    protocol: 'operations',
+    operation,
+    ...where,
+  });
 }

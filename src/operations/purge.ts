@@ -58,6 +58,11 @@ export const purge: Operation = {
     const tables = purges.map(({ table }) => table.definition.typeName);
     const by = { by: context.by, via: 'operation' } as const;
     context.purges.add({ ...by, kind, tables, purged, soft, count });
+    const { address, identity } = context;
+    for (const table of tables) {
+      const what = { table, scope: kind, soft, count };
+      identity.audit({ kind: 'purged', by: context.by, address, ...what });
+    }
     const isNodeWide = args.table === undefined && kind !== 'table';
     return { ...(isNodeWide ? { tables } : { table: tables[0] }), purged, soft };
   },

@@ -69,10 +69,19 @@ export class Directory {
     return this.#reader.tableSize(SYSTEM.user).entries > 0;
   }
 
-  /** The rows of a table in key order, at most `systemRowsMax`; from behind `after`. */
-  *rows<Row>(table: TableName, after?: string | undefined): Generator<Row> {
+  /** Rows of a table, of any kind. */
+  count(table: TableName): number {
+    return this.#reader.tableSize(table).entries;
+  }
+
+  /** The rows of a table in key order, from behind `after`. */
+  *rows<Row>(
+    table: TableName,
+    after?: string | undefined,
+    max: number = LIMITS.systemRowsMax,
+  ): Generator<Row> {
     let next = after as RecordId | undefined;
-    let left: number = LIMITS.systemRowsMax;
+    let left = max;
     do {
       const found: Row[] = [];
       const page = this.#reader.scan(table, { after: next, limit: PAGE }, (entry) => {

@@ -8,6 +8,7 @@ import type { Directory } from '../../access/identity/directory.ts';
 import type { ConfiguredAdmin, Identities } from '../../access/identity/identities.ts';
 import type { PasswordHasher } from '../../access/identity/password-hash.ts';
 import type { Registry } from '../../access/identity/registry.ts';
+import type { Setup } from '../../access/identity/setup.ts';
 import type { SignIns } from '../../access/identity/sign-ins.ts';
 import type { TokenIssuer } from '../../access/identity/tokens.ts';
 
@@ -19,6 +20,8 @@ export interface IdentityContext {
   readonly issuer: TokenIssuer;
   readonly signIns: SignIns;
   readonly admin: ConfiguredAdmin | undefined;
+  /** While there is no administrator. */
+  readonly setup: Setup | undefined;
   readonly audit: Audit;
   readonly now: () => number;
 }

@@ -10,6 +10,7 @@ import { LIMITS } from '../../config/limits.ts';
 import { checkJsonStructure } from './json-structure.ts';
 import type { Exchange, HttpHandler } from './port.ts';
 import { replyProblem } from './problem.ts';
+import { replySetupPage } from './setup-page.ts';
 
 export interface HealthReport {
   readonly status: 'ready' | 'starting' | 'stopping' | 'degraded';
@@ -27,6 +28,10 @@ export interface AdminParts {
   readonly needsOf: (operation: unknown) => 'nothing' | 'signedIn' | 'administrator';
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly health: () => HealthReport;
+  /** Whether a request with this `Host` is answered. */
+  readonly answersHost: (field: string | undefined) => boolean;
+  /** Whether the first administrator is still to be made. */
+  readonly awaitsSetup: () => boolean;
   /** Metrics need no sign-in while the port can be reached from this machine only. */
   readonly openMetrics: boolean;
   readonly bodyBytesMax: number;
@@ -58,6 +63,7 @@ const decoder = new TextDecoder();
 
 export function createAdminHandler(parts: AdminParts): HttpHandler {
   return (exchange) => {
+    if (!parts.answersHost(exchange.request.header('host'))) return refuseHost(exchange);
     const settling = parts.settle(exchange.request);
     return settling === undefined
       ? serve(exchange, parts)
@@ -86,6 +92,9 @@ function look(exchange: Exchange, path: string, parts: AdminParts): void | Promi
       const up = report.status === 'ready' || report.status === 'degraded';
       return replyJson(exchange, up ? 200 : 503, report);
     }
+    case '/setup':
+      if (parts.awaitsSetup()) return replySetupPage(exchange);
+      return replyProblem(exchange, nothingToSetUp());
     case '/metrics':
       if (!parts.openMetrics && !signedIn(exchange, parts)) return undefined;
       return replyMetrics(exchange, parts);
@@ -101,6 +110,20 @@ function look(exchange: Exchange, path: string, parts: AdminParts): void | Promi
         ),
       );
   }
+}
+
+const nothingToSetUp = (): NodeError =>
+  new NodeError(
+    'NOT_FOUND',
+    'there is nothing to set up: this node has an administrator, or its link has expired and the ' +
+      'next start makes a new one',
+    { blame: 'client' },
+  );
+
+function refuseHost(exchange: Exchange): void {
+  const told = JSON.stringify(exchange.request.header('host') ?? '').slice(0, 100);
+  const message = `the admin port is not called ${told}; list the name in http.allowedHosts`;
+  replyProblem(exchange, new NodeError('HOST_REFUSED', message, { blame: 'client' }));
 }
 
 async function replyMetrics(exchange: Exchange, parts: AdminParts): Promise<void> {

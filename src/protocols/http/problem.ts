@@ -28,6 +28,7 @@ const problems: Record<ErrorCode, Problem> = {
   DEADLINE_EXCEEDED: { status: 504, title: 'Deadline exceeded' },
   ENTRY_UNDECODABLE: { status: 500, title: 'Stored entry undecodable' },
   HEADERS_TOO_LARGE: { status: 431, title: 'Request headers too large' },
+  HOST_REFUSED: { status: 421, title: 'Host refused' },
   INDEX_BUILDING: { status: 503, title: 'Index being built' },
   INTERNAL: { status: 500, title: 'Internal error' },
   KEY_INVALID: { status: 400, title: 'Key invalid' },

@@ -54,6 +54,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   DEADLINE_EXCEEDED: REASON.serverBusy,
   ENTRY_UNDECODABLE: REASON.unspecified,
   HEADERS_TOO_LARGE: REASON.packetTooLarge,
+  HOST_REFUSED: REASON.notAuthorized,
   INDEX_BUILDING: REASON.serverBusy,
   INTERNAL: REASON.unspecified,
   KEY_INVALID: REASON.topicNameInvalid,

@@ -1,0 +1,124 @@
+/**
+ * Keeps what is worth remembering of who did what, in a system table, newest first. It never makes
+ * anybody wait: events are gathered and written a moment later; what comes faster than it may be
+ * written, or finds no room, is counted and left out. Bounded by age and by number of rows.
+ */
+import { durationMs, type EpochMs } from '../../base/brands.ts';
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { AuditEvent } from '../audit.ts';
+import type { Directory } from './directory.ts';
+import type { Registry } from './registry.ts';
+import { SYSTEM } from './system-tables.ts';
+
+export interface AuditRow {
+  readonly id: string;
+  readonly at: string;
+  readonly expiresAt: number;
+  readonly event: AuditEvent;
+}
+
+const DAY_MS = 86_400_000;
+const FLUSH_MS = 100;
+/** Rows over the bound by which it is trimmed at once. */
+const TRIM_SHARE = 0.1;
+const LAST_INSTANT = 8_640_000_000_000_000;
+const KEY_CHARS = 11;
+
+export class AuditLog {
+  readonly #registry: Registry;
+  readonly #directory: Directory;
+  readonly #clock: Clock;
+  readonly #thread: number;
+  #waiting: AuditRow[] = [];
+  #count = 0;
+  /** Events that may be written now; refilled with time. */
+  #allowance: number = LIMITS.auditBurstMax;
+  #refilledAt: number;
+  #isTrimming = false;
+  /** Events that were left out. */
+  lost = 0;
+
+  constructor(parts: {
+    readonly registry: Registry;
+    readonly directory: Directory;
+    readonly clock: Clock;
+    readonly thread: number;
+  }) {
+    this.#registry = parts.registry;
+    this.#directory = parts.directory;
+    this.#clock = parts.clock;
+    this.#thread = parts.thread;
+    this.#refilledAt = parts.clock.monotonic();
+  }
+
+  /** Whether it is remembered. */
+  record(event: AuditEvent): boolean {
+    this.#refill();
+    if (this.#allowance < 1) {
+      this.lost += 1;
+      return false;
+    }
+    this.#allowance -= 1;
+    this.#count += 1;
+    const now = this.#clock.now();
+    const order = (this.#count % 1_000_000).toString().padStart(6, '0');
+    const id = `${keyOf(now)}-${this.#thread}-${order}`;
+    const at = new Date(now).toISOString();
+    if (this.#waiting.length === 0) {
+      this.#clock.after(durationMs(FLUSH_MS), () => void this.flush());
+    }
+    this.#waiting.push({ id, at, expiresAt: now + LIMITS.auditDaysMax * DAY_MS, event });
+    return true;
+  }
+
+  /** Writes what waits; what the store has no room for is lost. */
+  async flush(): Promise<void> {
+    const rows = this.#waiting;
+    this.#waiting = [];
+    if (rows.length === 0) return;
+    const table = SYSTEM.audit;
+    try {
+      await this.#registry.note(rows.map((row) => ({ table, row, id: row.id })));
+      await this.#trim();
+    } catch {
+      this.lost += rows.length;
+    }
+  }
+
+  #refill(): void {
+    const now = this.#clock.monotonic();
+    const seconds = (now - this.#refilledAt) / 1_000;
+    const { auditBurstMax, auditPerSecondMax } = LIMITS;
+    this.#allowance = Math.min(auditBurstMax, this.#allowance + seconds * auditPerSecondMax);
+    this.#refilledAt = now;
+  }
+
+  /** Looks for the oldest only when there are too many: once in some ten thousand events. */
+  async #trim(): Promise<void> {
+    const max = LIMITS.auditRowsMax;
+    if (this.#isTrimming || this.#directory.count(SYSTEM.audit) <= max) return;
+    this.#isTrimming = true;
+    try {
+      let kept = 0;
+      let after: string | undefined;
+      for (;;) {
+        const page = [...this.#directory.rows<AuditRow>(SYSTEM.audit, after, TRIM_PAGE)];
+        const surplus = page.slice(Math.max(0, max * (1 - TRIM_SHARE) - kept));
+        kept += page.length - surplus.length;
+        const gone = surplus.map(({ id }) => ({ table: SYSTEM.audit, row: undefined, id }));
+        if (gone.length > 0) await this.#registry.note(gone);
+        after = page.at(-1)?.id;
+        if (page.length < TRIM_PAGE) return;
+      }
+    } finally {
+      this.#isTrimming = false;
+    }
+  }
+}
+
+const TRIM_PAGE = 1_000;
+
+/** Later instants come first. */
+export const keyOf = (at: EpochMs | number): string =>
+  (LAST_INSTANT - at).toString(36).padStart(KEY_CHARS, '0');

@@ -1,0 +1,41 @@
+/**
+ * Which defaults of safety the configuration has loosened: each is said at every start and counted
+ * in a metric, so that what was opened for a trial does not stay open unnoticed.
+ */
+import type { Application } from './application.ts';
+import type { Config } from './config.ts';
+
+const LOOPBACK = /^(127\.|::1$|localhost$)/;
+
+/** One line for each, with what to do about it. */
+export function insecureSettings(config: Config, application: Application): readonly string[] {
+  const { http, admin, mqtt, tls } = config;
+  const isOpen = (host: string) => !LOOPBACK.test(host) && tls === undefined;
+  const found: string[] = [];
+  if (isOpen(config.host)) {
+    found.push(
+      `host ${config.host} without TLS: passwords and tokens can be read on the way; ` +
+        'set tls.cert and tls.key, or put a proxy that has them before it',
+    );
+  }
+  if (isOpen(admin.host)) {
+    found.push(
+      `admin.host ${admin.host} without TLS: keep the admin port on 127.0.0.1, or set tls`,
+    );
+  }
+  if (!mqtt.requireAuthentication) {
+    found.push('mqtt.requireAuthentication false: anybody may connect; what they may do is public');
+  }
+  if (http.cors.origins.includes('*')) {
+    found.push('http.cors.origins *: pages of every site may read what is public; name the sites');
+  }
+  if (http.allowedOrigins.includes('*')) {
+    found.push('http.allowedOrigins *: pages of every site may open sockets; name the sites');
+  }
+  for (const [name, source] of application.origins) {
+    if (source.kind === 'settings' && source.settings.allowPrivate === true) {
+      found.push(`origin ${name}: allowPrivate true: list the host:port it may reach instead`);
+    }
+  }
+  return found;
+}
