@@ -166,17 +166,10 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
-    application: parts.application,
-    prepared: parts.prepared,
-    config,
-    reader: store.store,
-    writer: store.store,
-    leases: localLeases(),
-    clock,
+    ...parts,
+    ...{ reader: store.store, writer: store.store, leases: localLeases() },
     events: cacheCounts.events,
     originObserver: originTimes.observer,
-    liveMemory: parts.liveMemory,
-    guard: parts.guard,
   });
   const identity = identityOf(parts);
   started.push(() => identity.close());
@@ -204,16 +197,8 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   started.push(() => feeds.stop());
   const insecure = insecureSettings(config, parts.application);
   const admin = await startAdmin({
-    ...parts,
+    ...{ ...parts, tables, identity, metrics, feeds, mqtt, reload, reloading, purges },
     insecure: insecure.length,
-    identity,
-    metrics,
-    tables: threadTables.tables,
-    feeds,
-    mqtt,
-    reload,
-    reloading,
-    purges,
     scrapeWorkers: serving.scrapeWorkers,
   });
   started.push(() => admin.stop());
