@@ -9,6 +9,7 @@
  */
 
 import type { Duplex } from 'node:stream';
+import type { ClientCertificate } from '../../access/asking.ts';
 import type { Admission } from './admission.ts';
 
 export type HttpEngine = 'uws' | 'node';
@@ -26,6 +27,8 @@ export interface HttpRequest {
   headers(): Iterable<readonly [string, string]>;
   /** Textual address of the peer on the socket. */
   readonly remoteAddress: string;
+  /** What the client showed, when TLS verified it. */
+  readonly certificate?: ClientCertificate | undefined;
 }
 
 /** Flat list: name, value, name, value. Flat because the hot path writes eight of them. */

@@ -3,6 +3,8 @@
  * (lower-case name, value, name, value): cheap to fill in one pass, and the only form that shows a
  * repeated field.
  */
+
+import type { ClientCertificate } from '../../access/asking.ts';
 import { clientOf } from './admission.ts';
 import type { ProxyTrust } from './client-address.ts';
 import type { HttpRequest } from './port.ts';
@@ -10,6 +12,8 @@ import type { HttpRequest } from './port.ts';
 /** Knows the peer's address while the connection lives. */
 export interface Peer {
   readonly peerAddress: string;
+  /** Verified by TLS; only the node engine shows it. */
+  readonly certificate?: ClientCertificate | undefined;
 }
 
 export class RequestCopy implements HttpRequest {
@@ -39,6 +43,10 @@ export class RequestCopy implements HttpRequest {
       found = found === undefined ? value : `${found}, ${value}`;
     }
     return found;
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return this.peer?.certificate;
   }
 
   *headers(): Iterable<readonly [string, string]> {

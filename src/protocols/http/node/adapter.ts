@@ -19,6 +19,7 @@ import { readTls } from '../tls-files.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { writeBareRefusal } from './bare-reply.ts';
 import { NodeExchange } from './exchange.ts';
+import { peerOf } from './peer.ts';
 import { SocketSide } from './sockets.ts';
 
 const TIMEOUT_CHECK_MS = 2_000;
@@ -257,7 +258,7 @@ function copyRequest(message: IncomingMessage): RequestCopy {
   const query = mark < 0 ? '' : url.slice(mark + 1);
   const fields = message.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
   const request = new RequestCopy(message.method ?? '', path, query, fields);
-  request.peer = { peerAddress: unmapped(message.socket.remoteAddress) };
+  request.peer = peerOf(message.socket);
   return request;
 }
 
