@@ -215,6 +215,9 @@ describe.each([
     expect(Number((await guess()).after)).toBeGreaterThan(0);
     const login = await operate({ operation: 'login', username: 'victim', password: 'guess' });
     expect(login.status).toBe(429);
+    expect(
+      await node.metric('millrace_auth_failures_total', { method: 'sign-in' }),
+    ).toBeGreaterThan(0);
     expect(await node.metric('millrace_auth_failures_total', { method: 'basic' })).toBeGreaterThan(
       5,
     );

@@ -111,11 +111,12 @@ export class Identities {
     return tokenId === undefined || directory.revocation(tokenId) === undefined;
   }
 
-  #find({ username, mark, claimed }: Verified): Found | undefined {
+  #find({ username, mark, claimed, via }: Verified): Found | undefined {
     const { admin, directory } = this.#parts;
     if (claimed !== undefined) return this.#withAdmin(claimed.roles, claimed.facts);
     if (admin !== undefined && admin.username === username) {
-      return mark === undefined || mark === admin.mark ? CONFIGURED : undefined;
+      // No authority of certificates makes somebody the administrator of the configuration.
+      return via === 'key' || mark === admin.mark ? CONFIGURED : undefined;
     }
     const user = directory.user(username);
     if (user?.active !== true || (mark !== undefined && mark !== user.mark)) return undefined;

@@ -30,10 +30,18 @@ export type Written = 'written' | 'exists' | 'absent';
 export class Registry {
   readonly #writer: StoreWriter;
   readonly #clock: Clock;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(writer: StoreWriter, clock: Clock) {
     this.#writer = writer;
     this.#clock = clock;
+  }
+
+  /** One change after the other: what `change` reads is not changed before it has written. */
+  exclusive<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 
   put<Row extends KeyedRow>(table: TableName, row: Row): Promise<Written> {

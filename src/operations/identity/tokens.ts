@@ -7,6 +7,7 @@ import { clearCookie, setCookie } from '../../access/identity/session-cookie.ts'
 import { REVOKED_MS } from '../../access/identity/sign-ins.ts';
 import { SYSTEM } from '../../access/identity/system-tables.ts';
 import { tokenForm, tokenId } from '../../access/identity/token-form.ts';
+import { OWN_ISSUER } from '../../access/identity/tokens.ts';
 import { NodeError } from '../../base/errors.ts';
 import { type Arguments, type Operation, type OperationContext, usage } from '../operation.ts';
 import { nameArgument, textArgument } from './arguments.ts';
@@ -54,9 +55,10 @@ export const revokeToken: Operation = {
 };
 
 function idOf(token: string): string {
-  const id = tokenForm(token) === undefined ? undefined : tokenId(token);
+  const form = tokenForm(token);
+  const id = form?.issuer === OWN_ISSUER ? tokenId(token) : undefined;
   if (id !== undefined) return id;
-  throw usage('token: the whole token, or its jti as id');
+  throw usage('token: a whole token of this node; of another issuer give id, as NAME:jti');
 }
 
 /** Every token, session and remembered password of a user; the password stays what it is. */
@@ -65,15 +67,17 @@ export const revokeUser: Operation = {
   takes: ['username'],
   async run(args, context) {
     const { registry, directory, now } = context.identity;
-    const row = directory.user(nameArgument(args, 'username'));
-    if (row === undefined) {
-      throw new NodeError('NOT_FOUND', `there is no user ${JSON.stringify(args.username)}`, {
-        blame: 'client',
-      });
-    }
-    await registry.put(SYSTEM.user, { ...row, mark: newMark(), updatedAt: now() });
-    changed(context, 'revoked', `tokens and sessions of user ${row.id}`);
-    return { message: `whatever ${row.id} had signed in with is worth nothing any more` };
+    const name = nameArgument(args, 'username');
+    await registry.exclusive(async () => {
+      const row = directory.user(name);
+      if (row === undefined) {
+        const message = `there is no user ${JSON.stringify(name)}`;
+        throw new NodeError('NOT_FOUND', message, { blame: 'client' });
+      }
+      await registry.put(SYSTEM.user, { ...row, mark: newMark(), updatedAt: now() });
+    });
+    changed(context, 'revoked', `tokens and sessions of user ${name}`);
+    return { message: `whatever ${name} had signed in with is worth nothing any more` };
   },
 };
 

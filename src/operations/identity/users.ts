@@ -45,9 +45,9 @@ export const alterUser: Operation = {
   takes: ['username', ...SETTABLE],
   async run(args, context) {
     const { registry, hasher, now } = context.identity;
-    const row = userArgument(args, context);
     const given = SETTABLE.filter((name) => args[name] !== undefined);
     if (given.length === 0) throw usage(`alter_user: give one of ${SETTABLE.join(', ')}`);
+    userArgument(args, context);
     const password =
       args.password === undefined
         ? {}
@@ -56,13 +56,17 @@ export const alterUser: Operation = {
             // What was issued under the old password is worth nothing from now on.
             mark: newMark(),
           };
-    await registry.put(SYSTEM.user, {
-      ...row,
-      ...password,
-      roles: rolesArgument(args, context) ?? row.roles,
-      active: flagArgument(args, 'active') ?? row.active,
-      facts: factsArgument(args) ?? row.facts,
-      updatedAt: now(),
+    const row = await registry.exclusive(async () => {
+      const before = userArgument(args, context);
+      await registry.put(SYSTEM.user, {
+        ...before,
+        ...password,
+        roles: rolesArgument(args, context) ?? before.roles,
+        active: flagArgument(args, 'active') ?? before.active,
+        facts: factsArgument(args) ?? before.facts,
+        updatedAt: now(),
+      });
+      return before;
     });
     changed(context, 'altered', `user ${row.id} (${given.join(', ')})`);
     return { message: 'updated 1 of 1 records', update_hashes: [row.id], txn_time: now() };
@@ -74,13 +78,16 @@ export const dropUser: Operation = {
   takes: ['username'],
   async run(args, context) {
     const { registry, directory } = context.identity;
-    const { id } = userArgument(args, context);
-    const keys = directory.apiKeys().filter(({ username }) => username === id);
-    const table = SYSTEM.apiKey;
-    await registry.write([
-      { table: SYSTEM.user, row: undefined, id },
-      ...keys.map((key) => ({ table, row: undefined, id: key.id })),
-    ]);
+    const id = await registry.exclusive(async () => {
+      const row = userArgument(args, context);
+      const keys = directory.apiKeys().filter(({ username }) => username === row.id);
+      const table = SYSTEM.apiKey;
+      await registry.write([
+        { table: SYSTEM.user, row: undefined, id: row.id },
+        ...keys.map((key) => ({ table, row: undefined, id: key.id })),
+      ]);
+      return row.id;
+    });
     changed(context, 'dropped', `user ${id}`);
     return { message: `${id} successfully deleted` };
   },

@@ -5,7 +5,7 @@
 import type { Authenticate, Authentication, Settle } from '../../access/authenticate.ts';
 import { sessionOf } from '../../access/identity/session-cookie.ts';
 import { ANONYMOUS, type Principal } from '../../access/principal.ts';
-import { NodeError } from '../../base/errors.ts';
+import { asNodeError, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { checkJsonStructure } from './json-structure.ts';
 import type { Exchange, HttpHandler } from './port.ts';
@@ -155,7 +155,7 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
     return refuseStranger(exchange, parts, asked);
   }
   const cookies: string[] = [];
-  const answer = await parts.runOperation(document, {
+  const answer = await signingIn(parts, needs, document, {
     by: principal.kind === 'anonymous' ? '' : principal.name,
     principal,
     address: request.remoteAddress,
@@ -164,6 +164,23 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
     setCookie: (cookie) => cookies.push('set-cookie', cookie),
   });
   replyJson(exchange, 200, answer, cookies);
+}
+
+/** Runs the operation; counts those that were to sign somebody in and did not. */
+async function signingIn(
+  parts: AdminParts,
+  needs: string,
+  document: Readonly<Record<string, unknown>>,
+  asker: Asker,
+): Promise<object> {
+  try {
+    return await parts.runOperation(document, asker);
+  } catch (thrown) {
+    const { code } = asNodeError(thrown);
+    const isRefused = code === 'AUTHENTICATION_REQUIRED' || code === 'SIGN_IN_THROTTLED';
+    if (needs === 'nothing' && isRefused) parts.onRejected('sign-in');
+    throw thrown;
+  }
 }
 
 /** A refresh token is no credential but for its own operation, which looks at it. */
@@ -182,7 +199,7 @@ function refuseStranger(exchange: Exchange, parts: AdminParts, asked: Authentica
   if (asked.kind === 'rejected') parts.onRejected(asked.method);
   const error = refusalOf(asked);
   // A page that signs in by a form must not make the browser ask as well.
-  const isPage = exchange.request.header('sec-fetch-mode') !== undefined;
+  const isPage = exchange.request.header('sec-fetch-site') === 'same-origin';
   const isChallenged = error.code === 'AUTHENTICATION_REQUIRED' && !isPage;
   replyProblem(exchange, error, isChallenged ? CHALLENGE : []);
 }
