@@ -30,9 +30,12 @@ import type { NextCacheSettings } from './settings.ts';
 const KEY_CHARS_MAX = 512;
 const TAG_CHARS_MAX = 96;
 const QUERY_CHARS_MAX = 2_000;
+/** Where a table is missing its path is a page's: the renderer would be asking itself. */
+const ONLY_HERE = { 'cache-control': 'only-if-cached' };
 /** Revalidations remembered for a node that is away, and how often it is told again. */
 const OWED_MAX = 10_000;
 const REPEAT_MS = 1_000;
+const REPEAT_MS_MAX = 30_000;
 /** Tags asked for together. */
 const TAGS_MAX = 512;
 const ENTRY_TYPE = 'application/vnd.millrace.next-entry';
@@ -65,6 +68,7 @@ export class NodeStore {
   /** Tags whose revalidation the node has not heard of: until it has, nothing of it is believed. */
   readonly #owed = new Set<string>();
   #repeat: NodeJS.Timeout | undefined;
+  #repeatMs = REPEAT_MS;
 
   constructor(settings: NextCacheSettings) {
     const { url, authorization, timeoutMs, entryBytesMax } = settings;
@@ -75,7 +79,8 @@ export class NodeStore {
 
   async get(id: string): Promise<KeptEntry | undefined> {
     if (this.#owed.size > 0) return undefined;
-    const answer = await this.#ask({ method: 'GET', path: this.#entryPath(id) }, [200, 404]);
+    const path = this.#entryPath(id);
+    const answer = await this.#ask({ method: 'GET', path, headers: ONLY_HERE }, [200, 404]);
     return answer?.status === 200 ? keptOf(decodeEntry(answer.body)) : undefined;
   }
 
@@ -103,12 +108,14 @@ export class NodeStore {
         else if (this.#owed.size < OWED_MAX) this.#owed.add(tag);
       }),
     );
+    if (this.#owed.size === 0) this.#repeatMs = REPEAT_MS;
     if (this.#owed.size === 0 || this.#repeat !== undefined) return;
     this.#repeat = setTimeout(() => {
       this.#repeat = undefined;
       void this.revalidate([...this.#owed]);
-    }, REPEAT_MS);
+    }, this.#repeatMs);
     this.#repeat.unref();
+    this.#repeatMs = Math.min(this.#repeatMs * 2, REPEAT_MS_MAX);
   }
 
   /**
@@ -131,7 +138,7 @@ export class NodeStore {
 
   async #tagsNow(query: string): Promise<TagState | undefined> {
     const path = `/${this.#settings.tags}/?${query}&select(id,at)`;
-    const headers = { 'millrace-groups': '1' };
+    const headers = { ...ONLY_HERE, 'millrace-groups': '1' };
     const answer = await this.#ask({ method: 'GET', path, headers }, [200]);
     const seen = groupsOf(answer).find(({ id }) => id === undefined)?.version;
     if (answer === undefined || seen === undefined) return undefined;
@@ -144,7 +151,7 @@ export class NodeStore {
    */
   async announce(build: string): Promise<string | undefined> {
     const path = this.#tagPath(BUILD_RECORD);
-    const headers = { 'millrace-groups': '1' };
+    const headers = { ...ONLY_HERE, 'millrace-groups': '1' };
     const read = () => this.#askQuietly({ method: 'GET', path, headers });
     let answer = await read();
     if (answer === undefined) return undefined;
@@ -186,12 +193,18 @@ export class NodeStore {
     try {
       const answer = await this.#client.ask(request);
       if (good.includes(answer.status)) return answer;
-      const text = answer.body.toString('utf8', 0, 300);
-      this.#complain(`${request.method} ${request.path}`, `${answer.status}: ${text}`);
+      this.#complain(`${request.method} ${request.path}`, this.#refusal(answer));
     } catch (error) {
       this.#complain('the node', error instanceof Error ? error.message : String(error));
     }
     return undefined;
+  }
+
+  #refusal({ status, body }: NodeAnswer): string {
+    const { entries, tags } = this.#settings;
+    const isMissing = status === 504 || status === 405 || status === 404;
+    const hint = isMissing ? ` (are ${entries} and ${tags} exported in schema.graphql?)` : '';
+    return `${status}${hint}: ${body.toString('utf8', 0, 300)}`;
   }
 
   /** At a start the node may not be there yet: that is no news, but a refusal is. */

@@ -281,3 +281,32 @@ describe.each(['1', '2'])('the caches of Next.js in a node of %s threads', (thre
     expect(entry?.value).toEqual(page('/kept', 'news'));
   });
 });
+
+describe('a node that has no tables for Next.js', () => {
+  it('says so, and never hands the questions to the renderer, which would ask again', async () => {
+    const asked: string[] = [];
+    const renderer = createServer((request, response) => {
+      asked.push(`${request.method}`);
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => renderer.listen(0, '127.0.0.1', resolve));
+    const { port } = renderer.address() as AddressInfo;
+    const node = await startNode({
+      files: {
+        'schema.graphql': 'type Page @pages(origin: "web", path: "/*")\n',
+        'origins/web.yaml': `kind: http\nurl: http://127.0.0.1:${port}\nallowPrivate: true\n`,
+      },
+    });
+    const faults: string[] = [];
+    const Handler = createCacheHandler({
+      ...{ url: node.http, ...ADMIN, buildId: 'b1' },
+      onFault: (fault) => faults.push(fault),
+    });
+    expect(await new Handler().get('/page', { kind: 'APP_PAGE' })).toBeNull();
+    expect(await new Handler().get('data', { kind: 'FETCH', tags: ['a'] })).toBeNull();
+    expect(asked).toEqual([]);
+    expect(faults.join()).toContain('NextTag');
+    await node.dispose();
+    renderer.close();
+  });
+});
