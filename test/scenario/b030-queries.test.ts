@@ -88,6 +88,14 @@ describe.each(ENGINES)('queries over %s', (engine) => {
     expect(await json(deleted)).toEqual({ deleted: 5, changed: 0, more: false });
   });
 
+  it('names no next page where nobody asked for pages', async () => {
+    const response = await node.fetch('/Item/?tag=red&limit(1)');
+    expect([await response.json(), response.headers.get('link')]).toEqual([
+      [expect.anything()],
+      null,
+    ]);
+  });
+
   it('says how it answers', async () => {
     const plan = await json(await node.fetch('/Item/?tag=red&n=1&explain()'));
     expect(plan).toMatchObject({

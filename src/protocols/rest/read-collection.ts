@@ -63,7 +63,14 @@ function demandsOf({ exchange, principal, resource }: RestCall): RowDemands {
   );
   const { mayForceRevalidation } = resource.table.policy.settings.client;
   const mayForce = principal.kind !== 'anonymous' || mayForceRevalidation;
-  return { directives, mayForce, signal: exchange.signal };
+  return {
+    directives,
+    mayForce,
+    // Made when somebody wants it: what the store can answer at once asks no origin.
+    get signal() {
+      return exchange.signal;
+    },
+  };
 }
 
 /** What is made of all rows at once takes no more of them than memory is for. */

@@ -154,7 +154,8 @@ export class QueryReader {
 
   /** Where a query with `after()` goes on; `undefined` when it is answered to the end. */
   get cursor(): string | undefined {
-    if (!this.#isCut || this.#place === undefined) return undefined;
+    const isPaged = this.#query.after !== undefined;
+    if (!isPaged || !this.#isCut || this.#place === undefined) return undefined;
     return formatCursor(this.#place, this.#query.signature);
   }
 
