@@ -16,6 +16,7 @@ import { readThrough } from './feed/table-reads.ts';
 import { createFaultLog } from './observe/fault-log.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
+import { withAccessLog } from './protocols/http/access-log.ts';
 import { withCors } from './protocols/http/cors.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
@@ -37,6 +38,7 @@ import type { BodyStore } from './table/body-store.ts';
 import type { PurgeNote } from './table/purge-note.ts';
 import type { QueryScope } from './table/query/scope.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import { openAccessLog } from './worker-access-log.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { nodeFacts } from './worker-facts.ts';
 import { createAdmission, limitedAuthenticator, limitedResolve, shedding } from './worker-guard.ts';
@@ -144,13 +146,17 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     files: staticFiles(parts),
     pages,
   });
+  const accessLog = openAccessLog(parts, who.authenticate);
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const listener = await engine.listen({
     host: config.host,
     port: parts.port,
     shared: parts.shared,
     limits: httpLimits(config),
-    handler: withCors(shedding(around, resources, parts), config.http.cors),
+    handler: withAccessLog(
+      withCors(shedding(around, resources, parts), config.http.cors),
+      accessLog,
+    ),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
     allowedOrigins: config.http.allowedOrigins,
     onRefused: (limit) => increment(counts.refusals, limit),
@@ -171,6 +177,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       fanout.stop();
       await drained(listener, clock, config.limits.drainMsMax * REQUESTS_DRAIN_SHARE);
       await listener.close();
+      accessLog?.close();
     },
   };
 }

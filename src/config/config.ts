@@ -73,6 +73,11 @@ export interface Config {
   };
   readonly replication: { readonly port: number };
   readonly log: { readonly level: LogLevel };
+  /** `file`: absolute, or `-` for standard output; without it there is none. */
+  readonly accessLog: {
+    readonly file: string | undefined;
+    readonly format: 'combined' | 'json';
+  };
   readonly store: { readonly durability: 'flushed' | 'process' };
   /** Absolute paths of PEM files, for all ports. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
@@ -286,6 +291,10 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
     },
     replication: { port: values['replication.port'] ?? DEFAULT_PORTS['replication.port'] },
     log: { level: values['log.level'] ?? 'info' },
+    accessLog: {
+      file: values['accessLog.file'] === '-' ? '-' : resolved(appFolder, values['accessLog.file']),
+      format: values['accessLog.format'] ?? 'combined',
+    },
     store: { durability: values['store.durability'] ?? 'flushed' },
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
     cluster: {

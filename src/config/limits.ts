@@ -214,6 +214,7 @@ export const LIMITS = {
   drainMsMax: 8_000,
   /** Purges that the node remembers for its operators. */
   purgeLogMax: 1_000,
+  accessLogCharsMax: 4 * 1024 * 1024,
   purgeRowsMax: 100_000,
   /** Group names of one origin reply. */
   groupsPerEntryMax: 256,

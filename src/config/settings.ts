@@ -151,6 +151,8 @@ export const SETTINGS = {
     env: 'MILLRACE_LOG_LEVEL',
     flag: { name: 'log-level', argument: 'L', description: LOG_LEVELS.join(', ') },
   },
+  'accessLog.file': { read: nonEmpty, env: 'MILLRACE_ACCESS_LOG' },
+  'accessLog.format': { read: oneOf(['combined', 'json']), env: 'MILLRACE_ACCESS_LOG_FORMAT' },
   'store.durability': { read: oneOf(['flushed', 'process']), env: 'MILLRACE_STORE_DURABILITY' },
   'tls.cert': { read: nonEmpty, env: 'MILLRACE_TLS_CERT' },
   'tls.key': { read: nonEmpty, env: 'MILLRACE_TLS_KEY' },

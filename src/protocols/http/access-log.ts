@@ -1,0 +1,209 @@
+/**
+ * Watches every exchange for the access log: what was asked, what became of it, and under which
+ * request id, which is the client's own when it is sane, is answered, and stands in the request for
+ * whoever passes it on. Without a log the handler is not wrapped and pays nothing.
+ */
+import type { Asking } from '../../access/asking.ts';
+import type { BodyWriter, Exchange, HeaderList, HttpHandler, HttpRequest } from './port.ts';
+
+export interface AccessFacts {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly host: string | undefined;
+  readonly client: string;
+  readonly userAgent: string | undefined;
+  readonly referer: string | undefined;
+  /** Who asked; `undefined`: nobody in particular. */
+  readonly principal: string | undefined;
+  readonly requestId: string;
+  /** 499: the client went before an answer began. */
+  readonly status: number;
+  readonly bytes: number;
+  readonly durationMs: number;
+  /** `Cache-Status` of the answer. */
+  readonly verdict: string | undefined;
+}
+
+export interface AccessLogParts {
+  readonly log: (facts: AccessFacts) => void;
+  readonly newId: () => string;
+  readonly monotonic: () => number;
+  readonly principalOf: (request: HttpRequest) => string | undefined;
+}
+
+const CLIENT_GONE = 499;
+/** Neither long nor able to break out of a line, a field or a quoted string. */
+const SANE_ID = /^[\w.:@=+/-]{1,128}$/;
+const TRACE_PARENT = /^[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}$/;
+
+export function withAccessLog(
+  handler: HttpHandler,
+  parts: AccessLogParts | undefined,
+): HttpHandler {
+  if (parts === undefined) return handler;
+  return (exchange) => {
+    const watched = new WatchedExchange(exchange, parts);
+    return handler(watched);
+  };
+}
+
+/** The client's request id, else its trace's, else a new one. */
+export function requestIdOf(request: HttpRequest, newId: () => string): string {
+  const given = request.header('x-request-id');
+  if (given !== undefined && SANE_ID.test(given)) return given;
+  return TRACE_PARENT.exec(request.header('traceparent') ?? '')?.[1] ?? newId();
+}
+
+class WatchedExchange implements Exchange {
+  readonly request: HttpRequest;
+  readonly #inner: Exchange;
+  readonly #parts: AccessLogParts;
+  readonly #id: string;
+  readonly #startedAt: number;
+  #isTold = false;
+  #status = CLIENT_GONE;
+  #bytes = 0;
+  #verdict: string | undefined;
+
+  constructor(inner: Exchange, parts: AccessLogParts) {
+    this.#inner = inner;
+    this.#parts = parts;
+    this.#startedAt = parts.monotonic();
+    this.#id = requestIdOf(inner.request, parts.newId);
+    this.request = identifiedRequest(inner.request, this.#id);
+    inner.onAborted(() => this.#tell());
+  }
+
+  get aborted(): boolean {
+    return this.#inner.aborted;
+  }
+  get replied(): boolean {
+    return this.#inner.replied;
+  }
+  get signal(): AbortSignal {
+    return this.#inner.signal;
+  }
+  onAborted(fn: () => void): void {
+    this.#inner.onAborted(fn);
+  }
+  body(maxBytes: number): Promise<Uint8Array> {
+    return this.#inner.body(maxBytes);
+  }
+  requestStream(maxBytes: number): ReturnType<Exchange['requestStream']> {
+    return this.#inner.requestStream(maxBytes);
+  }
+  interim(status: number, headers: HeaderList): void {
+    this.#inner.interim(status, headers);
+  }
+  limitHit(limit: string): void {
+    this.#inner.limitHit(limit);
+  }
+
+  reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
+    this.#begin(status, headers);
+    this.#inner.reply(status, this.#with(headers), body);
+    this.#count(body);
+    this.#tell();
+  }
+
+  stream(status: number, headers: HeaderList, length?: number): BodyWriter {
+    this.#begin(status, headers);
+    const writer = this.#inner.stream(status, this.#with(headers), length);
+    return this.#watched(writer);
+  }
+
+  #watched(inner: BodyWriter): BodyWriter {
+    return {
+      write: (chunk) => {
+        this.#count(chunk);
+        return inner.write(chunk);
+      },
+      drained: () => inner.drained(),
+      end: (chunk) => {
+        this.#count(chunk);
+        inner.end(chunk);
+        this.#tell();
+      },
+      destroy: () => {
+        inner.destroy();
+        this.#tell();
+      },
+      get bufferedBytes() {
+        return inner.bufferedBytes;
+      },
+      get aborted() {
+        return inner.aborted;
+      },
+    };
+  }
+
+  #begin(status: number, headers: HeaderList): void {
+    this.#status = status;
+    for (let at = 0; at + 1 < headers.length; at += 2) {
+      if (headers[at] === 'cache-status') this.#verdict = headers[at + 1];
+    }
+  }
+
+  #with = (headers: HeaderList): HeaderList => [...headers, 'x-request-id', this.#id];
+
+  #count(chunk: Uint8Array | string | undefined): void {
+    if (chunk === undefined || this.request.method === 'HEAD') return;
+    this.#bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+  }
+
+  #tell(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const { request } = this;
+    const { method, path, query } = request;
+    this.#parts.log({
+      ...{ method, path, query, host: request.header('host'), client: request.remoteAddress },
+      ...{ userAgent: request.header('user-agent'), referer: request.header('referer') },
+      principal: this.#parts.principalOf(request),
+      ...{ requestId: this.#id, status: this.#status, bytes: this.#bytes },
+      durationMs: this.#parts.monotonic() - this.#startedAt,
+      verdict: this.#verdict,
+    });
+  }
+}
+
+/** The request with its id among its fields, so that it goes on to the origin. */
+function identifiedRequest(request: HttpRequest, id: string): HttpRequest {
+  if (request.header('x-request-id') === id) return request;
+  return new IdentifiedRequest(request, id);
+}
+
+class IdentifiedRequest implements HttpRequest {
+  readonly #inner: HttpRequest;
+  readonly #id: string;
+
+  constructor(inner: HttpRequest, id: string) {
+    this.#inner = inner;
+    this.#id = id;
+  }
+
+  get method(): string {
+    return this.#inner.method;
+  }
+  get path(): string {
+    return this.#inner.path;
+  }
+  get query(): string {
+    return this.#inner.query;
+  }
+  get remoteAddress(): string {
+    return this.#inner.remoteAddress;
+  }
+  /** What some engines know besides. */
+  get certificate(): Asking['certificate'] {
+    return (this.#inner as Partial<Asking>).certificate;
+  }
+  header(name: string): string | undefined {
+    return name === 'x-request-id' ? this.#id : this.#inner.header(name);
+  }
+  *headers(): Iterable<readonly [string, string]> {
+    for (const field of this.#inner.headers()) if (field[0] !== 'x-request-id') yield field;
+    yield ['x-request-id', this.#id];
+  }
+}
