@@ -123,14 +123,12 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const who = { ...known, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const resolve = limitedResolve(createSubscriptions(scopes, pages), fanout, parts);
+  const { subscriptionsPerConnectionMax } = config.limits;
+  const push = { fanout, clock, resolve };
   const gateway = new WebSocketGateway<Principal>({
-    fanout,
-    clock,
-    resolve,
-    ...who,
-    subscriptionsPerConnectionMax: config.limits.subscriptionsPerConnectionMax,
+    ...{ ...push, ...who, subscriptionsPerConnectionMax },
   });
-  const streams = new SseEndpoint<Principal>({ fanout, clock, resolve });
+  const streams = new SseEndpoint<Principal>(push);
   const handler = createAppHandler({
     settle: who.settle,
     signIn: createSignInPaths({ ...parts.identity, ...who, clock }),
@@ -148,15 +146,13 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   });
   const accessLog = openAccessLog(parts, who.authenticate);
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
+  const shared = withCors(shedding(around, resources, parts), config.http.cors);
   const listener = await engine.listen({
     host: config.host,
     port: parts.port,
     shared: parts.shared,
     limits: httpLimits(config),
-    handler: withAccessLog(
-      withCors(shedding(around, resources, parts), config.http.cors),
-      accessLog,
-    ),
+    handler: withAccessLog(shared, accessLog),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
     allowedOrigins: config.http.allowedOrigins,
     onRefused: (limit) => increment(counts.refusals, limit),
