@@ -34,12 +34,38 @@ function render(url: string, fields: IncomingMessage['headers']): [object, Buffe
   return [{ ...html, 'content-type': 'image/png' }, Buffer.from(TEXT)];
 }
 
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
+
+/** A part of the letters, as `Range` asks; `version` is the tag. */
+function partOf(range: string, version: string): [object, Buffer] {
+  const [, from = '', to = ''] = /^bytes=(\d+)-(\d*)$/.exec(range) ?? [];
+  const first = Number(from);
+  const last = to === '' ? LETTERS.length - 1 : Number(to);
+  const fields = {
+    'content-type': 'text/plain',
+    'cache-control': 'max-age=60',
+    'content-range': `bytes ${first}-${last}/${LETTERS.length}`,
+    etag: version,
+  };
+  return [fields, Buffer.from(LETTERS.slice(first, last + 1))];
+}
+
 describe.each(['uws', 'node'])('forms of pages, %s engine', (engine) => {
   let origin: Server;
   let node: NodeProcess;
+  let version = '"one"';
+  let asked: string[] = [];
 
   beforeAll(async () => {
     origin = createServer((request, response) => {
+      const { range } = request.headers;
+      if (request.url?.startsWith('/parts') && range !== undefined) {
+        asked.push(range);
+        const [fields, body] = partOf(range, version);
+        response.writeHead(206, { ...fields, 'content-length': body.length });
+        response.end(body);
+        return;
+      }
       const [fields, body] = render(request.url ?? '', request.headers);
       response.writeHead(200, { ...fields, 'content-length': body.length });
       response.end(body);
@@ -182,5 +208,48 @@ describe.each(['uws', 'node'])('forms of pages, %s engine', (engine) => {
     const beyond = await ask(target, { range: `bytes=${length}-` });
     expect(beyond.status).toBe(416);
     expect(beyond.headers['content-range']).toBe(`bytes */${length}`);
+  });
+
+  const part = (target: string, range: string) => ask(target, { range: `bytes=${range}` });
+  /** Reads until the part comes from the store. */
+  const held = async (target: string, range: string): Promise<void> => {
+    await until(`${target} ${range}`, async () => {
+      const answer = await part(target, range);
+      const [first = 0, last = 0] = range.split('-').map(Number);
+      expect(answer.status).toBe(206);
+      expect(answer.body.toString()).toBe(LETTERS.slice(first, last + 1));
+      return answer.headers['cache-status']?.includes('hit');
+    });
+    asked = [];
+  };
+
+  it('of parts that touch are one part, and at last the page [RFC9111 §3.4]', async () => {
+    version = '"one"';
+    await held('/parts/touching', '0-9');
+    await held('/parts/touching', '10-15');
+    expect((await part('/parts/touching', '5-12')).body.toString()).toBe('fghijklm');
+    expect(asked).toEqual([]);
+    // Overlapping, and up to the end.
+    await held('/parts/touching', '12-25');
+    const whole = await ask('/parts/touching');
+    expect(whole.status).toBe(200);
+    expect(whole.body.toString()).toBe(LETTERS);
+    expect(whole.headers['content-range']).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
+  it('are not joined over a gap, nor with those of another version', async () => {
+    version = '"one"';
+    await held('/parts/apart', '0-3');
+    await held('/parts/apart', '10-15');
+    expect((await part('/parts/apart', '2-12')).headers['cache-status']).not.toContain('hit');
+    await held('/parts/changed', '0-9');
+    version = '"two"';
+    await held('/parts/changed', '10-15');
+    expect((await part('/parts/changed', '5-12')).headers['cache-status']).not.toContain('hit');
+    version = 'W/"two"';
+    await held('/parts/weak', '0-9');
+    await held('/parts/weak', '10-15');
+    expect((await part('/parts/weak', '5-12')).headers['cache-status']).not.toContain('hit');
   });
 });

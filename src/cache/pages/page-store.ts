@@ -3,7 +3,7 @@
  * the end of the flight once the store is done with it. Failing to store never fails the read.
  */
 import { type DraftContext, draftOfPass, draftOfReply } from '../draft.ts';
-import type { StoredBody } from '../entry.ts';
+import type { Entry, StoredBody } from '../entry.ts';
 import { entryOfDraft } from '../plain-entry.ts';
 import type { FillDraft } from '../ports.ts';
 import { fieldOf, filterFields } from './fields.ts';
@@ -11,7 +11,13 @@ import { withVariant } from './page-entries.ts';
 import type { PageFacts } from './page-facts.ts';
 import type { Fetch } from './page-flight.ts';
 import type { PageRun } from './page-run.ts';
-import { parseContentRange } from './partial.ts';
+import {
+  type ContentRange,
+  formatContentRange,
+  joinParts,
+  type Part,
+  parseContentRange,
+} from './partial.ts';
 import type { Keeping, SharedBody } from './shared-body.ts';
 import { decodeFields, encodeFields, storedFields } from './stored-fields.ts';
 import { groupOnHost } from './unsafe.ts';
@@ -93,9 +99,52 @@ export async function keep(run: PageRun, fetch: Fetch, kept: Kept): Promise<void
     return finish(run, fetch, facts, marker);
   }
   const whole = await body.whole;
-  const complete = whole === undefined ? undefined : wholeDraft(draft, facts, whole);
+  const complete = whole === undefined ? undefined : completed(run, fetch, facts, draft, whole);
   await finish(run, fetch, facts, complete);
 }
+
+/** With the part that is held, when the two touch and are of one representation. */
+function completed(
+  run: PageRun,
+  { errand: { held } }: Fetch,
+  facts: PageFacts,
+  draft: FillDraft,
+  body: Uint8Array | StoredBody,
+): FillDraft {
+  const lines = decodeFields(draft.meta.fieldLines);
+  const added = parseContentRange(fieldOf(lines, 'content-range'));
+  const isPart = facts.status === 206 && added?.total !== undefined && body instanceof Uint8Array;
+  if (!isPart || held === undefined || body.length !== lengthOf(added))
+    return wholeDraft(draft, facts, body);
+  const stored = heldPart(run, held, draft, added.total);
+  const joined = stored && joinParts(stored, { first: added.first, bytes: body });
+  const max = run.policy.settings.store.bodyMax;
+  if (joined === undefined || joined.bytes.length > max) return wholeDraft(draft, facts, body);
+  const { first, bytes } = joined;
+  const range = { first, last: first + bytes.length - 1, total: added.total };
+  const kept = filterFields(lines, (name) => name !== 'content-range');
+  const fieldLines = encodeFields([...kept, 'content-range', formatContentRange(range)]);
+  const { askedRange: _, ...meta } = draft.meta;
+  return wholeDraft({ ...draft, meta: { ...meta, fieldLines } }, facts, bytes);
+}
+
+/** What is held, when it is a part of the same representation [RFC9111 §3.4]. */
+function heldPart(
+  { deps }: PageRun,
+  held: Entry,
+  { meta }: FillDraft,
+  total: number,
+): Part | undefined {
+  const tag = held.meta.originTag;
+  if (held.status !== 206 || held.storedBody !== undefined) return undefined;
+  if (tag === undefined || tag !== meta.originTag || !tag.startsWith('"')) return undefined;
+  if (deps.invalidations.judge(held).kind === 'hard') return undefined;
+  const range = parseContentRange(fieldOf(decodeFields(held.meta.fieldLines), 'content-range'));
+  if (range?.total !== total || held.body.length !== lengthOf(range)) return undefined;
+  return { first: range.first, bytes: held.body };
+}
+
+const lengthOf = ({ first, last }: ContentRange): number => last - first + 1;
 
 /** A part that is all there is of the page is stored as the page. */
 function wholeDraft(draft: FillDraft, facts: PageFacts, body: Uint8Array | StoredBody): FillDraft {

@@ -1,6 +1,7 @@
 /**
  * Parts of pages [RFC9110 §14.4, RFC9111 §3.3]: what a 206 holds, and which bytes of it answer a
- * range. A part answers only what lies wholly within it; a part that is the whole is stored as one.
+ * range. A part answers only what lies wholly within it; parts that touch are joined when a strong
+ * validator says that they are of one representation; a part that is the whole is stored as one.
  */
 
 export interface ContentRange {
@@ -17,6 +18,31 @@ export function parseContentRange(field: string | undefined): ContentRange | und
   const total = match[3] === '*' ? undefined : Number(match[3]);
   if (last < first || (total !== undefined && last >= total)) return undefined;
   return { first, last, total };
+}
+
+/** Bytes of a representation, from `first` on. */
+export interface Part {
+  readonly first: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Two parts of one representation as one [RFC9111 §3.4]; `undefined` when bytes between them are
+ * missing. Where both have a byte they have the same, or one of them is not what it says.
+ */
+export function joinParts(held: Part, added: Part): Part | undefined {
+  const [left, right] = held.first <= added.first ? [held, added] : [added, held];
+  const end = left.first + left.bytes.length;
+  if (right.first > end) return undefined;
+  const isWithin = right.first + right.bytes.length <= end;
+  const both = left.bytes.subarray(right.first - left.first);
+  const shared = Math.min(both.length, right.bytes.length);
+  if (Buffer.compare(both.subarray(0, shared), right.bytes.subarray(0, shared)) !== 0) {
+    return undefined;
+  }
+  if (isWithin) return left;
+  const before = left.bytes.subarray(0, right.first - left.first);
+  return { first: left.first, bytes: Buffer.concat([before, right.bytes]) };
 }
 
 export interface Slice {
