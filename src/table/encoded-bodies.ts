@@ -34,6 +34,14 @@ export interface EncodedBodiesParts<Coding> {
   readonly limit: Limit;
 }
 
+export interface FormTerms {
+  /** Which variant of its id the entry is. */
+  readonly of: string;
+  /** Forms made before it do not count: tags that others choose may stand for other bytes by now. */
+  readonly since: EpochMs;
+}
+
+const ANY_FORM: FormTerms = Object.freeze({ of: '', since: NEVER });
 const READ_ONCE_MAX = 4_096;
 const KEPT_MAX = (24 * 60 * 60 * 1000) as DurationMs;
 const NO_META: EntryMeta = Object.freeze({});
@@ -52,14 +60,20 @@ export class EncodedBodies<Coding extends string> {
 
   /**
    * Calls `fn` at once with the record's bytes under `coding`, or with `undefined` while they are
-   * not kept. The bytes must not outlive the call. `of`: which variant of its id the entry is.
+   * not kept. The bytes must not outlive the call.
    */
-  withBody<T>(entry: Entry, coding: Coding, fn: (body: Uint8Array | undefined) => T, of = ''): T {
+  withBody<T>(
+    entry: Entry,
+    coding: Coding,
+    fn: (body: Uint8Array | undefined) => T,
+    { of, since }: FormTerms = ANY_FORM,
+  ): T {
     const { reader, table } = this.#parts;
     const tag = entry.entityTag;
     const variant = of === '' ? PREFIX + coding : PREFIX + coding + PREFIX + of;
     return reader.withEntry(table, entry.id, variant, (form) => {
-      if (form?.kind === 'pass' && form.entityTag === tag) return fn(form.body);
+      const isThere = form?.kind === 'pass' && form.storedAt >= since;
+      if (isThere && form.entityTag === tag) return fn(form.body);
       this.#note(entry, coding, variant);
       return fn(undefined);
     });

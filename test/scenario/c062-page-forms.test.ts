@@ -14,10 +14,14 @@ interface Answer {
   readonly body: Buffer;
 }
 
+let text = TEXT;
+
 function render(url: string, fields: IncomingMessage['headers']): [object, Buffer] {
   const language = fields['accept-language'] ?? 'en';
   const html = { 'content-type': 'text/html', 'cache-control': 'max-age=60' };
   if (url.startsWith('/tagged')) return [{ ...html, etag: '"one"' }, Buffer.from(TEXT)];
+  // A tag which is for ever the same, whatever the page says.
+  if (url.startsWith('/renamed')) return [{ ...html, etag: '"same"' }, Buffer.from(text)];
   if (url.startsWith('/weak')) return [{ ...html, etag: 'W/"one"' }, Buffer.from(TEXT)];
   if (url.startsWith('/spoken')) {
     return [{ ...html, vary: 'Accept-Language' }, Buffer.from(`${language}\n${TEXT}`)];
@@ -138,6 +142,15 @@ describe.each(['uws', 'node'])('forms of pages, %s engine', (engine) => {
     }
     expect((await ask('/tagged', { ...BR, 'if-none-match': '"two+br"' })).status).toBe(200);
     expect((await ask('/tagged', { 'if-none-match': '"one+br"' })).status).toBe(200);
+  });
+
+  it('are not taken for those of another page under the same tag, after a purge', async () => {
+    await form('/renamed');
+    text = TEXT.toUpperCase();
+    await node.operate({ operation: 'purge', table: 'Page' });
+    const answer = await form('/renamed');
+    expect(brotliDecompressSync(answer.body).toString()).toBe(text);
+    text = TEXT;
   });
 
   it('keep a weak tag, which names them all', async () => {

@@ -6,7 +6,7 @@
  * A range is one of the identity form, always; a client that has either form gets a 304.
  */
 import { entityTag } from '../../base/brands.ts';
-import type { Entry } from '../../cache/entry.ts';
+import { type Entry, NEVER } from '../../cache/entry.ts';
 import { fieldOf, filterFields, membersOf } from '../../cache/pages/fields.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import { parseEntityTag } from '../../cache/reply-fields.ts';
@@ -71,7 +71,9 @@ export function replyEncoded(
     exchange.reply(200, told, form);
     return true;
   };
-  return encodings.bodies.withBody(entry, coding, send, variant);
+  // A tag that is not the renderer's own is made of the bytes, and cannot stand for others.
+  const since = fieldOf(lines, 'etag') === undefined ? NEVER : entry.storedAt;
+  return encodings.bodies.withBody(entry, coding, send, { of: variant, since });
 }
 
 /** The fields of a form: a strong tag names these very bytes [RFC9110 §8.8.3.3]. */

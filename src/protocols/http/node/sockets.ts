@@ -78,8 +78,9 @@ export class SocketSide {
 
   #join(socket: Duplex, head: Buffer, verdict: UpgradeVerdict<unknown> & { kind: 'tunnel' }): void {
     const { origin, headers } = verdict;
-    if (socket.destroyed) {
+    if (socket.destroyed || origin.destroyed) {
       origin.destroy();
+      socket.destroy();
       return;
     }
     this.#tunnels.add(origin);
