@@ -37,7 +37,7 @@ export interface EncodedBodiesParts<Coding> {
 export interface FormTerms {
   /** Which variant of its id the entry is. */
   readonly of: string;
-  /** Forms made before it do not count: tags that others choose may stand for other bytes by now. */
+  /** Forms made before it do not count: a tag that others choose may stand for other bytes. */
   readonly since: EpochMs;
 }
 
