@@ -1,10 +1,11 @@
 /**
  * `cache_stats`: each table's entries and bytes, how its reads were answered since the start, its
  * purges, and what was evicted; of all threads together. `origin_status`: each origin's breaker,
- * calls and feed. Both read what the metrics read.
+ * calls, feed and replicas. Both read what the metrics read.
  */
 import type { Operation, OperationContext } from './operation.ts';
 import { type Reading, readings } from './readings.ts';
+import { replicaStatus } from './replica-status.ts';
 
 const SERVED_HERE: ReadonlySet<string> = new Set(['hit', 'stale', 'negative', 'revalidated']);
 
@@ -40,6 +41,7 @@ export const originStatus: Operation = {
     const connected = value('millrace_feed_connected');
     const requests = readings(text, 'millrace_origin_requests_total');
     const outcomes = grouped(requests, 'origin', 'outcome');
+    const replicas = replicaStatus(text);
     const names = [...open.keys()];
     const origins = names.map((name) => {
       const feed = connected.get(name);
@@ -50,7 +52,9 @@ export const originStatus: Operation = {
         bytes: bytes.get(name) ?? 0,
         outcomes: outcomes[name] ?? {},
       };
-      return [name, feed === undefined ? status : { ...status, feedConnected: feed > 0 }] as const;
+      const own = replicas[name] === undefined ? {} : { replicas: replicas[name] };
+      const fed = feed === undefined ? {} : { feedConnected: feed > 0 };
+      return [name, { ...status, ...fed, ...own }] as const;
     });
     return { origins: Object.fromEntries(origins) };
   },

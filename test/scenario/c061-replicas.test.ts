@@ -116,7 +116,7 @@ describe.each(['uws', 'node'])('replicas, %s engine', (engine) => {
     for (const name of ['a', 'b', 'c']) {
       const labels = { origin: 'shop', replica: origins.place(name), outcome: 'ok' };
       expect(await node.metric('millrace_origin_replica_requests_total', labels)).toBeGreaterThan(
-        20,
+        5,
       );
     }
   });
@@ -137,6 +137,14 @@ describe.each(['uws', 'node'])('replicas, %s engine', (engine) => {
     expect(failed).toEqual([]);
     const after = serial + 60;
     expect((await load(() => serial >= after)).seen.has('b')).toBe(true);
+  });
+
+  it('are told of, one by one, by origin_status', async () => {
+    const { origins: told } = await node.operate({ operation: 'origin_status' });
+    const { replicas } = (told as Record<string, { replicas: Record<string, object> }>).shop ?? {};
+    const places = ['a', 'b', 'c'].map((name) => origins.place(name));
+    expect(Object.keys(replicas ?? {}).sort()).toEqual(places.sort());
+    expect(replicas?.[origins.place('a')]).toMatchObject({ ejected: false, inFlight: 0 });
   });
 
   it('keep a page with one replica by its key', async () => {
