@@ -75,8 +75,8 @@ export function roleFrom(
 ): ReadRole {
   const problems = new ProblemList();
   const node = nodeOf(value, { file: name, line: 0, column: 0 });
-  const read = roleShape(node, '', problems);
-  const role = read && readRole(read, '', tableNames({ tables }), problems);
+  const read = roleShape(node, name, problems);
+  const role = read && readRole(read, name, tableNames({ tables }), problems);
   if (role !== undefined && problems.isEmpty) return { kind: 'role', role };
   const told = problems.sorted().map(({ message, cure }) => [message, cure].filter(Boolean));
   return { kind: 'invalid', problems: told.map((parts) => parts.join(': ')) };

@@ -3,9 +3,11 @@
  * worth nothing the moment they are taken back, on every thread and engine.
  */
 
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
+import { ADMIN, type NodeProcess, runCommand, startNode, until } from '../support/node-process.ts';
 
 const FILES = {
   'schema.graphql': `
@@ -204,6 +206,24 @@ describe.each([
     await node.operate({ operation: 'add_role', role: 'boss', permission: { super_user: true } });
     await node.operate({ operation: 'alter_user', username: 'cms', role: 'boss' });
     expect((await operate({ operation: 'list_users' }, asUser)).status).toBe(200);
+  });
+
+  it('does all this from the command line, with passwords from files only', async () => {
+    const env = {
+      MILLRACE_ADMIN_USERNAME: ADMIN.username,
+      MILLRACE_ADMIN_PASSWORD: ADMIN.password,
+    };
+    const run = (...args: string[]) => runCommand([...args, '--url', node.admin], { env });
+    const file = path.join(node.folder, 'password.txt');
+    writeFileSync(file, `${PASSWORD}\n`);
+    const added = await run('user', 'add', 'cli', '--role', 'reader', '--password-file', file);
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    expect(await statuses(basic('cli', PASSWORD))).toEqual([200]);
+    const wrong = await run('role', 'add', 'odd', '--tables', '{"Story":{"reed":true}}');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('odd.tables.Story.reed');
+    expect((await run('user', 'drop', 'cli')).code).toBe(0);
+    expect(await statuses(basic('cli', PASSWORD))).toEqual([401]);
   });
 
   it('slows guessing down on every way in, and counts it', async () => {
