@@ -20,7 +20,7 @@ import { applicationEnvironment, type Variables } from './env-file.ts';
 import { type Extension, readExtensions } from './extensions.ts';
 import { type OriginSettings, parseOrigin } from './origin-file.ts';
 import { applyOverrides, type Overrides, parsePolicy } from './policy-file.ts';
-import { parseRoles, type Roles } from './roles-file.ts';
+import { type FilterFault, parseRoles, type Roles } from './roles-file.ts';
 import { type SeedFile, seedFiles } from './seed-files.ts';
 import type { Substitutes } from './substitute.ts';
 
@@ -65,6 +65,8 @@ export interface ApplicationOptions {
   readonly env?: Environment | undefined;
   /** Where the policies that come with Millrace are. */
   readonly shippedPolicies?: string | undefined;
+  /** What is wrong with the conditions of a grant; queries are not read here. */
+  readonly filterFault?: FilterFault | undefined;
 }
 
 export type ReadApplication =
@@ -99,7 +101,7 @@ export function readApplication(folder: string, options: ApplicationOptions = {}
   const extensions = readExtensions(root, problems);
   const origins = readOrigins(reading, extensions);
   const policies = readPolicies(reading);
-  const roles = readRoles(reading, schema);
+  const roles = readRoles(reading, schema, options.filterFault);
   const brought = extensions.flatMap((one) => one.resources.map(({ path }) => path));
   const resources = [...resourceFiles(reading, component), ...brought];
   const tables = schema?.tables ?? [];
@@ -205,11 +207,16 @@ function readPolicy(source: NamedFile, base: PolicySettings, reading: Reading): 
   return parsePolicy({ ...source, text }, base, reading.substitutes, reading.problems);
 }
 
-function readRoles(reading: Reading, schema: Schema | undefined): Roles {
+function readRoles(
+  reading: Reading,
+  schema: Schema | undefined,
+  filterFault: FilterFault | undefined,
+): Roles {
   const file = 'roles.yaml';
   const text = readText(join(reading.folder, file), file, reading.problems);
   if (text === undefined) return new Map();
-  return parseRoles({ text, file }, schema, reading.substitutes, reading.problems);
+  const known = { schema, filterFault };
+  return parseRoles({ text, file }, known, reading.substitutes, reading.problems);
 }
 
 function checkOrigin(

@@ -85,7 +85,7 @@ export function roleFrom(
 /** Reads the file; roles which are broken are reported and left out. */
 export function parseRoles(
   source: { readonly text: string; readonly file: string },
-  schema: Schema | undefined,
+  { schema, filterFault }: KnownSchema,
   substitutes: Substitutes,
   problems: ProblemList,
 ): Roles {
@@ -95,6 +95,9 @@ export function parseRoles(
   const known = schema === undefined ? undefined : tableNames(schema);
   const read = readNamed(node, '', problems, (each, path) => {
     const role = roleShape(each, path, problems);
+    if (role?.tables?.kind === 'map' && known !== undefined && filterFault !== undefined) {
+      checkFilters(role.tables, known, filterFault, problems);
+    }
     return role === undefined ? undefined : readRole(role, path, known, problems);
   });
   for (const [name, role] of Object.entries(read ?? {})) roles.set(name, role);
@@ -130,6 +133,30 @@ function checkTableNames(
   for (const [name, entry] of node.entries) {
     if (known.has(name)) continue;
     problems.add(entry.key, `unknown table ${name}`, { cure: suggest(name, known.keys()) });
+  }
+}
+
+/** What is wrong with the conditions of a grant, and how to mend it; `undefined`: nothing. */
+export type FilterFault = (table: Schema['tables'][number], filter: string) => string | undefined;
+
+interface KnownSchema {
+  readonly schema: Schema | undefined;
+  readonly filterFault?: FilterFault | undefined;
+}
+
+/** Conditions that cannot be read would cover nothing. */
+function checkFilters(
+  tables: Extract<SettingNode, { kind: 'map' }>,
+  known: KnownTables,
+  filterFault: FilterFault,
+  problems: ProblemList,
+): void {
+  for (const [name, { value: grant }] of tables.entries) {
+    const table = known.get(name);
+    const filter = grant.kind === 'map' ? grant.entries.get('filter')?.value : undefined;
+    if (table === undefined || filter?.kind !== 'scalar') continue;
+    const fault = filterFault(table, String(filter.value));
+    if (fault !== undefined) problems.add(filter.place, `filter: ${fault}`);
   }
 }
 

@@ -73,7 +73,8 @@ function selectedValue(selection: Selection, seen: SeenRow, related: RelatedPart
   if (name === '$id') return facts.id;
   if (name === '$entitytag') return facts.entityTag;
   if (mask !== undefined && !mask(name)) return undefined;
-  if (name === '$updatedtime') return facts.lastModified;
+  // The rest of the record has the same date.
+  if (name === '$updatedtime') return mask === undefined ? facts.lastModified : undefined;
   if (relation !== undefined) return relatedValue(relation, nested, seen, related);
   if (compute === undefined) return valueIn(selection, row);
   const value = computedValue(compute, row);
