@@ -19,6 +19,7 @@ import { bulkImport } from './scenarios/import.ts';
 import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
 import { pageHit } from './scenarios/page-hit.ts';
+import { purge } from './scenarios/purge.ts';
 import { push } from './scenarios/push.ts';
 import { query } from './scenarios/query.ts';
 import { races } from './scenarios/races.ts';
@@ -33,6 +34,7 @@ const scenarios: readonly Scenario[] = [
   herd,
   miss,
   query,
+  purge,
   durablePut,
   bulkImport,
   races,

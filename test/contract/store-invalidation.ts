@@ -15,6 +15,23 @@ const judge = (store: Store, id: RecordId, table = ITEM): InvalidationVerdict['k
 
 export function invalidationContract(subject: Subject): void {
   it.each([
+    ['the key', { kind: 'key', id: 'early' }],
+    ['a group', { kind: 'group', group: 'g' }],
+    ['the table', { kind: 'table' }],
+  ] as const)('is in force for %s before it is committed', async (_name, scope) => {
+    const { store } = subject();
+    await store.commit([put('early', 'x', { meta: { groups: ['g'] } })], 'process');
+    await store.commit([put('since', 'x')], 'process');
+    const committing = store.commit([invalidate(scope)], 'flushed');
+    expect(judge(store, 'early')).toBe('hard');
+    await committing;
+    expect(judge(store, 'early')).toBe('hard');
+    const stamp = store.lastSequence();
+    await store.commit([put('early', 'x', { meta: { groups: ['g'] }, stamp })], 'process');
+    expect(judge(store, 'early')).toBe('valid');
+  });
+
+  it.each([
     ['the key', { kind: 'key', id: 'news/1' }],
     ['a group', { kind: 'group', group: 'g' }],
     ['a prefix', { kind: 'prefix', prefix: 'news/' }],
