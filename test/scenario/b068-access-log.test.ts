@@ -22,7 +22,11 @@ describe.each(NODES)('the access log ($format, $engine, $threads)', (setting) =>
   beforeAll(async () => {
     origin = await HttpOrigin.start(({ path: asked }) =>
       asked.startsWith('/p/')
-        ? behave.answer(200, { 'cache-control': 'max-age=60' }, '<p>page</p>')
+        ? behave.answer(
+            200,
+            { 'cache-control': 'max-age=60', 'x-request-id': 'of-the-origin' },
+            '<p>page</p>',
+          )
         : behave.json({ id: 'a' }),
     );
     node = await startNode({
@@ -102,7 +106,9 @@ type Page @pages(origin: "web", path: "/p/*")
 
   it('has streamed pages with their length', async () => {
     const headers = { 'x-request-id': 'page-1' };
-    await (await node.fetch('/p/home', { headers })).text();
+    const page = await node.fetch('/p/home', { headers });
+    await page.text();
+    expect(page.headers.get('x-request-id')).toBe('page-1');
     const line = await lineWith('page-1');
     if (format === 'json') expect(JSON.parse(line)).toMatchObject({ status: 200, bytes: 11 });
     else expect(line).toMatch(/" 200 11 "/);

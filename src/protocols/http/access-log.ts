@@ -145,7 +145,16 @@ class WatchedExchange implements Exchange {
     }
   }
 
-  #with = (headers: HeaderList): HeaderList => [...headers, 'x-request-id', this.#id];
+  /** In the place of what a stored answer says of the request it was made for. */
+  #with(headers: HeaderList): HeaderList {
+    const fields: string[] = [];
+    for (let at = 0; at + 1 < headers.length; at += 2) {
+      const [name = '', value = ''] = [headers[at], headers[at + 1]];
+      if (name !== 'x-request-id') fields.push(name, value);
+    }
+    fields.push('x-request-id', this.#id);
+    return fields;
+  }
 
   #count(chunk: Uint8Array | string | undefined): void {
     if (chunk === undefined || this.request.method === 'HEAD') return;
