@@ -61,7 +61,7 @@ async function fill(store: Store, table: WriteOp['table'], pages: number): Promi
   }
 }
 
-/** One purge of the group, watched by this thread's own reads, which see shared memory as all do. */
+/** One purge of the group, watched by this thread's reads, which see shared memory as all do. */
 async function purgeOnce(store: Store, table: WriteOp['table'], at: number): Promise<Purged> {
   await store.commit([pageOp(table, at)], 'process');
   const id = `www.example.com/page/${at}`;

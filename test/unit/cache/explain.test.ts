@@ -1,4 +1,4 @@
-/** The rule that is named is the one by which `decide` acts, over a grid of entries and requests. */
+/** The rule that is named is the one by which `decide` acts: a grid of entries and requests. */
 import { describe, expect, it } from 'vitest';
 import { epochMs } from '../../../src/base/brands.ts';
 import { type DecisionContext, decide, type Selection } from '../../../src/cache/decide.ts';
