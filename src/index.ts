@@ -83,6 +83,8 @@ export type {
 } from './resource/query-object.ts';
 export type {
   NextHandler,
+  OperationNeeds,
+  RegisteredOperation,
   ServerHandler,
   ServerHandlerOptions,
   ServerRequest,

@@ -3,6 +3,7 @@
  * is read from the store, the feeds and the counters at the time they are asked.
  */
 import type { Clock } from './base/clock.ts';
+import { NodeError } from './base/errors.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Config } from './config/config.ts';
 import type { ReloadParts } from './config/reload.ts';
@@ -13,18 +14,24 @@ import type { RunningMqtt } from './node-mqtt.ts';
 import type { Reloading } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
+import type { Log } from './observe/log.ts';
 import { type AskWorker, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
-import { needsOf, runOperation } from './operations/api.ts';
-import type { OperationContext } from './operations/operation.ts';
+import { isOwnOperation, needsOf, runOperation } from './operations/api.ts';
+import type { Operation, OperationContext } from './operations/operation.ts';
 import type { PurgeLog } from './operations/purge-log.ts';
 import { type Asker, createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import { hostCheck } from './protocols/http/host-list.ts';
 import { readForCode } from './resource/record-read.ts';
+import type { CallSurroundings } from './resource/run-call.ts';
+import { runRegistered } from './resource/run-operation.ts';
 import { searchTable } from './resource/search.ts';
+import { threadScope } from './resource/thread-scope.ts';
 import type { Tables } from './table/tables.ts';
 import { httpLimits } from './worker-app.ts';
+import { userOf } from './worker-code.ts';
+import type { PreparedApplication } from './worker-resources.ts';
 
 export interface AdminAssembly {
   readonly config: Config;
@@ -43,6 +50,8 @@ export interface AdminAssembly {
   readonly reload: ReloadParts;
   readonly reloading: Reloading;
   readonly purges: PurgeLog;
+  readonly prepared: PreparedApplication;
+  readonly log: Log;
   readonly scrapeWorkers: () => readonly AskWorker[];
 }
 
@@ -69,6 +78,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   ]);
   let status: 'ready' | 'stopping' = 'ready';
   const context: Omit<OperationContext, keyof Asker> = {
+    added: addedOperations(parts),
     identity: { ...parts.identity, now: () => parts.clock.now() },
     tables: parts.tables,
     purges: parts.purges,
@@ -80,6 +90,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
         (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
     },
   };
+  threadScope().runOperation = (document, by) =>
+    runOperation(document, { ...context, ...ownAsker(by) });
   const listener = await engine.listen({
     host: config.admin.host,
     port: config.admin.port,
@@ -89,7 +101,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     handler: createAdminHandler({
       ...parts.identity.authenticator,
       runOperation: (document, asker) => runOperation(document, { ...context, ...asker }),
-      needsOf,
+      needsOf: (name) => needsOf(name, context.added),
       answersHost: hostCheck(config.admin.host, config.http.allowedHosts),
       awaitsSetup: () => parts.identity.setup?.isOpen === true,
       metrics: () => scrape.read(),
@@ -110,6 +122,43 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     stop: () => listener.close(),
   };
 }
+
+/** Code of the application asks in its own name, with all rights. */
+const ownAsker = (by: string): Asker => ({
+  by,
+  principal: { kind: 'admin', name: by },
+  address: '',
+  authorization: undefined,
+  session: undefined,
+  setCookie: () => undefined,
+});
+
+/** Throws `APPLICATION_INVALID` for one that has the name of the node's own. */
+function addedOperations({ prepared, config, clock, log, store }: AdminAssembly): Operation[] {
+  const around: CallSurroundings = {
+    commit: (ops) => store.store.commit(ops, config.store.durability),
+    clock,
+    deadlineMs: config.limits.resourceMsMax,
+    late: (error) => log.error({ error: stackOf(error) }, 'an operation of the application failed'),
+  };
+  return prepared.resources.operations.map((added) => {
+    const { name, needs } = added;
+    if (isOwnOperation(name)) {
+      const message = `server.operation: ${name} is an operation of the node; choose another name`;
+      throw new NodeError('APPLICATION_INVALID', message);
+    }
+    return {
+      name,
+      needs,
+      takes: 'anything',
+      run: (args, { principal }) =>
+        runRegistered(added, { operation: name, ...args }, userOf(principal), around),
+    };
+  });
+}
+
+const stackOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
 
 /** Counted apart and added up at scrape: the app threads have metrics of the same names. */
 function observeAdmin(

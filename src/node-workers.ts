@@ -24,6 +24,7 @@ import type { PurgeNote } from './table/purge-note.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
 import { serveSignIns } from './worker-identity.ts';
 import { serveLeases } from './worker-leases.ts';
+import { serveOperations } from './worker-operations.ts';
 import { reloadOver } from './worker-reload.ts';
 
 export interface WorkersParts {
@@ -153,6 +154,7 @@ class WorkerThread {
         (each) => each.port2,
       ),
     });
+    serveOperations(worker);
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const bound = await listening(worker, control.port1);
     const ports = { control: control.port1, reload: reload.port1 };

@@ -2,7 +2,8 @@
  * Entry of an app thread: reads the application itself (hooks and code cannot be sent), connects to
  * the store thread for writes and leases, and serves the app port until it is told to stop.
  */
-import { type MessagePort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { must } from './base/assert.ts';
 import { systemClock } from './base/clock.ts';
 import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
@@ -18,6 +19,7 @@ import { GuardMemory } from './protocols/http/guard-memory.ts';
 import { relayTo } from './protocols/mqtt/relay.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { exitProcess } from './resource/exit-guard.ts';
+import { threadScope } from './resource/thread-scope.ts';
 import { connectStore } from './store/threads/connect.ts';
 import type { StoreConnection } from './store/threads/messages.ts';
 import type { PurgeNote } from './table/purge-note.ts';
@@ -28,6 +30,7 @@ import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
 import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identity.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { connectOperations } from './worker-operations.ts';
 import { startPulse } from './worker-pulse.ts';
 import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
@@ -74,6 +77,7 @@ const say = (message: FromWorker) => thread.controlPort.postMessage(message);
 
 async function run(): Promise<void> {
   const metrics = new ArrayMetrics();
+  threadScope().runOperation = connectOperations(must(parentPort, 'the store thread'));
   const app = await start(metrics);
   thread.controlPort.on('message', (message: ToWorker) => {
     if (message.kind === 'stop') void stop(app);

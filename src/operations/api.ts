@@ -48,8 +48,15 @@ const OPERATIONS: readonly Operation[] = [
 ];
 
 /** Who may run what a document names; what nobody knows is the administrator's to hear. */
-export const needsOf = (name: unknown): Needs =>
-  OPERATIONS.find((known) => known.name === name)?.needs ?? 'administrator';
+export const needsOf = (name: unknown, added: readonly Operation[]): Needs =>
+  named(name, added)?.needs ?? 'administrator';
+
+/** The node's own come first: no application takes the place of one. */
+const named = (name: unknown, added: readonly Operation[]): Operation | undefined =>
+  OPERATIONS.find((known) => known.name === name) ?? added.find((one) => one.name === name);
+
+/** Whether the node has an operation of this name itself. */
+export const isOwnOperation = (name: string): boolean => named(name, []) !== undefined;
 
 /** Runs `{ "operation": NAME, …arguments }`. Rejects with `OPERATION_UNKNOWN` or `USAGE`. */
 export async function runOperation(
@@ -58,9 +65,9 @@ export async function runOperation(
 ): Promise<object> {
   const { operation: name, ...args } = document;
   if (typeof name !== 'string') throw usage('operation: the name of an operation is required');
-  const operation = OPERATIONS.find((known) => known.name === name);
+  const operation = named(name, context.added);
   if (operation === undefined) {
-    const known = OPERATIONS.map((one) => one.name).join(', ');
+    const known = [...OPERATIONS, ...context.added].map((one) => one.name).join(', ');
     throw new NodeError(
       'OPERATION_UNKNOWN',
       `there is no operation ${JSON.stringify(name)}; there are ${known}`,
@@ -68,10 +75,9 @@ export async function runOperation(
     );
   }
   for (const argument of Object.keys(args)) {
-    if (operation.takes.includes(argument)) continue;
-    throw usage(
-      `${name} takes no ${argument}; it takes ${operation.takes.join(', ') || 'nothing'}`,
-    );
+    const { takes } = operation;
+    if (takes === 'anything' || takes.includes(argument)) continue;
+    throw usage(`${name} takes no ${argument}; it takes ${takes.join(', ') || 'nothing'}`);
   }
   const answer = await operation.run(args, context);
   if (operation.needs === undefined) audited(name, args, context);

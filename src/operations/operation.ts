@@ -24,6 +24,8 @@ export interface RecordReads {
 export interface OperationContext {
   readonly tables: Tables;
   readonly records: RecordReads;
+  /** Those which the application adds. */
+  readonly added: readonly Operation[];
   /** Name of whoever asks; '' for nobody in particular. */
   readonly by: string;
   readonly principal: Principal;
@@ -54,7 +56,7 @@ export interface Operation {
   /** Who may run it; an administrator when it does not say. */
   readonly needs?: Needs | undefined;
   /** Names of the arguments it takes; any other is refused. */
-  readonly takes: readonly string[];
+  readonly takes: readonly string[] | 'anything';
   /** Throws `USAGE` naming the argument; rejects with the errors of what it does. */
   run(args: Arguments, context: OperationContext): Promise<object> | object;
 }

@@ -17,7 +17,8 @@ export interface LoadedResource {
   readonly type: typeof Resource;
 }
 
-export interface LoadedResources extends Pick<Registrations, 'handlers' | 'sources' | 'computed'> {
+export interface LoadedResources
+  extends Pick<Registrations, 'handlers' | 'sources' | 'computed' | 'operations'> {
   readonly resources: readonly LoadedResource[];
 }
 

@@ -6,6 +6,7 @@
 import type { TableName } from '../base/brands.ts';
 import type { OriginDefinition } from '../origin/definition.ts';
 import type { Compute } from '../schema/computed.ts';
+import type { Context } from './context.ts';
 import { threadScope } from './thread-scope.ts';
 
 /** A request as a handler of `server.http` sees it: a web `Request` and who asks. */
@@ -47,7 +48,20 @@ export interface RegisteredSource {
   readonly options: SourceOptions;
 }
 
+/** Who may run an operation: administrators, whoever has signed in, or anybody. */
+export type OperationNeeds = 'administrator' | 'signedIn' | 'nothing';
+
+/** An operation of the application: `POST { "operation": NAME, … }` to the admin port. */
+export interface RegisteredOperation {
+  readonly name: string;
+  /** `administrator` when it is left out. */
+  readonly needs?: OperationNeeds | undefined;
+  /** What it returns is the answer, as JSON. `operation` is the whole document. */
+  execute(operation: Readonly<Record<string, unknown>>, context: Context): unknown;
+}
+
 export interface Registrations {
+  readonly operations: RegisteredOperation[];
   readonly handlers: { readonly handler: ServerHandler; readonly options: ServerHandlerOptions }[];
   readonly resources: { readonly path: string; readonly resource: unknown }[];
   readonly sources: RegisteredSource[];
@@ -63,6 +77,7 @@ export const noRegistrations = (): Registrations => ({
   resources: [],
   sources: [],
   computed: [],
+  operations: [],
 });
 
 /** Throws when no module is being loaded: what came later would be known to one thread only. */

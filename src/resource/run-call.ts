@@ -215,7 +215,12 @@ function refusal(type: typeof Resource, { user, method }: Context): NodeError {
       });
 }
 
-function beforeDeadline<T>(task: Promise<T>, name: string, around: CallSurroundings): Promise<T> {
+/** Rejects with `DEADLINE_EXCEEDED`; what comes after it is told to `late`. */
+export function beforeDeadline<T>(
+  task: Promise<T>,
+  name: string,
+  around: CallSurroundings,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     let over = false;
     const cancel = around.clock.after(durationMs(around.deadlineMs), () => {

@@ -25,6 +25,12 @@ export type LogLine = (
   text: string,
 ) => void;
 
+/** `by`: in whose name it is done, for logs. */
+export type RunOperation = (
+  document: Readonly<Record<string, unknown>>,
+  by: string,
+) => Promise<object>;
+
 export interface ResourceMatch {
   readonly Resource: typeof Resource | ApplicationTable;
   /** Without slashes around it. */
@@ -48,6 +54,8 @@ export interface ThreadScope {
   openFeed: OpenFeed | undefined;
   /** A call that no request began: of a timer, of a source. */
   newCall: (() => Call) | undefined;
+  /** Runs an operation on the store thread. */
+  runOperation: RunOperation | undefined;
   /** What code may ask of the node that runs it. */
   node: NodeFacts | undefined;
   /** What a fetch by an origin in code has to know to write rows of other tables. */
@@ -70,6 +78,7 @@ export function threadScope(): ThreadScope {
     writeLog: undefined,
     openFeed: undefined,
     newCall: undefined,
+    runOperation: undefined,
     node: undefined,
     newFillTerms: undefined,
     registrations: undefined,
