@@ -59,6 +59,13 @@ export type {
   UpdatableRecord,
 } from './resource/application-table.ts';
 export {
+  type BlobData,
+  type BlobOptions,
+  type CreatedBlob,
+  createBlob,
+  type HeldBlob,
+} from './resource/blob.ts';
+export {
   type ContentTypeHandler,
   type ContentTypes,
   contentTypes,

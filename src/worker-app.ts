@@ -115,7 +115,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const fanout = openFanout(parts, counts.lag);
   const scopes = [...resources.values()].map(({ table }) => table.scope);
   const codeWith = codeParts(parts, counts.requests);
-  openToCode(fanout, codeWith.commit);
+  openToCode(fanout, codeWith.commit, parts);
   const code = codeRoutes(codeWith, resources);
   threadScope().node = nodeFacts({ ...parts, resources, code });
   const admission = createAdmission(parts);
@@ -254,8 +254,10 @@ function isOpenToAll({ identity }: AppParts, definition: TableDefinition): boole
 const NOBODY = { method: 'GET', remoteAddress: '', header: () => undefined };
 
 /** Lets application code follow changes, and write when no request asked it to. */
-function openToCode(fanout: Fanout, commit: CodeParts['commit']): void {
+function openToCode(fanout: Fanout, commit: CodeParts['commit'], parts: AppParts): void {
   const scope = threadScope();
+  const flushes = parts.config.store.durability === 'flushed';
+  scope.bodies = { store: parts.bodies, flushes, tagOf: entityTagOf };
   scope.newCall = () => callOfNobody(commit);
   scope.openFeed = (request, sink) => fanout.subscribe(request, sink);
 }

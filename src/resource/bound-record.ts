@@ -6,6 +6,7 @@
  * An attribute named like a method does not hide the method: `getProperty` and `set` reach it.
  */
 import type { JsonRecord } from '../table/record-draft.ts';
+import { HeldBlob } from './blob.ts';
 import type { RecordRead } from './record-read.ts';
 
 /** The part of a record's state that is not in its properties. */
@@ -32,7 +33,7 @@ export class BoundRecord {
     this.updatedTime = found?.updatedTime;
     this.expiresAt = found?.expiresAt;
     for (const [name, value] of Object.entries(found?.record ?? {})) {
-      this.set(name, structuredClone(value));
+      this.set(name, value instanceof HeldBlob ? value : structuredClone(value));
     }
   }
 
@@ -83,7 +84,8 @@ export class BoundRecord {
 
   /** What was changed has been written. */
   saved(): void {
-    this.before = structuredClone(this.toRecord());
+    // Through JSON: blobs stand there as the references which they are in the record.
+    this.before = JSON.parse(JSON.stringify(this.toRecord())) as JsonRecord;
     this.#added.clear();
   }
 }

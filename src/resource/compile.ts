@@ -131,8 +131,17 @@ const OWN_NAMES: ReadonlySet<string> = new Set(['millrace', 'harper', 'harperdb'
  */
 const GLOBALS = 'millrace:globals';
 const GLOBAL_NAMES = [
-  ...['Resource', 'RequestTarget', 'auth', 'contentTypes', 'databases', 'getContext'],
-  ...['getResponse', 'getUser', 'logger', 'resources', 'server', 'tables', 'transaction'],
+  ...['Resource', 'RequestTarget', 'auth', 'contentTypes', 'createBlob', 'databases'],
+  ...[
+    'getContext',
+    'getResponse',
+    'getUser',
+    'logger',
+    'resources',
+    'server',
+    'tables',
+    'transaction',
+  ],
 ];
 /** What a module asks of its own file, and the name that stands for it in the bundle. */
 const FILE_FACTS = [

@@ -5,6 +5,7 @@
  */
 import { deltaSeconds, type RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
+import { hasBlobs } from '../cache/blobs.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from '../cache/directives.ts';
 import { type Entry, FOREVER } from '../cache/entry.ts';
 import type { ReadResult } from '../cache/read-request.ts';
@@ -12,6 +13,7 @@ import { recordJson } from '../cache/record-json.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
+import { HeldBlob } from './blob.ts';
 import type { CachingWishes } from './context.ts';
 
 export interface ReadRecord {
@@ -77,13 +79,26 @@ export async function readForCode(
 
 const decoder = new TextDecoder();
 
-function recordOf(entry: Entry, { primaryKey }: TableDefinition): ReadRecord {
+function recordOf(entry: Entry, definition: TableDefinition): ReadRecord {
   const { freshUntil, lastModified } = entry;
+  const text = decoder.decode(recordJson(entry, definition.primaryKey));
+  const record = JSON.parse(text) as JsonRecord;
+  if (hasBlobs(definition)) holdBlobs(record, entry);
   return {
-    record: JSON.parse(decoder.decode(recordJson(entry, primaryKey))) as JsonRecord,
+    record,
     updatedTime: lastModified,
     expiresAt: freshUntil === FOREVER ? undefined : freshUntil,
   };
+}
+
+/** References to bytes that are held can be read by code. */
+function holdBlobs(record: JsonRecord, { meta: { blobs = {} } }: Entry): void {
+  for (const [name, blob] of Object.entries(blobs)) {
+    const reference = record[name];
+    if (typeof reference === 'object' && reference !== null) {
+      record[name] = new HeldBlob(reference, blob);
+    }
+  }
 }
 
 function readOf(result: ReadResult, definition: TableDefinition): RecordRead {

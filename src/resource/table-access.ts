@@ -5,6 +5,7 @@
 import { must } from '../base/assert.ts';
 import { deltaSeconds, type RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
+import { hasBlobs } from '../cache/blobs.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from '../cache/directives.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { type JsonRecord, patchOp, putOp, type WriteOptions } from '../table/record-draft.ts';
@@ -27,7 +28,9 @@ import type { Results } from './results.ts';
 import { pickAttributes, searchTable } from './search.ts';
 import { siblingOp } from './source-call.ts';
 import { type SubscribeOptions, TableEvents } from './table-feed.ts';
+import { takenBlobs } from './taken-blobs.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
+import { transaction as alone } from './transaction.ts';
 
 const decoder = new TextDecoder();
 const jsonOf = (value: unknown): string => JSON.stringify(value) ?? 'null';
@@ -89,29 +92,38 @@ export class TableAccess {
 
   async put(target: unknown, record: unknown, context?: Context): Promise<void> {
     requirePermission(target);
-    const [id, value] = this.#addressed(target, record);
+    const [id, given] = this.#addressed(target, record);
     const call = currentCall();
+    // Bytes and record belong to one write, which a call of nobody's makes too.
+    if (call === undefined && hasBlobs(this.definition)) {
+      return alone(() => this.put(id, given, context));
+    }
+    const { value, blobs } = await takenBlobs(this.table().definition, id, given);
     const table = this.table();
     const options = { maxAge: maxAge(context ?? call?.context) };
     if (call?.fills !== undefined) return this.#fill(call, id, value, options);
     if (call === undefined || writesThrough(table)) {
       return settled(await table.put(id, value, options));
     }
-    const op = putOp(table.draftContext(), id, value, 'client', options);
+    const op = { ...putOp(table.draftContext(), id, value, 'client', options), blobs };
     return call.transaction.write(op, id, { ...value, [this.definition.primaryKey]: id });
   }
 
   async patch(target: unknown, patch: unknown, context?: Context): Promise<void> {
     requirePermission(target);
-    const [id, value] = this.#addressed(target, patch);
+    const [id, given] = this.#addressed(target, patch);
     const call = currentCall();
+    if (call === undefined && hasBlobs(this.definition)) {
+      return alone(() => this.patch(id, given, context));
+    }
+    const { value, blobs } = await takenBlobs(this.table().definition, id, given);
     const table = this.table();
     const options = { maxAge: maxAge(context ?? call?.context) };
     if (call === undefined || (writesThrough(table) && call.fills === undefined)) {
       return settled(await table.patch(id, value, 'merge', options));
     }
     const reason = call.fills === undefined ? 'client' : 'feed';
-    const op = patchOp(table.draftContext(), id, value, 'merge', reason, options);
+    const op = { ...patchOp(table.draftContext(), id, value, 'merge', reason, options), blobs };
     const before = call.transaction.written(table.name, id);
     return call.transaction.write(op, id, before ? merged(before, value) : undefined);
   }

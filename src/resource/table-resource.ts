@@ -28,7 +28,7 @@ import { pickAttributes } from './search.ts';
 import { type Source, sourceToOrigin } from './source.ts';
 import { isKey, type TableAccess } from './table-access.ts';
 import type { SubscribeOptions } from './table-feed.ts';
-import { currentCall } from './thread-scope.ts';
+import { currentCall, threadScope } from './thread-scope.ts';
 
 export const ACCESS = Symbol.for('millrace.tableAccess');
 type Holder = { readonly [ACCESS]: TableAccess };
@@ -283,7 +283,8 @@ export class TableResource extends Resource {
     if (call?.transaction.isOpen !== true || this.getId() === undefined) return;
     if (saving.has(this)) return;
     saving.add(this);
-    call.transaction.beforeCommit(() => this.save());
+    // The commit happens outside of the call; what is saved then is still a part of it.
+    call.transaction.beforeCommit(() => threadScope().calls.run(call, () => this.save()));
   }
   /** The attributes alone. */
   toJSON(): JsonRecord {

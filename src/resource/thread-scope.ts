@@ -7,6 +7,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ApplicationTable } from './application-table.ts';
+import type { BlobHome } from './blob.ts';
 import type { Call } from './call.ts';
 import type { ContentTypeHandler } from './content-types.ts';
 import type { User } from './context.ts';
@@ -54,6 +55,8 @@ export interface ThreadScope {
   openFeed: OpenFeed | undefined;
   /** A call that no request began: of a timer, of a source. */
   newCall: (() => Call) | undefined;
+  /** Where bytes of blobs are kept. */
+  bodies: BlobHome | undefined;
   /** Runs an operation on the store thread. */
   runOperation: RunOperation | undefined;
   /** What code may ask of the node that runs it. */
@@ -78,6 +81,7 @@ export function threadScope(): ThreadScope {
     writeLog: undefined,
     openFeed: undefined,
     newCall: undefined,
+    bodies: undefined,
     runOperation: undefined,
     node: undefined,
     newFillTerms: undefined,

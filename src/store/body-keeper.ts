@@ -39,7 +39,7 @@ export function filesIn(ops: readonly WriteOp[]): StoredBody[] {
   const found: StoredBody[] = [];
   for (const op of ops) {
     if (op.kind === 'put' && !(op.body instanceof Uint8Array)) found.push(op.body);
-    if (op.kind !== 'patch' || op.blobs === undefined) continue;
+    if ((op.kind !== 'patch' && op.kind !== 'put') || op.blobs === undefined) continue;
     for (const blob of Object.values(op.blobs)) found.push(blob.body);
   }
   return found;

@@ -240,6 +240,8 @@ export type WriteOp =
       readonly stampAttributes?:
         | { readonly created?: string | undefined; readonly updated?: string | undefined }
         | undefined;
+      /** Bytes of the `Blob` attributes which the record refers to; given away as the body is. */
+      readonly blobs?: Readonly<Record<string, StoredBlob>> | undefined;
     }
   | {
       readonly kind: 'patch';

@@ -140,7 +140,7 @@ function blobsOf(
   const isRecord = op.entryKind === 'record' && isJsonType(op.meta.contentType ?? JSON_TYPE);
   if (!isRecord || !(body instanceof Uint8Array) || !hasBlobs(definition)) return NO_BLOBS;
   const record = parseObject(body) ?? {};
-  const kept = keptBlobs(definition, record, current?.meta.blobs ?? {});
+  const kept = keptBlobs(definition, record, { ...current?.meta.blobs, ...op.blobs });
   // What an origin calls a reference is its own affair.
   return kept.kind === 'unknown' && op.reason !== 'client' ? NO_BLOBS : kept;
 }
