@@ -123,13 +123,18 @@ export const createBlob = (data: BlobData, options?: BlobOptions): CreatedBlob =
 
 /** The bytes of a record's attribute; as an object it is the reference which stands there. */
 export class HeldBlob extends ReadableBytes {
-  readonly contentType!: string;
-  readonly size!: number;
+  readonly contentType: string;
+  readonly size: number;
+  readonly etag: string;
+  readonly href: unknown;
   readonly #blob: StoredBlob;
 
   constructor(reference: object, blob: StoredBlob) {
     super();
-    Object.assign(this, reference);
+    this.contentType = blob.contentType;
+    this.size = blob.body.length;
+    this.etag = blob.entityTag;
+    this.href = 'href' in reference ? reference.href : undefined;
     this.#blob = blob;
   }
 
