@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { rawStatus, sendRaw } from '../support/raw-http.ts';
 
@@ -86,8 +86,18 @@ describe.each(['uws', 'node'] as const)('a first start on %s', (engine) => {
 });
 
 describe('a start', () => {
+  const nodes: NodeProcess[] = [];
+  const start = async (options: Parameters<typeof startNode>[0]): Promise<NodeProcess> => {
+    const node = await startNode(options);
+    nodes.push(node);
+    return node;
+  };
+  afterEach(async () => {
+    for (const node of nodes.splice(0)) await node.dispose();
+  });
+
   it('says and counts every default of safety that is loosened', async () => {
-    const node = await startNode({
+    const node = await start({
       files: {
         ...FILES,
         'millrace.yaml': `
@@ -108,17 +118,16 @@ http: { cors: { origins: ["*"] }, allowedOrigins: ["*"] }
     const authorization = `Basic ${btoa(`${ADMIN.username}:${ADMIN.password}`)}`;
     const metrics = await fetch(`${node.admin}/metrics`, { headers: { authorization } });
     expect(await metrics.text()).toContain('millrace_insecure_settings 6');
-    await node.dispose();
   });
 
   it('takes name and password of the administrator from files', async () => {
-    const folder = await startNode({ files: FILES });
+    const folder = await start({ files: FILES });
     await folder.stop();
     const file = (name: string, text: string): string => {
       writeFileSync(path.join(folder.folder, name), text);
       return path.join(folder.folder, name);
     };
-    const node = await startNode({
+    const node = await start({
       files: FILES,
       folder: folder.folder,
       env: {
@@ -129,6 +138,5 @@ http: { cors: { origins: ["*"] }, allowedOrigins: ["*"] }
     });
     const authorization = `Basic ${Buffer.from(`filed:${PASSWORD}`).toString('base64')}`;
     expect((await node.fetch('/Story/', { headers: { authorization } })).status).toBe(200);
-    await node.dispose();
   });
 });
