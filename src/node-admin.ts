@@ -23,6 +23,7 @@ import type { PurgeLog } from './operations/purge-log.ts';
 import { type Asker, createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import { hostCheck } from './protocols/http/host-list.ts';
+import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import { readForCode } from './resource/record-read.ts';
 import type { CallSurroundings } from './resource/run-call.ts';
 import { runRegistered } from './resource/run-operation.ts';
@@ -37,6 +38,7 @@ export interface AdminAssembly {
   readonly config: Config;
   readonly clock: Clock;
   readonly engine: ChosenEngine;
+  readonly tls: TlsCertificates | undefined;
   readonly identity: NodeIdentity;
   /** Number of settings that are less safe than the defaults. */
   readonly insecure: number;
@@ -97,6 +99,8 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     port: config.admin.port,
     shared: false,
     limits: { ...httpLimits(config), connectionsMax: config.limits.adminConnectionsMax },
+    tls: config.admin.tls ? parts.tls : undefined,
+    http2: config.http.http2,
     onRefused: (limit) => refused.set(limit, (refused.get(limit) ?? 0) + 1),
     handler: createAdminHandler({
       ...parts.identity.authenticator,
@@ -161,6 +165,9 @@ const stackOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
 
 /** Counted apart and added up at scrape: the app threads have metrics of the same names. */
+/** Counted apart and added up at scrape: the app threads have metrics of the same names. */
+
+/** Counted apart and added up at scrape: the app threads have a metric of the same name. */
 function observeAdmin(
   rejected: ReadonlyMap<string, number>,
   refused: ReadonlyMap<string, number>,

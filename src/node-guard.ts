@@ -2,21 +2,32 @@
  * Watches over the process as a whole: memory, descriptors, event loops. What it finds is written
  * to shared memory, where every thread reads it at the cost of one load; changes are logged.
  */
+
+import type { Clock } from './base/clock.ts';
 import { nextPressure } from './base/pressure.ts';
 import type { Config } from './config/config.ts';
-import { DescriptorWatch, descriptorsMax, openDescriptors } from './node-descriptors.ts';
+import {
+  connectionRoom,
+  DescriptorWatch,
+  descriptorsMax,
+  openDescriptors,
+} from './node-descriptors.ts';
 import { type MemoryUse, memoryUse } from './node-memory.ts';
 import { startWatchdog } from './node-watchdog.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
-import type { GuardMemory } from './protocols/http/guard-memory.ts';
+import { GuardMemory } from './protocols/http/guard-memory.ts';
+import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import { startPulse } from './worker-pulse.ts';
+import { watchExpiry } from './worker-tls.ts';
 
 export interface NodeGuardParts {
   readonly guard: GuardMemory;
   readonly config: Config;
   readonly log: Log;
   readonly metrics: ArrayMetrics;
+  readonly clock: Clock;
+  readonly tls: TlsCertificates | undefined;
 }
 
 const MEMORY_EVERY_MS = 250;
@@ -30,9 +41,18 @@ const SHED = [
   'memory is all but used up: everything is refused',
 ] as const;
 
+/** The shared memory, which knows already how many connections there is room for. */
+export function openGuard({ limits }: Config): GuardMemory {
+  const guard = new GuardMemory();
+  const room = connectionRoom(limits.descriptorsReserved);
+  if (room !== undefined) guard.connectionsMax = room;
+  return guard;
+}
+
 /** Begins to watch; returns what ends it. */
 export function startNodeGuard(parts: NodeGuardParts): () => Promise<void> {
-  const { guard, config } = parts;
+  const { guard, config, tls, clock } = parts;
+  const stopExpiry = watchExpiry(tls, { ...parts, nowMs: () => clock.now() });
   const stopPulse = startPulse(guard, MAIN_THREAD);
   const stopMemory = watchMemory(parts);
   const stopDescriptors = watchDescriptors(parts);
@@ -42,6 +62,7 @@ export function startNodeGuard(parts: NodeGuardParts): () => Promise<void> {
     name: config.cluster.name,
   });
   return async () => {
+    stopExpiry();
     stopPulse();
     stopMemory();
     stopDescriptors();

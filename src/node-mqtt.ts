@@ -12,7 +12,7 @@ import { mqttGuest, mqttSignIn } from './node-mqtt-access.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
-import { readTls } from './protocols/http/tls-files.ts';
+import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import type { MqttServer } from './protocols/mqtt/server.ts';
 import type { Store } from './store/store-options.ts';
@@ -25,6 +25,7 @@ export interface MqttParts {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Log;
+  readonly tls: TlsCertificates | undefined;
   readonly onRejected: (method: string) => void;
 }
 
@@ -71,12 +72,10 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
   };
 }
 
-async function listen({ config, log }: MqttParts, accept: Accept) {
+async function listen({ config, log, tls }: MqttParts, accept: Accept) {
   const { listenTcp } = await import('./protocols/mqtt/tcp.ts');
   const { host, mqtt } = config;
   try {
-    const { tls: files } = config;
-    const tls = files && readTls({ certFile: files.cert, keyFile: files.key });
     return await listenTcp({ host, port: mqtt.port, accept, tls });
   } catch (error) {
     if (mqtt.isPortChosen || asNodeError(error).code !== 'PORT_IN_USE') throw error;

@@ -17,9 +17,8 @@ import type { Config } from './config/config.ts';
 import { insecureSettings } from './config/insecure-settings.ts';
 import { type ReloadPart, ReloadParts } from './config/reload.ts';
 import { startAdmin } from './node-admin.ts';
-import { connectionRoom } from './node-descriptors.ts';
 import { startFeeds } from './node-feeds.ts';
-import { startNodeGuard } from './node-guard.ts';
+import { openGuard, startNodeGuard } from './node-guard.ts';
 import { type HostedOrigins, startHosted, withKnownPort } from './node-hosted.ts';
 import { type NodeIdentity, openIdentity } from './node-identity.ts';
 import { type RunningMqtt, startMqtt } from './node-mqtt.ts';
@@ -40,7 +39,8 @@ import { createOriginTimes } from './observe/origin-times.ts';
 import { PurgeLog } from './operations/purge-log.ts';
 import { breakerBytes } from './origin/breaker-cell.ts';
 import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
-import { GuardMemory } from './protocols/http/guard-memory.ts';
+import type { GuardMemory } from './protocols/http/guard-memory.ts';
+import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
@@ -55,6 +55,7 @@ import {
 } from './worker-resources.ts';
 import { ThreadRoles } from './worker-roles.ts';
 import { buildTables, type ThreadTables } from './worker-tables.ts';
+import { certificatesPart, openCertificates } from './worker-tls.ts';
 
 export interface NodeOptions {
   readonly application: Application;
@@ -110,7 +111,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { schema, origins } = prepared.application;
   const feedBytes = liveSourceBytes(schema.tables.length);
   const liveMemory = new SharedArrayBuffer(feedBytes + breakerBytes(origins.size));
-  const guard = new GuardMemory();
+  const guard = openGuard(config);
+  const tls = openCertificates(config, engine.engine);
   const store = await openStore({
     application: prepared.application,
     computed: prepared.computed,
@@ -127,7 +129,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const application = withHostedOrigins(prepared.application, hosted.ports);
     return await assemble(
       {
-        ...{ ...options, config, application, prepared, clock, engine, liveMemory, guard, store },
+        ...{
+          ...options,
+          config,
+          application,
+          prepared,
+          clock,
+          engine,
+          liveMemory,
+          guard,
+          tls,
+          store,
+        },
         ...{ hosted, seeds, readAt: { application: options.application, config: options.config } },
       },
       started,
@@ -156,6 +169,7 @@ interface Assembly extends NodeOptions {
   readonly engine: ChosenEngine;
   readonly liveMemory: SharedArrayBuffer;
   readonly guard: GuardMemory;
+  readonly tls: TlsCertificates | undefined;
   readonly store: OpenStore;
   readonly hosted: HostedOrigins;
 }
@@ -176,12 +190,12 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, identity.audit);
-  const reload = reloadParts([followed.origins, followed.policies, roles]);
-  const room = connectionRoom(config.limits.descriptorsReserved);
-  if (room !== undefined) parts.guard.connectionsMax = room;
+  const certificates = certificatesPart(parts.tls, engine.engine);
+  const reload = reloadParts([followed.origins, followed.policies, roles, certificates]);
   const origins = startOrigins(threadTables, started);
   const mqtt = await startMqtt({
     ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
+    tls: parts.tls,
     tables: threadTables.tables,
     onRejected: (method) => log.debug({ method }, 'an MQTT client was refused'),
   });
@@ -202,7 +216,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     scrapeWorkers: serving.scrapeWorkers,
   });
   started.push(() => admin.stop());
-  started.push(startNodeGuard({ guard: parts.guard, config, log, metrics }));
+  started.push(startNodeGuard({ ...parts, metrics }));
   const stopSweeping = sweepRegularly(store, clock, log);
   return {
     engine,

@@ -21,9 +21,10 @@ import { withCors } from './protocols/http/cors.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
-import type { HttpLimits, Listener, ListenOptions } from './protocols/http/port.ts';
+import type { HttpLimits, Listener } from './protocols/http/port.ts';
 import { createSignInPaths } from './protocols/http/sign-in-paths.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
+import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
@@ -64,6 +65,7 @@ export interface AppParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly guard: GuardMemory;
+  readonly tls: TlsCertificates | undefined;
   /** Where to listen; `shared` when other workers listen there too. */
   readonly port: number;
   readonly shared: boolean;
@@ -154,11 +156,12 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     limits: httpLimits(config),
     handler: withAccessLog(shared, accessLog),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
-    allowedOrigins: config.http.allowedOrigins,
+    ...{ allowedOrigins: config.http.allowedOrigins, allowedHosts: config.http.allowedHosts },
     onRefused: (limit) => increment(counts.refusals, limit),
     admission,
     onFault: createFaultLog(parts.log, clock),
-    ...tlsFiles(config),
+    tls: parts.tls,
+    http2: config.http.http2,
   });
   fanout.start();
   return {
@@ -177,9 +180,6 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     },
   };
 }
-
-const tlsFiles = ({ tls }: Config): Pick<ListenOptions, 'tls'> =>
-  tls === undefined ? {} : { tls: { certFile: tls.cert, keyFile: tls.key } };
 
 /** What the paths of subscriptions mean, and what of it somebody may follow. */
 function createSubscriptions(scopes: readonly QueryScope[], pages: ReturnType<typeof createPages>) {

@@ -36,6 +36,7 @@ import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
 import { ThreadRoles } from './worker-roles.ts';
 import { buildTables } from './worker-tables.ts';
+import { certificatesPart, openCertificates } from './worker-tls.ts';
 
 export interface WorkerData {
   readonly id: number;
@@ -90,6 +91,16 @@ async function run(): Promise<void> {
   say({ kind: 'listening', port: app.listener.port });
 }
 
+/** What the app port is opened with. */
+async function openDoor(config: Config) {
+  const engine = await selectEngine(config.http.engine, {
+    uwsPath: config.http.uwsPath,
+    tls: config.tls !== undefined,
+  });
+  const tls = openCertificates(config, engine.engine);
+  return { engine, tls, certificates: certificatesPart(tls, engine.engine) };
+}
+
 async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const { config } = thread;
   const log = createLog(config.log.level, `${config.cluster.name}/${thread.id}`);
@@ -126,16 +137,15 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const identity = identityOf({ reader, writer }, application.roles, log);
   const roles = new ThreadRoles(identity.identities, application.roles, identity.audit);
   const reload = new ReloadParts();
-  for (const part of [followed.origins, followed.policies, roles]) reload.add(part);
+  const { engine, tls, certificates } = await openDoor(config);
+  for (const part of [followed.origins, followed.policies, roles, certificates]) reload.add(part);
   const app = await startApp({
     prepared,
     writer,
     bodies,
     config,
-    engine: await selectEngine(config.http.engine, {
-      uwsPath: config.http.uwsPath,
-      tls: config.tls !== undefined,
-    }),
+    engine,
+    tls,
     reader,
     threadTables,
     identity,

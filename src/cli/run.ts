@@ -48,13 +48,15 @@ function createProgram(
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
     .showSuggestionAfterError();
-  nodeCommand(program, 'dev', 'run an application, and again when it changes').action(
-    async (folder: string, flags: FlagValues) => {
+  nodeCommand(program, 'dev', 'run an application, and again when it changes')
+    .option('--tls', 'serve over TLS, with a certificate that is made for this machine')
+    .action(async (folder: string, options: DevFlags) => {
+      const { tls, ...flags } = options;
       const { dev } = await import('./dev.ts');
       const appFolder = resolved(folder, terminal);
-      finish(await dev({ entry: line.entry, appFolder, flags: flagArguments(flags) }, terminal));
-    },
-  );
+      const all = tls === true ? { ...flags, ...(await ownCertificate(appFolder)) } : flags;
+      finish(await dev({ entry: line.entry, appFolder, flags: flagArguments(all) }, terminal));
+    });
   nodeCommand(program, 'start', 'run an application')
     .option('--supervise', 'restart the node when it crashes')
     .addOption(new Option('--dev').hideHelp())
@@ -78,6 +80,14 @@ function createProgram(
     .description('print the version')
     .action(() => terminal.out(version()));
   return program;
+}
+
+type DevFlags = { readonly tls?: true } & { readonly [flag: string]: string | undefined };
+
+async function ownCertificate(appFolder: string): Promise<FlagValues> {
+  const { devCertificate } = await import('./dev-certificate.ts');
+  const { cert, key } = devCertificate(appFolder, Date.now());
+  return { tlsCert: cert, tlsKey: key };
 }
 
 function nodeCommand(program: Command, name: string, description: string): Command {

@@ -104,7 +104,7 @@ function announce(config: Config, node: RunningNode, terminal: Terminal): void {
   const ready = {
     msg: 'ready',
     http: `http${tls}://${urlHost(config.host)}:${node.httpPort}`,
-    admin: `http://${urlHost(config.admin.host)}:${node.adminPort}`,
+    admin: `http${config.admin.tls ? tls : ''}://${urlHost(config.admin.host)}:${node.adminPort}`,
     ...(node.mqttPort === undefined
       ? {}
       : { mqtt: `mqtt${tls}://${urlHost(config.host)}:${node.mqttPort}` }),

@@ -17,6 +17,7 @@ import { FLAGS, type FlagValues } from './flags.ts';
 import { LIMITS, type LimitName } from './limits.ts';
 import { nodeOf } from './setting-node.ts';
 import {
+  type HostCertificate,
   type LOG_LEVELS,
   SETTINGS,
   type Setting,
@@ -45,6 +46,8 @@ export interface Config {
     readonly allowedHosts: readonly string[];
     /** Networks of proxies whose `X-Forwarded-For` is believed. */
     readonly trustedProxies: readonly string[];
+    /** HTTP/2 where there is TLS. */
+    readonly http2: boolean;
     /** Which pages of other origins may read answers; none when `origins` is empty. */
     readonly cors: {
       readonly origins: readonly string[];
@@ -59,6 +62,8 @@ export interface Config {
     readonly port: number;
     readonly username: string | undefined;
     readonly password: string | undefined;
+    /** Whether the admin port speaks TLS too. */
+    readonly tls: boolean;
   };
   /** Who is believed besides the node's own users. */
   readonly auth: {
@@ -80,7 +85,16 @@ export interface Config {
   };
   readonly store: { readonly durability: 'flushed' | 'process' };
   /** Absolute paths of PEM files, for all ports. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls:
+    | {
+        readonly cert: string;
+        readonly key: string;
+        readonly passphrase: string | undefined;
+        readonly clientCa: string | undefined;
+        readonly clientCertificates: 'request' | 'require';
+        readonly hosts: readonly HostCertificate[];
+      }
+    | undefined;
   readonly cluster: {
     /** The name of this node. */
     readonly name: string;
@@ -198,7 +212,7 @@ function readFlags(flags: FlagValues, problems: ProblemList): SettingValues {
   return found;
 }
 
-const PATHS: readonly string[] = ['data', 'http.uwsPath', 'tls.cert', 'tls.key'];
+const PATHS: readonly string[] = ['data', 'http.uwsPath', 'tls.cert', 'tls.key', 'tls.clientCa'];
 
 /** A relative path in a flag or variable is meant from where the command runs. */
 function fromHere(key: string, value: unknown): unknown {
@@ -257,8 +271,6 @@ const LOOPBACK = '127.0.0.1';
 function assemble(appFolder: string, values: SettingValues, limits: Limits, cores: number): Config {
   const host = values.host ?? LOOPBACK;
   const hasAdmin = values['admin.username'] !== undefined;
-  const cert = resolved(appFolder, values['tls.cert']);
-  const key = resolved(appFolder, values['tls.key']);
   return {
     appFolder,
     dataFolder: resolve(appFolder, values.data ?? join('.millrace', 'data')),
@@ -271,6 +283,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       allowedOrigins: values['http.allowedOrigins'] ?? [],
       allowedHosts: values['http.allowedHosts'] ?? [],
       trustedProxies: values['http.trustedProxies'] ?? [],
+      http2: values['http.http2'] ?? true,
       cors: cors(values),
     },
     admin: {
@@ -279,6 +292,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       port: values['admin.port'] ?? DEFAULT_PORTS['admin.port'],
       username: values['admin.username'],
       password: values['admin.password'],
+      tls: values['admin.tls'] ?? false,
     },
     auth: {
       issuers: values['auth.issuers'] ?? [],
@@ -296,7 +310,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       format: values['accessLog.format'] ?? 'combined',
     },
     store: { durability: values['store.durability'] ?? 'flushed' },
-    tls: cert === undefined || key === undefined ? undefined : { cert, key },
+    tls: tlsOf(appFolder, values),
     cluster: {
       name: values['cluster.name'] ?? (hostname().replace(/[^\w.-]/g, '-') || 'node'),
       token: values['cluster.token'],
@@ -323,6 +337,22 @@ function cors(values: SettingValues): Config['http']['cors'] {
     exposeHeaders: values['http.cors.exposeHeaders'] ?? EXPOSED,
     credentials: values['http.cors.credentials'] ?? false,
     maxAgeSeconds: Math.round((values['http.cors.maxAge'] ?? CORS_MAX_AGE_MS) / 1_000),
+  };
+}
+
+function tlsOf(folder: string, values: SettingValues): Config['tls'] {
+  const cert = resolved(folder, values['tls.cert']);
+  const key = resolved(folder, values['tls.key']);
+  if (cert === undefined || key === undefined) return undefined;
+  return {
+    ...{ cert, key, passphrase: values['tls.passphrase'] },
+    clientCa: resolved(folder, values['tls.clientCa']),
+    clientCertificates: values['tls.clientCertificates'] ?? 'request',
+    hosts: (values['tls.hosts'] ?? []).map((one) => ({
+      ...one,
+      cert: resolve(folder, one.cert),
+      key: resolve(folder, one.key),
+    })),
   };
 }
 

@@ -28,6 +28,9 @@ export const LIMITS = {
   bodyBytesPerSecondMin: 1024,
   /** Requests sent ahead on one connection while an earlier one is answered. */
   pipelinedRequestsMax: 16,
+  /** Streams of one HTTP/2 connection at once, and those reset within ten seconds. */
+  http2StreamsMax: 128,
+  http2ResetsMax: 200,
   /** Idle time of an HTTP connection, seconds. */
   idleTimeoutSeconds: 60,
   /** Open connections of the app port, of all threads; and of the admin port. */

@@ -16,7 +16,9 @@ import {
   port,
   type ReadBy,
   type Reader,
+  reject,
   scalar,
+  shape,
   text,
   textThat,
 } from './readers.ts';
@@ -84,6 +86,26 @@ const network: Reader<string> = scalar('an address, or a network such as 10.0.0.
 const fieldName: Reader<string> = textThat('the name of a header field', (written) =>
   /^[!#$%&'*+.^_`|~\w-]+$/.test(written),
 );
+
+/** The certificate of one host name, or of `*.` with one label in its place. */
+const hostCertificate: Reader<HostCertificate> = (node, path, problems) => {
+  const found = hostShape(node, path, problems);
+  if (found === undefined) return undefined;
+  const { host: name, cert, key, passphrase } = found;
+  if (name === undefined || cert === undefined || key === undefined) {
+    return reject(node, path, 'host, cert and key', problems);
+  }
+  return { host: name, cert, key, passphrase };
+};
+
+const hostShape = shape({ host: nonEmpty, cert: nonEmpty, key: nonEmpty, passphrase: nonEmpty });
+
+export interface HostCertificate {
+  readonly host: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly passphrase: string | undefined;
+}
 
 export const SETTINGS = {
   data: {
@@ -154,8 +176,22 @@ export const SETTINGS = {
   'accessLog.file': { read: nonEmpty, env: 'MILLRACE_ACCESS_LOG' },
   'accessLog.format': { read: oneOf(['combined', 'json']), env: 'MILLRACE_ACCESS_LOG_FORMAT' },
   'store.durability': { read: oneOf(['flushed', 'process']), env: 'MILLRACE_STORE_DURABILITY' },
-  'tls.cert': { read: nonEmpty, env: 'MILLRACE_TLS_CERT' },
-  'tls.key': { read: nonEmpty, env: 'MILLRACE_TLS_KEY' },
+  'tls.cert': {
+    read: nonEmpty,
+    env: 'MILLRACE_TLS_CERT',
+    flag: { name: 'tls-cert', argument: 'FILE', description: 'certificate and chain, PEM' },
+  },
+  'tls.key': {
+    read: nonEmpty,
+    env: 'MILLRACE_TLS_KEY',
+    flag: { name: 'tls-key', argument: 'FILE', description: 'its private key, PEM' },
+  },
+  'tls.passphrase': { read: nonEmpty, env: 'MILLRACE_TLS_PASSPHRASE' },
+  'tls.clientCa': { read: nonEmpty, env: 'MILLRACE_TLS_CLIENT_CA' },
+  'tls.clientCertificates': { read: oneOf(['request', 'require']) },
+  'tls.hosts': { read: listOf(hostCertificate) },
+  'admin.tls': { read: flag, env: 'MILLRACE_ADMIN_TLS' },
+  'http.http2': { read: flag },
   'cluster.name': {
     read: nodeName,
     env: 'MILLRACE_NODE_NAME',

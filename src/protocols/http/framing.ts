@@ -19,6 +19,8 @@ export interface FramingRules {
   readonly headBytesMax: number;
   readonly urlBytesMax: number;
   readonly headerCountMax: number;
+  /** Values of `Host` that are served, without ports; all when absent. */
+  readonly allowedHosts?: ReadonlySet<string> | undefined;
 }
 
 export interface RequestHead {
@@ -106,8 +108,25 @@ export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming
     return malformed('exactly one Host field is required'); // [RFC9112 §3.2]
   }
   if (!hostSyntax.test(host)) return malformed('the Host field is not a host');
+  if (rules.allowedHosts?.has(hostName(host)) === false) {
+    // A page whose name was bound to this machine would be served as if it were our own.
+    const detail = 'this host name is not served here; see http.allowedHosts';
+    return { code: 'HOST_REFUSED', detail }; // [RFC9110 §15.5.20]
+  }
   if (lengths === 0 && encodings === 0 && expect === '') return 0;
   return bodyFraming(head.method, { lengths, length, encodings, encoding, expect }, rules);
+}
+
+/** `undefined` for none, when every host is served. */
+export const hostsOf = (hosts: readonly string[] = []): ReadonlySet<string> | undefined =>
+  hosts.length === 0 ? undefined : new Set(hosts.map(hostName));
+
+/** Lower case, without brackets and port. */
+export function hostName(host: string): string {
+  const lower = host.toLowerCase();
+  if (lower.startsWith('[')) return lower.slice(1, Math.max(1, lower.indexOf(']')));
+  const colon = lower.lastIndexOf(':');
+  return colon === -1 || lower.indexOf(':') !== colon ? lower : lower.slice(0, colon);
 }
 
 interface BodyFields {

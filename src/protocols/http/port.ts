@@ -11,6 +11,7 @@
 import type { Duplex } from 'node:stream';
 import type { ClientCertificate } from '../../access/asking.ts';
 import type { Admission } from './admission.ts';
+import type { TlsCertificates } from './tls-files.ts';
 
 export type HttpEngine = 'uws' | 'node';
 
@@ -177,6 +178,8 @@ export interface ListenOptions {
   readonly webSocket?: WebSocketHandler<any> | undefined;
   /** Allowed `Origin` of WebSocket upgrades besides the request's own host; '*' allows all. */
   readonly allowedOrigins: readonly string[];
+  /** Values of `Host` that are answered; all when empty. */
+  readonly allowedHosts?: readonly string[] | undefined;
   /** Told which limit refused a request, for metrics; `requestFraming` is that of HTTP itself. */
   readonly onRefused?: ((limit: string) => void) | undefined;
   /** Who may come in; without it only `connectionsMax` holds, for this listener alone. */
@@ -185,7 +188,9 @@ export interface ListenOptions {
   readonly onFault?:
     | ((error: unknown, request: { readonly method: string; readonly path: string }) => void)
     | undefined;
-  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tls?: TlsCertificates | undefined;
+  /** HTTP/2 besides HTTP/1.1, where there is TLS and the engine can. */
+  readonly http2?: boolean | undefined;
 }
 
 export interface Listener {

@@ -1,24 +1,162 @@
-/** The certificate and key of a listener, read and checked before an engine sees their names. */
+/**
+ * The certificates of the node: read and checked before an engine sees them, one by default and
+ * others by host name (SNI), and exchanged while the node runs. One object a thread; listeners take
+ * their options from it, and new handshakes see what was last taken over.
+ */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext, type Server, type TlsOptions } from 'node:tls';
 import { NodeError } from '../../base/errors.ts';
 
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
+export interface CertificateFiles {
+  /** PEM: the certificate, then its chain. */
+  readonly cert: string;
+  readonly key: string;
+  readonly passphrase?: string | undefined;
 }
 
-/** Throws `CONFIG_INVALID` when a file cannot be read or the two do not belong together. */
-export function readTls(files: TlsFiles): { readonly cert: Buffer; readonly key: Buffer } {
-  const cert = readPem('tls.cert', files.certFile);
-  const key = readPem('tls.key', files.keyFile);
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    const message = `tls.cert (${files.certFile}) and tls.key (${files.keyFile}) cannot be used`;
-    throw new NodeError('CONFIG_INVALID', `${message}: ${reason(error)}`, { cause: error });
+export interface TlsFiles extends CertificateFiles {
+  /** PEM of the authorities whose client certificates are believed. */
+  readonly clientCa?: string | undefined;
+  /** Whether a client without one is served. */
+  readonly clientCertificates: 'request' | 'require';
+  readonly hosts: readonly (CertificateFiles & { readonly host: string })[];
+}
+
+export interface Expiry {
+  /** Host name it is for; `*` for the default. */
+  readonly host: string;
+  readonly file: string;
+  readonly expiresAt: number;
+}
+
+/** The suites of TLS 1.2 with forward secrecy and authenticated encryption; 1.3 has no others. */
+const CIPHERS = [
+  ...['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':');
+
+interface Material {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly passphrase?: string | undefined;
+  readonly ca?: Buffer | undefined;
+}
+
+/** What was read at one time. */
+interface Loaded {
+  readonly files: TlsFiles;
+  readonly material: Material;
+  readonly context: SecureContext;
+  readonly byHost: ReadonlyMap<string, SecureContext>;
+  readonly expiries: readonly Expiry[];
+  /** Changes with any byte of any file. */
+  readonly fingerprints: string;
+}
+
+export class TlsCertificates {
+  #loaded: Loaded;
+  readonly #servers = new Set<Server>();
+
+  /** Throws `CONFIG_INVALID` when a file cannot be read or a pair does not belong together. */
+  constructor(files: TlsFiles) {
+    this.#loaded = load(files);
   }
-  return { cert, key };
+
+  get files(): TlsFiles {
+    return this.#loaded.files;
+  }
+
+  get expiries(): readonly Expiry[] {
+    return this.#loaded.expiries;
+  }
+
+  /** For `tls.createServer` and what is made from it. */
+  serverOptions(): TlsOptions {
+    const { material, files } = this.#loaded;
+    return {
+      ...material,
+      minVersion: 'TLSv1.2',
+      ciphers: CIPHERS,
+      honorCipherOrder: true,
+      requestCert: files.clientCa !== undefined,
+      rejectUnauthorized: files.clientCa !== undefined && files.clientCertificates === 'require',
+      SNICallback: (name, done) => done(null, this.#contextFor(name)),
+    };
+  }
+
+  /** Has a server go on with the certificates of the moment. */
+  attach(server: Server): void {
+    this.#servers.add(server);
+    server.once('close', () => this.#servers.delete(server));
+  }
+
+  /** Reads anew, changing nothing; `undefined` when nothing is different. Throws as above. */
+  prepare(files: TlsFiles): (() => void) | undefined {
+    const next = load(files);
+    if (next.fingerprints === this.#loaded.fingerprints) return undefined;
+    return () => {
+      this.#loaded = next;
+      for (const server of this.#servers) server.setSecureContext(contextOptions(next.material));
+    };
+  }
+
+  #contextFor(name: string): SecureContext {
+    const { byHost, context } = this.#loaded;
+    const host = name.toLowerCase();
+    const wild = `*${host.slice(host.indexOf('.'))}`;
+    return byHost.get(host) ?? byHost.get(wild) ?? context;
+  }
+}
+
+function load(files: TlsFiles): Loaded {
+  const ca = files.clientCa === undefined ? undefined : readPem('tls.clientCa', files.clientCa);
+  const main = pair('tls', files, ca);
+  const byHost = new Map<string, SecureContext>();
+  const expiries = [expiryOf('*', files.cert, main.material.cert)];
+  const prints = [main.print, ca?.toString('latin1') ?? '', files.clientCertificates];
+  for (const [index, one] of files.hosts.entries()) {
+    const host = one.host.toLowerCase();
+    const read = pair(`tls.hosts[${index}]`, one, ca);
+    byHost.set(host, read.context);
+    expiries.push(expiryOf(host, one.cert, read.material.cert));
+    prints.push(host, read.print);
+  }
+  const { material, context } = main;
+  return { files, material, context, byHost, expiries, fingerprints: prints.join('\n') };
+}
+
+function pair(key: string, files: CertificateFiles, ca: Buffer | undefined) {
+  const cert = readPem(`${key}.cert`, files.cert);
+  const privateKey = readPem(`${key}.key`, files.key);
+  const material: Material = { cert, key: privateKey, passphrase: files.passphrase, ca };
+  try {
+    const context = createSecureContext(contextOptions(material));
+    return {
+      material,
+      context,
+      print: `${cert.toString('latin1')}${privateKey.toString('latin1')}`,
+    };
+  } catch (error) {
+    const message = `${key}.cert (${files.cert}) and ${key}.key (${files.key}) cannot be used`;
+    const cure =
+      'the key must be that of the first certificate; an encrypted key needs a passphrase';
+    throw new NodeError('CONFIG_INVALID', `${message}: ${reason(error)}; ${cure}`, {
+      cause: error,
+    });
+  }
+}
+
+const contextOptions = (material: Material) => ({
+  ...material,
+  minVersion: 'TLSv1.2' as const,
+  ciphers: CIPHERS,
+});
+
+function expiryOf(host: string, file: string, cert: Buffer): Expiry {
+  return { host, file, expiresAt: Date.parse(new X509Certificate(cert).validTo) };
 }
 
 function readPem(key: string, file: string): Buffer {

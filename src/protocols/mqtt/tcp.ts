@@ -6,6 +6,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
+import type { TlsCertificates } from '../http/tls-files.ts';
 import type { Accept, Channel } from './channel.ts';
 
 export interface TcpOptions {
@@ -13,7 +14,7 @@ export interface TcpOptions {
   /** 0: any free port. */
   readonly port: number;
   /** PEM; absent: without TLS. */
-  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  readonly tls?: TlsCertificates | undefined;
   readonly accept: Accept;
 }
 
@@ -35,7 +36,8 @@ export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
   const server =
     options.tls === undefined
       ? net.createServer(common, serve)
-      : tls.createServer({ ...common, ...options.tls, minVersion: 'TLSv1.2' }, serve);
+      : tls.createServer({ ...common, ...options.tls.serverOptions() }, serve);
+  if (server instanceof tls.Server) options.tls?.attach(server);
   // A client that breaks its handshake is nobody's concern but its own.
   server.on('tlsClientError', () => {});
   server.maxConnections = LIMITS.mqttConnectionsMax;

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 import { selectEngine } from '../../../src/protocols/http/engine.ts';
 import type { HttpEngine } from '../../../src/protocols/http/port.ts';
 import { probePort } from '../../../src/protocols/http/port-probe.ts';
+import { TlsCertificates } from '../../../src/protocols/http/tls-files.ts';
 import { RawClient } from './raw-client.ts';
 import { limits, Target } from './target.ts';
 
@@ -60,12 +61,11 @@ export function describeLifecycle(engine: HttpEngine): void {
       await expect(start).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     });
 
-    it('rejects certificates that cannot be read, with their name', async () => {
-      const tls = { certFile: '/nowhere/cert.pem', keyFile: '/nowhere/key.pem' };
-      await expect(new Target().start(engine, { tls })).rejects.toMatchObject({
-        code: 'CONFIG_INVALID',
-        message: expect.stringContaining('/nowhere/cert.pem'),
-      });
+    it('rejects certificates that cannot be read, with their name', () => {
+      const files = { cert: '/nowhere/cert.pem', key: '/nowhere/key.pem' };
+      const open = () =>
+        new TlsCertificates({ ...files, clientCertificates: 'request', hosts: [] });
+      expect(open).toThrow(/nowhere\/cert\.pem/);
     });
 
     it('finishes open exchanges and takes no new connection when it stops accepting', async () => {

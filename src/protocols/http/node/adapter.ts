@@ -6,19 +6,22 @@
  * behind it has been parsed already and must not be executed.
  */
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket, TlsOptions, Server as TlsServer } from 'node:tls';
 import { problemFields, refusalBody, refusalLimit, refusalStatus, runHandler } from '../faults.ts';
-import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
+import { type FramingRules, hostsOf, inspectHead, type Refusal } from '../framing.ts';
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError } from '../port-probe.ts';
 import { unmapped } from '../remote-address.ts';
 import { RequestCopy } from '../request-copy.ts';
-import { readTls } from '../tls-files.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { writeBareRefusal } from './bare-reply.ts';
-import { NodeExchange } from './exchange.ts';
+import { type ExchangeTerms, NodeExchange } from './exchange.ts';
+import { Http2Exchange } from './http2-exchange.ts';
+import { Http2Side } from './http2-server.ts';
 import { peerOf } from './peer.ts';
 import { SocketSide } from './sockets.ts';
 
@@ -52,6 +55,7 @@ class NodeListener implements Listener {
   readonly #rules: FramingRules;
   readonly #server: Server;
   readonly #sockets: SocketSide | undefined;
+  readonly #http2: Http2Side | undefined;
   readonly #refused = new WeakSet<Duplex>();
   readonly #connections = new Set<NetSocket>();
   readonly #answering = new WeakMap<Duplex, number>();
@@ -60,12 +64,18 @@ class NodeListener implements Listener {
 
   constructor(options: ListenOptions) {
     this.#options = options;
-    this.#rules = { ...options.limits, chunkedUploads: true, expectations: true };
+    this.#rules = {
+      ...{ ...options.limits, chunkedUploads: true, expectations: true },
+      allowedHosts: hostsOf(options.allowedHosts),
+    };
     this.#server = makeServer(options);
+    if (options.tls !== undefined && options.http2 !== false) this.#http2 = this.#speakHttp2();
     this.#server.on('connection', (socket) => this.#connected(socket));
     this.#server.on('request', (message, response) => this.#serve(message, response));
     // Otherwise node itself asks for every body, also for those that will be refused.
     this.#server.on('checkContinue', (message, response) => this.#serve(message, response));
+    // Nor is an expectation of another kind its own to answer: it would go on with what follows.
+    this.#server.on('checkExpectation', (message, response) => this.#serve(message, response));
     this.#server.on('clientError', (error, socket) => this.#unparsable(error, socket));
     if (options.webSocket === undefined) return;
     this.#sockets = new SocketSide(options, options.webSocket);
@@ -91,6 +101,7 @@ class NodeListener implements Listener {
   stopAccepting(): void {
     this.draining = true;
     this.#server.close();
+    this.#http2?.stopAccepting();
     this.#server.closeIdleConnections();
   }
 
@@ -98,6 +109,54 @@ class NodeListener implements Listener {
     this.stopAccepting();
     this.#sockets?.close();
     for (const socket of this.#connections) socket.destroy();
+  }
+
+  /** Both versions on one port: the handshake says which [RFC7301]. */
+  #speakHttp2(): Http2Side {
+    const side = new Http2Side({
+      limits: this.#options.limits,
+      serve: (stream, request) => this.#serveStream(stream, request),
+      limitHit: (limit) => this.#limitHit(limit),
+    });
+    const others = this.#server.listeners('secureConnection');
+    this.#server.removeAllListeners('secureConnection');
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') side.take(socket);
+      else for (const listener of others) listener.call(this.#server, socket);
+    });
+    return side;
+  }
+
+  #serveStream(stream: ServerHttp2Stream, request: RequestCopy): void {
+    const { limits, admission, handler, onFault } = this.#options;
+    this.openExchanges += 1;
+    stream.once('close', () => {
+      this.openExchanges -= 1;
+    });
+    const exchange = new Http2Exchange(stream, request, this.#terms(request));
+    const toTheEnd = request.bodyFraming;
+    request.trust = admission?.trust;
+    const refusal =
+      this.#inspect(request, true) ??
+      (admission?.asksRequests === true ? admission.request(request) : undefined);
+    if (refusal !== undefined) {
+      this.#limitHit(refusalLimit(refusal));
+      const headers = [...problemFields, ...(refusal.headers ?? [])];
+      exchange.reply(refusalStatus(refusal), headers, refusalBody(refusal));
+      return;
+    }
+    if (request.bodyFraming === 0) request.bodyFraming = toTheEnd;
+    if (toTheEnd !== 0) exchange.limitUpload(limits.bodyGraceSeconds, limits.bodyBytesPerSecondMin);
+    runHandler(exchange, handler, onFault);
+  }
+
+  #terms(request: RequestCopy): ExchangeTerms {
+    return {
+      stallMs: this.#options.limits.idleTimeoutSeconds * 1000,
+      connections: this,
+      fault: (error) => this.#options.onFault?.(error, request),
+      limitHit: (limit) => this.#limitHit(limit),
+    };
   }
 
   #connected(socket: NetSocket): void {
@@ -133,15 +192,10 @@ class NodeListener implements Listener {
     // Parsed out of the bytes behind a refused head.
     if (this.#refused.has(message.socket)) return;
     const request = copyRequest(message);
-    const stallMs = this.#options.limits.idleTimeoutSeconds * 1000;
     this.#begin(message.socket, response);
-    const exchange = new NodeExchange(message, response, request, {
-      stallMs,
-      connections: this,
-      fault: (error) => this.#options.onFault?.(error, request),
-      limitHit: (limit) => this.#limitHit(limit),
-    });
-    const refusal = this.#inspect(message, request) ?? this.#notAdmitted(message, request);
+    const exchange = new NodeExchange(message, response, request, this.#terms(request));
+    const refusal =
+      this.#inspect(request, message.httpVersion === '1.0') ?? this.#notAdmitted(message, request);
     if (refusal !== undefined) this.#refuse(exchange, message, refusal);
     const { bodyGraceSeconds, bodyBytesPerSecondMin } = this.#options.limits;
     if (request.bodyFraming !== 0) exchange.limitUpload(bodyGraceSeconds, bodyBytesPerSecondMin);
@@ -158,7 +212,7 @@ class NodeListener implements Listener {
     });
   }
 
-  #inspect(message: IncomingMessage, request: RequestCopy): Refusal | undefined {
+  #inspect(request: RequestCopy, hostOptional: boolean): Refusal | undefined {
     if (!request.path.startsWith('/')) {
       return { code: 'REQUEST_MALFORMED', detail: 'the request target must be a path' };
     }
@@ -166,7 +220,7 @@ class NodeListener implements Listener {
       method: request.method,
       urlBytes: request.path.length + request.query.length,
       fields: request.fields,
-      hostOptional: message.httpVersion === '1.0',
+      hostOptional,
     };
     const framing = inspectHead(head, this.#rules);
     if (typeof framing !== 'number') return framing;
@@ -199,7 +253,8 @@ class NodeListener implements Listener {
       return;
     }
     const request = copyRequest(message);
-    const refusal = this.#inspect(message, request) ?? this.#notAdmitted(message, request);
+    const refusal =
+      this.#inspect(request, message.httpVersion === '1.0') ?? this.#notAdmitted(message, request);
     if (refusal === undefined) this.#sockets?.upgrade(message, socket, head, request);
     else writeBareRefusal(socket, refusal);
   }
@@ -244,11 +299,20 @@ function makeServer(options: ListenOptions): Server {
     requireHostHeader: false,
   };
   const server =
-    tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...readTls(tls) });
+    tls === undefined
+      ? createServer(settings)
+      : createTlsServer({ ...settings, ...tls.serverOptions(), ...handshake(options) });
+  tls?.attach(server as TlsServer);
   // All are to be counted, or a field could hide behind the last that was.
   server.maxHeadersCount = 0;
   if (options.admission === undefined) server.maxConnections = limits.connectionsMax;
   return server;
+}
+
+/** A hello that does not come, or not whole, holds a connection no longer than a head may. */
+function handshake({ limits, http2 }: ListenOptions): TlsOptions {
+  const ALPNProtocols = http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'];
+  return { handshakeTimeout: limits.headerTimeoutSeconds * 1000, ALPNProtocols };
 }
 
 function copyRequest(message: IncomingMessage): RequestCopy {

@@ -2,24 +2,25 @@
  * A streamed answer on node:http. Chunks are copied, since Node keeps what it cannot send at once.
  * A client that takes nothing for a while is cut off: its buffer is our memory.
  */
-import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { AssertionFailure } from '../../../base/assert.ts';
 import type { BodyWriter } from '../port.ts';
 
 export class NodeBodyWriter implements BodyWriter {
-  readonly #response: ServerResponse;
+  readonly #response: Writable;
   readonly #length: number | undefined;
-  readonly #stallMs: number;
+  readonly #watch: (stalls: boolean) => void;
   #written = 0;
   #ended = false;
   #aborted = false;
   #room = true;
   #waiters: (() => void)[] = [];
 
-  constructor(response: ServerResponse, length: number | undefined, stallMs: number) {
+  /** `watch`: told whether the client takes nothing just now. */
+  constructor(response: Writable, length: number | undefined, watch: (stalls: boolean) => void) {
     this.#response = response;
     this.#length = length;
-    this.#stallMs = stallMs;
+    this.#watch = watch;
     response.on('drain', () => this.#drain());
   }
 
@@ -72,13 +73,13 @@ export class NodeBodyWriter implements BodyWriter {
 
   #drain(): void {
     this.#room = true;
-    if (!this.#ended) this.#response.socket?.setTimeout(0);
+    if (!this.#ended) this.#watch(false);
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
   }
 
   #watchStall(): void {
-    this.#response.socket?.setTimeout(this.#stallMs);
+    this.#watch(true);
   }
 }

@@ -171,7 +171,9 @@ export class NodeExchange implements CuttableExchange {
       return discardingWriter(false);
     }
     this.#response.flushHeaders();
-    const writer = new NodeBodyWriter(this.#response, length, this.#terms.stallMs);
+    const writer = new NodeBodyWriter(this.#response, length, (stalls) => {
+      this.#response.socket?.setTimeout(stalls ? this.#terms.stallMs : 0);
+    });
     this.onAborted(() => writer.abort());
     return writer;
   }

@@ -7,11 +7,10 @@
  * it.
  */
 import { problemFields, refusalBody, refusalLimit, refusalStatus, runHandler } from '../faults.ts';
-import { type FramingRules, inspectHead, type Refusal } from '../framing.ts';
+import { type FramingRules, hostsOf, inspectHead, type Refusal } from '../framing.ts';
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError, portInUse, probePort } from '../port-probe.ts';
 import type { RequestCopy } from '../request-copy.ts';
-import { readTls } from '../tls-files.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { type ExchangeHost, UwsExchange } from './exchange.ts';
 import { copyRequest } from './request.ts';
@@ -61,14 +60,19 @@ class UwsListener implements Listener, ExchangeHost {
   constructor(uws: UwsModule, options: ListenOptions) {
     this.#uws = uws;
     this.#options = options;
-    this.#rules = { ...options.limits, chunkedUploads: false, expectations: true };
+    this.#rules = {
+      ...{ ...options.limits, chunkedUploads: false, expectations: true },
+      allowedHosts: hostsOf(options.allowedHosts),
+    };
     const { tls } = options;
-    // The engine does not say what is wrong with a file.
-    if (tls !== undefined) readTls(tls);
     this.#app =
       tls === undefined
         ? uws.App()
-        : uws.SSLApp({ key_file_name: tls.keyFile, cert_file_name: tls.certFile });
+        : uws.SSLApp({
+            key_file_name: tls.files.key,
+            cert_file_name: tls.files.cert,
+            ...(tls.files.passphrase === undefined ? {} : { passphrase: tls.files.passphrase }),
+          });
     this.#countConnections();
     if (options.webSocket !== undefined) {
       this.#sockets = new SocketSide(options, options.webSocket);

@@ -1,0 +1,110 @@
+/**
+ * X.509 certificates for development, made without any other program: an ECDSA key on P-256, and
+ * the few fields that browsers and Node ask for [RFC5280 §4.1]. Not for the internet, where an
+ * authority signs; which is why this stands among the commands.
+ */
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { isIP } from 'node:net';
+
+export interface CertificateRequest {
+  readonly commonName: string;
+  /** DNS names and IP addresses it is for. */
+  readonly names?: readonly string[] | undefined;
+  readonly from: Date;
+  readonly until: Date;
+  /** Who signs; itself when absent. */
+  readonly issuer?: Issued | undefined;
+  /** It may sign others. */
+  readonly isAuthority?: boolean | undefined;
+}
+
+export interface Issued {
+  readonly commonName: string;
+  readonly privateKey: KeyObject;
+  /** PEM. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+const SEQUENCE = 0x30;
+const SET = 0x31;
+const OID = {
+  commonName: Buffer.from('0603550403', 'hex'),
+  ecdsaWithSha256: Buffer.from('06082a8648ce3d040302', 'hex'),
+  basicConstraints: Buffer.from('0603551d13', 'hex'),
+  subjectAltName: Buffer.from('0603551d11', 'hex'),
+};
+const TRUE = Buffer.from('0101ff', 'hex');
+const VERSION_3 = Buffer.from('a003020102', 'hex');
+
+export function issueCertificate(request: CertificateRequest): Issued {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signer = request.issuer?.privateKey ?? privateKey;
+  const algorithm = der(SEQUENCE, OID.ecdsaWithSha256);
+  const body = der(
+    SEQUENCE,
+    VERSION_3,
+    serialNumber(),
+    algorithm,
+    nameOf(request.issuer?.commonName ?? request.commonName),
+    der(SEQUENCE, time(request.from), time(request.until)),
+    nameOf(request.commonName),
+    publicKey.export({ type: 'spki', format: 'der' }),
+    der(0xa3, der(SEQUENCE, ...extensions(request))),
+  );
+  const signature = der(0x03, Buffer.of(0), sign('sha256', body, signer));
+  return {
+    commonName: request.commonName,
+    privateKey,
+    cert: pem('CERTIFICATE', der(SEQUENCE, body, algorithm, signature)),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  };
+}
+
+function extensions({ isAuthority = false, names = [] }: CertificateRequest): Buffer[] {
+  const constraints = der(SEQUENCE, ...(isAuthority ? [TRUE] : []));
+  const found = [der(SEQUENCE, OID.basicConstraints, TRUE, der(0x04, constraints))];
+  if (names.length === 0) return found;
+  const alternatives = der(SEQUENCE, ...names.map(alternativeName));
+  return [...found, der(SEQUENCE, OID.subjectAltName, der(0x04, alternatives))];
+}
+
+function alternativeName(name: string): Buffer {
+  if (isIP(name) === 4) return der(0x87, Buffer.from(name.split('.').map(Number)));
+  if (name === '::1') return der(0x87, Buffer.concat([Buffer.alloc(15), Buffer.of(1)]));
+  return der(0x82, Buffer.from(name, 'ascii'));
+}
+
+const nameOf = (commonName: string): Buffer =>
+  der(SEQUENCE, der(SET, der(SEQUENCE, OID.commonName, der(0x0c, Buffer.from(commonName)))));
+
+/** Positive, and never made twice. */
+function serialNumber(): Buffer {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
+  return der(0x02, bytes);
+}
+
+/** Generalized time, to the second. */
+function time(instant: Date): Buffer {
+  const text = `${instant.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`;
+  // [RFC5280 §4.1.2.5] Years until 2049 are written with two digits.
+  return instant.getUTCFullYear() < 2050
+    ? der(0x17, Buffer.from(text.slice(2)))
+    : der(0x18, Buffer.from(text));
+}
+
+function der(tag: number, ...parts: readonly Buffer[]): Buffer {
+  const content = Buffer.concat(parts);
+  return Buffer.concat([Buffer.of(tag), lengthOf(content.length), content]);
+}
+
+function lengthOf(length: number): Buffer {
+  if (length < 0x80) return Buffer.of(length);
+  return length < 0x100 ? Buffer.of(0x81, length) : Buffer.of(0x82, length >> 8, length & 0xff);
+}
+
+function pem(label: string, bytes: Buffer): string {
+  const lines = bytes.toString('base64').match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+}
