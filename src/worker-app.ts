@@ -150,18 +150,12 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const shared = withCors(shedding(around, resources, parts), config.http.cors);
   const listener = await engine.listen({
-    host: config.host,
-    port: parts.port,
-    shared: parts.shared,
-    limits: httpLimits(config),
+    ...listening(parts),
     handler: withAccessLog(shared, accessLog),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
-    ...{ allowedOrigins: config.http.allowedOrigins, allowedHosts: config.http.allowedHosts },
     onRefused: (limit) => increment(counts.refusals, limit),
     admission,
     onFault: createFaultLog(parts.log, clock),
-    tls: parts.tls,
-    http2: config.http.http2,
   });
   fanout.start();
   return {
@@ -179,6 +173,13 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       accessLog?.close();
     },
   };
+}
+
+/** Where and how the app port listens. */
+function listening({ config, port, shared, tls }: AppParts) {
+  const { allowedOrigins, allowedHosts, http2 } = config.http;
+  const limits = httpLimits(config);
+  return { host: config.host, port, shared, tls, limits, allowedOrigins, allowedHosts, http2 };
 }
 
 /** What the paths of subscriptions mean, and what of it somebody may follow. */
