@@ -244,6 +244,9 @@ describe('flags and variables', () => {
         'peer',
         'replication-port',
         'threads',
+        // `dev --tls` gives these to its node.
+        'tls-cert',
+        'tls-key',
       ].sort(),
     );
     for (const { name, env } of FLAGS) {
