@@ -48,7 +48,10 @@ describe('the ready line', () => {
     async (engine) => {
       const node = await start({ env: { MILLRACE_HTTP_ENGINE: engine } });
       const lines = jsonLines(node.stdout());
-      expect(lines).toEqual([{ msg: 'ready', http: node.http, admin: node.admin }]);
+      expect(lines).toEqual([
+        { msg: 'ready', http: node.http, admin: node.admin, mqtt: node.mqtt },
+      ]);
+      expect(node.mqtt).toMatch(/^mqtt:\/\/127\.0\.0\.1:[1-9]\d*$/);
       expect(node.http).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
       expect(await json(await node.fetch('/Item/'))).toEqual([]);
       expect((await fetch(`${node.admin}/health/ready`)).status).toBe(200);

@@ -52,6 +52,8 @@ export class Connection implements ChannelUser {
   #client: Client | undefined;
   #isBusy = false;
   #isPaused = false;
+  /** It goes on when what is under way has been answered. */
+  #isAwaited = false;
   #heardAt: number;
   #timer: Cancel | undefined;
   #stopWatching: (() => void) | undefined;
@@ -146,15 +148,23 @@ export class Connection implements ChannelUser {
   #readOn(): void {
     const isFull = this.#isFull;
     if (this.#state === 'closed') return;
+    if (isFull) this.#goOnWhenIdle();
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;
-    if (!isFull) {
-      this.#channel.resume();
+    if (isFull) this.#channel.pause();
+    else this.#channel.resume();
+  }
+
+  /** What it is busy with goes on by itself; what is under way must have been answered. */
+  #goOnWhenIdle(): void {
+    const client = this.#client;
+    if (this.#isBusy || this.#isAwaited || client === undefined || client.answers.size === 0)
       return;
-    }
-    this.#channel.pause();
-    // What it is busy with goes on by itself.
-    if (!this.#isBusy) void this.#client?.answers.idle().then(() => this.#work());
+    this.#isAwaited = true;
+    void client.answers.idle().then(() => {
+      this.#isAwaited = false;
+      this.#work();
+    });
   }
 
   #handle(arrived: Arrived): Promise<void> | undefined {
