@@ -184,13 +184,16 @@ describe.each(NODES)('pages as records on $threads threads of $engine', ({ engin
     await node.operate({ operation: 'purge', table: 'Page', group: 'followed', soft: true });
     await heard('invalidate');
     await visit(target);
-    await until('the new page', () => events.length === 3);
-    expect(events.slice(1)).toMatchObject([
-      { type: 'invalidate', id: host + target },
-      { type: 'put', id: host + target, value: { status: 200, groups: ['followed'] } },
-    ]);
-    expect(events[2]?.value?.etag).not.toBe(events[0]?.value?.etag);
-    expect(events[2]?.retained).toBeUndefined();
+    const newPage = await until('the new page', () =>
+      events.find(({ type, retained }) => type === 'put' && retained === undefined),
+    );
+    expect(newPage).toMatchObject({ value: { status: 200, groups: ['followed'] } });
+    expect(newPage.value?.etag).not.toBe(events[0]?.value?.etag);
+    // A purge is in force before it is told of: one that is told of then may say the same.
+    const between = events.slice(1, events.indexOf(newPage));
+    expect(between.length).toBeGreaterThanOrEqual(1);
+    for (const event of [...between, newPage]) expect(event.id).toBe(host + target);
+    for (const { type } of between) expect(type).toBe('invalidate');
   });
 
   it('tells who follows a page when a record in it changed, before anybody asks', async () => {
