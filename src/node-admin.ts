@@ -81,7 +81,11 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   let status: 'ready' | 'stopping' = 'ready';
   const context: Omit<OperationContext, keyof Asker> = {
     added: addedOperations(parts),
-    identity: { ...parts.identity, now: () => parts.clock.now() },
+    identity: {
+      ...parts.identity,
+      auditWritten: () => parts.identity.auditLog.flush(),
+      now: () => parts.clock.now(),
+    },
     tables: parts.tables,
     purges: parts.purges,
     metrics: async () => (await scrape.read()).text,

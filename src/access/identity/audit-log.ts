@@ -24,6 +24,8 @@ const FLUSH_MS = 100;
 const TRIM_SHARE = 0.1;
 const LAST_INSTANT = 8_640_000_000_000_000;
 const KEY_CHARS = 11;
+/** Events that one instant puts in order. */
+const ORDERS = 1_000_000;
 
 export class AuditLog {
   readonly #registry: Registry;
@@ -36,6 +38,7 @@ export class AuditLog {
   #allowance: number = LIMITS.auditBurstMax;
   #refilledAt: number;
   #isTrimming = false;
+  #written: Promise<void> = Promise.resolve();
   /** Events that were left out. */
   lost = 0;
 
@@ -62,7 +65,8 @@ export class AuditLog {
     this.#allowance -= 1;
     this.#count += 1;
     const now = this.#clock.now();
-    const order = (this.#count % 1_000_000).toString().padStart(6, '0');
+    // Of one instant, too, the latest comes first.
+    const order = (ORDERS - 1 - (this.#count % ORDERS)).toString().padStart(6, '0');
     const id = `${keyOf(now)}-${this.#thread}-${order}`;
     const at = new Date(now).toISOString();
     if (this.#waiting.length === 0) {
@@ -72,8 +76,13 @@ export class AuditLog {
     return true;
   }
 
-  /** Writes what waits; what the store has no room for is lost. */
-  async flush(): Promise<void> {
+  /** Resolves when all that was recorded is written; what the store has no room for is lost. */
+  flush(): Promise<void> {
+    this.#written = this.#written.then(() => this.#write());
+    return this.#written;
+  }
+
+  async #write(): Promise<void> {
     const rows = this.#waiting;
     this.#waiting = [];
     if (rows.length === 0) return;

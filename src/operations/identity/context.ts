@@ -23,5 +23,7 @@ export interface IdentityContext {
   /** While there is no administrator. */
   readonly setup: Setup | undefined;
   readonly audit: Audit;
+  /** Resolves when what this thread has told the audit log can be read. */
+  readonly auditWritten: () => Promise<void>;
   readonly now: () => number;
 }

@@ -14,10 +14,11 @@ const LIMIT_MAX = 10_000;
 export const readAuditLog: Operation = {
   name: 'read_audit_log',
   takes: ['kind', 'by', 'since', 'until', 'limit', 'after', 'search_type', 'search_values'],
-  run(args, { identity }) {
+  async run(args, { identity }) {
     const limit = limitOf(args);
     const since = instantOf(args, 'since') ?? 0;
     const names = namesOf(args);
+    await identity.auditWritten();
     const entries: object[] = [];
     let after = typeof args.after === 'string' ? args.after : startOf(args);
     let scanned = 0;
