@@ -7,6 +7,7 @@ import { must } from './base/assert.ts';
 import { systemClock } from './base/clock.ts';
 import { asNodeError, type ErrorCode, NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
+import { adoptLimits } from './config/limits.ts';
 import { ReloadParts } from './config/reload.ts';
 import type { Roles } from './config/roles-file.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -103,6 +104,7 @@ async function openDoor(config: Config) {
 
 async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const { config } = thread;
+  adoptLimits(config.limits);
   const log = createLog(config.log.level, `${config.cluster.name}/${thread.id}`);
   const loaded = loadApplication(thread.appFolder);
   if (loaded.application === undefined) {

@@ -11,6 +11,7 @@ import {
   forms,
   functionSize,
   hiddenTests,
+  limitsWhereUsed,
   names,
 } from './support/tidy/code-rules.ts';
 import {
@@ -57,6 +58,7 @@ describe('the repository', () => {
     'there is no any, no !, no enum, no default export, no barrel [STYLE §1.6]': forms,
     'no function is longer than 70 lines [STYLE §1.7]': functionSize,
     'no test is hidden [STYLE §1.8]': hiddenTests,
+    'limits are read where they are used': limitsWhereUsed,
     'names say what a thing is [STYLE §1.3]': names,
   };
   it.each(Object.entries(codeRules))('%s', (_title, rule) => expectNone(parsed.flatMap(rule)));
@@ -104,6 +106,9 @@ describe('a rule sees what breaks it', () => {
     [forms, 'src/base/a.ts', 'export default function f() {}'],
     [forms, 'src/base/a.ts', "export * from './b.ts';"],
     [functionSize, 'src/base/a.ts', `function f() {${'\n'.repeat(71)}}`],
+    [limitsWhereUsed, 'src/base/a.ts', 'const MAX = 2 * LIMITS.waitersMax;'],
+    [limitsWhereUsed, 'src/base/a.ts', 'const { waitersMax } = LIMITS;'],
+    [limitsWhereUsed, 'src/base/a.ts', 'class A { static readonly max = LIMITS.waitersMax; }'],
     [hiddenTests, 'test/unit/a.test.ts', "it.only('x', () => {});"],
     [names, 'src/base/a.ts', 'export const cacheManager = 1;'],
     [names, 'src/base/string-utils.ts', ''],

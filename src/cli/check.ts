@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadConfig } from '../config/config.ts';
+import { adoptLimits } from '../config/limits.ts';
 import { tableTypes } from '../resource/table-types.ts';
 import { loadApplication } from '../worker-application.ts';
 import { codeProblems } from './code-problems.ts';
@@ -23,6 +24,7 @@ export async function check(
   options: CheckOptions = {},
 ): Promise<number> {
   const loaded = loadConfig({ appFolder, env: terminal.env });
+  if (loaded.config !== undefined) adoptLimits(loaded.config.limits);
   const read = loadApplication(appFolder, terminal.env);
   if (options.types === true && read.application !== undefined) {
     const file = path.join(appFolder, 'millrace-env.d.ts');

@@ -7,6 +7,7 @@ import { asNodeError, NodeError } from '../base/errors.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import { applicationEnvironment } from '../config/env-file.ts';
 import type { FlagValues } from '../config/flags.ts';
+import { adoptLimits } from '../config/limits.ts';
 import { type RunningNode, startNode } from '../node.ts';
 import type { ReadConfiguration } from '../node-reload.ts';
 import { createLog } from '../observe/log.ts';
@@ -27,6 +28,7 @@ export interface StartOptions {
 export async function start(options: StartOptions, terminal: Terminal): Promise<number> {
   const env = options.dev ? withDevAdmin(options.appFolder, terminal) : terminal.env;
   const loaded = loadConfig({ appFolder: options.appFolder, flags: options.flags, env });
+  if (loaded.config !== undefined) adoptLimits(loaded.config.limits);
   const read = loadApplication(options.appFolder, env);
   if (loaded.config === undefined || read.application === undefined) {
     const code = await codeProblems(options.appFolder, read.application);

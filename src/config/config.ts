@@ -14,7 +14,7 @@ import type { CertificateRule, IssuerSettings } from './auth-settings.ts';
 import { readConfigFile } from './config-file.ts';
 import { applicationEnvironment, type Variables } from './env-file.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
-import { LIMITS, type LimitName } from './limits.ts';
+import { LIMIT_DEFAULTS, type Limits } from './limits.ts';
 import { nodeOf } from './setting-node.ts';
 import {
   type HostCertificate,
@@ -106,8 +106,6 @@ export interface Config {
   readonly limits: Limits;
 }
 
-export type Limits = Readonly<Record<LimitName, number>>;
-
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ConfigSources {
@@ -149,7 +147,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   };
   checkTogether(values, problems);
   if (!problems.isEmpty) return { problems: problems.sorted() };
-  const limits = { ...LIMITS, ...file.limits };
+  const limits = { ...LIMIT_DEFAULTS, ...file.limits };
   const cores = sources.cores ?? availableParallelism();
   return { config: deepFreeze(assemble(appFolder, values, limits, cores)) };
 }

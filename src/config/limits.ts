@@ -1,8 +1,14 @@
 /**
- * Every limit of the node: name, unit, default. A limit that is configurable appears in
- * `millrace.yaml` under `limits` by this name, which also labels `millrace_limits_hit_total`.
+ * Every limit of the node: name, unit, default. It is set in `millrace.yaml` under `limits` by this
+ * name, which also labels `millrace_limits_hit_total`. `limit-bounds.ts` says which of them cannot
+ * be set, and within which bounds the others may be.
+ *
+ * `LIMITS` is what is in force. A thread takes over what is configured before it reads anything
+ * else, once; so a limit is read where it is used, inside a function, and never kept by a module
+ * (`test/tidy.test.ts` holds that). A global is the smaller evil here: half of these stand in pure
+ * functions a dozen calls deep, and what was configured did not reach them for that reason.
  */
-export const LIMITS = {
+export const LIMIT_DEFAULTS = {
   /** Request body of a record write, bytes. */
   requestBodyBytesMax: 1024 * 1024,
   /** Bytes of another type than records have, stored as they come. */
@@ -276,4 +282,13 @@ export const LIMITS = {
   mqttPublishBytesUnderWayMax: 4 * 1024 * 1024,
 } as const;
 
-export type LimitName = keyof typeof LIMITS;
+export type LimitName = keyof typeof LIMIT_DEFAULTS;
+export type Limits = Readonly<Record<LimitName, number>>;
+
+/** The limits in force in this thread. */
+export let LIMITS: Limits = Object.freeze({ ...LIMIT_DEFAULTS });
+
+/** Puts configured limits in force; before anything that is bounded by one is made. */
+export function adoptLimits(configured: Limits): void {
+  LIMITS = Object.freeze({ ...configured });
+}

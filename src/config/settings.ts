@@ -5,7 +5,8 @@
  */
 import { isNetwork } from '../base/network.ts';
 import { certificates, issuers } from './auth-settings.ts';
-import { LIMITS, type LimitName } from './limits.ts';
+import { FIXED_LIMITS, limitBounds } from './limit-bounds.ts';
+import { LIMIT_DEFAULTS, type LimitName } from './limits.ts';
 import {
   count,
   duration,
@@ -237,6 +238,30 @@ const MS_PER: readonly (readonly [RegExp, number, string])[] = [
  * `10s`, and a plain number counts in the unit of the name.
  */
 export function limitReader(name: LimitName): Reader<number> {
+  const fixed = FIXED_LIMITS[name];
+  if (fixed !== undefined) return fixedLimit(fixed);
+  const { least, most } = limitBounds(name);
+  const read = unboundedReader(name);
+  return (node, path, problems) => {
+    const value = read(node, path, problems);
+    if (value === undefined || (value >= least && value <= most)) return value;
+    const wanted =
+      value < least ? `at least ${least}; 0 would leave nothing` : `at most ${String(most)}`;
+    return reject(node, path, wanted, problems);
+  };
+}
+
+/** A limit that is no setting: said, since it would be accepted without effect otherwise. */
+function fixedLimit(instead: string): Reader<number> {
+  return (node, path, problems) => {
+    problems.add(node.place, `${path} cannot be set: it is part of how the node works`, {
+      cure: `remove it; ${instead}`,
+    });
+    return undefined;
+  };
+}
+
+function unboundedReader(name: LimitName): Reader<number> {
   const unit = MS_PER.find(([pattern]) => pattern.test(name));
   if (unit !== undefined) {
     const [, milliseconds, word] = unit;
@@ -250,4 +275,4 @@ export function limitReader(name: LimitName): Reader<number> {
   return /Bytes/.test(name) ? scalar('a size such as 64KiB or 8MiB', parseSize) : count;
 }
 
-export const LIMIT_NAMES = Object.keys(LIMITS) as readonly LimitName[];
+export const LIMIT_NAMES = Object.keys(LIMIT_DEFAULTS) as readonly LimitName[];

@@ -13,7 +13,7 @@ import { CatchUp } from './catch-up.ts';
 import type { ChangeSource, Soon } from './change-source.ts';
 import { createCounters, type FeedCounters, type ObserveLag } from './counters.ts';
 import { type EncodedEvent, encodeReset } from './event.ts';
-import { FEED_LIMITS, type FeedLimits } from './limits.ts';
+import { type FeedLimits, feedLimits } from './limits.ts';
 import { LiveStream } from './live-stream.ts';
 import { LogBlocks } from './log-blocks.ts';
 import { resumeOffset } from './position.ts';
@@ -66,7 +66,7 @@ export class Fanout {
     const { source, clock } = options;
     this.#source = source;
     this.#clock = clock;
-    this.#limits = { ...FEED_LIMITS, ...options.limits };
+    this.#limits = { ...feedLimits(), ...options.limits };
     this.#soon = options.soon ?? defaultSoon;
     const { shownRecordsMax, shownRecordsOfThreadMax } = this.#limits;
     this.#shownBudget = new ShownBudget(shownRecordsMax, shownRecordsOfThreadMax);

@@ -3,20 +3,20 @@
  */
 import { LIMITS } from '../config/limits.ts';
 
-export const FEED_LIMITS = {
-  changeBatchMax: LIMITS.changeBatchMax as number,
-  replayEntriesMax: LIMITS.replayEntriesMax as number,
-  conflatedRecordsMax: LIMITS.conflatedRecordsMax as number,
-  pendingMessageBytesMax: LIMITS.pendingMessageBytesMax as number,
-  snapshotChunkBytesMax: LIMITS.snapshotChunkBytesMax as number,
-  snapshotChunkRowsMax: LIMITS.snapshotChunkRowsMax as number,
-  snapshotScanRowsMax: LIMITS.snapshotScanRowsMax as number,
-  snapshotIndexIdsMax: LIMITS.snapshotIndexIdsMax as number,
-  snapshotCacheBytesMax: LIMITS.snapshotCacheBytesMax as number,
-  shownRecordsMax: LIMITS.shownRecordsMax as number,
-  shownRecordsOfThreadMax: LIMITS.shownRecordsOfThreadMax as number,
-  snapshotRestartsMax: LIMITS.snapshotRestartsMax as number,
-  feedTurnMsMax: LIMITS.feedTurnMsMax as number,
-};
+export const feedLimits = () => ({
+  changeBatchMax: LIMITS.changeBatchMax,
+  replayEntriesMax: LIMITS.replayEntriesMax,
+  conflatedRecordsMax: LIMITS.conflatedRecordsMax,
+  pendingMessageBytesMax: LIMITS.pendingMessageBytesMax,
+  snapshotChunkBytesMax: LIMITS.snapshotChunkBytesMax,
+  snapshotChunkRowsMax: LIMITS.snapshotChunkRowsMax,
+  snapshotScanRowsMax: LIMITS.snapshotScanRowsMax,
+  snapshotIndexIdsMax: LIMITS.snapshotIndexIdsMax,
+  snapshotCacheBytesMax: LIMITS.snapshotCacheBytesMax,
+  shownRecordsMax: LIMITS.shownRecordsMax,
+  shownRecordsOfThreadMax: LIMITS.shownRecordsOfThreadMax,
+  snapshotRestartsMax: LIMITS.snapshotRestartsMax,
+  feedTurnMsMax: LIMITS.feedTurnMsMax,
+});
 
-export type FeedLimits = typeof FEED_LIMITS;
+export type FeedLimits = ReturnType<typeof feedLimits>;

@@ -40,7 +40,7 @@ export type HostedState =
   | { readonly kind: 'starting' | 'up' | 'stopped' }
   | { readonly kind: 'down'; readonly why: string };
 
-const BACKOFF = { baseMs: 250, maxMs: LIMITS.hostedPauseMsMax };
+const backoff = () => ({ baseMs: 250, maxMs: LIMITS.hostedPauseMsMax });
 const POLL = durationMs(100);
 const UNANSWERED_MAX = 3;
 
@@ -194,7 +194,7 @@ export class HostedProcess {
     this.#failures = wasWell ? 1 : this.#failures + 1;
     this.#move({ kind: 'down', why });
     this.#next();
-    this.#next = clock.after(backoffDelay(this.#failures, BACKOFF, random), () => {
+    this.#next = clock.after(backoffDelay(this.#failures, backoff(), random), () => {
       this.restarts += 1;
       this.#spawn();
     });

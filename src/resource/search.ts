@@ -81,12 +81,15 @@ function queryOf(table: Table, asked: QueryObject): Query {
   const { definition, scope } = table;
   if (!(asked instanceof RequestTarget)) return queryOfObject(scope, asked);
   const query = isUntouched(asked)
-    ? parseQuery(asked.search.slice(1), scope, ROWS)
+    ? parseQuery(asked.search.slice(1), scope, rowLimits())
     : queryOfObject(scope, asked);
   return asked.id === undefined ? query : belowPrefix(query, definition, `${asked.id}/`);
 }
 
-const ROWS = { rowsDefault: LIMITS.collectionRowsDefault, rowsMax: LIMITS.collectionRowsMax };
+const rowLimits = () => ({
+  rowsDefault: LIMITS.collectionRowsDefault,
+  rowsMax: LIMITS.collectionRowsMax,
+});
 
 /** Of a record that is at hand as an object: one name is its bare value, several an object. */
 export function pickAttributes(row: Row, select: QuerySelect): unknown {

@@ -44,20 +44,20 @@ const OPEN_SCOPE: QueryScope = {
   isOpen: true,
 };
 
-const ANY_ROWS = {
-  rowsDefault: Number.MAX_SAFE_INTEGER,
-  rowsMax: LIMITS.collectionRowsMax,
-} as const;
+const ANY_NUMBER = Number.MAX_SAFE_INTEGER;
 
 /** `text` is raw, without '?'. Throws `QUERY_INVALID` with the position. */
 export function writtenQuery(text: string, scope: QueryScope = OPEN_SCOPE): WrittenQuery {
-  const query = parseQuery(text, scope, ANY_ROWS);
+  const query = parseQuery(text, scope, {
+    rowsDefault: ANY_NUMBER,
+    rowsMax: LIMITS.collectionRowsMax,
+  });
   const { filter, sort, select, limit, offset } = query;
   return {
     conditions: conditionsOf(filter),
     sort: sortOf(sort),
     select: select && selectObject(select),
-    limit: limit === ANY_ROWS.rowsDefault ? undefined : limit,
+    limit: limit === ANY_NUMBER ? undefined : limit,
     offset: offset === 0 ? undefined : offset,
   };
 }

@@ -5,7 +5,7 @@
 
 import type { RecordId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
-import type { LIMITS } from '../config/limits.ts';
+import type { Limits } from '../config/limits.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { BodyStore } from '../table/body-store.ts';
 import type { StoreReader, StoreWriter } from '../table/store-port.ts';
@@ -17,7 +17,7 @@ import type { QueueShed } from './write-queue.ts';
 /** The limits which the store obeys, by their names in `config/limits.ts`. */
 export type StoreLimits = {
   readonly [Name in keyof Pick<
-    typeof LIMITS,
+    Limits,
     | 'changeRingBytes'
     | 'logDaysMax'
     | 'logBytesMax'

@@ -39,6 +39,8 @@ const LIMITS = {
 type Protocol = 'rest' | 'websocket' | 'sse' | 'admin';
 const PROTOCOLS: readonly Protocol[] = ['rest', 'websocket', 'sse', 'admin'];
 
+const JSON_TYPE = { 'content-type': 'application/json' };
+
 interface Cell {
   /** Reaches the limit and resolves with what shows it: statuses, or a code of the protocol. */
   reach(node: NodeProcess): Promise<unknown>;
@@ -341,5 +343,36 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
     const wanted = ['urlBytesMax', 'headerCountMax', 'jsonKeysMax', 'jsonDepthMax'];
     expect(wanted.filter((name) => !names.has(name))).toEqual([]);
     expect(names).toContain('requestsPerAddressSecondMax');
+  });
+});
+
+describe.each([1, 2])('limits deep in the code, with %s threads', (threads) => {
+  it('are in force when they are set, on every thread', async () => {
+    const yaml = `limits: { queryConditionsMax: 3, queryRowsScannedMax: 300, operationRecordsMax: 4 }\n`;
+    const node = await startNode({
+      files: { 'schema.graphql': SCHEMA, 'millrace.yaml': yaml },
+      flags: ['--threads', String(threads)],
+    });
+    try {
+      const rows = Array.from({ length: 700 }, (_, i) => ({ id: `${i}`, name: 'n' }));
+      await node.fetch('/Item/', { method: 'PUT', body: JSON.stringify(rows), headers: JSON_TYPE });
+      // Each connection is answered by a thread of the kernel's choice.
+      for (let i = 0; i < 8; i += 1) {
+        const many = await node.fetch('/Item/?id=1|id=2|id=3|id=4');
+        expect([many.status, await many.text()]).toEqual([
+          400,
+          expect.stringContaining('at most 3'),
+        ]);
+        const scan = await node.fetch('/Item/?name=x');
+        expect([scan.status, await scan.text()]).toEqual([
+          422,
+          expect.stringContaining('at 300 rows'),
+        ]);
+      }
+      const inserted = node.operate({ operation: 'insert', table: 'Item', records: rows });
+      await expect(inserted).rejects.toThrow('at most 4');
+    } finally {
+      await node.dispose();
+    }
   });
 });

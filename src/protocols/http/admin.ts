@@ -55,10 +55,10 @@ const STRANGER_BYTES_MAX = 16 * 1024;
 const CHALLENGE = ['www-authenticate', 'Basic realm="millrace admin", charset="UTF-8"'];
 const NO_STORE = ['cache-control', 'no-store'];
 /** An operation may carry as many records as `operationRecordsMax`; its bytes are bounded. */
-const OPERATION_STRUCTURE = {
+const operationStructure = () => ({
   depthMax: LIMITS.jsonDepthMax,
   keysMax: Number.POSITIVE_INFINITY,
-};
+});
 const decoder = new TextDecoder();
 
 export function createAdminHandler(parts: AdminParts): HttpHandler {
@@ -227,7 +227,7 @@ function mayRun(principal: Principal, needs: string, operation: unknown): boolea
 }
 
 function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  checkJsonStructure(bytes, OPERATION_STRUCTURE);
+  checkJsonStructure(bytes, operationStructure());
   try {
     const value: unknown = JSON.parse(decoder.decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {

@@ -37,7 +37,7 @@ const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const PINGRESP = Buffer.from([0xd0, 0]);
 
 /** Deliveries take up to the first of these; answers may take as much again. */
-const ANSWER_BYTES_MAX = 2 * LIMITS.socketConflateBytesMax;
+const answerBytesMax = () => 2 * LIMITS.socketConflateBytesMax;
 
 /** [MQTT5-3.1.2-22] */
 const KEEP_ALIVE_GRACE = 1.5;
@@ -138,7 +138,7 @@ export class Connection implements ChannelUser {
     const client = this.#client;
     if (this.#isBusy || client === undefined) return this.#isBusy;
     // A client which takes no answers is not read: each packet may want one.
-    if (this.#channel.bufferedBytes >= ANSWER_BYTES_MAX) return true;
+    if (this.#channel.bufferedBytes >= answerBytesMax()) return true;
     return (
       client.answers.size >= LIMITS.mqttPublishesUnderWayMax ||
       client.publishBytesUnderWay >= LIMITS.mqttPublishBytesUnderWayMax

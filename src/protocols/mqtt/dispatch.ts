@@ -72,7 +72,6 @@ export interface DispatchParts {
 }
 
 const SHOWN_MAX = 10_000;
-const BATCH = LIMITS.changeBatchMax;
 
 export class Dispatch {
   readonly #parts: DispatchParts;
@@ -91,7 +90,7 @@ export class Dispatch {
   constructor(parts: DispatchParts) {
     this.#parts = parts;
     this.#soon = parts.soon ?? ((fn) => void setImmediate(fn));
-    this.#blocks = new LogBlocks(parts.source, BATCH);
+    this.#blocks = new LogBlocks(parts.source, LIMITS.changeBatchMax);
     this.#head = parts.source.lastSequence();
   }
 
@@ -195,7 +194,7 @@ export class Dispatch {
       this.#head = source.lastSequence();
       return false;
     }
-    const { changes, truncated, next } = source.changesAfter(this.#head, BATCH);
+    const { changes, truncated, next } = source.changesAfter(this.#head, LIMITS.changeBatchMax);
     if (truncated) this.#loseLive();
     for (const change of changes) {
       this.#tell(change);

@@ -58,7 +58,7 @@ export async function writeStream(
   const { exchange, resource, limits } = call;
   const startedAt = resource.monotonic();
   const stopsAtFailure = onErrorOf(exchange) !== 'continue';
-  const writer = new RowsWriter(resource.table, verb, options, { ...TERMS, stopsAtFailure });
+  const writer = new RowsWriter(resource.table, verb, options, { ...terms(), stopsAtFailure });
   let fault: NodeError | undefined;
   try {
     // Before anything is written of what cannot be written in whole.
@@ -81,13 +81,13 @@ export async function writeStream(
   resource.meter.answered(exchange.request.method, status, 'written', startedAt, 0);
 }
 
-const TERMS = {
+const terms = () => ({
   batchRowsMax: LIMITS.uploadBatchRowsMax,
   batchBytesMax: LIMITS.uploadBatchBytesMax,
   batchesMax: LIMITS.uploadBatchesMax,
   errorsMax: LIMITS.uploadErrorsMax,
   wait: (ms: number) => wait(ms),
-};
+});
 
 async function readInto(
   writer: RowsWriter,

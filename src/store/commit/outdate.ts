@@ -10,7 +10,7 @@ import type { Batch } from './batch.ts';
 import { placedBodyOf, type Row, type RowDraft, recordOf, writeRow } from './rows.ts';
 
 /** No fetch that began before takes longer. */
-const RETENTION_MS = 2 * LIMITS.fetchMsMax;
+const retentionMs = () => 2 * LIMITS.fetchMsMax;
 const HTTP_GONE = 410;
 const NO_BYTES = new Uint8Array(0);
 
@@ -25,7 +25,7 @@ const briefTombstone = (batch: Batch): RowDraft => ({
   ...tombstone(batch),
   version: batch.nextVersion(),
   stamp: batch.upcoming(),
-  evictAt: epochMs(batch.now + RETENTION_MS),
+  evictAt: epochMs(batch.now + retentionMs()),
 });
 
 /** What every tombstone has in common. */

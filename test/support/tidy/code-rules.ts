@@ -67,6 +67,30 @@ export const determinism: Rule = perNode('determinism', CORE, (node, file) => {
     : [`the core calls ${call}`, 'take a Clock or a random function as a parameter'];
 });
 
+const isLimits = (node: ts.Node): node is ts.Identifier =>
+  ts.isIdentifier(node) && node.text === 'LIMITS' && !ts.isImportSpecifier(node.parent);
+
+/** Whether a node is evaluated when its module is, and not when something is called or made. */
+function isOfModule(node: ts.Node): boolean {
+  for (let at: ts.Node = node; at.parent !== undefined; at = at.parent) {
+    const isStatic =
+      ts.isPropertyDeclaration(at.parent) &&
+      at.parent.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword) === true;
+    if (ts.isFunctionLike(at.parent) || (ts.isPropertyDeclaration(at.parent) && !isStatic)) {
+      return false;
+    }
+    if (ts.isTypeNode(at)) return false;
+  }
+  return true;
+}
+
+/** What is configured is in force before a function runs, and after modules were evaluated. */
+export const limitsWhereUsed: Rule = perNode('limits', /^(src|origins)\//, (node, file) =>
+  isLimits(node) && file.path !== 'src/config/limits.ts' && isOfModule(node)
+    ? ['keeps a limit as it was before it was configured', 'read LIMITS inside a function']
+    : undefined,
+);
+
 const CODE = /^(src|origins|cache-policies|test|loadtest)\//;
 
 /** A suppression with its reason on the line before (STYLE: break a rule there, and say why). */
