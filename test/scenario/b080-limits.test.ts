@@ -348,7 +348,8 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
 
 describe.each([1, 2])('limits deep in the code, with %s threads', (threads) => {
   it('are in force when they are set, on every thread', async () => {
-    const yaml = `limits: { queryConditionsMax: 3, queryRowsScannedMax: 300, operationRecordsMax: 4 }\n`;
+    const set = { queryConditionsMax: 3, queryRowsScannedMax: 300, operationRecordsMax: 4 };
+    const yaml = `limits: ${JSON.stringify(set)}\n`;
     const node = await startNode({
       files: { 'schema.graphql': SCHEMA, 'millrace.yaml': yaml },
       flags: ['--threads', String(threads)],
