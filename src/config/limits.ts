@@ -280,6 +280,16 @@ export const LIMIT_DEFAULTS = {
   /** Publishes of one client whose commits are under way, and bytes of them. */
   mqttPublishesUnderWayMax: 256,
   mqttPublishBytesUnderWayMax: 4 * 1024 * 1024,
+  /** Connections of the replication port, and those among them which have not signed in yet. */
+  replicationConnectionsMax: 128,
+  /** Time to open a connection to another node and prove who one is, milliseconds. */
+  replicationDialMsMax: 5_000,
+  /** One frame between nodes, bytes. */
+  replicationFrameBytesMax: 8 * 1024 * 1024,
+  /** Bytes sent to another node that it has not taken: above, the connection is given up. */
+  replicationBufferBytesMax: 32 * 1024 * 1024,
+  /** Nodes of one cluster. */
+  clusterNodesMax: 64,
 } as const;
 
 export type LimitName = keyof typeof LIMIT_DEFAULTS;

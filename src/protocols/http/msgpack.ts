@@ -17,17 +17,34 @@ export const encodeMsgpack = (value: unknown): Uint8Array => codec.pack(value);
 /** One value as JSON has it. Throws `BODY_MALFORMED`. */
 export function decodeMsgpack(bytes: Uint8Array, limits: StructureLimits): unknown {
   const check = new StructureCheck('MessagePack', limits);
-  let at = 0;
-  while (!check.isComplete) {
-    if (at >= bytes.length) throw check.malformed('it ends before its last value');
-    check.take();
-    at = afterValue(bytes, at, check);
-    check.settle();
-  }
+  walk(bytes, check, Number.POSITIVE_INFINITY);
   try {
     return plainValue(codec.unpack(bytes));
   } catch (cause) {
     throw check.malformed(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+/**
+ * Looks at the structure alone, for another decoder: throws `BODY_MALFORMED` unless `bytes` begin
+ * with one whole value of at most so many values within one another.
+ */
+export function walkMsgpack(
+  bytes: Uint8Array,
+  { depthMax, valuesMax }: { readonly depthMax: number; readonly valuesMax: number },
+): void {
+  const keysMax = Number.POSITIVE_INFINITY;
+  walk(bytes, new StructureCheck('MessagePack', { depthMax, keysMax }), valuesMax);
+}
+
+function walk(bytes: Uint8Array, check: StructureCheck, valuesMax: number): void {
+  let at = 0;
+  for (let values = 1; !check.isComplete; values += 1) {
+    if (at >= bytes.length) throw check.malformed('it ends before its last value');
+    if (values > valuesMax) throw check.malformed(`it has more than ${valuesMax} values`);
+    check.take();
+    at = afterValue(bytes, at, check);
+    check.settle();
   }
 }
 

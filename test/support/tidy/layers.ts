@@ -84,6 +84,12 @@ export const LAYERS: readonly Layer[] = [
   { folder: 'protocols/http', layer: 5, values: below, types: [] },
   ...['rest', 'pages', 'sse', 'websocket', 'mqtt'].map(protocol),
   {
+    folder: 'protocols/replication',
+    layer: 5,
+    values: ['base', 'cache', 'table', 'replication', 'protocols/http'],
+    types: [],
+  },
+  {
     folder: 'operations',
     layer: 5,
     values: ['base', 'access', 'table', 'feed', 'replication', 'config'],
@@ -110,8 +116,8 @@ export const COMPOSITION =
 
 /**
  * Each third-party library and the one folder of the repository that may import it. msgpackr has
- * two, which share nothing but the format: the store's own blocks, trusted and with its extensions,
- * and bodies from outside, which are walked first and may use none of them.
+ * three, which share nothing but the format: the store's own blocks, trusted and with its
+ * extensions, and bodies of clients and frames of nodes, walked first and without any of them.
  */
 export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   '@node-rs/argon2': 'src/access/',
@@ -126,14 +132,14 @@ export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   lmdb: 'src/store/lmdb/',
   'lru-cache': 'src/base/',
   'mqtt-packet': ['src/protocols/mqtt/', 'origins/'],
-  msgpackr: ['src/store/', 'src/protocols/http/'],
+  msgpackr: ['src/store/', 'src/protocols/http/', 'src/protocols/replication/'],
   'p-limit': 'src/base/',
   picocolors: 'src/cli/',
   pino: 'src/observe/',
   pg: 'origins/',
   'prom-client': 'src/observe/',
   undici: 'src/origin/',
-  ws: ['src/protocols/http/node/', 'origins/'],
+  ws: ['src/protocols/http/node/', 'src/protocols/replication/', 'origins/'],
   yaml: 'src/config/',
   zod: 'src/config/',
 };

@@ -1,0 +1,38 @@
+/**
+ * A frame between nodes as bytes: one MessagePack map. What comes in is walked before it is
+ * decoded: neither its lengths, its nesting nor the number of its values can cost more than the
+ * limits say, and no extension of the library is reachable. What a frame means is not judged here.
+ */
+import { Packr } from 'msgpackr';
+import { NodeError } from '../../base/errors.ts';
+import { walkMsgpack } from '../http/msgpack.ts';
+
+export type PlainFrame = Readonly<Record<string, unknown>>;
+
+/** Rows bring their records as bytes: what nests here is the frame's own. */
+const FRAME_DEPTH_MAX = 12;
+const FRAME_VALUES_MAX = 500_000;
+
+const codec = new Packr({ useRecords: false, mapsAsObjects: true, encodeUndefinedAsNil: false });
+
+export const encodeFrame = (frame: PlainFrame): Buffer => codec.pack(frame);
+
+/** Throws `PEER_INVALID`. */
+export function decodeFrame(bytes: Uint8Array): PlainFrame {
+  const value = decoded(bytes);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as PlainFrame;
+  }
+  throw new NodeError('PEER_INVALID', 'a frame between nodes must be a map', { blame: 'peer' });
+}
+
+function decoded(bytes: Uint8Array): unknown {
+  try {
+    walkMsgpack(bytes, { depthMax: FRAME_DEPTH_MAX, valuesMax: FRAME_VALUES_MAX });
+    return codec.unpack(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `a frame between nodes cannot be read: ${why}`;
+    throw new NodeError('PEER_INVALID', message, { blame: 'peer', cause });
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * What both ends of a link are made from: who this node is, how it proves that, and the versions of
+ * the protocol it speaks, newest first. Two nodes take the newest that both know; with none in
+ * common they part before a frame is sent, so that a fleet can be upgraded node by node.
+ */
+import type { TlsOptions } from 'node:tls';
+import type { LinkWatch } from './connection.ts';
+import type { ClusterSecret } from './proof.ts';
+
+export const PROTOCOLS: readonly string[] = ['millrace-replication.1'];
+
+/** The one path of the replication port. */
+export const LINK_PATH = '/replication';
+
+/** Certificates of the cluster: every node has one of its own, all of one authority. PEM. */
+export interface LinkTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+export interface LinkOptions {
+  readonly name: string;
+  /** `undefined`: certificates alone say who is who. */
+  readonly secret: ClusterSecret | undefined;
+  readonly tls: LinkTls | undefined;
+  /** Serial numbers of certificates that are not believed any more, upper case. */
+  readonly revoked: () => ReadonlySet<string>;
+  readonly watch: LinkWatch;
+}
+
+/** Both sides show a certificate, and neither goes on with one that is not of the authority. */
+export const tlsOf = (tls: LinkTls): TlsOptions => ({
+  ...{ cert: tls.cert, key: tls.key, ca: tls.ca },
+  minVersion: 'TLSv1.3',
+  requestCert: true,
+  rejectUnauthorized: true,
+});
