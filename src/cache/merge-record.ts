@@ -82,7 +82,7 @@ function applyMergePatch(target: unknown, patch: JsonObject): JsonObject {
 }
 
 /** Assignment that makes `__proto__` an ordinary property, as `JSON.parse` does. */
-function setOwn(target: JsonObject, name: string, value: unknown): void {
+export function setOwn(target: JsonObject, name: string, value: unknown): void {
   if (name !== '__proto__') {
     target[name] = value;
     return;
