@@ -1,7 +1,7 @@
 /**
  * The digest of a row's state: equal on two nodes when both know the same writes of the row. It is
- * made from the stamps alone, of every part of the state and not only of the newest: two rows of one
- * newest version may lack different patches. Digests of a table's rows are combined by XOR, in
+ * made from the stamps alone, of every part of the state and not only of the newest: two rows of
+ * one newest version may lack different patches. Digests of a table's rows are combined by XOR, in
  * buckets, and compared between replicas.
  */
 import type { RecordId } from '../base/brands.ts';
