@@ -10,8 +10,8 @@
  * Each part is a register whose greatest stamp wins; whatever is not newer than the base is gone.
  * So the state is a function of the set of writes it has seen, whatever their order. A patch that
  * is newer than a delete it did not know of does not bring the record back, but is kept: had it
- * been a put that was unknown, the patch would belong to it. Counters belong to the value they add to
- * (the register of their attribute): when that is replaced they go with it.
+ * been a put that was unknown, the patch would belong to it. Counters belong to the value they add
+ * to (the register of their attribute): when that is replaced they go with it.
  *
  * The body is the merged record. `merge-rows.ts` joins two states, `row-write.ts` makes local ones.
  */
