@@ -12,7 +12,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
 
-COPY tsconfig.json ./
+COPY tsconfig.json bundle.js ./
 COPY src ./src
 COPY origins ./origins
 COPY cache-policies ./cache-policies

@@ -1,0 +1,58 @@
+/**
+ * Second half of `npm run build`: what a node loads, in a few files instead of five hundred. Finding
+ * and linking modules one by one is most of what a start costs, and each app thread pays it again.
+ *
+ * The compiler has written every module to `dist/`; the entries below are then replaced by bundles
+ * of the same names, which share their chunks, so that a class is one class whoever imports it.
+ * Packages stay outside, and what is imported when it is needed stays a chunk of its own. A module
+ * that is loaded by its own address (a kind of origin, a thread's entry) works bundled or not.
+ */
+import { readdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const SOURCES = fileURLToPath(new URL('src', import.meta.url));
+const DIST = fileURLToPath(new URL('dist', import.meta.url));
+const CHUNK = 'chunk.';
+const ENTRIES = ['main.ts', 'index.ts', 'worker.ts', 'worker-watchdog.ts'];
+/** As an expression; its name in a text stays a text. */
+const OWN_ADDRESS = /(?<!['"`])\bimport\.meta\.url\b(?!['"`])/g;
+
+/** A module goes on finding what lies beside it: it is told the address it would have unbundled. */
+const ownAddresses = {
+  name: 'own-addresses',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
+      const source = await readFile(file, 'utf8');
+      const module = path.relative(SOURCES, file).replace(/\.ts$/, '.js');
+      const address = `new URL(${JSON.stringify(module)}, __dist).href`;
+      return { contents: source.replace(OWN_ADDRESS, () => address), loader: 'ts' };
+    });
+  },
+};
+
+const { metafile } = await build({
+  entryPoints: ENTRIES.map((entry) => path.join(SOURCES, entry)),
+  outdir: DIST,
+  outbase: SOURCES,
+  // All bundles lie in one folder, whose address is therefore that of any of them.
+  chunkNames: `${CHUNK}[name]-[hash]`,
+  metafile: true,
+  banner: { js: 'const __dist = import.meta.url;' },
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  packages: 'external',
+  sourcemap: true,
+  sourcesContent: false,
+  plugins: [ownAddresses],
+  logLevel: 'warning',
+});
+
+// What earlier builds left. Chunks are named by their contents: a node that runs keeps its own.
+const written = new Set(Object.keys(metafile.outputs).map((file) => path.basename(file)));
+const left = (await readdir(DIST)).filter((name) => name.startsWith(CHUNK) && !written.has(name));
+await Promise.all(left.map((name) => rm(path.join(DIST, name), { force: true })));
