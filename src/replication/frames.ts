@@ -1,0 +1,191 @@
+/**
+ * The frames between two nodes, as plain data; `SPEC.md` §2 says what each means and who sends it.
+ * Cursors are lists of pairs here, so that any codec can carry them. What comes in is an `unknown`
+ * until `frame-check.ts` has looked at every field.
+ */
+import type { EpochMs, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
+import type { RowState } from '../cache/row-state.ts';
+import type { InvalidationItem, Item, ReplicatedTable } from './ports.ts';
+import type { Selection } from './selection.ts';
+
+/** The newest and the oldest form of these frames that this code speaks. */
+export const PROTOCOL = 1;
+export const PROTOCOL_OLDEST = 1;
+
+export type CursorPairs = readonly (readonly [author: NodeId, sequence: Sequence])[];
+
+/** A node of the cluster; of two under one name the greater version is in force. */
+export interface Member {
+  readonly name: string;
+  readonly urls: readonly string[];
+  readonly version: number;
+  readonly isLeft: boolean;
+}
+
+/** Why a connection is ended; the closed union of `bye`. */
+export type ByeCode =
+  | 'CLUSTER_OTHER'
+  | 'DUPLICATE_NODE'
+  | 'FRAME_INVALID'
+  | 'LEAVING'
+  | 'NAME_MISMATCH'
+  | 'NOT_A_MEMBER'
+  | 'PROTOCOL_UNKNOWN'
+  | 'SELF'
+  | 'SPARE'
+  | 'STALLED';
+
+export interface HelloFrame {
+  readonly kind: 'hello';
+  readonly protocol: number;
+  readonly oldest: number;
+  readonly cluster: string;
+  readonly name: string;
+  readonly author: NodeId;
+  /** One run of the process. */
+  readonly instance: string;
+  readonly now: EpochMs;
+  readonly tables: readonly ReplicatedTable[];
+  readonly selection: Selection;
+  readonly members: readonly Member[];
+  readonly joining: boolean;
+}
+
+export interface ByeFrame {
+  readonly kind: 'bye';
+  readonly code: ByeCode;
+  readonly message: string;
+  readonly retryMs: number;
+}
+
+export interface OpenFrame {
+  readonly kind: 'open';
+  readonly stream: number;
+  /** `own`: only what the server's own lives changed. */
+  readonly scope: 'all' | 'own';
+  readonly cursors: CursorPairs;
+  readonly direct: readonly NodeId[];
+  readonly window: number;
+}
+
+export interface BeginFrame {
+  readonly kind: 'begin';
+  readonly stream: number;
+  readonly mode: 'stream' | 'snapshot' | 'later';
+  /** The end of the server's log as it is now. */
+  readonly last: Sequence;
+  /**
+   * `stream`: each author is told of from here on. `snapshot`: what may be raised at its end.
+   */
+  readonly covers: CursorPairs;
+  readonly retryMs: number;
+}
+
+export interface BatchFrame {
+  readonly kind: 'batch';
+  readonly stream: number;
+  readonly ordinal: number;
+  readonly items: readonly Item[];
+  readonly cursors: CursorPairs;
+  readonly at: Sequence;
+  readonly last: Sequence;
+}
+
+export interface AckFrame {
+  readonly kind: 'ack';
+  readonly stream: number;
+  readonly ordinal: number;
+  readonly cursor: Sequence;
+}
+
+export interface RestartFrame {
+  readonly kind: 'restart';
+  readonly stream: number;
+}
+
+export interface PageRequestFrame {
+  readonly kind: 'pageRequest';
+  readonly request: number;
+  readonly table: TableName;
+  readonly after?: RecordId | undefined;
+  readonly buckets?: readonly number[] | undefined;
+}
+
+export interface PageRow {
+  readonly id: RecordId;
+  readonly state: RowState;
+}
+
+export interface PageFrame {
+  readonly kind: 'page';
+  readonly request: number;
+  readonly rows: readonly PageRow[];
+  readonly next?: RecordId | undefined;
+}
+
+export interface DigestRequestFrame {
+  readonly kind: 'digestRequest';
+  readonly request: number;
+  /** Absent: one digest of each table. */
+  readonly table?: TableName | undefined;
+}
+
+export interface DigestsFrame {
+  readonly kind: 'digests';
+  readonly request: number;
+  /** Of each table that has them: two halves. */
+  readonly tables: readonly (readonly [TableName, number, number])[];
+  /** Of one table: 4,096 pairs of halves, 32 bits each, little-endian; empty while rebuilt. */
+  readonly buckets?: Uint8Array | undefined;
+}
+
+export interface PurgeFrame {
+  readonly kind: 'purge';
+  readonly item: InvalidationItem;
+}
+
+export interface PurgedFrame {
+  readonly kind: 'purged';
+  readonly author: NodeId;
+  readonly sequence: Sequence;
+}
+
+export interface MembersFrame {
+  readonly kind: 'members';
+  readonly members: readonly Member[];
+}
+
+export interface HeartbeatFrame {
+  readonly kind: 'heartbeat';
+  readonly nonce: number;
+  readonly now: EpochMs;
+  readonly last: Sequence;
+  readonly cursor: Sequence;
+  readonly joining: boolean;
+}
+
+export interface EchoFrame {
+  readonly kind: 'echo';
+  readonly nonce: number;
+  readonly now: EpochMs;
+}
+
+export type ReplyFrame = PageFrame | DigestsFrame;
+
+export type Frame =
+  | HelloFrame
+  | ByeFrame
+  | OpenFrame
+  | BeginFrame
+  | BatchFrame
+  | AckFrame
+  | RestartFrame
+  | PageRequestFrame
+  | PageFrame
+  | DigestRequestFrame
+  | DigestsFrame
+  | PurgeFrame
+  | PurgedFrame
+  | MembersFrame
+  | HeartbeatFrame
+  | EchoFrame;
