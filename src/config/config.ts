@@ -100,6 +100,10 @@ export interface Config {
     readonly name: string;
     readonly token: string | undefined;
     readonly peers: readonly string[];
+    /** Where others reach this node; `undefined`: under the address they see it come from. */
+    readonly url: string | undefined;
+    /** Absolute paths of PEM files; `undefined`: those that `millrace cluster` made, if any. */
+    readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
     readonly nats: { readonly url: string | undefined; readonly embedded: boolean };
     readonly shield: boolean;
   };
@@ -210,7 +214,10 @@ function readFlags(flags: FlagValues, problems: ProblemList): SettingValues {
   return found;
 }
 
-const PATHS: readonly string[] = ['data', 'http.uwsPath', 'tls.cert', 'tls.key', 'tls.clientCa'];
+const PATHS: readonly string[] = [
+  ...['data', 'http.uwsPath', 'tls.cert', 'tls.key', 'tls.clientCa'],
+  ...['cluster.tls.ca', 'cluster.tls.cert', 'cluster.tls.key'],
+];
 
 /** A relative path in a flag or variable is meant from where the command runs. */
 function fromHere(key: string, value: unknown): unknown {
@@ -224,6 +231,8 @@ function checkTogether(values: SettingValues, problems: ProblemList): void {
   const pairs: readonly (readonly [SettingKey, SettingKey])[] = [
     ['tls.cert', 'tls.key'],
     ['admin.username', 'admin.password'],
+    ['cluster.tls.ca', 'cluster.tls.cert'],
+    ['cluster.tls.cert', 'cluster.tls.key'],
   ];
   for (const [one, other] of pairs) {
     if ((values[one] === undefined) === (values[other] === undefined)) continue;
@@ -313,6 +322,8 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       name: values['cluster.name'] ?? (hostname().replace(/[^\w.-]/g, '-') || 'node'),
       token: values['cluster.token'],
       peers: values['cluster.peers'] ?? [],
+      url: values['cluster.url'],
+      tls: clusterTls(appFolder, values),
       nats: {
         url: values['cluster.nats.url'],
         embedded: values['cluster.nats.embedded'] ?? false,
@@ -352,6 +363,15 @@ function tlsOf(folder: string, values: SettingValues): Config['tls'] {
       key: resolve(folder, one.key),
     })),
   };
+}
+
+function clusterTls(folder: string, values: SettingValues): Config['cluster']['tls'] {
+  const ca = resolved(folder, values['cluster.tls.ca']);
+  const cert = resolved(folder, values['cluster.tls.cert']);
+  const key = resolved(folder, values['cluster.tls.key']);
+  return ca === undefined || cert === undefined || key === undefined
+    ? undefined
+    : { ca, cert, key };
 }
 
 function resolved(folder: string, path: string | undefined): string | undefined {

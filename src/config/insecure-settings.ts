@@ -7,9 +7,12 @@ import type { Config } from './config.ts';
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/;
 
+/** Below, a token can be found from a recorded sign-in of nodes. */
+const TOKEN_CHARS = 20;
+
 /** One line for each, with what to do about it. */
 export function insecureSettings(config: Config, application: Application): readonly string[] {
-  const { http, admin, mqtt, tls } = config;
+  const { http, admin, mqtt, tls, cluster } = config;
   const isOpen = (host: string) => !LOOPBACK.test(host) && tls === undefined;
   const found: string[] = [];
   if (isOpen(config.host)) {
@@ -21,6 +24,13 @@ export function insecureSettings(config: Config, application: Application): read
   if (isOpen(admin.host)) {
     found.push(
       `admin.host ${admin.host} without TLS: keep the admin port on 127.0.0.1, or set tls`,
+    );
+  }
+  const { token } = cluster;
+  if (token !== undefined && token.length < TOKEN_CHARS && !LOOPBACK.test(config.host)) {
+    found.push(
+      `cluster.token of ${token.length} characters: whoever overhears the nodes may guess it; ` +
+        'take one of openssl rand -base64 32',
     );
   }
   if (!mqtt.requireAuthentication) {

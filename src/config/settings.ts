@@ -199,7 +199,7 @@ export const SETTINGS = {
     flag: { name: 'node-name', argument: 'N', description: 'name of this node in its cluster' },
   },
   'cluster.token': {
-    read: text,
+    read: nonEmpty,
     env: 'MILLRACE_CLUSTER_TOKEN',
     flag: { name: 'cluster-token', argument: 'T', description: 'secret shared by the nodes' },
   },
@@ -213,6 +213,10 @@ export const SETTINGS = {
       repeatable: true,
     },
   },
+  'cluster.url': { read: peer, env: 'MILLRACE_CLUSTER_URL' },
+  'cluster.tls.ca': { read: nonEmpty, env: 'MILLRACE_CLUSTER_CA' },
+  'cluster.tls.cert': { read: nonEmpty, env: 'MILLRACE_CLUSTER_CERT' },
+  'cluster.tls.key': { read: nonEmpty, env: 'MILLRACE_CLUSTER_KEY' },
   'cluster.nats.url': {
     read: nats,
     env: 'MILLRACE_NATS',

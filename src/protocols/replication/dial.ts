@@ -43,8 +43,11 @@ function attempt(
   const { href: url } = target;
   return new Promise((resolve, reject) => {
     const ws = new WebSocket(target, [...PROTOCOLS], {
-      headers:
-        conversation === undefined ? {} : { authorization: credentials(options, conversation) },
+      headers: {
+        // For logs and proxies on the way; nothing is believed of it.
+        'millrace-node': options.name,
+        ...(conversation && { authorization: credentials(options, conversation) }),
+      },
       handshakeTimeout: Math.max(1, Math.round(deadline - performance.now())),
       maxPayload: LIMITS.replicationFrameBytesMax,
       ...{ perMessageDeflate: false, followRedirects: false },

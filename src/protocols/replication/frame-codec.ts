@@ -5,15 +5,18 @@
  */
 import { Packr } from 'msgpackr';
 import { NodeError } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
 import { walkMsgpack } from '../http/msgpack.ts';
 
 export type PlainFrame = Readonly<Record<string, unknown>>;
 
-/** Rows bring their records as bytes: what nests here is the frame's own. */
-const FRAME_DEPTH_MAX = 12;
+/** Rows bring their records as bytes, values of deleted ones as they are, within a frame. */
+const FRAME_DEPTH_MAX = LIMITS.jsonDepthMax + 16;
 const FRAME_VALUES_MAX = 500_000;
 
-const codec = new Packr({ useRecords: false, mapsAsObjects: true, encodeUndefinedAsNil: false });
+/** A field that is `undefined` is absent. (The library's types do not know this option.) */
+const options = { useRecords: false, mapsAsObjects: true, skipValues: [undefined] };
+const codec = new Packr(options);
 
 export const encodeFrame = (frame: PlainFrame): Buffer => codec.pack(frame);
 
