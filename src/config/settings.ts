@@ -20,7 +20,6 @@ import {
   reject,
   scalar,
   shape,
-  text,
   textThat,
 } from './readers.ts';
 import { parseCount, parseDuration, parseSize } from './units.ts';
