@@ -10,8 +10,8 @@ import { walkMsgpack } from '../http/msgpack.ts';
 
 export type PlainFrame = Readonly<Record<string, unknown>>;
 
-/** Rows bring their records as bytes, values of deleted ones as they are, within a frame. */
-const FRAME_DEPTH_MAX = LIMITS.jsonDepthMax + 16;
+/** Of a frame itself: values of deleted records stand within it as they are. */
+const OWN_DEPTH_MAX = 16;
 const FRAME_VALUES_MAX = 500_000;
 
 /** A field that is `undefined` is absent. (The library's types do not know this option.) */
@@ -30,8 +30,9 @@ export function decodeFrame(bytes: Uint8Array): PlainFrame {
 }
 
 function decoded(bytes: Uint8Array): unknown {
+  const depthMax = LIMITS.jsonDepthMax + OWN_DEPTH_MAX;
   try {
-    walkMsgpack(bytes, { depthMax: FRAME_DEPTH_MAX, valuesMax: FRAME_VALUES_MAX });
+    walkMsgpack(bytes, { depthMax, valuesMax: FRAME_VALUES_MAX });
     return codec.unpack(bytes);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
