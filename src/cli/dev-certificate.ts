@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { issueCertificate } from './certificate.ts';
+import { issueCertificate } from '../protocols/http/certificate.ts';
 
 const DAY_MS = 86_400_000;
 const LASTS_DAYS = 365;

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Issued, issueCertificate } from '../../src/cli/certificate.ts';
+import { type Issued, issueCertificate } from '../../src/protocols/http/certificate.ts';
 import { type NodeProcess, runCommand, startNode, until } from '../support/node-process.ts';
 
 const SCHEMA = `

@@ -11,7 +11,7 @@ import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { issueCertificate } from '../../src/cli/certificate.ts';
+import { issueCertificate } from '../../src/protocols/http/certificate.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { freePort } from '../support/ports.ts';
 

@@ -51,7 +51,7 @@ function attempt(
       handshakeTimeout: Math.max(1, Math.round(deadline - performance.now())),
       maxPayload: LIMITS.replicationFrameBytesMax,
       ...{ perMessageDeflate: false, followRedirects: false },
-      ...(options.tls === undefined ? {} : tlsOf(options.tls)),
+      ...(options.tls === undefined ? {} : { ...tlsOf(options.tls), rejectUnauthorized: true }),
       // Names are pinned by the certificate's common name below, whatever the address.
       ...(options.tls === undefined ? {} : { checkServerIdentity: () => undefined }),
     });

@@ -9,8 +9,9 @@ import type { ClusterSecret } from './proof.ts';
 
 export const PROTOCOLS: readonly string[] = ['millrace-replication.1'];
 
-/** The one path of the replication port. */
+/** The paths of the replication port: for nodes, and for one that is to become one. */
 export const LINK_PATH = '/replication';
+export const JOIN_PATH = '/join';
 
 /** Certificates of the cluster: every node has one of its own, all of one authority. PEM. */
 export interface LinkTls {
@@ -29,10 +30,13 @@ export interface LinkOptions {
   readonly watch: LinkWatch;
 }
 
-/** Both sides show a certificate, and neither goes on with one that is not of the authority. */
+/** Both sides show a certificate; neither goes on with one that is not of the authority. */
 export const tlsOf = (tls: LinkTls): TlsOptions => ({
-  ...{ cert: tls.cert, key: tls.key, ca: tls.ca },
+  // With that of the authority behind it, by which who joins knows the cluster.
+  cert: `${tls.cert}\n${tls.ca}`,
+  ...{ key: tls.key, ca: tls.ca },
   minVersion: 'TLSv1.3',
-  requestCert: true,
-  rejectUnauthorized: true,
 });
+
+/** As `cluster.name` must be. */
+export const isNodeName = (name: string): boolean => /^[A-Za-z0-9][\w.-]{0,62}$/.test(name);

@@ -12,9 +12,18 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { offeredProtocols, refusedUpgrade } from '../http/upgrade-checks.ts';
+import type { JoinRequest } from './cluster-folder.ts';
 import { PeerConnection } from './connection.ts';
 import type { Refusal } from './counts.ts';
-import { LINK_PATH, type LinkOptions, PROTOCOLS, tlsOf } from './link-options.ts';
+import { answerJoin, type JoinAnswer } from './join.ts';
+import {
+  isNodeName,
+  JOIN_PATH,
+  LINK_PATH,
+  type LinkOptions,
+  PROTOCOLS,
+  tlsOf,
+} from './link-options.ts';
 import {
   type Conversation,
   isNonce,
@@ -31,6 +40,8 @@ export interface ListenOptions extends LinkOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly accept: (connection: PeerConnection) => void;
+  /** Signs for who shows an invitation; throws `PEER_REFUSED`. Absent: nobody can join here. */
+  readonly admit?: ((request: JoinRequest) => JoinAnswer) | undefined;
 }
 
 export interface LinkListener {
@@ -41,7 +52,6 @@ export interface LinkListener {
 const HEAD_BYTES_MAX = 8 * 1024;
 /** Challenges that are out at once; a flood pushes out the oldest, not memory. */
 const NONCES_MAX = 1_024;
-const NODE_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 
 /** Rejects with `PORT_IN_USE`. */
 export async function listenForPeers(options: ListenOptions): Promise<LinkListener> {
@@ -55,7 +65,12 @@ export async function listenForPeers(options: ListenOptions): Promise<LinkListen
   const server: Server =
     options.tls === undefined
       ? createServer(plain)
-      : createTlsServer({ ...plain, ...tlsOf(options.tls) });
+      : // Who is to join has no certificate yet: what one is worth is judged below.
+        createTlsServer({
+          ...plain,
+          ...tlsOf(options.tls),
+          ...{ requestCert: true, rejectUnauthorized: false },
+        });
   server.maxConnections = LIMITS.replicationConnectionsMax;
   server.on('drop', () => options.watch.counts.refused('connections'));
   server.on('tlsClientError', () => options.watch.counts.refused('certificate'));
@@ -115,8 +130,13 @@ class Door {
     for (const socket of this.#sockets) socket.terminate();
   }
 
-  /** A browser or a probe: told what this is. */
+  /** A node that is to join; or a browser or a probe, which is told what this is. */
   plainRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { admit, watch } = this.#options;
+    if (request.method === 'POST' && request.url === JOIN_PATH && admit !== undefined) {
+      void answerJoin(request, response, { admit, counts: watch.counts });
+      return;
+    }
     request.resume();
     this.#options.watch.counts.refused('request');
     response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
@@ -191,12 +211,16 @@ class Door {
       const text = 'the cluster token is not that of this node; all nodes need the same';
       return { refusal: 'credentials', text };
     }
-    if (!NODE_NAME.test(conversation.dialler) || conversation.dialler === name) {
+    if (!isNodeName(conversation.dialler) || conversation.dialler === name) {
       const text = `this node has the name ${name} itself; give each node a --node-name of its own`;
       return { refusal: 'name', text };
     }
     if (!(request.socket instanceof TLSSocket)) return undefined;
     const { subject, serialNumber } = request.socket.getPeerCertificate();
+    if (!request.socket.authorized) {
+      const text = 'no certificate of this cluster was shown; see millrace cluster join';
+      return { refusal: 'certificate', text };
+    }
     if (subject?.CN !== conversation.dialler) {
       const text = `the certificate is that of ${subject?.CN}, not of ${conversation.dialler}`;
       return { refusal: 'certificate', text };

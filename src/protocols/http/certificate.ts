@@ -1,7 +1,7 @@
 /**
- * X.509 certificates for development, made without any other program: an ECDSA key on P-256, and
- * the few fields that browsers and Node ask for [RFC5280 §4.1]. Not for the internet, where an
- * authority signs; which is why this stands among the commands.
+ * X.509 certificates made without any other program: an ECDSA key on P-256, and the few fields that
+ * browsers and Node ask for [RFC5280 §4.1]. For development, and for the nodes of a cluster among
+ * themselves; not for the internet, where an authority signs that others know.
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -13,9 +13,15 @@ export interface CertificateRequest {
   readonly from: Date;
   readonly until: Date;
   /** Who signs; itself when absent. */
-  readonly issuer?: Issued | undefined;
+  readonly issuer?: Signer | undefined;
   /** It may sign others. */
   readonly isAuthority?: boolean | undefined;
+}
+
+/** Who signs: the name and the key of an authority. */
+export interface Signer {
+  readonly commonName: string;
+  readonly privateKey: KeyObject;
 }
 
 export interface Issued {
@@ -39,26 +45,35 @@ const VERSION_3 = Buffer.from('a003020102', 'hex');
 
 export function issueCertificate(request: CertificateRequest): Issued {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const signer = request.issuer?.privateKey ?? privateKey;
+  const signer = request.issuer ?? { commonName: request.commonName, privateKey };
+  return {
+    commonName: request.commonName,
+    privateKey,
+    cert: signedCertificate(request, publicKey, signer),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  };
+}
+
+/** A certificate, PEM, for a key that somebody else has made and keeps. */
+export function signedCertificate(
+  request: CertificateRequest,
+  publicKey: KeyObject,
+  signer: Signer,
+): string {
   const algorithm = der(SEQUENCE, OID.ecdsaWithSha256);
   const body = der(
     SEQUENCE,
     VERSION_3,
     serialNumber(),
     algorithm,
-    nameOf(request.issuer?.commonName ?? request.commonName),
+    nameOf(signer.commonName),
     der(SEQUENCE, time(request.from), time(request.until)),
     nameOf(request.commonName),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, der(SEQUENCE, ...extensions(request))),
   );
-  const signature = der(0x03, Buffer.of(0), sign('sha256', body, signer));
-  return {
-    commonName: request.commonName,
-    privateKey,
-    cert: pem('CERTIFICATE', der(SEQUENCE, body, algorithm, signature)),
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-  };
+  const signature = der(0x03, Buffer.of(0), sign('sha256', body, signer.privateKey));
+  return pem('CERTIFICATE', der(SEQUENCE, body, algorithm, signature));
 }
 
 function extensions({ isAuthority = false, names = [] }: CertificateRequest): Buffer[] {
