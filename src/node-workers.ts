@@ -7,6 +7,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { NodeError } from './base/errors.ts';
 import type { LeaseTable } from './cache/lease-table.ts';
 import type { Config } from './config/config.ts';
+import type { PresenceHub } from './feed/presence.ts';
 import type { HostedOrigins } from './node-hosted.ts';
 import type { NodeIdentity } from './node-identity.ts';
 import type { RunningMqtt } from './node-mqtt.ts';
@@ -25,6 +26,7 @@ import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
 import { serveSignIns } from './worker-identity.ts';
 import { serveLeases } from './worker-leases.ts';
 import { serveOperations } from './worker-operations.ts';
+import { servePresence } from './worker-presence.ts';
 import { reloadOver } from './worker-reload.ts';
 
 export interface WorkersParts {
@@ -35,6 +37,7 @@ export interface WorkersParts {
   readonly liveMemory: SharedArrayBuffer;
   readonly guard: GuardMemory;
   readonly hosted: HostedOrigins;
+  readonly presences: PresenceHub;
   readonly identity: NodeIdentity;
   readonly mqtt: RunningMqtt | undefined;
   readonly log: Log;
@@ -124,6 +127,7 @@ class WorkerThread {
     const signIns = new MessageChannel();
     const control = new MessageChannel();
     const reload = new MessageChannel();
+    const presence = new MessageChannel();
     const mqtt = parts.mqtt && new MessageChannel();
     const workerData: WorkerData = {
       id,
@@ -142,17 +146,25 @@ class WorkerThread {
       admin: parts.identity.admin,
       controlPort: control.port2,
       reloadPort: reload.port2,
+      presencePort: presence.port2,
       mqttPort: mqtt?.port2,
     };
     if (mqtt !== undefined && parts.mqtt !== undefined) serveRelayed(mqtt.port1, parts.mqtt.accept);
     serveWriters(parts.store.store, store.port1);
     serveLeases(parts.leaseTable, leases.port1, id);
     serveSignIns(parts.identity.signIns, signIns.port1);
+    servePresence(parts.presences, presence.port1);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData,
-      transferList: [store, leases, signIns, control, reload, ...(mqtt ? [mqtt] : [])].map(
-        (each) => each.port2,
-      ),
+      transferList: [
+        store,
+        leases,
+        signIns,
+        control,
+        reload,
+        presence,
+        ...(mqtt ? [mqtt] : []),
+      ].map((each) => each.port2),
     });
     serveOperations(worker);
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));

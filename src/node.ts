@@ -16,6 +16,7 @@ import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
 import { insecureSettings } from './config/insecure-settings.ts';
 import { type ReloadPart, ReloadParts } from './config/reload.ts';
+import { PresenceHub } from './feed/presence.ts';
 import { startAdmin } from './node-admin.ts';
 import { startFeeds } from './node-feeds.ts';
 import { openGuard, startNodeGuard } from './node-guard.ts';
@@ -48,6 +49,7 @@ import type { PurgeNote } from './table/purge-note.ts';
 import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { localPresence } from './worker-presence.ts';
 import {
   catchCodeFaults,
   type PreparedApplication,
@@ -289,8 +291,9 @@ interface Served {
 /** The app on this thread, or on workers. */
 async function serve(parts: Assembly & Served, threadTables: ThreadTables, connect: ConnectApp) {
   const { config, engine, store } = parts;
+  const presences = new PresenceHub();
   if (config.threads > 1) {
-    return startWorkers({ ...parts, leaseTable: new LeaseTable() });
+    return startWorkers({ ...parts, presences, leaseTable: new LeaseTable() });
   }
   const app = await startApp({
     ...parts,
@@ -298,6 +301,7 @@ async function serve(parts: Assembly & Served, threadTables: ThreadTables, conne
     writer: store.store,
     bodies: store.store.bodies,
     threadTables,
+    presence: localPresence(presences, parts.clock),
     port: config.http.port,
     shared: false,
     engine,

@@ -11,6 +11,7 @@ import { createLimit } from './base/limit.ts';
 import type { Config } from './config/config.ts';
 import type { ReloadParts } from './config/reload.ts';
 import { Fanout } from './feed/fanout.ts';
+import type { ThreadPresence } from './feed/presence.ts';
 import { createResolve } from './feed/resolve.ts';
 import { readThrough } from './feed/table-reads.ts';
 import { createFaultLog } from './observe/fault-log.ts';
@@ -21,30 +22,32 @@ import { withCors } from './protocols/http/cors.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
-import type { HttpLimits, Listener } from './protocols/http/port.ts';
+import type { HttpHandler, HttpLimits, Listener } from './protocols/http/port.ts';
 import { createSignInPaths } from './protocols/http/sign-in-paths.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
+import { createPublish } from './protocols/rest/publish-message.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
 import { createRest } from './protocols/rest/rest.ts';
 import { identified } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
-import { WebSocketGateway } from './protocols/websocket/gateway.ts';
+import type { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import type { TableDefinition } from './schema/definition.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
 import type { PurgeNote } from './table/purge-note.ts';
 import type { QueryScope } from './table/query/scope.ts';
-import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import { formatPosition, type StoreReader, type StoreWriter } from './table/store-port.ts';
 import { openAccessLog } from './worker-access-log.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { nodeFacts } from './worker-facts.ts';
 import { createAdmission, limitedAuthenticator, limitedResolve, shedding } from './worker-guard.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
+import { openGateway } from './worker-live.ts';
 import { withMqtt } from './worker-mqtt.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import { createPages, pageAt } from './worker-pages.ts';
@@ -69,6 +72,8 @@ export interface AppParts {
   /** Where to listen; `shared` when other workers listen there too. */
   readonly port: number;
   readonly shared: boolean;
+  /** How many follow what, of all threads. */
+  readonly presence: ThreadPresence;
   /** Serves those WebSockets that speak MQTT. */
   readonly mqtt?: Accept | undefined;
   /** Which of the app threads this is; the only one when it is left out. */
@@ -98,7 +103,7 @@ export interface RunningApp {
 }
 
 function openFanout(
-  { reader, clock, threadTables }: AppParts,
+  { reader, clock, threadTables, presence }: AppParts,
   lags: Map<string, ReturnType<typeof durationCounts>>,
 ): Fanout {
   return new Fanout({
@@ -106,6 +111,7 @@ function openFanout(
     clock,
     readRecord: readThrough(reader, (name) => threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(lags, protocol, lag),
+    onFollow: (request, change) => presence.changed(request, change),
   });
 }
 
@@ -125,20 +131,17 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const who = { ...known, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const resolve = limitedResolve(createSubscriptions(scopes, pages), fanout, parts);
-  const { subscriptionsPerConnectionMax } = config.limits;
   const push = { fanout, clock, resolve };
-  const gateway = new WebSocketGateway<Principal>({
-    ...{ ...push, ...who, subscriptionsPerConnectionMax },
-  });
   const streams = new SseEndpoint<Principal>(push);
+  const restWith = { ...who, limits: restLimits(config) };
   const handler = createAppHandler({
     settle: who.settle,
     signIn: createSignInPaths({ ...parts.identity, ...who, clock }),
     resources,
-    rest: createRest({ ...who, limits: restLimits(config) }),
+    rest: createRest(restWith),
     code,
     openApi: createOpenApi(parts.prepared, who),
-    serveCode: createServeCustom({ ...who, limits: restLimits(config) }),
+    serveCode: createServeCustom(restWith),
     events(exchange) {
       const client = identified(exchange, who);
       if (client !== undefined) streams.serve(exchange, client.principal, client.standing);
@@ -147,15 +150,20 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     pages,
   });
   const accessLog = openAccessLog(parts, who.authenticate);
+  const onRefused = (limit: string) => increment(counts.refusals, limit);
+  const onFault = createFaultLog(parts.log, clock);
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
-  const shared = withCors(shedding(around, resources, parts), config.http.cors);
+  const shed = (inner: HttpHandler) => shedding(inner, resources, parts);
+  const gateway = openGateway({
+    ...{ ...parts, push, who, handler: around, shed, admission, onFault, onLimit: onRefused },
+    ...{ publish: createPublish(restWith), routes: { resources, code } },
+  });
+  const shared = withCors(shed(around), config.http.cors);
   const listener = await engine.listen({
     ...listening(parts),
     handler: withAccessLog(shared, accessLog),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
-    onRefused: (limit) => increment(counts.refusals, limit),
-    admission,
-    onFault: createFaultLog(parts.log, clock),
+    ...{ onRefused, admission, onFault },
   });
   fanout.start();
   return {
@@ -168,6 +176,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       gateway.stop();
       streams.stop();
       fanout.stop();
+      parts.presence.stop();
       await drained(listener, clock, config.limits.drainMsMax * REQUESTS_DRAIN_SHARE);
       await listener.close();
       accessLog?.close();
@@ -233,6 +242,7 @@ function restResources(parts: AppParts, counted: RequestCounts[]): Map<string, R
       table,
       bodies: parts.bodies,
       tagOf: entityTagOf,
+      positionOf: (sequence) => formatPosition(parts.reader.epoch, sequence),
       meter,
       monotonic,
       onVerdict: parts.onVerdict,

@@ -32,6 +32,7 @@ import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identi
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
 import { connectOperations } from './worker-operations.ts';
+import { connectPresence } from './worker-presence.ts';
 import { startPulse } from './worker-pulse.ts';
 import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
@@ -57,6 +58,7 @@ export interface WorkerData {
   readonly admin: KnownAdmin;
   readonly controlPort: MessagePort;
   readonly reloadPort: MessagePort;
+  readonly presencePort: MessagePort;
   /** Absent when no table is reached over MQTT. */
   readonly mqttPort: MessagePort | undefined;
 }
@@ -159,6 +161,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     port: thread.port,
     workerIndex: thread.id - 1,
     shared: thread.shared,
+    presence: connectPresence(thread.presencePort, systemClock),
     mqtt: thread.mqttPort && relayTo(thread.mqttPort),
     onVerdict: thread.verdicts ? (line) => say({ kind: 'verdict', line }) : undefined,
   });

@@ -152,6 +152,15 @@ export const LIMIT_DEFAULTS = {
   /** Subscriptions of one connection, and of one signed-in user on all of them, a thread. */
   subscriptionsPerConnectionMax: 1_000,
   subscriptionsPerPrincipalMax: 10_000,
+  /** Writes of one socket at `/live` that are under way, and bytes of them. */
+  liveWritesUnderWayMax: 256,
+  liveWriteBytesUnderWayMax: 4 * 1024 * 1024,
+  /** Resources whose presence is followed on one thread. */
+  presencesFollowedMax: 10_000,
+  /** Time in which changes of a presence are gathered, milliseconds. */
+  presenceGatherMs: 200,
+  /** One message that an operator sends to everybody, bytes. */
+  broadcastBytesMax: 64 * 1024,
   /** Changes replayed to a resuming subscriber before it is told `reset`. */
   replayEntriesMax: 100_000,
   /** Changes read from the log at a time. */

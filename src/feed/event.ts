@@ -17,6 +17,9 @@ export type EventType =
   | 'snapshot'
   | 'reset';
 
+/** Encodings which a protocol makes of an event's JSON. */
+export type EventForm = 'msgpack' | 'cbor';
+
 export class EncodedEvent {
   readonly type: EventType;
   readonly position: Position;
@@ -30,6 +33,7 @@ export class EncodedEvent {
   #prefix = '';
   #prefixed: Buffer | undefined;
   #sse: Buffer | undefined;
+  #forms: Map<EventForm, Uint8Array> | undefined;
 
   constructor(type: EventType, position: Position, json: string, resumable = true) {
     this.type = type;
@@ -49,6 +53,17 @@ export class EncodedEvent {
       this.#prefixed = Buffer.from(prefix + this.json.slice(1));
     }
     return this.#prefixed;
+  }
+
+  /** Another encoding of the object, by what is shared. */
+  form(name: EventForm, encode: (json: string) => Uint8Array): Uint8Array {
+    this.#forms ??= new Map();
+    let bytes = this.#forms.get(name);
+    if (bytes === undefined) {
+      bytes = encode(this.json);
+      this.#forms.set(name, bytes);
+    }
+    return bytes;
   }
 
   /** The event as a block of an event stream; `id` only where a browser may resume from it. */

@@ -37,6 +37,8 @@ export interface FanoutOptions {
   /** Defers work to a later turn of the event loop; `setImmediate` when absent. */
   readonly soon?: Soon | undefined;
   readonly observeLag?: ObserveLag | undefined;
+  /** Told of each subscription that begins and ends. */
+  readonly onFollow?: ((request: SubscriptionRequest, change: 1 | -1) => void) | undefined;
   readonly limits?: Partial<FeedLimits> | undefined;
 }
 
@@ -59,6 +61,7 @@ export class Fanout {
   readonly #shownBudget: ShownBudget;
   readonly #live: LiveStream;
   readonly #blocks: LogBlocks;
+  readonly #onFollow: FanoutOptions['onFollow'];
   #scheduled = false;
   #stop: (() => void) | undefined;
 
@@ -68,6 +71,7 @@ export class Fanout {
     this.#clock = clock;
     this.#limits = { ...feedLimits(), ...options.limits };
     this.#soon = options.soon ?? defaultSoon;
+    this.#onFollow = options.onFollow;
     const { shownRecordsMax, shownRecordsOfThreadMax } = this.#limits;
     this.#shownBudget = new ShownBudget(shownRecordsMax, shownRecordsOfThreadMax);
     this.#readRecord =
@@ -128,6 +132,7 @@ export class Fanout {
     this.#index.add(subscriber);
     this.counters.subscriptions[request.protocol] += 1;
     this.#own(request.owner, 1);
+    this.#onFollow?.(request, 1);
     return subscriber;
   }
 
@@ -141,6 +146,7 @@ export class Fanout {
     this.#runnable.delete(subscriber);
     this.counters.subscriptions[subscriber.protocol] -= 1;
     this.#own(subscriber.request.owner, -1);
+    this.#onFollow?.(subscriber.request, -1);
   }
 
   /** Open subscriptions of one owner. */

@@ -2,7 +2,7 @@
  * What REST keeps ready for each exported table, so that a hit computes none of it: the header
  * values which do not depend on the entry, and the counters of its requests.
  */
-import type { EntityTag } from '../../base/brands.ts';
+import type { EntityTag, Position, Sequence } from '../../base/brands.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { BodyStore, StoredBody } from '../../table/body-store.ts';
 import type { Table } from '../../table/table.ts';
@@ -19,6 +19,8 @@ export interface RestResource {
   readonly bodies: BodyStore;
   /** The tag of a body: the store's own definition. */
   readonly tagOf: (body: StoredBody) => EntityTag;
+  /** Where in the log of changes a write stands. */
+  readonly positionOf: (sequence: Sequence) => Position;
   readonly meter: RequestMeter;
   /** Milliseconds for durations. */
   readonly monotonic: () => number;

@@ -4,7 +4,7 @@
  */
 
 import { accessTo } from '../../access/authorise.ts';
-import type { RecordId } from '../../base/brands.ts';
+import type { RecordId, Sequence } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { formatRecordId } from '../../schema/key.ts';
 import type { Bytes } from '../../table/bytes-draft.ts';
@@ -155,7 +155,10 @@ export async function createRecord(call: RestCall): Promise<void> {
   const location = `/${table.definition.export?.name ?? ''}/${formatRecordId(id)}`;
   exchange.reply(
     201,
-    ['location', location, ...tagOf(call, outcome), 'content-type', 'application/json'],
+    [
+      ...['location', location, ...tagOf(call, outcome), 'content-type', 'application/json'],
+      ...(outcome.kind === 'stored' ? positionOf(call, outcome.sequence) : []),
+    ],
     JSON.stringify({ [table.definition.primaryKey]: id }),
   );
   resource.meter.answered('POST', 201, 'written', startedAt, 0);
@@ -212,11 +215,11 @@ function replyOutcome(
   switch (outcome.kind) {
     case 'stored':
       status = outcome.created ? 201 : 204;
-      exchange.reply(status, tagOf(call, outcome));
+      exchange.reply(status, [...tagOf(call, outcome), ...positionOf(call, outcome.sequence)]);
       break;
     case 'deleted':
     case 'invalidated':
-      exchange.reply(204, []);
+      exchange.reply(204, positionOf(call, outcome.sequence));
       break;
     case 'absent':
       status = 404;
@@ -238,6 +241,12 @@ function replyOutcome(
  */
 const tagOf = (call: RestCall, outcome: WriteOutcome): readonly string[] =>
   outcome.kind === 'stored' && seesWhole(call) ? ['etag', outcome.entityTag] : [];
+
+/** At which subscribers have been told of the write: a client can tell its own from others'. */
+export const positionOf = ({ resource }: RestCall, sequence: Sequence): readonly string[] => [
+  'millrace-position',
+  resource.positionOf(sequence),
+];
 
 const seesWhole = ({ principal, resource }: RestCall): boolean =>
   accessTo(principal, resource.table.definition, 'read').kind === 'whole';

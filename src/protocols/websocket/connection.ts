@@ -10,17 +10,23 @@ import type { Sink } from '../../feed/sink.ts';
 import type { Subscription } from '../../feed/subscriber.ts';
 import type { Socket } from '../http/port.ts';
 import { CLOSE_CODES } from './close-codes.ts';
+import { JSON_FORMAT, jsonPrefix, type LiveFormat } from './live-format.ts';
 
 /** What a client calls a subscription on `/live`. */
 export type SubscriptionName = string | number;
 
-interface Held {
-  readonly subscription: Subscription;
-  readonly stop: (() => void) | undefined;
+/** What goes by a name on `/live`: a subscription to changes, or to a presence. */
+export interface Held {
+  readonly subscription: HeldSubscription;
+  readonly stop?: (() => void) | undefined;
+  /** Whoever holds it is somebody else, or may do something else, by now. */
+  readonly judgeAgain: () => void;
 }
 
+export type HeldSubscription = Pick<Subscription, 'drained' | 'close'>;
+
 /** The sink of one subscription: its events carry `prefix`. A class, since there are very many. */
-export class ConnectionSink implements Sink {
+class ConnectionSink implements Sink {
   readonly #connection: Connection;
   readonly #prefix: string;
   readonly #closed: SinkClosed;
@@ -44,6 +50,41 @@ export class ConnectionSink implements Sink {
   }
 }
 
+/** The same in an encoding of bytes. */
+class BinarySink implements Sink {
+  readonly #connection: Connection;
+  readonly #name: SubscriptionName | undefined;
+  readonly #closed: SinkClosed;
+
+  constructor(connection: Connection, name: SubscriptionName | undefined, closed: SinkClosed) {
+    this.#connection = connection;
+    this.#name = name;
+    this.#closed = closed;
+  }
+
+  ready(): boolean {
+    return this.#connection.ready();
+  }
+
+  write(event: EncodedEvent): void {
+    this.#connection.push(this.#connection.format.event(event, this.#name));
+  }
+
+  close(code: ErrorCode): void {
+    this.#closed(this.#connection, code);
+  }
+}
+
+/** The sink of a subscription in the encoding of its socket. */
+export function sinkOf(
+  connection: Connection,
+  name: SubscriptionName | undefined,
+  closed: SinkClosed,
+): Sink {
+  if (connection.format.isBinary) return new BinarySink(connection, name, closed);
+  return new ConnectionSink(connection, name === undefined ? '' : jsonPrefix(name), closed);
+}
+
 /** Told when the feed ends a subscription. */
 export type SinkClosed = (connection: Connection, code: ErrorCode) => void;
 
@@ -54,6 +95,7 @@ export interface ConnectionParts {
 }
 
 export class Connection {
+  readonly format: LiveFormat;
   readonly #parts: ConnectionParts;
   /** The subscription of a socket at a resource's own path. */
   #own: Subscription | undefined;
@@ -66,8 +108,9 @@ export class Connection {
   /** Somebody was turned away and waits for word of room. */
   #refused = false;
 
-  constructor(parts: ConnectionParts) {
+  constructor(parts: ConnectionParts, format: LiveFormat = JSON_FORMAT) {
     this.#parts = parts;
+    this.format = format;
   }
 
   opened(socket: Socket<unknown>): void {
@@ -86,9 +129,13 @@ export class Connection {
     this.#own = subscription;
   }
 
-  hold(name: SubscriptionName, subscription: Subscription, stop?: (() => void) | undefined): void {
+  hold(name: SubscriptionName, held: Held): void {
     this.#held ??= new Map();
-    this.#held.set(name, { subscription, stop });
+    this.#held.set(name, held);
+  }
+
+  judgeAgain(): void {
+    for (const held of [...(this.#held?.values() ?? [])]) held.judgeAgain();
   }
 
   /** Ends one subscription; false when there is none of that name. */
@@ -102,8 +149,8 @@ export class Connection {
   }
 
   /** An answer which is no event of a subscription. */
-  say(json: string): void {
-    this.push(Buffer.from(json));
+  say(message: object): void {
+    this.push(this.format.encode(message));
   }
 
   flush(): void {
@@ -155,8 +202,9 @@ export class Connection {
   }
 
   #send(socket: Socket<unknown>): void {
+    const { isBinary } = this.format;
     for (const frame of this.#outbox) {
-      const result = socket.send(frame, false);
+      const result = socket.send(frame, isBinary);
       if (result === 'sent') continue;
       this.#room = false;
       // Never silently: a client that lost an event must come back and resume.

@@ -1,64 +1,51 @@
 /**
  * WebSockets of the app port. A socket at a resource's own path streams that resource; one at
- * `/live` carries many subscriptions, each event marked with the name the client gave it. Refusals
- * of a resource are answered before the upgrade, as HTTP; those on `/live` as `error` messages.
- * Pings are the engine's.
+ * `/live` carries many subscriptions, each event marked with the name the client gave it, and
+ * writes. Refusals of a resource are answered before the upgrade, as HTTP; those on `/live` as `error`
+ * messages. Pings are the engine's.
  */
 import type { Standing } from '../../access/authenticate.ts';
 import { StandingWatch } from '../../access/standing-watch.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { EpochMs } from '../../base/brands.ts';
 import { type ErrorCode, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
-import type { Fanout } from '../../feed/fanout.ts';
-import { PacedSink } from '../../feed/paced-sink.ts';
-import type { Resolve } from '../../feed/resolve.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { HttpRequest, Socket, UpgradeVerdict, WebSocketHandler } from '../http/port.ts';
 import { problemDocument, retryAfter } from '../http/problem.ts';
-import {
-  Connection,
-  type ConnectionParts,
-  ConnectionSink,
-  type SinkClosed,
-  type SubscriptionName,
-} from './connection.ts';
-import { type LiveMessage, parseLiveMessage } from './live-messages.ts';
+import { errorMessage } from './answers.ts';
+import { Connection, type ConnectionParts, type SinkClosed, sinkOf } from './connection.ts';
+import { LiveCredentials } from './live-credentials.ts';
+import { type Identified, type LiveClient, LiveDesk, type LiveParts } from './live-desk.ts';
+import { chosenFormat, type LiveFormat } from './live-format.ts';
+import { WriteTurns } from './write-turns.ts';
 
 export const LIVE_PATH = '/live';
 
-export type Identified<Principal> =
-  | { readonly kind: 'principal'; readonly principal: Principal; readonly standing: Standing }
-  | { readonly kind: 'rejected'; readonly method: string; readonly error: NodeError };
-
-export interface GatewayParts<Principal> {
-  readonly fanout: Fanout;
-  readonly clock: Clock;
-  readonly resolve: Resolve<Principal>;
-  readonly authenticate: (asking: HttpRequest) => Identified<Principal>;
-  /** Awaited before `authenticate` is asked. */
-  readonly settle?: ((asking: HttpRequest) => Promise<void> | undefined) | undefined;
-  /** Told of credentials that were rejected. */
-  readonly onRejected?: ((method: string) => void) | undefined;
+export interface GatewayParts<Principal> extends LiveParts<Principal> {
   readonly subscriptionsPerConnectionMax?: number | undefined;
   readonly conflateBytesMax?: number | undefined;
 }
 
 export interface SocketState<Principal> {
   readonly connection: Connection;
+  /** Who opened it. */
   readonly principal: Principal;
   readonly standing: Standing;
   /** What the path named; `undefined` on `/live`. */
   readonly request: SubscriptionRequest | undefined;
+  /** Of a client of `/live`. */
+  readonly live: LiveClient<Principal> | undefined;
+  readonly openedAt: EpochMs;
 }
 
-/** A subscription on `/live`, as a client asked for it. */
-type Subscribe = Extract<LiveMessage, { kind: 'subscribe' }>;
+/** An open socket, for those who operate the node. */
+export type OpenSocket<Principal> = Pick<Socket<SocketState<Principal>>, 'state' | 'remoteAddress'>;
 
 export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState<Principal>> {
   readonly #parts: GatewayParts<Principal>;
-  readonly #subscriptionsMax: number;
+  readonly #desk: LiveDesk<Principal>;
   readonly #connectionParts: ConnectionParts;
-  readonly #connections = new Set<Connection>();
+  readonly #sockets = new Set<Socket<SocketState<Principal>>>();
   readonly #watch: StandingWatch;
   #dirty: Connection[] = [];
   #stopping = false;
@@ -68,8 +55,9 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
   constructor(parts: GatewayParts<Principal>) {
     this.#parts = parts;
     this.#watch = new StandingWatch(parts.clock);
-    this.#subscriptionsMax =
+    const subscriptionsMax =
       parts.subscriptionsPerConnectionMax ?? LIMITS.subscriptionsPerConnectionMax;
+    this.#desk = new LiveDesk(parts, subscriptionsMax);
     this.#connectionParts = {
       conflateBytesMax: parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax,
       flushLater: (dirty) => this.#flushLater(dirty),
@@ -77,7 +65,12 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
   }
 
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#sockets.size;
+  }
+
+  /** The open sockets. */
+  sockets(): Iterable<OpenSocket<Principal>> {
+    return this.#sockets;
   }
 
   upgrade(
@@ -96,35 +89,66 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     }
     if (this.#stopping) return refusal(stopping());
     const { principal } = identified;
-    if (request.path === LIVE_PATH) return this.#accept(identified, undefined);
+    if (request.path === LIVE_PATH) return this.#accept(request, identified, undefined);
     const { path, query } = request;
     const header = (name: string) => request.header(name);
     const resolution = this.#parts.resolve({ path, query, header }, principal, 'websocket');
     if (resolution.kind === 'refused') return refusal(resolution.error);
-    return this.#accept(identified, resolution.request);
+    return this.#accept(request, identified, resolution.request);
+  }
+
+  #accept(
+    opening: HttpRequest,
+    { principal, standing }: Extract<Identified<Principal>, { kind: 'principal' }>,
+    request: SubscriptionRequest | undefined,
+  ): UpgradeVerdict<SocketState<Principal>> {
+    const { format, protocol } = chosenFormat(opening.header('sec-websocket-protocol'));
+    const connection = new Connection(this.#connectionParts, format);
+    const live = request === undefined ? this.#client(opening, connection, principal) : undefined;
+    const openedAt = this.#parts.clock.now();
+    const state = { connection, principal, standing, request, live, openedAt };
+    return { kind: 'accept', protocol, state };
+  }
+
+  #client(
+    opening: HttpRequest,
+    connection: Connection,
+    principal: Principal,
+  ): LiveClient<Principal> {
+    return {
+      ...{ connection, principal },
+      credentials: new LiveCredentials(opening),
+      writes: new WriteTurns(),
+      stand: (standing) => {
+        this.#watch.delete(connection);
+        this.#watch.add(connection, standing);
+      },
+    };
   }
 
   open(socket: Socket<SocketState<Principal>>): void {
     const { connection, request, standing } = socket.state;
-    this.#connections.add(connection);
+    this.#sockets.add(socket);
     this.#watch.add(connection, standing);
     connection.opened(socket);
     if (request === undefined) return;
-    const sink = new ConnectionSink(connection, '', closeWithSubscription);
+    const sink = sinkOf(connection, undefined, closeWithSubscription);
     const subscription = this.#parts.fanout.subscribe(request, sink);
     connection.holdOwn(subscription);
     subscription.begin();
   }
 
-  message(socket: Socket<SocketState<Principal>>, data: Uint8Array): void {
+  message(socket: Socket<SocketState<Principal>>, bytes: Uint8Array, binary: boolean): void {
     this.messagesReceived += 1;
-    const { connection, request } = socket.state;
-    if (request !== undefined) {
+    const { connection, live } = socket.state;
+    if (live === undefined) {
       const text = `only ${LIVE_PATH} takes messages`;
-      sayError(connection, clientError('METHOD_NOT_ALLOWED', text), undefined);
-      return;
+      connection.say(errorMessage(clientError('METHOD_NOT_ALLOWED', text)));
+    } else if (connection.format.isBinary && !binary) {
+      connection.say(errorMessage(clientError('REQUEST_MALFORMED', spoken(connection.format))));
+    } else {
+      this.#desk.hear(live, bytes);
     }
-    this.#obey(socket.state, parseLiveMessage(data));
   }
 
   drain(socket: Socket<SocketState<Principal>>): void {
@@ -133,7 +157,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
 
   closed(socket: Socket<SocketState<Principal>>): void {
     const { connection } = socket.state;
-    this.#connections.delete(connection);
+    this.#sockets.delete(socket);
     this.#watch.delete(connection);
     connection.closed();
   }
@@ -142,16 +166,8 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
   stop(): void {
     this.#stopping = true;
     this.#watch.stop();
-    for (const connection of this.#connections) connection.close('SHUTTING_DOWN');
-    this.#connections.clear();
-  }
-
-  #accept(
-    { principal, standing }: Extract<Identified<Principal>, { kind: 'principal' }>,
-    request: SubscriptionRequest | undefined,
-  ): UpgradeVerdict<SocketState<Principal>> {
-    const connection = new Connection(this.#connectionParts);
-    return { kind: 'accept', state: { connection, principal, standing, request } };
+    for (const { state } of this.#sockets) state.connection.close('SHUTTING_DOWN');
+    this.#sockets.clear();
   }
 
   /** All that one turn of the event loop brings to a socket goes out together. */
@@ -164,100 +180,12 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
       for (const one of dirty) one.flush();
     });
   }
-
-  #obey(state: SocketState<Principal>, message: LiveMessage): void {
-    const { connection } = state;
-    switch (message.kind) {
-      case 'subscribe':
-        this.#subscribe(state, message);
-        break;
-      case 'unsubscribe':
-        if (!connection.release(message.name)) {
-          const error = clientError('NOT_FOUND', 'there is no subscription of that name');
-          sayError(connection, error, message.name);
-        }
-        break;
-      case 'ping':
-        connection.say('{"type":"pong"}');
-        break;
-      case 'malformed':
-        sayError(connection, clientError('REQUEST_MALFORMED', message.reason), message.name);
-        break;
-    }
-  }
-
-  #subscribe({ connection, principal }: SocketState<Principal>, message: Subscribe): void {
-    const name = message.name ?? firstFree(connection);
-    const error = this.#refusedSubscription(connection, name);
-    if (error !== undefined) {
-      sayError(connection, error, name);
-      return;
-    }
-    const resolution = this.#parts.resolve(message, principal, 'websocket');
-    if (resolution.kind === 'refused') {
-      sayError(connection, resolution.error, name);
-      return;
-    }
-    const { from = resolution.request.from, omitCurrent } = message;
-    this.#begin(connection, name, message, { ...resolution.request, from, omitCurrent });
-  }
-
-  #refusedSubscription(connection: Connection, name: SubscriptionName): NodeError | undefined {
-    if (connection.has(name)) {
-      return clientError('REQUEST_MALFORMED', 'a subscription of that name is open');
-    }
-    if (connection.subscriptionCount < this.#subscriptionsMax) return undefined;
-    const text = `a connection holds at most ${this.#subscriptionsMax} subscriptions`;
-    return clientError('SUBSCRIPTION_LIMIT', text);
-  }
-
-  #begin(
-    connection: Connection,
-    name: SubscriptionName,
-    { maxRate }: Subscribe,
-    request: SubscriptionRequest,
-  ): void {
-    const closed = (_: Connection, code: ErrorCode) => this.#ended(connection, name, code);
-    const plain = new ConnectionSink(connection, prefixOf(name), closed);
-    const { fanout, clock } = this.#parts;
-    const paced =
-      maxRate === undefined
-        ? undefined
-        : new PacedSink(plain, clock, maxRate, () => subscription.drained());
-    const subscription = fanout.subscribe(request, paced ?? plain);
-    connection.hold(name, subscription, paced && (() => paced.stop()));
-    subscription.begin();
-  }
-
-  #ended(connection: Connection, name: SubscriptionName, code: ErrorCode): void {
-    connection.release(name);
-    sayError(
-      connection,
-      new NodeError(code, 'the subscription was ended', { retry: 'later' }),
-      name,
-    );
-  }
 }
 
 const closeWithSubscription: SinkClosed = (connection, code) => connection.close(code);
 
-const prefixOf = (name: SubscriptionName): string => `{"sub":${JSON.stringify(name)},`;
-
-function firstFree(connection: Connection): number {
-  let name = connection.subscriptionCount + 1;
-  while (connection.has(name)) name += 1;
-  return name;
-}
-
-function sayError(
-  connection: Connection,
-  error: NodeError,
-  name: SubscriptionName | undefined,
-): void {
-  const { code, detail, title } = problemDocument(error);
-  const body = JSON.stringify({ type: 'error', code, message: detail ?? title });
-  connection.say(name === undefined ? body : prefixOf(name) + body.slice(1));
-}
+const spoken = ({ protocol }: LiveFormat): string =>
+  `this socket speaks ${protocol}: send binary messages, or offer no sub-protocol to speak JSON`;
 
 /** An upgrade refused as HTTP: the socket never opens, so the client learns why. */
 function refusal(error: NodeError): Extract<UpgradeVerdict<never>, { kind: 'refuse' }> {

@@ -7,7 +7,7 @@ import { EncodedEvent } from '../../../../src/feed/event.ts';
 import type { Subscription } from '../../../../src/feed/subscriber.ts';
 import type { SendResult, Socket } from '../../../../src/protocols/http/port.ts';
 import { CLOSE_CODES, meansReconnect } from '../../../../src/protocols/websocket/close-codes.ts';
-import { Connection, ConnectionSink } from '../../../../src/protocols/websocket/connection.ts';
+import { Connection, sinkOf } from '../../../../src/protocols/websocket/connection.ts';
 
 class FakeSocket implements Socket<undefined> {
   readonly state = undefined;
@@ -53,8 +53,8 @@ function connected(conflateBytesMax = 1_000) {
     drained: () => calls.push('drained'),
     close: () => calls.push('close'),
   };
-  const sink = new ConnectionSink(connection, '', () => undefined);
-  connection.hold(1, subscription);
+  const sink = sinkOf(connection, undefined, () => undefined);
+  connection.hold(1, { subscription, judgeAgain: () => undefined });
   return { connection, socket, dirty, calls, sink };
 }
 
@@ -112,7 +112,7 @@ describe('a connection', () => {
 
   it('makes the marked form of an event once for all who use the same mark', () => {
     const { sink, connection, socket } = connected();
-    const marked = new ConnectionSink(connection, '{"sub":1,', () => undefined);
+    const marked = sinkOf(connection, 1, () => undefined);
     const shared = event('a');
     expect(shared.bytes('{"sub":1,')).toBe(shared.bytes('{"sub":1,'));
     sink.write(shared);

@@ -1,0 +1,79 @@
+/**
+ * What `/live` needs of its thread: the handler that answers writes as it answers requests, with
+ * messages to records beside it, and the presence that is counted over all threads.
+ */
+import type { Authenticator } from './access/authenticate.ts';
+import type { Principal } from './access/principal.ts';
+import { NodeError } from './base/errors.ts';
+import type { Config } from './config/config.ts';
+import { LIMITS } from './config/limits.ts';
+import type { ThreadPresence } from './feed/presence.ts';
+import type { Admission } from './protocols/http/admission.ts';
+import { type FaultListener, refusalError } from './protocols/http/faults.ts';
+import { askHandler, MESSAGE_METHOD } from './protocols/http/internal-exchange.ts';
+import type { Exchange, HttpHandler } from './protocols/http/port.ts';
+import { replyProblem } from './protocols/http/problem.ts';
+import type { Rest, RestParts } from './protocols/rest/rest.ts';
+import { type GatewayParts, WebSocketGateway } from './protocols/websocket/gateway.ts';
+import type { AskNode } from './protocols/websocket/live-desk.ts';
+import { type AppRoutes, routePath } from './worker-routes.ts';
+
+export interface LiveAssembly {
+  readonly push: Pick<GatewayParts<Principal>, 'fanout' | 'clock' | 'resolve'>;
+  readonly who: Authenticator & Pick<RestParts, 'onRejected'>;
+  readonly presence: ThreadPresence;
+  readonly config: Config;
+  /** What answers requests. */
+  readonly handler: HttpHandler;
+  /** Puts what sheds when memory runs short around a handler. */
+  readonly shed: (handler: HttpHandler) => HttpHandler;
+  readonly admission: Admission;
+  readonly publish: Rest;
+  readonly routes: Pick<AppRoutes, 'resources' | 'code'>;
+  readonly onFault: FaultListener;
+  readonly onLimit: (limit: string) => void;
+}
+
+export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
+  const { push, who, presence, config } = parts;
+  const { subscriptionsPerConnectionMax } = config.limits;
+  return new WebSocketGateway<Principal>({
+    ...{ ...push, ...who, subscriptionsPerConnectionMax },
+    isSame: isSamePrincipal,
+    follow: (followed, told) => presence.follow(followed, told),
+    ask: askThread(parts),
+  });
+}
+
+function askThread(parts: LiveAssembly): AskNode {
+  const { handler, shed, admission, onFault, onLimit } = parts;
+  const serve = shed((exchange) => {
+    const refused = admission.asksRequests ? admission.request(exchange.request) : undefined;
+    if (refused !== undefined) return replyProblem(exchange, refusalError(refused));
+    return exchange.request.method === MESSAGE_METHOD
+      ? publishing(exchange, parts)
+      : handler(exchange);
+  });
+  return (request, body) => {
+    const answerBytesMax = LIMITS.messageBytesMax;
+    return askHandler(serve, { request, body, answerBytesMax, onLimit }, onFault);
+  };
+}
+
+async function publishing(
+  exchange: Exchange,
+  { publish, who, routes: { resources, code } }: LiveAssembly,
+): Promise<void> {
+  const { request } = exchange;
+  await who.settle(request);
+  const routed = routePath(resources, request.path);
+  if (routed !== undefined) return publish(exchange, routed.resource, routed.rest);
+  const found = code?.match(request.path);
+  if (found?.value.table !== undefined) return publish(exchange, found.value.table, found.rest);
+  const message = `there is no table to publish to at ${request.path}`;
+  throw new NodeError('TABLE_UNKNOWN', message, { blame: 'client' });
+}
+
+/** Whoever was nobody in particular may sign in; anybody else stays who they are. */
+const isSamePrincipal = (before: Principal, after: Principal): boolean =>
+  before.kind === 'anonymous' || (after.kind !== 'anonymous' && before.name === after.name);
