@@ -144,16 +144,8 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const { engine, tls, certificates } = await openDoor(config);
   for (const part of [followed.origins, followed.policies, roles, certificates]) reload.add(part);
   const app = await startApp({
-    prepared,
-    writer,
-    bodies,
-    config,
-    engine,
-    tls,
-    reader,
-    threadTables,
-    identity,
-    reload,
+    ...{ prepared, config, engine, tls, threadTables, identity, reload },
+    ...{ reader, writer, bodies },
     onPurged: (note) => say({ kind: 'purged', note }),
     clock: systemClock,
     log,

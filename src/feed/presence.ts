@@ -1,8 +1,8 @@
 /**
  * How many follow what, over all threads of a node. Each thread counts its own subscriptions, by
- * the record or the collection that they follow; a hub on the store thread adds up those counts which
- * somebody wants to know, and only those travel. Changes are gathered for a moment, so that a crowd
- * that comes at once is one message.
+ * the record or the collection that they follow; a hub on the store thread adds up those counts
+ * which somebody wants to know, and only those travel. Changes are gathered for a moment, so that
+ * a crowd that comes at once is one message.
  *
  *   subscribe, close ─► ThreadPresence ─ counts of wanted keys ─► PresenceHub
  *                              ▲                                      │

@@ -1,8 +1,8 @@
 /**
  * WebSockets of the app port. A socket at a resource's own path streams that resource; one at
  * `/live` carries many subscriptions, each event marked with the name the client gave it, and
- * writes. Refusals of a resource are answered before the upgrade, as HTTP; those on `/live` as `error`
- * messages. Pings are the engine's.
+ * writes. Refusals of a resource are answered before the upgrade, as HTTP; those on `/live` as
+ * `error` messages. Pings are the engine's.
  */
 import type { Standing } from '../../access/authenticate.ts';
 import { StandingWatch } from '../../access/standing-watch.ts';

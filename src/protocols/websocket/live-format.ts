@@ -24,13 +24,13 @@ export interface LiveFormat {
   event(event: EncodedEvent, name: SubscriptionName | undefined): Uint8Array;
 }
 
-const STRUCTURE = { depthMax: LIMITS.jsonDepthMax, keysMax: LIMITS.jsonKeysMax };
+const structure = () => ({ depthMax: LIMITS.jsonDepthMax, keysMax: LIMITS.jsonKeysMax });
 
 export const JSON_FORMAT: LiveFormat = {
   protocol: 'millrace.json',
   isBinary: false,
   decode(bytes) {
-    checkJsonStructure(bytes, STRUCTURE);
+    checkJsonStructure(bytes, structure());
     try {
       return JSON.parse(Buffer.from(bytes).toString('utf8'));
     } catch (cause) {
@@ -59,12 +59,12 @@ function membersOf(form: EventForm, map: Uint8Array): { count: number; body: Uin
 function binaryFormat(
   form: EventForm,
   encode: (value: unknown) => Uint8Array,
-  decode: (bytes: Uint8Array, limits: typeof STRUCTURE) => unknown,
+  decode: (bytes: Uint8Array, limits: ReturnType<typeof structure>) => unknown,
 ): LiveFormat {
   return {
     protocol: `millrace.${form}`,
     isBinary: true,
-    decode: (bytes) => decode(bytes, STRUCTURE),
+    decode: (bytes) => decode(bytes, structure()),
     // A copy: the encoder hands out a view of its own memory.
     encode: (message) => Uint8Array.from(encode(message)),
     event(event, name) {
