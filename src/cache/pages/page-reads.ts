@@ -32,7 +32,7 @@ import { parseContentRange, sliceOfPart } from './partial.ts';
 import type { PageOriginReply, UpgradedOrigin } from './ports.ts';
 import { decodeFields } from './stored-fields.ts';
 import { storedPage } from './stored-result.ts';
-import { variantKey } from './vary.ts';
+import { type FieldLookup, variantKey } from './vary.ts';
 
 const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
 
@@ -97,33 +97,69 @@ export class PageReads {
   }
 }
 
-/** `again`: after another thread's fetch; what the store does not have now is fetched alone. */
+/**
+ * `again`: after another thread's fetch; what the store does not have now is fetched alone. The
+ * variant is read after the row that tells of it, not within: the one view of the store is then
+ * free, and nothing is copied.
+ */
 function select(run: PageRun, again: boolean): void | Promise<void> {
+  const { id, field } = run.page;
+  const found = run.deps.entries.withEntry(id, '', (row) =>
+    row?.kind === 'vary'
+      ? new Varying(row, field)
+      : decideOn(run, { entry: row, variant: '', varies: false }, again),
+  );
+  return found instanceof Varying ? selectVariant(run, found, again) : found;
+}
+
+/** What a `vary` row says to one request. */
+class Varying {
+  readonly variant: string;
+  /** Where another variant may do when there is none in the language asked for. */
+  readonly row: Entry | undefined;
+
+  constructor(row: Entry, field: FieldLookup) {
+    const names = varyNamesOf(row.body);
+    this.variant = variantKey(names, field);
+    this.row = names.includes('accept-language') ? row.retain() : undefined;
+  }
+}
+
+function selectVariant(
+  run: PageRun,
+  { variant, row }: Varying,
+  again: boolean,
+): void | Promise<void> {
   const { entries } = run.deps;
   const { id, field } = run.page;
-  return entries.withEntry(id, '', (row) => {
-    if (row?.kind !== 'vary') return decideOn(run, row, '', undefined, again);
-    const variant = variantKey(varyNamesOf(row.body), field);
-    return entries.withEntry(id, variant, (entry) => {
-      if (entry !== undefined) return decideOn(run, entry, variant, row, again);
-      const other = variantInLanguage(row, field);
-      if (other === undefined) return decideOn(run, undefined, variant, row, again);
-      return entries.withEntry(id, other, (spoken) =>
-        decideOn(run, spoken, spoken === undefined ? variant : other, row, again),
-      );
-    });
+  const other = () => (row === undefined ? undefined : variantInLanguage(row, field));
+  return entries.withEntry(id, variant, (entry) => {
+    const spoken = entry === undefined ? other() : undefined;
+    if (spoken === undefined) return decideOn(run, { entry, variant, varies: true }, again);
+    return entries.withEntry(id, spoken, (found) =>
+      decideOn(
+        run,
+        { entry: found, variant: found === undefined ? variant : spoken, varies: true },
+        again,
+      ),
+    );
   });
+}
+
+interface Selected {
+  readonly entry: Entry | undefined;
+  readonly variant: string;
+  /** There are variants of the page, whether or not this one is here. */
+  readonly varies: boolean;
 }
 
 function decideOn(
   run: PageRun,
-  entry: Entry | undefined,
-  variant: string,
-  row: Entry | undefined,
+  { entry, variant, varies }: Selected,
   again: boolean,
 ): void | Promise<void> {
   const verdict = entry === undefined ? VALID : run.deps.invalidations.judge(entry);
-  const missing = row === undefined ? 'uri-miss' : 'vary-miss';
+  const missing = varies ? 'vary-miss' : 'uri-miss';
   const decision = decide(run, { entry, verdict, missing, handed: false });
   if (decision.kind === 'refuse') return run.answer?.({ ...REFUSED, kind: 'refused' });
   const errandOf = (forward: Forward): PageErrand => ({

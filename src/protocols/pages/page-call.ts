@@ -12,7 +12,6 @@ import type { CachePolicy } from '../../cache/policy.ts';
 import type { Exchange } from '../http/port.ts';
 
 export interface CallTerms {
-  readonly policy: CachePolicy;
   readonly scheme: 'http' | 'https';
   readonly uploadBytesMax: number;
 }
@@ -27,12 +26,12 @@ export class PageCall implements PageRequest {
   readonly #host: string;
   readonly #place: PageTarget;
 
-  constructor(exchange: Exchange, terms: CallTerms) {
+  constructor(exchange: Exchange, terms: CallTerms, policy: CachePolicy) {
     const { request } = exchange;
-    const { settings, hooks } = terms.policy;
+    const { settings, hooks } = policy;
     this.#exchange = exchange;
     this.#terms = terms;
-    this.policy = terms.policy;
+    this.policy = policy;
     this.method = request.method;
     this.#host = request.header('host') ?? '';
     const url = { host: this.#host, path: request.path, query: request.query };

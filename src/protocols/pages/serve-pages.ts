@@ -84,11 +84,11 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
       if (isPurged) resource.meter.answered('PURGE', 200, 'purged', startedAt, 0);
     });
   }
-  const call = new PageCall(exchange, { ...resource, policy });
+  const call = new PageCall(exchange, resource, policy);
   let sending: Promise<void> | undefined;
   const reading = resource.reads.read(call, (result) => {
     if (exchange.aborted) return leave(result);
-    sending = answer(exchange, { ...resource, policy }, result);
+    sending = answer(exchange, resource, policy, result);
     // It is the adapter's to hear of, once the reading is over.
     sending?.catch(() => undefined);
     const { status, served } = verdictOf(result);
@@ -116,13 +116,10 @@ function verdictOf(result: PageResult): { readonly status: number; readonly serv
   }
 }
 
-interface AnswerTerms {
-  readonly policy: CachePolicy;
-}
-
 function answer(
   exchange: Exchange,
-  { policy, heads, encodings }: Pick<PageResource, 'heads' | 'encodings'> & AnswerTerms,
+  { heads, encodings }: PageResource,
+  policy: CachePolicy,
   result: PageResult,
 ): Promise<void> | undefined {
   switch (result.kind) {

@@ -37,12 +37,12 @@ export function replyStored(
   const { status, from, to } = outgoing;
   if (outgoing.parts !== undefined) return sendParts(exchange, file, entry, outgoing);
   if (file !== undefined) return sendFile(exchange, file, entry.bodyLength, outgoing);
-  exchange.reply(
-    status,
-    outgoing.headers,
-    status === 416 ? undefined : entry.body.subarray(from, to),
-  );
+  exchange.reply(status, outgoing.headers, status === 416 ? undefined : bytesOf(entry, from, to));
   return undefined;
+}
+
+function bytesOf({ body }: Entry, from: number, to: number): Uint8Array {
+  return from === 0 && to === body.length ? body : body.subarray(from, to);
 }
 
 async function sendFile(
