@@ -299,6 +299,17 @@ export const LIMIT_DEFAULTS = {
   replicationBufferBytesMax: 32 * 1024 * 1024,
   /** Nodes of one cluster. */
   clusterNodesMax: 64,
+  /** Changes sent to another node and not acknowledged, and one batch of them, bytes. */
+  replicationWindowBytes: 2 * 1024 * 1024,
+  replicationBatchBytesMax: 256 * 1024,
+  /** A pull from another node that neither moves nor is at the end is begun anew, milliseconds. */
+  replicationStallMsMax: 5_000,
+  /** Longest wait between two attempts to reach another node, milliseconds. */
+  replicationRedialMsMax: 2_000,
+  /** About so often digests are compared with each other node, milliseconds. */
+  replicationVerifyMs: 300_000,
+  /** A stamp of another node this far ahead of the clock is not taken, milliseconds. */
+  clockAheadMsMax: 60_000,
 } as const;
 
 export type LimitName = keyof typeof LIMIT_DEFAULTS;

@@ -61,6 +61,7 @@ export const LAYERS: readonly Layer[] = [
     layer: 4,
     values: ['base', 'table', 'feed'],
     types: ['cache', 'schema'],
+    ports: ['cache/row-state.ts', 'cache/row-digest.ts'],
   },
   {
     folder: 'resource',

@@ -1,0 +1,52 @@
+/**
+ * Bounds that are parts of the protocol between nodes or of how its code takes turns. Nobody gains by
+ * setting them, and both ends of a connection must agree on the first group; what an operator may set
+ * stands in `config/limits.ts`.
+ */
+export const BOUNDS = {
+  // What one frame may hold.
+  nameChars: 256,
+  keyChars: 2_048,
+  urlChars: 512,
+  urls: 16,
+  reasonChars: 1_024,
+  /** Names of nodes, those that have left among them. */
+  names: 1_024,
+  /** Authors: every start after a loss makes one. */
+  cursors: 4_096,
+  tables: 4_096,
+  rules: 1_024,
+  items: 4_096,
+  rows: 1_024,
+  buckets: 4_096,
+  groups: 1_024,
+  attributes: 10_000,
+  // How work is cut up.
+  logPage: 512,
+  pageRows: 512,
+  /** Pages of the log, or batches, before others get their turn. */
+  turnPages: 16,
+  /** Frames of a newcomer that wait for the word whether it may stay. */
+  earlyFrames: 64,
+  /** Batches received that wait for the clock. */
+  batchesWaiting: 256,
+  beats: 16,
+  /** Invalidations that took effect ahead of their place and are remembered. */
+  aheadMarks: 16_384,
+  sessionsOfPeer: 3,
+  // Times, milliseconds.
+  tickMs: 250,
+  beatMs: 1_000,
+  heldMs: 1_000,
+  settleMs: 2_000,
+  laterMs: 1_000,
+  /** Time for the server to find its place in the log. */
+  openMs: 30_000,
+  probeMs: 1_500,
+  helloMs: 5_000,
+  redialMs: 100,
+  refusedMs: 5_000,
+  /** How long the streams stay as they are after it changed who is pulled from directly. */
+  directMs: 500,
+  bootstrapMs: 2_000,
+} as const;

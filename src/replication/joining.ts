@@ -1,0 +1,55 @@
+/**
+ * Whether this node has caught up (SPEC §8). A node that begins with an empty store and knows of
+ * others is joining until it has what one of them had; this is remembered with the store. When all
+ * that can be reached are joining, the one with the least name stands for what there is: nothing.
+ */
+import type { Clock } from '../base/clock.ts';
+import { BOUNDS } from './bounds.ts';
+import type { ReplicaStore } from './ports.ts';
+
+export const JOINING_NOTE = 'replication/joining';
+
+export class Joining {
+  readonly #clock: Clock;
+  readonly #hasOthers: () => boolean;
+  /** `undefined`: the store was empty, and whether there are others may still be learned. */
+  #isJoining: boolean | undefined;
+  #aloneSince: number | undefined;
+
+  constructor(store: ReplicaStore, clock: Clock, hasOthers: () => boolean) {
+    this.#clock = clock;
+    this.#hasOthers = hasOthers;
+    if (store.note(JOINING_NOTE) === true) this.#isJoining = true;
+    else if (store.note(JOINING_NOTE) === false) this.#isJoining = false;
+    else if (store.horizon().sequence > 0) this.#isJoining = false;
+  }
+
+  get isJoining(): boolean {
+    return this.#isJoining ?? this.#hasOthers();
+  }
+
+  /** What to remember with the first commit of all. */
+  get notes(): Readonly<Record<string, unknown>> {
+    return { [JOINING_NOTE]: this.isJoining };
+  }
+
+  end(keep: (notes: Readonly<Record<string, unknown>>) => void): void {
+    this.#isJoining = false;
+    keep(this.notes);
+  }
+
+  /** Whether all that are reached have been joining for a while, and this is the least of them. */
+  isFirstOf(
+    name: string,
+    others: readonly { readonly name: string; readonly isJoining: boolean }[],
+  ): boolean {
+    const isStuck =
+      this.isJoining &&
+      others.length > 0 &&
+      others.every((one) => one.isJoining && one.name > name);
+    const now = this.#clock.monotonic();
+    if (!isStuck) this.#aloneSince = undefined;
+    else this.#aloneSince ??= now;
+    return this.#aloneSince !== undefined && now - this.#aloneSince >= BOUNDS.bootstrapMs;
+  }
+}

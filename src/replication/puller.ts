@@ -1,0 +1,357 @@
+/**
+ * The receiving side for one peer (SPEC §3): one pull over one of the connections to it. It opens a
+ * stream, applies what comes in order and acknowledges it, takes a snapshot where the log does not
+ * reach, waits where stamps are ahead of the clock, and repairs what digests show to differ.
+ *
+ *   idle ► opening ► streaming ⇄ held        every state ► idle, when the connection ends
+ *              └► snapshot ► opening         opening ► later ► opening
+ */
+import type { EpochMs, NodeId, Sequence } from '../base/brands.ts';
+import { sequence } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { LIMITS } from '../config/limits.ts';
+import type { ApplyQueue } from './apply-queue.ts';
+import { BOUNDS } from './bounds.ts';
+import { cursorOf, cursorsOf, pairsOf } from './cursors.ts';
+import type { BatchFrame, BeginFrame, RestartFrame } from './frames.ts';
+import type { ReplicaStore } from './ports.ts';
+import { isAhead, objection, type PullTerms, wantedItems, withoutHaste } from './received.ts';
+import { type Holdings, holdsAll } from './selection.ts';
+import { type Session, SessionGone } from './session.ts';
+import type { PageParts } from './take-pages.ts';
+import { SNAPSHOT_NOTE, snapshotToTake, takeSnapshot } from './take-snapshot.ts';
+import { verifyWith } from './verify.ts';
+
+export type PullState = 'idle' | 'opening' | 'streaming' | 'held' | 'snapshot' | 'later';
+
+export interface PullCounts {
+  batches: number;
+  merged: number;
+  unchanged: number;
+  unknown: number;
+  held: number;
+  snapshots: number;
+  verified: number;
+  repaired: number;
+}
+
+export interface PullOwner {
+  /** Authors which are pulled from their own node. */
+  readonly direct: () => ReadonlySet<NodeId>;
+  readonly directChanged: () => void;
+  /** One snapshot is taken at a time. */
+  readonly mayTakeSnapshot: (puller: Puller) => boolean;
+  readonly snapshotTaken: () => void;
+  /** The end that the peer named when the pull began is reached. */
+  readonly caughtUp: (puller: Puller) => void;
+  readonly failed: (puller: Puller, error: unknown) => void;
+}
+
+export interface PullParts {
+  readonly store: ReplicaStore;
+  readonly queue: ApplyQueue;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly own: () => Holdings;
+  readonly stampLimit: () => EpochMs;
+  readonly owner: PullOwner;
+}
+
+export class Puller {
+  state: PullState = 'idle';
+  readonly counts: PullCounts = {
+    ...{ batches: 0, merged: 0, unchanged: 0, unknown: 0, held: 0 },
+    ...{ snapshots: 0, verified: 0, repaired: 0 },
+  };
+  /** The place in the peer's log up to which all is here. */
+  position: Sequence = sequence(0);
+  readonly #parts: PullParts;
+  #session: Session | undefined;
+  #stream = 0;
+  #terms: PullTerms = { scope: 'own', covered: new Set(), direct: new Set() };
+  #target: Sequence = sequence(0);
+  #isCaughtUp = false;
+  #ordinal = 0;
+  #waiting: BatchFrame[] = [];
+  /** When something last moved, and until when there is nothing to do. */
+  #movedAt = 0;
+  #retryAt = 0;
+  #verifyAt = 0;
+  #isVerifying = false;
+  /** Work of this node's own that is waited for. */
+  #busy = 0;
+
+  constructor(parts: PullParts) {
+    this.#parts = parts;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** The author that is pulled from its own node. */
+  get direct(): NodeId | undefined {
+    const isLive = this.state === 'streaming' || this.state === 'held';
+    return isLive ? this.#session?.author : undefined;
+  }
+
+  get isAtEnd(): boolean {
+    const session = this.#session;
+    return this.state === 'streaming' && session !== undefined && this.position >= session.peerLast;
+  }
+
+  start(session: Session): void {
+    this.#session = session;
+    this.#isCaughtUp = false;
+    this.#isVerifying = false;
+    this.#verifyAt = this.#now() + BOUNDS.settleMs;
+    this.open();
+  }
+
+  stop(): void {
+    this.#session = undefined;
+    this.#enter('idle');
+  }
+
+  /** Opens the stream anew, behind what is here now. */
+  open(): void {
+    const session = this.#session;
+    const peer = session?.peer;
+    if (session === undefined || peer === undefined) return;
+    if (this.state === 'snapshot') return;
+    const { owner, own, queue, store } = this.#parts;
+    const scope = holdsAll(peer, own()) ? 'all' : 'own';
+    const direct = new Set(owner.direct());
+    direct.delete(peer.author);
+    direct.add(store.author);
+    this.#stream += 1;
+    this.#terms = { scope, covered: new Set(), direct };
+    this.#enter('opening');
+    session.send({
+      ...{ kind: 'open', stream: this.#stream, scope, cursors: pairsOf(queue.cursors) },
+      ...{ direct: [...direct], window: LIMITS.replicationWindowBytes },
+    });
+  }
+
+  /** Whether the stream was opened for other authors than it would be now. */
+  get isDirectOutdated(): boolean {
+    if (this.state !== 'streaming' || this.#terms.scope === 'own') return false;
+    const now = new Set(this.#parts.owner.direct());
+    const { direct } = this.#terms;
+    const author = this.#session?.author;
+    return (
+      [...now].some((one) => one !== author && !direct.has(one)) ||
+      [...direct].some((one) => one !== this.#parts.store.author && !now.has(one))
+    );
+  }
+
+  began(frame: BeginFrame): void {
+    if (frame.stream !== this.#stream || this.state !== 'opening') return;
+    if (frame.mode === 'later') this.#waitBeforeOpening(frame.retryMs);
+    else if (frame.mode === 'snapshot') this.#beginSnapshot(frame);
+    else this.#beginStream(frame);
+  }
+
+  restarted(frame: RestartFrame): void {
+    if (frame.stream !== this.#stream || this.state === 'snapshot') return;
+    if (this.state !== 'later') this.open();
+  }
+
+  batch(frame: BatchFrame): void {
+    const isCurrent = this.state === 'streaming' || this.state === 'held';
+    if (frame.stream !== this.#stream || !isCurrent) return;
+    const why = this.#objection(frame);
+    if (why !== undefined) {
+      this.#session?.fault(why);
+      return;
+    }
+    this.#ordinal = frame.ordinal;
+    this.#waiting.push(frame);
+    this.#work();
+  }
+
+  /** Looks at what time has brought; called a few times a second. */
+  tick(): void {
+    const now = this.#now();
+    const session = this.#session;
+    if (session === undefined) return;
+    if (this.state === 'later' && now >= this.#retryAt) {
+      this.#enter('opening');
+      this.open();
+    } else if (this.state === 'held') this.#work();
+    else if (this.#isStalled(now)) session.dismiss('STALLED', 'the pull does not move', 0);
+    else if (this.isAtEnd && !this.#isVerifying && now >= this.#verifyAt) this.#verify(session);
+  }
+
+  /** Compares digests as soon as the pull is at the end. */
+  verifySoon(): void {
+    this.#verifyAt = 0;
+  }
+
+  #now(): number {
+    return this.#parts.clock.monotonic();
+  }
+
+  #enter(state: PullState): void {
+    const direct = this.direct;
+    this.state = state;
+    this.#movedAt = this.#now();
+    if (state !== 'streaming' && state !== 'held') this.#waiting = [];
+    if (this.direct !== direct) this.#parts.owner.directChanged();
+  }
+
+  #objection(frame: BatchFrame): string | undefined {
+    if (frame.ordinal !== this.#ordinal + 1) return 'a batch is missing';
+    if (this.#waiting.length >= BOUNDS.batchesWaiting) return 'too many batches came';
+    return objection(frame, this.#terms);
+  }
+
+  /** [SPEC §7] One rule: it moves, or it is at the end; what this node does itself does not count. */
+  #isStalled(now: number): boolean {
+    if (this.#busy > 0 || this.isAtEnd || this.state === 'later') return false;
+    const isPlanning = this.state === 'opening';
+    const patience = isPlanning ? BOUNDS.openMs : LIMITS.replicationStallMsMax;
+    return now - this.#movedAt > patience;
+  }
+
+  #waitBeforeOpening(ms: number): void {
+    this.#enter('later');
+    const wait = Math.min(Math.max(ms, BOUNDS.laterMs), BOUNDS.openMs);
+    this.#retryAt = this.#now() + wait * (0.5 + this.#parts.random());
+  }
+
+  #beginStream({ covers, last }: BeginFrame): void {
+    const { queue } = this.#parts;
+    if (covers.some(([author, from]) => from > queue.cursor(author))) {
+      this.#session?.fault('a stream begins behind what is known here');
+      return;
+    }
+    this.#terms = { ...this.#terms, covered: new Set(covers.map(([author]) => author)) };
+    this.#target = last;
+    this.#ordinal = 0;
+    this.#enter('streaming');
+    this.#reached();
+  }
+
+  /** Hands what waits to the store, in order, until a stamp is ahead of the clock. */
+  #work(): void {
+    const limit = this.#parts.stampLimit();
+    for (let frame = this.#waiting[0]; frame !== undefined; frame = this.#waiting[0]) {
+      if (frame.items.some((item) => isAhead(item, limit))) {
+        this.#hold();
+        return;
+      }
+      this.#waiting.shift();
+      if (this.state === 'held') this.#enter('streaming');
+      this.#take(frame, limit);
+    }
+  }
+
+  #hold(): void {
+    if (this.state !== 'held') this.counts.held += 1;
+    this.#enter('held');
+  }
+
+  #take(frame: BatchFrame, limit: EpochMs): void {
+    const { queue, own } = this.#parts;
+    const { kept, unknown } = wantedItems(frame.items, own());
+    this.counts.unknown += unknown;
+    this.#busy += 1;
+    const items = kept.map((item) => withoutHaste(item, limit));
+    const session = this.#session;
+    queue.apply({ items, cursors: cursorsOf(frame.cursors) }).then(
+      (report) => {
+        this.#busy -= 1;
+        this.counts.batches += 1;
+        this.counts.merged += report.merged;
+        this.counts.unchanged += report.unchanged;
+        this.#committed(session, frame);
+      },
+      () => {
+        // The queue's owner ends every connection.
+        this.#busy -= 1;
+      },
+    );
+  }
+
+  #committed(session: Session | undefined, frame: BatchFrame): void {
+    if (session === undefined || session !== this.#session || session.author === undefined) return;
+    const { store } = this.#parts;
+    const cursor = cursorOf(store.horizon().cursors, session.author);
+    session.send({ kind: 'ack', stream: frame.stream, ordinal: frame.ordinal, cursor });
+    if (frame.stream !== this.#stream) return;
+    this.position = frame.at;
+    this.#movedAt = this.#now();
+    this.#reached();
+  }
+
+  #reached(): void {
+    if (this.#isCaughtUp || this.position < this.#target) return;
+    this.#isCaughtUp = true;
+    this.#parts.owner.caughtUp(this);
+  }
+
+  #pageParts(): PageParts {
+    const { store, queue, clock, own, stampLimit } = this.#parts;
+    return {
+      ...{ store, queue, clock, own, stampLimit },
+      moved: () => {
+        this.#movedAt = this.#now();
+      },
+      busy: (isBusy) => {
+        this.#busy += isBusy ? 1 : -1;
+        this.#movedAt = this.#now();
+      },
+      heldBack: () => {
+        this.counts.held += 1;
+      },
+    };
+  }
+
+  #beginSnapshot(frame: BeginFrame): void {
+    const session = this.#session;
+    const { owner, store } = this.#parts;
+    if (session?.author === undefined) return;
+    if (!owner.mayTakeSnapshot(this)) {
+      this.#waitBeforeOpening(BOUNDS.laterMs);
+      return;
+    }
+    this.#enter('snapshot');
+    const note = snapshotToTake(store.note(SNAPSHOT_NOTE), session.author, frame);
+    takeSnapshot(session, this.#pageParts(), note).then(
+      () => {
+        this.counts.snapshots += 1;
+        owner.snapshotTaken();
+        this.#ended(session, undefined);
+      },
+      (error: unknown) => this.#ended(session, error),
+    );
+  }
+
+  #ended(session: Session, error: unknown): void {
+    if (error !== undefined && !(error instanceof SessionGone)) {
+      this.#parts.owner.failed(this, error);
+    }
+    if (session !== this.#session || this.state !== 'snapshot') return;
+    this.#enter('opening');
+    if (error === undefined) this.open();
+    else session.dismiss('STALLED', 'a snapshot could not be taken', 0);
+  }
+
+  #verify(session: Session): void {
+    this.#isVerifying = true;
+    const spread = 0.5 + this.#parts.random();
+    this.#verifyAt = this.#now() + LIMITS.replicationVerifyMs * spread;
+    verifyWith(session, this.#pageParts()).then(
+      ({ repaired }) => {
+        if (session === this.#session) this.#isVerifying = false;
+        this.counts.verified += 1;
+        this.counts.repaired += repaired;
+      },
+      (error: unknown) => {
+        if (session === this.#session) this.#isVerifying = false;
+        if (!(error instanceof SessionGone)) this.#parts.owner.failed(this, error);
+      },
+    );
+  }
+}

@@ -1,0 +1,576 @@
+/**
+ * Replication of one node: puts its parts together and is all that the assembly sees of them. It owns
+ * the connections, one peer for each name it has met, the members, and the one timer that looks at
+ * what time has brought. `SPEC.md` describes the whole.
+ */
+import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
+import type { Cancel, Clock } from '../base/clock.ts';
+import { LIMITS } from '../config/limits.ts';
+import { objectionTo, probe, rivalsOf } from './admission.ts';
+import { ApplyQueue } from './apply-queue.ts';
+import { BOUNDS } from './bounds.ts';
+import { aheadBy, mustRestamp, stampLimit } from './clock-watch.ts';
+import { cursorOf, NO_CURSORS } from './cursors.ts';
+import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
+import { Joining } from './joining.ts';
+import { MEMBERS_NOTE, Members } from './members.ts';
+import { Peer } from './peer.ts';
+import type { ChangeLink, Dialler, InvalidationItem, ReplicaStore } from './ports.ts';
+import { Puller } from './puller.ts';
+import { AheadSet, type Confirmation, Confirmations, purgeMark } from './purges.ts';
+import { Redial } from './redial.ts';
+import type { Holdings, Selection } from './selection.ts';
+import { Session, type SessionOwner, type ToldFrame } from './session.ts';
+import { type ReplicationStatus, statusOf } from './status.ts';
+
+/** What an operator should hear of. */
+export interface ReplicationEvents {
+  readonly connected?: ((peer: string) => void) | undefined;
+  readonly disconnected?: ((peer: string, why: string) => void) | undefined;
+  /** A node was refused, or refused this one. */
+  readonly dismissed?: ((peer: string, code: ByeCode, message: string) => void) | undefined;
+  /** A frame that is not as it must be. */
+  readonly refused?: ((peer: string, why: string) => void) | undefined;
+  /** Changes of a peer wait, since they are stamped ahead of the clock. */
+  readonly held?: ((peer: string) => void) | undefined;
+  /** This clock runs ahead of the others by so much; 0: no longer. */
+  readonly clockAhead?: ((ms: number) => void) | undefined;
+  readonly caughtUp?: (() => void) | undefined;
+  /** This node was removed from the cluster by another. */
+  readonly removed?: (() => void) | undefined;
+  readonly failed?: ((error: unknown) => void) | undefined;
+}
+
+export interface ReplicatorOptions {
+  readonly store: ReplicaStore;
+  readonly dial: Dialler;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly name: string;
+  readonly cluster: string;
+  /** One run of the process; nobody else's. */
+  readonly instance: string;
+  /** Addresses at which others reach this node. */
+  readonly urls: readonly string[];
+  /** Addresses that the configuration names. */
+  readonly peers: readonly string[];
+  readonly selection: Selection;
+  readonly events?: ReplicationEvents | undefined;
+}
+
+export class Replicator {
+  readonly counts = { framesRefused: 0, nodesRefused: 0, purges: 0 };
+  readonly #options: ReplicatorOptions;
+  readonly #events: ReplicationEvents;
+  readonly #queue: ApplyQueue;
+  readonly #ahead = new AheadSet();
+  readonly #confirmations: Confirmations;
+  readonly #members: Members;
+  readonly #joining: Joining;
+  readonly #redial: Redial;
+  readonly #peers = new Map<string, Peer>();
+  readonly #sessions = new Set<Session>();
+  /** The address that a connection was made to. */
+  readonly #dialled = new Map<Session, string>();
+  readonly #owner: SessionOwner;
+  readonly #offHorizon: () => void;
+  #tick: Cancel | undefined;
+  #beatAt = 0;
+  #directAt: number | undefined;
+  #snapshotBy: Puller | undefined;
+  #clockAhead = 0;
+  #isStopped = false;
+
+  constructor(options: ReplicatorOptions) {
+    const { store, clock, random, dial } = options;
+    this.#options = options;
+    this.#events = options.events ?? {};
+    this.#queue = new ApplyQueue(store, this.#ahead, (error) => this.#failed(error));
+    this.#confirmations = new Confirmations(clock);
+    this.#members = new Members((store.note(MEMBERS_NOTE) ?? []) as readonly Member[]);
+    this.#joining = new Joining(store, clock, () => this.#hasOthers());
+    this.#owner = this.#sessionOwner();
+    this.#redial = new Redial({
+      ...{ dial, clock, random },
+      urls: () => this.#urlsToDial(),
+      isConnected: (name) => this.#peers.get(name)?.isConnected === true,
+      opened: (link, url) => this.#connect(link, url),
+    });
+    this.#offHorizon = store.onHorizon(() => this.#moved());
+    this.#declareSelf();
+    this.#schedule();
+  }
+
+  /** A connection that another node opened. */
+  accept(link: ChangeLink): void {
+    if (this.#isStopped) link.close('this node is stopping');
+    else this.#connect(link, undefined);
+  }
+
+  /** Ready for clients: what others had when it began is here. */
+  get isCaughtUp(): boolean {
+    return !this.#joining.isJoining;
+  }
+
+  get members(): readonly Member[] {
+    return this.#members.all;
+  }
+
+  /** Names of the nodes that this one is connected to, and its own: who may be a record's home. */
+  get liveNames(): readonly string[] {
+    const others = [...this.#peers.values()].filter(({ isConnected }) => isConnected);
+    return [this.#options.name, ...others.map(({ name }) => name)].sort();
+  }
+
+  /** Adds a node by its address, as `add_node` does; the name is learned when it answers. */
+  addMember(name: string, urls: readonly string[]): void {
+    this.#declare(name, urls, false);
+  }
+
+  /** A node will not come back; a connection to it is ended. */
+  removeMember(name: string): void {
+    const urls = this.#members.of(name)?.urls ?? [];
+    this.#declare(name, urls, true);
+    for (const session of [...(this.#peers.get(name)?.sessions ?? [])]) {
+      session.dismiss('NOT_A_MEMBER', `${name} was removed from the cluster`);
+    }
+  }
+
+  /**
+   * Tells all connected nodes of an invalidation that this node has committed, ahead of what else they
+   * are owed. Resolves when all members have confirmed, or with who has not by the deadline.
+   */
+  announcePurge(item: InvalidationItem, timeMs: number): Promise<Confirmation> {
+    this.counts.purges += 1;
+    const names = this.#otherNames();
+    const { origin } = item;
+    const waiting = this.#confirmations.wait(purgeMark(origin), names, names.length, timeMs);
+    this.#broadcast((session) => session.send({ kind: 'purge', item }));
+    return waiting;
+  }
+
+  /** Resolves when so many others have this node's changes up to `place`, or time is up. */
+  confirmations(
+    place: Sequence,
+    least: number,
+    timeMs: number,
+    names: readonly string[] = this.#otherNames(),
+  ): Promise<Confirmation> {
+    const mark = `place ${place}`;
+    const waiting = this.#confirmations.wait(mark, names, least, timeMs);
+    for (const { name, sessions } of this.#peers.values()) {
+      if (sessions.some(({ confirmed }) => confirmed >= place)) {
+        this.#confirmations.confirm(mark, name);
+      }
+    }
+    return waiting;
+  }
+
+  /** Has every pull compare digests as soon as it is at the end. */
+  verify(): void {
+    for (const { puller } of this.#peers.values()) puller.verifySoon();
+  }
+
+  status(): ReplicationStatus {
+    const { name, store, clock } = this.#options;
+    return statusOf({
+      ...{ name, store, now: clock.monotonic() },
+      ...{ members: this.#members.all, peers: this.#peers, failures: this.#redial.failures },
+      isJoining: this.#joining.isJoining,
+      clockAheadMs: this.#clockAhead,
+      counts: { ...this.counts },
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#tick?.();
+    this.#offHorizon();
+    this.#redial.stop();
+    this.#confirmations.stop();
+    for (const session of [...this.#sessions]) session.dismiss('LEAVING', 'this node stops', 0);
+  }
+
+  #hasOthers(): boolean {
+    return this.#options.peers.length > 0 || this.#otherNames().length > 0;
+  }
+
+  #otherNames(): readonly string[] {
+    return this.#members.present
+      .map((member) => member.name)
+      .filter((name) => name !== this.#options.name);
+  }
+
+  #urlsToDial(): readonly string[] {
+    const { name, urls, peers } = this.#options;
+    if (this.#members.of(name)?.isLeft === true) return [];
+    const known = this.#members.present.filter((member) => member.name !== name);
+    const all = [...peers, ...known.flatMap((member) => member.urls)];
+    return [...new Set(all)].filter((url) => !urls.includes(url));
+  }
+
+  // Members --------------------------------------------------------------------------------------
+
+  #declareSelf(): void {
+    const { name, urls, store } = this.#options;
+    // Who was removed stays out until it is added anew.
+    if (this.#members.of(name)?.isLeft === true) return;
+    if (this.#members.declare(name, urls, false, store.now())) this.#keepMembers();
+  }
+
+  #declare(name: string, urls: readonly string[], isLeft: boolean): void {
+    if (!this.#members.declare(name, urls, isLeft, this.#options.store.now())) return;
+    this.#keepMembers();
+    this.#tellMembers(undefined);
+  }
+
+  #learn(told: readonly Member[], from: Session): void {
+    const wasLeft = this.#members.of(this.#options.name)?.isLeft === true;
+    if (!this.#members.learn(told)) return;
+    this.#keepMembers();
+    this.#tellMembers(from);
+    const isLeft = this.#members.of(this.#options.name)?.isLeft === true;
+    if (isLeft && !wasLeft) this.#events.removed?.();
+  }
+
+  #keepMembers(): void {
+    const notes = { [MEMBERS_NOTE]: this.#members.all, ...this.#joining.notes };
+    this.#queue.apply({ items: [], cursors: NO_CURSORS, notes }).catch(() => undefined);
+  }
+
+  #tellMembers(except: Session | undefined): void {
+    const members = this.#members.all;
+    this.#broadcast((session) => {
+      if (session !== except) session.send({ kind: 'members', members });
+    });
+  }
+
+  // Connections ----------------------------------------------------------------------------------
+
+  #connect(link: ChangeLink, url: string | undefined): void {
+    const { clock, store } = this.#options;
+    const session = new Session({
+      ...{ link, clock, owner: this.#owner },
+      server: { store, own: () => this.#holdings(), isSource: () => !this.#joining.isJoining },
+    });
+    this.#sessions.add(session);
+    if (url !== undefined) this.#dialled.set(session, url);
+    session.begin();
+  }
+
+  #holdings(): Holdings {
+    return { tables: this.#options.store.tables(), selection: this.#options.selection };
+  }
+
+  #hello(): HelloFrame {
+    const { name, cluster, instance, selection, store } = this.#options;
+    return {
+      ...{ kind: 'hello', protocol: PROTOCOL, oldest: PROTOCOL_OLDEST },
+      ...{ cluster, name, author: store.author, instance, now: store.now() },
+      ...{ tables: store.tables(), selection, members: this.#members.all },
+      joining: this.#joining.isJoining,
+    };
+  }
+
+  #sessionOwner(): SessionOwner {
+    return {
+      hello: () => this.#hello(),
+      isJoining: () => this.#joining.isJoining,
+      pulse: ({ author }) => {
+        const { sequence: last, cursors } = this.#options.store.horizon();
+        return { last, cursor: cursorOf(cursors, author) };
+      },
+      met: (session) => this.#met(session),
+      told: (session, frame) => this.#told(session, frame),
+      confirmed: (session) => this.#confirmed(session),
+      dismissed: (session, code, message, retryMs) => {
+        const url = this.#dialled.get(session);
+        if (url !== undefined) this.#redial.ended(url, `${code}: ${message}`, retryMs);
+        if (code === 'SELF') return;
+        this.#events.dismissed?.(session.link.peer, code, message);
+      },
+      refused: (session, why) => {
+        this.counts.framesRefused += 1;
+        this.#events.refused?.(session.link.peer, why);
+      },
+      gone: (session, why) => this.#gone(session, why),
+    };
+  }
+
+  #met(session: Session): void {
+    const hello = session.peer;
+    if (hello === undefined) return;
+    const objection = objectionTo(hello, this.#hello(), session.link.peer);
+    if (objection !== undefined) {
+      this.#dismiss(session, objection.code, objection.message);
+      return;
+    }
+    this.#learn(hello.members, session);
+    if (this.#members.of(hello.name)?.isLeft === true) {
+      this.#dismiss(session, 'NOT_A_MEMBER', `${hello.name} was removed; add it anew to let it in`);
+      return;
+    }
+    const rivals = rivalsOf(session, this.#ready());
+    if (rivals.length === 0) this.#admit(session);
+    else for (const rival of rivals) this.#decide(session, rival);
+  }
+
+  #decide(session: Session, rival: Session): void {
+    probe(this.#options.clock, rival, (isThere) => {
+      if (session.state !== 'waiting') return;
+      if (isThere) {
+        const message =
+          `another node named ${session.peer?.name} is connected and well; ` +
+          'give one of them another name, or stop one';
+        this.#dismiss(session, 'DUPLICATE_NODE', message);
+        return;
+      }
+      rival.dismiss('STALLED', 'another run of this node came, and this one did not answer', 0);
+      if (rivalsOf(session, this.#ready()).length === 0) this.#admit(session);
+    });
+  }
+
+  #dismiss(session: Session, code: ByeCode, message: string): void {
+    const url = this.#dialled.get(session);
+    if (url !== undefined) this.#redial.ended(url, `${code}: ${message}`, BOUNDS.refusedMs);
+    if (code !== 'SELF') {
+      this.counts.nodesRefused += 1;
+      this.#events.dismissed?.(session.link.peer, code, message);
+    }
+    session.dismiss(code, message);
+  }
+
+  #admit(session: Session): void {
+    const name = session.peer?.name;
+    if (name === undefined) return;
+    const url = this.#dialled.get(session);
+    if (url !== undefined) this.#redial.met(url, name);
+    const peer = this.#peerNamed(name);
+    session.admit();
+    if (!session.isReady) return;
+    if (!peer.isConnected) this.#events.connected?.(name);
+    peer.add(session);
+    const oldest = peer.sessions.length > BOUNDS.sessionsOfPeer ? peer.sessions[0] : undefined;
+    oldest?.dismiss('SPARE', 'there are newer connections', 0);
+  }
+
+  #peerNamed(name: string): Peer {
+    const known = this.#peers.get(name);
+    if (known !== undefined) return known;
+    const { store, clock, random } = this.#options;
+    const puller: Puller = new Puller({
+      ...{ store, clock, random, queue: this.#queue, own: () => this.#holdings() },
+      stampLimit: () => stampLimit(store.now(), this.#offsets()),
+      owner: {
+        direct: () => this.#direct(),
+        directChanged: () => {
+          this.#directAt ??= clock.monotonic() + BOUNDS.directMs;
+        },
+        mayTakeSnapshot: (one) => this.#mayTakeSnapshot(one),
+        snapshotTaken: () => this.#snapshotTaken(),
+        caughtUp: (one) => this.#caughtUp(one),
+        failed: (_one, error) => this.#events.failed?.(error),
+      },
+    });
+    const peer = new Peer(name, puller);
+    this.#peers.set(name, peer);
+    return peer;
+  }
+
+  #gone(session: Session, why: string): void {
+    this.#sessions.delete(session);
+    const url = this.#dialled.get(session);
+    this.#dialled.delete(session);
+    if (url !== undefined) this.#redial.ended(url, why, 0);
+    const peer = this.#peers.get(session.peer?.name ?? '');
+    if (peer?.sessions.includes(session) !== true) return;
+    peer.remove(session);
+    if (!peer.isConnected) this.#events.disconnected?.(peer.name, why);
+  }
+
+  #told(session: Session, frame: ToldFrame): void {
+    const puller = this.#peers.get(session.peer?.name ?? '')?.puller;
+    switch (frame.kind) {
+      case 'begin':
+        if (puller?.session === session) puller.began(frame);
+        break;
+      case 'batch':
+        if (puller?.session === session) puller.batch(frame);
+        break;
+      case 'restart':
+        if (puller?.session === session) puller.restarted(frame);
+        break;
+      case 'purge':
+        this.#purge(session, frame.item);
+        break;
+      case 'purged':
+        this.#confirmations.confirm(purgeMark(frame), session.link.peer);
+        break;
+      case 'members':
+        this.#learn(frame.members, session);
+        break;
+    }
+  }
+
+  #purge(from: Session, item: InvalidationItem): void {
+    const { origin } = item;
+    const { author, sequence } = origin;
+    const { store } = this.#options;
+    const isOwn = store.lives.some((life) => life.author === author);
+    const isKnown = isOwn || this.#ahead.has(origin) || this.#queue.cursor(author) >= sequence;
+    const told = () => from.send({ kind: 'purged', author, sequence });
+    if (isKnown) {
+      told();
+      return;
+    }
+    this.#ahead.add(origin);
+    this.#broadcast((session) => {
+      if (session !== from && session.author !== author) session.send({ kind: 'purge', item });
+    });
+    const batch = { items: [item], cursors: NO_CURSORS, isAhead: true };
+    this.#queue.apply(batch).then(told, () => undefined);
+  }
+
+  #confirmed(session: Session): void {
+    for (const mark of this.#confirmations.marks()) {
+      const place = mark.startsWith('place ') ? Number(mark.slice(6)) : undefined;
+      if (place !== undefined && session.confirmed >= place) {
+        this.#confirmations.confirm(mark, session.link.peer);
+      }
+    }
+  }
+
+  // Pulls ----------------------------------------------------------------------------------------
+
+  #direct(): ReadonlySet<NodeId> {
+    const authors = [...this.#peers.values()].map(({ puller }) => puller.direct);
+    return new Set(authors.filter((author) => author !== undefined));
+  }
+
+  #mayTakeSnapshot(puller: Puller): boolean {
+    const other = this.#snapshotBy;
+    if (other !== undefined && other !== puller && other.state === 'snapshot') return false;
+    this.#snapshotBy = puller;
+    return true;
+  }
+
+  /** [SPEC §4] Cursors rose for which no entry stands behind the streams that are served. */
+  #snapshotTaken(): void {
+    this.#snapshotBy = undefined;
+    for (const session of this.#sessions) session.server?.restart();
+  }
+
+  #caughtUp(puller: Puller): void {
+    if (puller.session?.peerJoining === false) this.#joinEnded();
+  }
+
+  #joinEnded(): void {
+    if (!this.#joining.isJoining) return;
+    this.#joining.end((notes) => {
+      this.#queue.apply({ items: [], cursors: NO_CURSORS, notes }).catch(() => undefined);
+    });
+    this.#events.caughtUp?.();
+  }
+
+  #moved(): void {
+    for (const session of this.#sessions) session.server?.pump();
+  }
+
+  #failed(error: unknown): void {
+    this.#events.failed?.(error);
+    for (const session of [...this.#sessions]) {
+      session.dismiss('STALLED', 'the store of this node failed', BOUNDS.refusedMs);
+    }
+  }
+
+  // Time -----------------------------------------------------------------------------------------
+
+  #schedule(): void {
+    this.#tick = this.#options.clock.after(durationMs(BOUNDS.tickMs), () => {
+      this.#lookAround();
+      if (!this.#isStopped) this.#schedule();
+    });
+  }
+
+  #lookAround(): void {
+    const now = this.#options.clock.monotonic();
+    for (const session of [...this.#sessions]) this.#lookAt(session, now);
+    if (now >= this.#beatAt) {
+      this.#beatAt = now + BOUNDS.beatMs;
+      this.#beat();
+    }
+    this.#reopen(now);
+    for (const peer of this.#peers.values()) {
+      const wasHeld = peer.puller.state === 'held';
+      peer.puller.tick();
+      if (!wasHeld && peer.puller.state === 'held') this.#events.held?.(peer.name);
+      this.#endSpare(peer, now);
+    }
+    this.#bootstrap();
+    this.#redial.tick();
+  }
+
+  #lookAt(session: Session, now: number): void {
+    const patience = session.isReady ? LIMITS.replicationStallMsMax : BOUNDS.helloMs;
+    const since = session.isReady ? session.heardAt : session.openedAt;
+    if (now - since > patience) session.dismiss('STALLED', 'nothing was heard for too long', 0);
+  }
+
+  #beat(): void {
+    for (const session of this.#ready()) {
+      session.server?.pump(false);
+      session.heartbeat();
+    }
+    this.#watchClock();
+  }
+
+  #ready(): Session[] {
+    return [...this.#sessions].filter(({ isReady }) => isReady);
+  }
+
+  #offsets(): number[] {
+    return [...this.#peers.values()].flatMap(({ session }) => session?.offset ?? []);
+  }
+
+  #watchClock(): void {
+    const { store } = this.#options;
+    const offsets = this.#offsets();
+    const ahead = offsets.length === 0 ? this.#clockAhead : aheadBy(offsets);
+    if (ahead > 0 !== this.#clockAhead > 0) {
+      store.setClockAhead(ahead);
+      this.#events.clockAhead?.(ahead);
+    }
+    this.#clockAhead = ahead;
+    if (ahead === 0 && mustRestamp(store.now(), store.newestVersion(), offsets)) {
+      store.restampAhead().catch((error: unknown) => this.#events.failed?.(error));
+    }
+  }
+
+  /** Streams are opened anew some time after it changed who is pulled from directly. */
+  #reopen(now: number): void {
+    if (this.#directAt === undefined || now < this.#directAt) return;
+    this.#directAt = undefined;
+    for (const { puller } of this.#peers.values()) if (puller.isDirectOutdated) puller.open();
+  }
+
+  /** Of two connections of one pair, both well, the lesser name ends the older one. */
+  #endSpare({ name, sessions }: Peer, now: number): void {
+    const [older, newer] = sessions;
+    if (older === undefined || newer === undefined || this.#options.name > name) return;
+    const isWell = sessions.every(({ echoedAt }) => now - echoedAt < 2 * BOUNDS.beatMs);
+    if (isWell) older.dismiss('SPARE', 'there is a newer connection', 0);
+  }
+
+  #bootstrap(): void {
+    const others = this.#ready().map(({ peer, peerJoining }) => {
+      return { name: peer?.name ?? '', isJoining: peerJoining };
+    });
+    if (this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
+  }
+
+  #broadcast(tell: (session: Session) => void): void {
+    for (const { session } of this.#peers.values()) if (session !== undefined) tell(session);
+  }
+}
+
+export const createReplicator = (options: ReplicatorOptions): Replicator => new Replicator(options);

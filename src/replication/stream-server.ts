@@ -1,0 +1,316 @@
+/**
+ * The serving side of one connection (SPEC §4): one stream at a time, begun where `plan-stream.ts`
+ * says, sent as far as the puller's window and the connection have room; and answers to requests for
+ * pages and digests. It keeps a place in the log and the bytes under way, never a queue of changes.
+ */
+import { durationMs, type NodeId, type Sequence, sequence } from '../base/brands.ts';
+import type { Cancel, Clock } from '../base/clock.ts';
+import { LIMITS } from '../config/limits.ts';
+import { BOUNDS } from './bounds.ts';
+import { cursorOf, cursorsOf, pairsOf, raise, raiseAll } from './cursors.ts';
+import type {
+  AckFrame,
+  DigestRequestFrame,
+  DigestsFrame,
+  Frame,
+  OpenFrame,
+  PageFrame,
+  PageRequestFrame,
+} from './frames.ts';
+import { itemBytes } from './item-size.ts';
+import { StreamPlanner, type StreamRequest } from './plan-stream.ts';
+import type { Item, LogEntry, ReplicaStore } from './ports.ts';
+import { type Holdings, travels } from './selection.ts';
+import { digestBytes, digestOfTable } from './table-digest.ts';
+
+const AT_ONCE = durationMs(0);
+
+export interface ServerParts {
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  /** False: there is no room, `drained` will follow. */
+  readonly send: (frame: Frame) => boolean;
+  readonly own: () => Holdings;
+  readonly peer: Holdings;
+  /** Whether this node may stand for others: false while it is joining. */
+  readonly isSource: () => boolean;
+}
+
+interface Stream {
+  readonly number: number;
+  readonly request: StreamRequest;
+  readonly window: number;
+  /** The log is read up to here. */
+  at: Sequence;
+  /** What the puller has, or has been sent. */
+  readonly sent: Map<NodeId, Sequence>;
+  readonly underWay: Map<number, number>;
+  underWayBytes: number;
+  ordinal: number;
+  isBegun: boolean;
+  /** The last batch said that the log ends there. */
+  toldAt: Sequence;
+}
+
+export class StreamServer {
+  readonly #parts: ServerParts;
+  #stream: Stream | undefined;
+  #hasRoom = true;
+  #turn: Cancel | undefined;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+  }
+
+  open(frame: OpenFrame): void {
+    this.end();
+    const cursors = cursorsOf(frame.cursors);
+    const request = { scope: frame.scope, cursors, direct: new Set(frame.direct) };
+    const stream: Stream = {
+      ...{ number: frame.stream, request, window: frame.window },
+      ...{ at: sequence(0), sent: new Map(cursors), underWay: new Map(), underWayBytes: 0 },
+      ...{ ordinal: 0, isBegun: false, toldAt: sequence(-1) },
+    };
+    this.#stream = stream;
+    const { store } = this.#parts;
+    const source = { lives: store.lives, horizon: store.horizon(), first: store.firstSequence() };
+    this.#plan(stream, new StreamPlanner(source, request));
+  }
+
+  acknowledged({ stream, ordinal }: AckFrame): void {
+    const current = this.#stream;
+    if (current === undefined || current.number !== stream) return;
+    current.underWayBytes -= current.underWay.get(ordinal) ?? 0;
+    current.underWay.delete(ordinal);
+    this.pump();
+  }
+
+  drained(): void {
+    this.#hasRoom = true;
+    this.pump();
+  }
+
+  /** Cursors rose in a way that no stream under way accounts for. */
+  restart(): void {
+    if (this.#stream === undefined) return;
+    this.#parts.send({ kind: 'restart', stream: this.#stream.number });
+    this.end();
+  }
+
+  end(): void {
+    this.#turn?.();
+    this.#turn = undefined;
+    this.#stream = undefined;
+  }
+
+  /** Sends what there is room for. `isLazy` false: tells the place in the log, too. */
+  pump(isLazy = true): void {
+    const stream = this.#stream;
+    if (stream === undefined || !stream.isBegun || this.#turn !== undefined) return;
+    for (let turns = 0; this.#mayRead(stream); turns += 1) {
+      if (turns === BOUNDS.turnPages) {
+        this.#later(() => this.pump(isLazy));
+        return;
+      }
+      this.#read(stream, isLazy);
+    }
+    if (!isLazy && stream.underWay.size === 0 && stream.toldAt < stream.at) {
+      this.#send(stream, []);
+    }
+  }
+
+  #mayRead(stream: Stream): boolean {
+    const { sequence: last } = this.#parts.store.horizon();
+    return this.#hasRoom && stream.at < last && stream.underWayBytes < stream.window;
+  }
+
+  #plan(stream: Stream, planner: StreamPlanner): void {
+    const { store } = this.#parts;
+    const { sequence: last } = store.horizon();
+    for (let pages = 0; planner.plan === undefined; pages += 1) {
+      if (pages === BOUNDS.turnPages) {
+        this.#later(() => this.#plan(stream, planner));
+        return;
+      }
+      planner.read(store.logAfter(planner.next, BOUNDS.logPage), last);
+    }
+    if (planner.plan.kind === 'snapshot') this.#beginSnapshot(stream);
+    else this.#begin(stream, planner.plan.start);
+  }
+
+  #begin(stream: Stream, start: Sequence): void {
+    const { store, send } = this.#parts;
+    const { sequence: last, cursors } = store.horizon();
+    stream.at = start;
+    stream.isBegun = true;
+    const covers = [...cursors]
+      .map(([author]) => [author, cursorOf(stream.request.cursors, author)] as const)
+      .filter(([author]) => this.#covers(stream, author));
+    const { number } = stream;
+    send({ kind: 'begin', stream: number, mode: 'stream', last, covers, retryMs: 0 });
+    this.pump(false);
+  }
+
+  #beginSnapshot(stream: Stream): void {
+    const { store, send, isSource } = this.#parts;
+    const { sequence: last, cursors } = store.horizon();
+    this.end();
+    const mode = isSource() ? 'snapshot' : 'later';
+    const covers = pairsOf(cursors).filter(([author]) => this.#covers(stream, author));
+    const retryMs = mode === 'later' ? BOUNDS.laterMs : 0;
+    send({ kind: 'begin', stream: stream.number, mode, last, covers, retryMs });
+  }
+
+  /** Whether a stream tells of an author. */
+  #covers({ request }: Stream, author: NodeId): boolean {
+    if (request.scope === 'own') return this.#isOwn(author);
+    return !request.direct.has(author);
+  }
+
+  #isOwn(author: NodeId): boolean {
+    return this.#parts.store.lives.some((life) => life.author === author);
+  }
+
+  /** One page of the log, as far as one batch goes. */
+  #read(stream: Stream, isLazy: boolean): void {
+    const { store } = this.#parts;
+    const { sequence: last, cursors } = store.horizon();
+    const page = store.logAfter(stream.at, BOUNDS.logPage);
+    if (page.isTruncated) {
+      this.restart();
+      return;
+    }
+    const batch = new Batch();
+    for (const entry of page.entries) {
+      if (entry.sequence > last || batch.bytes >= LIMITS.replicationBatchBytesMax) break;
+      stream.at = entry.sequence;
+      this.#take(stream, batch, entry);
+    }
+    if (page.entries.length === 0) stream.at = last;
+    raise(stream.sent, store.author, stream.at);
+    if (stream.at >= last) {
+      const covered = [...cursors].filter(([author]) => this.#covers(stream, author));
+      raiseAll(stream.sent, new Map(covered));
+    }
+    if (batch.size > 0 || !isLazy) this.#send(stream, batch.items);
+  }
+
+  #take(stream: Stream, batch: Batch, entry: LogEntry): void {
+    const { origin } = entry;
+    if (origin === undefined || !this.#covers(stream, origin.author)) return;
+    if (origin.sequence <= cursorOf(stream.request.cursors, origin.author)) return;
+    raise(stream.sent, origin.author, origin.sequence);
+    const item = this.#itemOf(entry);
+    if (item !== undefined) batch.add(item);
+  }
+
+  #itemOf(entry: LogEntry): Item | undefined {
+    const { origin } = entry;
+    if (origin === undefined || entry.kind === 'none') return undefined;
+    const { sequence: _place, ...told } = entry;
+    if (!this.#mayTravel(entry)) return undefined;
+    if (told.kind !== 'row') return { ...told, origin };
+    const state = this.#parts.store.rowState(told.table, told.id);
+    return state === undefined ? undefined : { ...told, origin, state };
+  }
+
+  #mayTravel(entry: Exclude<LogEntry, { kind: 'none' }>): boolean {
+    const { own, peer } = this.#parts;
+    const { tables, selection } = own();
+    const table = tables.find(({ name }) => name === entry.table);
+    if (table === undefined) return false;
+    if (entry.kind === 'invalidation' && entry.scope.kind !== 'key') return true;
+    const id = entry.kind === 'invalidation' ? idOf(entry.scope) : entry.id;
+    return travels(selection, table, id, 'send') && travels(peer.selection, table, id, 'receive');
+  }
+
+  #send(stream: Stream, items: readonly Item[]): void {
+    const { sequence: last } = this.#parts.store.horizon();
+    stream.ordinal += 1;
+    const bytes = items.reduce((sum, item) => sum + itemBytes(item), 64);
+    stream.underWay.set(stream.ordinal, bytes);
+    stream.underWayBytes += bytes;
+    stream.toldAt = stream.at;
+    const changed = [...stream.sent].filter(
+      ([author, at]) => at > cursorOf(stream.request.cursors, author),
+    );
+    this.#hasRoom = this.#parts.send({
+      ...{ kind: 'batch', stream: stream.number, ordinal: stream.ordinal },
+      ...{ items, cursors: changed, at: stream.at, last },
+    });
+  }
+
+  #later(step: () => void): void {
+    this.#turn = this.#parts.clock.after(AT_ONCE, () => {
+      this.#turn = undefined;
+      step();
+    });
+  }
+
+  page({ request, table, after, buckets }: PageRequestFrame): PageFrame {
+    const { store, own, peer } = this.#parts;
+    const { tables, selection } = own();
+    const known = tables.find(({ name }) => name === table);
+    if (known === undefined || known.mode !== 'rows') return { kind: 'page', request, rows: [] };
+    const { rows, next } = store.rowPage(table, {
+      after,
+      rowsMax: BOUNDS.pageRows,
+      bytesMax: LIMITS.replicationBatchBytesMax,
+      buckets: buckets === undefined ? undefined : new Set(buckets),
+    });
+    const travelling = rows.filter(
+      ({ id }) =>
+        travels(selection, known, id, 'send') && travels(peer.selection, known, id, 'receive'),
+    );
+    return { kind: 'page', request, rows: travelling, ...(next !== undefined && { next }) };
+  }
+
+  digests({ request, table }: DigestRequestFrame): DigestsFrame {
+    const { store, own } = this.#parts;
+    if (table !== undefined) {
+      const found = own().tables.some(({ name }) => name === table);
+      const digest = found ? store.digest(table) : undefined;
+      return { kind: 'digests', request, tables: [], buckets: digestBytes(digest) };
+    }
+    const tables = own().tables.flatMap(({ name, mode }) => {
+      const digest = mode === 'rows' ? store.digest(name) : undefined;
+      return digest === undefined ? [] : [[name, ...digestOfTable(digest)] as const];
+    });
+    return { kind: 'digests', request, tables };
+  }
+}
+
+const idOf = (scope: { readonly kind: string; readonly id?: string | number }): string | number =>
+  scope.id ?? '';
+
+/** Items in log order; of one row changed twice by one author the last change counts. */
+class Batch {
+  readonly #items = new Map<string, Item>();
+  bytes = 0;
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  get items(): readonly Item[] {
+    return [...this.#items.values()];
+  }
+
+  add(item: Item): void {
+    const key = keyOf(item);
+    const former = this.#items.get(key);
+    if (former !== undefined) {
+      this.bytes -= itemBytes(former);
+      // Behind what the author changed meanwhile: its sequences rise within a batch.
+      this.#items.delete(key);
+    }
+    this.#items.set(key, item);
+    this.bytes += itemBytes(item);
+  }
+}
+
+function keyOf({ kind, origin, ...item }: Item): string {
+  const author = origin?.author ?? 0;
+  if (kind !== 'row' || !('id' in item)) return `${author}.${origin?.sequence ?? 0}`;
+  return `${author}/${item.table}/${typeof item.id}/${item.id}`;
+}

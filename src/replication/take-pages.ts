@@ -1,0 +1,118 @@
+/**
+ * Taking rows of another node page by page: all of a table or the buckets in which it differs. Used
+ * by snapshots and by repairs. One page is under way at a time, so that the pace is the receiver's;
+ * a page that holds a stamp too far ahead waits for the clock.
+ */
+import type { EpochMs, RecordId } from '../base/brands.ts';
+import { durationMs } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import type { ApplyQueue } from './apply-queue.ts';
+import { BOUNDS } from './bounds.ts';
+import { NO_CURSORS } from './cursors.ts';
+import type { PageFrame, PageRow } from './frames.ts';
+import type { ApplyReport, Item, ReplicaStore, ReplicatedTable } from './ports.ts';
+import { isStateAhead, wantedRows } from './received.ts';
+import type { Holdings } from './selection.ts';
+import { type Session, SessionGone } from './session.ts';
+import { differingBuckets, digestFrom } from './table-digest.ts';
+
+export interface PageParts {
+  readonly store: ReplicaStore;
+  readonly queue: ApplyQueue;
+  readonly clock: Clock;
+  readonly own: () => Holdings;
+  /** The latest stamp that is taken now. */
+  readonly stampLimit: () => EpochMs;
+  /** Something came and was taken. */
+  readonly moved: () => void;
+  /** Begins and ends a time for which this node itself is the one to wait for. */
+  readonly busy: (isBusy: boolean) => void;
+  readonly heldBack: () => void;
+}
+
+/** Where to go on after a page; `undefined` at the end. */
+export type PagePlace = RecordId | undefined;
+
+export interface PageWork {
+  readonly table: ReplicatedTable;
+  readonly after: PagePlace;
+  readonly buckets: readonly number[] | undefined;
+  /** Notes to set with a page. */
+  readonly notes: (next: PagePlace) => Readonly<Record<string, unknown>> | undefined;
+  readonly report?: ((report: ApplyReport) => void) | undefined;
+}
+
+export function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(durationMs(ms), resolve);
+  });
+}
+
+const gone = (): SessionGone => new SessionGone('the connection has ended');
+
+/** Takes all pages of a table; rejects with `SessionGone` when the connection ends. */
+export async function takePages(session: Session, parts: PageParts, work: PageWork): Promise<void> {
+  const { table, buckets } = work;
+  let after = work.after;
+  do {
+    const place = after;
+    const reply = await session.request((request) => ({
+      ...{ kind: 'pageRequest', request, table: table.name },
+      ...(place !== undefined && { after: place }),
+      ...(buckets !== undefined && { buckets }),
+    }));
+    const { rows, next } = pageOf(reply);
+    const report = await applyPage(session, parts, { ...work, rows, next });
+    work.report?.(report);
+    parts.moved();
+    after = next;
+  } while (after !== undefined);
+}
+
+function pageOf(reply: { readonly kind: string }): PageFrame {
+  if (reply.kind !== 'page') throw new SessionGone('another answer came than was asked for');
+  return reply as PageFrame;
+}
+
+interface TakenPage extends PageWork {
+  readonly rows: readonly PageRow[];
+  readonly next: PagePlace;
+}
+
+async function applyPage(
+  session: Session,
+  parts: PageParts,
+  { table, rows, next, notes }: TakenPage,
+): Promise<ApplyReport> {
+  const wanted = wantedRows(rows, table, parts.own());
+  parts.busy(true);
+  try {
+    while (wanted.some(({ state }) => isStateAhead(state, parts.stampLimit()))) {
+      parts.heldBack();
+      await pause(parts.clock, BOUNDS.heldMs);
+      if (!session.isReady) throw gone();
+    }
+    const items = wanted.map(
+      ({ id, state }): Item => ({ kind: 'row', table: table.name, id, state }),
+    );
+    return await parts.queue.apply({ items, cursors: NO_CURSORS, notes: notes(next) });
+  } finally {
+    parts.busy(false);
+  }
+}
+
+/** The buckets of a table in which the two nodes differ; `undefined` when that is not known. */
+export async function compareTable(
+  session: Session,
+  store: ReplicaStore,
+  table: ReplicatedTable,
+): Promise<readonly number[] | undefined> {
+  const reply = await session.request((request) => ({
+    ...{ kind: 'digestRequest', request, table: table.name },
+  }));
+  const own = store.digest(table.name);
+  if (reply.kind !== 'digests' || reply.buckets === undefined || own === undefined)
+    return undefined;
+  const theirs = digestFrom(reply.buckets, own.length / 2);
+  return theirs === undefined ? undefined : differingBuckets(own, theirs);
+}
