@@ -1,6 +1,6 @@
 /**
- * Who may take part (SPEC §8): judges a hello. A name that is connected already under another run of
- * a process is asked whether it is still there, and keeps its place when it answers in time.
+ * Who may take part (SPEC §8): judges a hello. A name that is connected already under another run
+ * of a process is asked whether it is still there, and keeps its place when it answers in time.
  */
 
 import { durationMs } from '../base/brands.ts';

@@ -1,7 +1,7 @@
 /**
  * The one way in which what others sent enters this node: in one order, so that the cursor an item
- * is compared with is the cursor its commit leaves behind. Batches are handed to the store one after
- * the other without waiting for the one before to be durable; the store keeps their order.
+ * is compared with is the cursor its commit leaves behind. Batches are handed to the store one
+ * after the other without waiting for the one before to be durable; the store keeps their order.
  *
  * What is stamped too far ahead of the clock does not come this far (`puller.ts`).
  */

@@ -1,7 +1,7 @@
 /**
- * Bounds that are parts of the protocol between nodes or of how its code takes turns. Nobody gains by
- * setting them, and both ends of a connection must agree on the first group; what an operator may set
- * stands in `config/limits.ts`.
+ * Bounds that are parts of the protocol between nodes or of how its code takes turns. Nobody gains
+ * by setting them, and both ends of a connection must agree on the first group; what an operator
+ * may set stands in `config/limits.ts`.
  */
 export const BOUNDS = {
   // What one frame may hold.

@@ -1,6 +1,7 @@
 /**
- * What the clocks of the connected nodes say about this one (SPEC §6). A clock elsewhere is known by
- * its distance from ours, measured by echoes; the reference is the middle of all, ours among them.
+ * What the clocks of the connected nodes say about this one (SPEC §6). A clock elsewhere is known
+ * by its distance from ours, measured by echoes; the reference is the middle of all, ours among
+ * them.
  *
  * Pure: it is asked with the time, and tells what to do.
  */

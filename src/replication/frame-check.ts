@@ -1,7 +1,7 @@
 /**
  * Looks at every field of a frame before anything is done with it: kinds, lengths, ranges. What is
- * not as it must be is refused as a whole, with the field's name. Fields nobody knows are left alone,
- * so that a newer node may say more. States of rows are looked at in `state-check.ts`.
+ * not as it must be is refused as a whole, with the field's name. Fields nobody knows are left
+ * alone, so that a newer node may say more. States of rows are looked at in `state-check.ts`.
  */
 import { BOUNDS } from './bounds.ts';
 import {

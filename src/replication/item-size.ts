@@ -1,6 +1,6 @@
 /**
- * About how many bytes an item takes on a connection and in memory: for windows and for the sizes of
- * batches, which need no exact measure. Bodies are measured, the rest is a fixed part a field.
+ * About how many bytes an item takes on a connection and in memory: for windows and for the sizes
+ * of batches, which need no exact measure. Bodies are measured, the rest is a fixed part a field.
  */
 import type { RowState } from '../cache/row-state.ts';
 import type { Item } from './ports.ts';

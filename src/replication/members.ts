@@ -1,7 +1,7 @@
 /**
- * The nodes of the cluster by name, as every node tells the others (SPEC §8): of two words about one
- * node the greater version is in force, of equal ones the one that says less. Leaving is a version of
- * it, and final for who does not join anew.
+ * The nodes of the cluster by name, as every node tells the others (SPEC §8): of two words about
+ * one node the greater version is in force, of equal ones the one that says less. Leaving is a
+ * version of it, and final for who does not join anew.
  */
 import { BOUNDS } from './bounds.ts';
 import type { Member } from './frames.ts';

@@ -1,6 +1,6 @@
 /**
- * Another node, by name: the open connections to it, of which one carries this node's pull, and what
- * it has said of itself. It outlives its connections; the pull's counters belong to it.
+ * Another node, by name: the open connections to it, of which one carries this node's pull, and
+ * what it has said of itself. It outlives its connections; the pull's counters belong to it.
  */
 import type { Puller } from './puller.ts';
 import type { Session } from './session.ts';

@@ -1,8 +1,8 @@
 /**
  * Where in this node's log a stream to another node may begin, so that whatever it raises it also
  * brings (SPEC §4). Own changes stand in the log under their own sequence. Of any other author the
- * first entry above the puller's cursor must begin no later than that cursor (`after`): then nothing
- * of that author entered this store earlier without an entry.
+ * first entry above the puller's cursor must begin no later than that cursor (`after`): then
+ * nothing of that author entered this store earlier without an entry.
  *
  * Reads the log page by page, and says so when there is more to read: it is the caller who waits.
  */

@@ -206,7 +206,9 @@ export class Puller {
     return objection(frame, this.#terms);
   }
 
-  /** [SPEC §7] One rule: it moves, or it is at the end; what this node does itself does not count. */
+  /**
+   * [SPEC §7] One rule: it moves, or it is at the end; what this node does itself does not count.
+   */
   #isStalled(now: number): boolean {
     if (this.#busy > 0 || this.isAtEnd || this.state === 'later') return false;
     const isPlanning = this.state === 'opening';

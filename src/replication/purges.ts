@@ -1,6 +1,6 @@
 /**
- * Invalidations that travel ahead of their place in the log (SPEC §9): told to all connected nodes at
- * once, confirmed by each, passed on to those who may not have heard. What was applied ahead is
+ * Invalidations that travel ahead of their place in the log (SPEC §9): told to all connected nodes
+ * at once, confirmed by each, passed on to those who may not have heard. What was applied ahead is
  * remembered until its place in the log comes, so that it takes effect once.
  */
 

@@ -1,6 +1,6 @@
 /**
- * Judging what another node sent, before any of it is applied: may it say so, is it wanted here, and
- * is it stamped too far ahead of the clock? Pure.
+ * Judging what another node sent, before any of it is applied: may it say so, is it wanted here,
+ * and is it stamped too far ahead of the clock? Pure.
  */
 import type { EpochMs, NodeId } from '../base/brands.ts';
 import { versionAt, versionTime } from '../base/hlc.ts';

@@ -1,62 +1,29 @@
 /**
- * Replication of one node: puts its parts together and is all that the assembly sees of them. It owns
- * the connections, one peer for each name it has met, the members, and the one timer that looks at
- * what time has brought. `SPEC.md` describes the whole.
+ * Replication of one node: puts its parts together and is all that the assembly sees of them. It
+ * owns the connections, one peer for each name it has met, the members, and the one timer that
+ * looks at what time has brought. `SPEC.md` describes the whole.
  */
 import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
-import type { Cancel, Clock } from '../base/clock.ts';
+import type { Cancel } from '../base/clock.ts';
 import { LIMITS } from '../config/limits.ts';
 import { objectionTo, probe, rivalsOf } from './admission.ts';
+import { Announcements } from './announcements.ts';
 import { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
 import { aheadBy, mustRestamp, stampLimit } from './clock-watch.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
 import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
 import { Joining } from './joining.ts';
-import { MEMBERS_NOTE, Members } from './members.ts';
+import { Membership } from './membership.ts';
+import type { ReplicationEvents, ReplicatorOptions } from './options.ts';
 import { Peer } from './peer.ts';
-import type { ChangeLink, Dialler, InvalidationItem, ReplicaStore } from './ports.ts';
+import type { ChangeLink, InvalidationItem } from './ports.ts';
 import { Puller } from './puller.ts';
-import { AheadSet, type Confirmation, Confirmations, purgeMark } from './purges.ts';
+import { AheadSet, type Confirmation } from './purges.ts';
 import { Redial } from './redial.ts';
-import type { Holdings, Selection } from './selection.ts';
+import type { Holdings } from './selection.ts';
 import { Session, type SessionOwner, type ToldFrame } from './session.ts';
 import { type ReplicationStatus, statusOf } from './status.ts';
-
-/** What an operator should hear of. */
-export interface ReplicationEvents {
-  readonly connected?: ((peer: string) => void) | undefined;
-  readonly disconnected?: ((peer: string, why: string) => void) | undefined;
-  /** A node was refused, or refused this one. */
-  readonly dismissed?: ((peer: string, code: ByeCode, message: string) => void) | undefined;
-  /** A frame that is not as it must be. */
-  readonly refused?: ((peer: string, why: string) => void) | undefined;
-  /** Changes of a peer wait, since they are stamped ahead of the clock. */
-  readonly held?: ((peer: string) => void) | undefined;
-  /** This clock runs ahead of the others by so much; 0: no longer. */
-  readonly clockAhead?: ((ms: number) => void) | undefined;
-  readonly caughtUp?: (() => void) | undefined;
-  /** This node was removed from the cluster by another. */
-  readonly removed?: (() => void) | undefined;
-  readonly failed?: ((error: unknown) => void) | undefined;
-}
-
-export interface ReplicatorOptions {
-  readonly store: ReplicaStore;
-  readonly dial: Dialler;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly name: string;
-  readonly cluster: string;
-  /** One run of the process; nobody else's. */
-  readonly instance: string;
-  /** Addresses at which others reach this node. */
-  readonly urls: readonly string[];
-  /** Addresses that the configuration names. */
-  readonly peers: readonly string[];
-  readonly selection: Selection;
-  readonly events?: ReplicationEvents | undefined;
-}
 
 export class Replicator {
   readonly counts = { framesRefused: 0, nodesRefused: 0, purges: 0 };
@@ -64,8 +31,8 @@ export class Replicator {
   readonly #events: ReplicationEvents;
   readonly #queue: ApplyQueue;
   readonly #ahead = new AheadSet();
-  readonly #confirmations: Confirmations;
-  readonly #members: Members;
+  readonly #announcements: Announcements;
+  readonly #membership: Membership;
   readonly #joining: Joining;
   readonly #redial: Redial;
   readonly #peers = new Map<string, Peer>();
@@ -86,18 +53,19 @@ export class Replicator {
     this.#options = options;
     this.#events = options.events ?? {};
     this.#queue = new ApplyQueue(store, this.#ahead, (error) => this.#failed(error));
-    this.#confirmations = new Confirmations(clock);
-    this.#members = new Members((store.note(MEMBERS_NOTE) ?? []) as readonly Member[]);
-    this.#joining = new Joining(store, clock, () => this.#hasOthers());
+    const parts = { store, clock, queue: this.#queue };
+    this.#announcements = new Announcements({ ...parts, ahead: this.#ahead, peers: this.#peers });
+    this.#joining = new Joining(store, clock, () => this.#membership.hasOthers);
+    this.#membership = this.#newMembership();
     this.#owner = this.#sessionOwner();
     this.#redial = new Redial({
       ...{ dial, clock, random },
-      urls: () => this.#urlsToDial(),
+      urls: () => this.#membership.urlsToDial,
       isConnected: (name) => this.#peers.get(name)?.isConnected === true,
       opened: (link, url) => this.#connect(link, url),
     });
     this.#offHorizon = store.onHorizon(() => this.#moved());
-    this.#declareSelf();
+    this.#membership.declareSelf();
     this.#schedule();
   }
 
@@ -113,7 +81,7 @@ export class Replicator {
   }
 
   get members(): readonly Member[] {
-    return this.#members.all;
+    return this.#membership.all;
   }
 
   /** Names of the nodes that this one is connected to, and its own: who may be a record's home. */
@@ -124,29 +92,25 @@ export class Replicator {
 
   /** Adds a node by its address, as `add_node` does; the name is learned when it answers. */
   addMember(name: string, urls: readonly string[]): void {
-    this.#declare(name, urls, false);
+    this.#membership.declare(name, urls, false);
   }
 
   /** A node will not come back; a connection to it is ended. */
   removeMember(name: string): void {
-    const urls = this.#members.of(name)?.urls ?? [];
-    this.#declare(name, urls, true);
+    const urls = this.#membership.of(name)?.urls ?? [];
+    this.#membership.declare(name, urls, true);
     for (const session of [...(this.#peers.get(name)?.sessions ?? [])]) {
       session.dismiss('NOT_A_MEMBER', `${name} was removed from the cluster`);
     }
   }
 
   /**
-   * Tells all connected nodes of an invalidation that this node has committed, ahead of what else they
-   * are owed. Resolves when all members have confirmed, or with who has not by the deadline.
+   * Tells all connected nodes of an invalidation that this node has committed, ahead of what else
+   * they are owed. Resolves when all members have confirmed, or with who has not by the deadline.
    */
   announcePurge(item: InvalidationItem, timeMs: number): Promise<Confirmation> {
     this.counts.purges += 1;
-    const names = this.#otherNames();
-    const { origin } = item;
-    const waiting = this.#confirmations.wait(purgeMark(origin), names, names.length, timeMs);
-    this.#broadcast((session) => session.send({ kind: 'purge', item }));
-    return waiting;
+    return this.#announcements.purge(item, this.#membership.otherNames, timeMs);
   }
 
   /** Resolves when so many others have this node's changes up to `place`, or time is up. */
@@ -154,16 +118,9 @@ export class Replicator {
     place: Sequence,
     least: number,
     timeMs: number,
-    names: readonly string[] = this.#otherNames(),
+    names: readonly string[] = this.#membership.otherNames,
   ): Promise<Confirmation> {
-    const mark = `place ${place}`;
-    const waiting = this.#confirmations.wait(mark, names, least, timeMs);
-    for (const { name, sessions } of this.#peers.values()) {
-      if (sessions.some(({ confirmed }) => confirmed >= place)) {
-        this.#confirmations.confirm(mark, name);
-      }
-    }
-    return waiting;
+    return this.#announcements.places(place, names, least, timeMs);
   }
 
   /** Has every pull compare digests as soon as it is at the end. */
@@ -175,7 +132,7 @@ export class Replicator {
     const { name, store, clock } = this.#options;
     return statusOf({
       ...{ name, store, now: clock.monotonic() },
-      ...{ members: this.#members.all, peers: this.#peers, failures: this.#redial.failures },
+      ...{ members: this.#membership.all, peers: this.#peers, failures: this.#redial.failures },
       isJoining: this.#joining.isJoining,
       clockAheadMs: this.#clockAhead,
       counts: { ...this.counts },
@@ -187,60 +144,27 @@ export class Replicator {
     this.#tick?.();
     this.#offHorizon();
     this.#redial.stop();
-    this.#confirmations.stop();
+    this.#announcements.stop();
     for (const session of [...this.#sessions]) session.dismiss('LEAVING', 'this node stops', 0);
   }
 
-  #hasOthers(): boolean {
-    return this.#options.peers.length > 0 || this.#otherNames().length > 0;
-  }
-
-  #otherNames(): readonly string[] {
-    return this.#members.present
-      .map((member) => member.name)
-      .filter((name) => name !== this.#options.name);
-  }
-
-  #urlsToDial(): readonly string[] {
-    const { name, urls, peers } = this.#options;
-    if (this.#members.of(name)?.isLeft === true) return [];
-    const known = this.#members.present.filter((member) => member.name !== name);
-    const all = [...peers, ...known.flatMap((member) => member.urls)];
-    return [...new Set(all)].filter((url) => !urls.includes(url));
-  }
-
-  // Members --------------------------------------------------------------------------------------
-
-  #declareSelf(): void {
-    const { name, urls, store } = this.#options;
-    // Who was removed stays out until it is added anew.
-    if (this.#members.of(name)?.isLeft === true) return;
-    if (this.#members.declare(name, urls, false, store.now())) this.#keepMembers();
-  }
-
-  #declare(name: string, urls: readonly string[], isLeft: boolean): void {
-    if (!this.#members.declare(name, urls, isLeft, this.#options.store.now())) return;
-    this.#keepMembers();
-    this.#tellMembers(undefined);
+  #newMembership(): Membership {
+    const { store, name, urls, peers } = this.#options;
+    return new Membership({
+      ...{ store, name, urls, peers, queue: this.#queue },
+      notes: () => this.#joining.notes,
+      changed: () => this.#tellMembers(undefined),
+      removed: () => this.#events.removed?.(),
+    });
   }
 
   #learn(told: readonly Member[], from: Session): void {
-    const wasLeft = this.#members.of(this.#options.name)?.isLeft === true;
-    if (!this.#members.learn(told)) return;
-    this.#keepMembers();
-    this.#tellMembers(from);
-    const isLeft = this.#members.of(this.#options.name)?.isLeft === true;
-    if (isLeft && !wasLeft) this.#events.removed?.();
-  }
-
-  #keepMembers(): void {
-    const notes = { [MEMBERS_NOTE]: this.#members.all, ...this.#joining.notes };
-    this.#queue.apply({ items: [], cursors: NO_CURSORS, notes }).catch(() => undefined);
+    if (this.#membership.learn(told)) this.#tellMembers(from);
   }
 
   #tellMembers(except: Session | undefined): void {
-    const members = this.#members.all;
-    this.#broadcast((session) => {
+    const members = this.#membership.all;
+    this.#announcements.broadcast((session) => {
       if (session !== except) session.send({ kind: 'members', members });
     });
   }
@@ -267,7 +191,7 @@ export class Replicator {
     return {
       ...{ kind: 'hello', protocol: PROTOCOL, oldest: PROTOCOL_OLDEST },
       ...{ cluster, name, author: store.author, instance, now: store.now() },
-      ...{ tables: store.tables(), selection, members: this.#members.all },
+      ...{ tables: store.tables(), selection, members: this.#membership.all },
       joining: this.#joining.isJoining,
     };
   }
@@ -282,7 +206,7 @@ export class Replicator {
       },
       met: (session) => this.#met(session),
       told: (session, frame) => this.#told(session, frame),
-      confirmed: (session) => this.#confirmed(session),
+      confirmed: (session) => this.#announcements.confirmed(session),
       dismissed: (session, code, message, retryMs) => {
         const url = this.#dialled.get(session);
         if (url !== undefined) this.#redial.ended(url, `${code}: ${message}`, retryMs);
@@ -306,7 +230,7 @@ export class Replicator {
       return;
     }
     this.#learn(hello.members, session);
-    if (this.#members.of(hello.name)?.isLeft === true) {
+    if (this.#membership.of(hello.name)?.isLeft === true) {
       this.#dismiss(session, 'NOT_A_MEMBER', `${hello.name} was removed; add it anew to let it in`);
       return;
     }
@@ -401,42 +325,14 @@ export class Replicator {
         if (puller?.session === session) puller.restarted(frame);
         break;
       case 'purge':
-        this.#purge(session, frame.item);
+        this.#announcements.heard(session, frame.item);
         break;
       case 'purged':
-        this.#confirmations.confirm(purgeMark(frame), session.link.peer);
+        this.#announcements.purged(session, frame);
         break;
       case 'members':
         this.#learn(frame.members, session);
         break;
-    }
-  }
-
-  #purge(from: Session, item: InvalidationItem): void {
-    const { origin } = item;
-    const { author, sequence } = origin;
-    const { store } = this.#options;
-    const isOwn = store.lives.some((life) => life.author === author);
-    const isKnown = isOwn || this.#ahead.has(origin) || this.#queue.cursor(author) >= sequence;
-    const told = () => from.send({ kind: 'purged', author, sequence });
-    if (isKnown) {
-      told();
-      return;
-    }
-    this.#ahead.add(origin);
-    this.#broadcast((session) => {
-      if (session !== from && session.author !== author) session.send({ kind: 'purge', item });
-    });
-    const batch = { items: [item], cursors: NO_CURSORS, isAhead: true };
-    this.#queue.apply(batch).then(told, () => undefined);
-  }
-
-  #confirmed(session: Session): void {
-    for (const mark of this.#confirmations.marks()) {
-      const place = mark.startsWith('place ') ? Number(mark.slice(6)) : undefined;
-      if (place !== undefined && session.confirmed >= place) {
-        this.#confirmations.confirm(mark, session.link.peer);
-      }
     }
   }
 
@@ -566,10 +462,6 @@ export class Replicator {
       return { name: peer?.name ?? '', isJoining: peerJoining };
     });
     if (this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
-  }
-
-  #broadcast(tell: (session: Session) => void): void {
-    for (const { session } of this.#peers.values()) if (session !== undefined) tell(session);
   }
 }
 

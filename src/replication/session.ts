@@ -1,8 +1,8 @@
 /**
  * One open connection to another node: says who this node is, learns who the other is, and then
- * carries what both ask of each other. It checks every frame, answers requests and heartbeats itself
- * and hands the rest to whom it concerns. It never outlives its connection, and nothing of it is used
- * by the next one.
+ * carries what both ask of each other. It checks every frame, answers requests and heartbeats
+ * itself and hands the rest to whom it concerns. It never outlives its connection, and nothing of
+ * it is used by the next one.
  *
  *   greeting ── hello, nobody objects ──► ready ──► closed
  *       └────── hello of a name that is connected ──► waiting ──► ready or closed

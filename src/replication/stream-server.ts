@@ -1,7 +1,8 @@
 /**
  * The serving side of one connection (SPEC §4): one stream at a time, begun where `plan-stream.ts`
- * says, sent as far as the puller's window and the connection have room; and answers to requests for
- * pages and digests. It keeps a place in the log and the bytes under way, never a queue of changes.
+ * says, sent as far as the puller's window and the connection have room; and answers to requests
+ * for pages and digests. It keeps a place in the log and the bytes under way, never a queue of
+ * changes.
  */
 import { durationMs, type NodeId, type Sequence, sequence } from '../base/brands.ts';
 import type { Cancel, Clock } from '../base/clock.ts';

@@ -1,7 +1,7 @@
 /**
  * Taking a snapshot (SPEC §3): table by table, in key order, merged row by row and never replacing
- * anything. How far it came is kept with the rows, so that it goes on after either side was away; only
- * the same author may go on with it, since another may have lost what the first pages showed.
+ * anything. How far it came is kept with the rows, so that it goes on after either side was away;
+ * only the same author may go on with it, since another may have lost what the first pages showed.
  */
 import type { NodeId, TableName } from '../base/brands.ts';
 import { cursorsOf } from './cursors.ts';

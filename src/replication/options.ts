@@ -1,0 +1,43 @@
+/**
+ * What replication of a node is made from, and what it tells while it runs. Everything that it
+ * touches is given here.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { ByeCode } from './frames.ts';
+import type { Dialler, ReplicaStore } from './ports.ts';
+import type { Selection } from './selection.ts';
+
+/** What an operator should hear of. */
+export interface ReplicationEvents {
+  readonly connected?: ((peer: string) => void) | undefined;
+  readonly disconnected?: ((peer: string, why: string) => void) | undefined;
+  /** A node was refused, or refused this one. */
+  readonly dismissed?: ((peer: string, code: ByeCode, message: string) => void) | undefined;
+  /** A frame that is not as it must be. */
+  readonly refused?: ((peer: string, why: string) => void) | undefined;
+  /** Changes of a peer wait, since they are stamped ahead of the clock. */
+  readonly held?: ((peer: string) => void) | undefined;
+  /** This clock runs ahead of the others by so much; 0: no longer. */
+  readonly clockAhead?: ((ms: number) => void) | undefined;
+  readonly caughtUp?: (() => void) | undefined;
+  /** This node was removed from the cluster by another. */
+  readonly removed?: (() => void) | undefined;
+  readonly failed?: ((error: unknown) => void) | undefined;
+}
+
+export interface ReplicatorOptions {
+  readonly store: ReplicaStore;
+  readonly dial: Dialler;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly name: string;
+  readonly cluster: string;
+  /** One run of the process; nobody else's. */
+  readonly instance: string;
+  /** Addresses at which others reach this node. */
+  readonly urls: readonly string[];
+  /** Addresses that the configuration names. */
+  readonly peers: readonly string[];
+  readonly selection: Selection;
+  readonly events?: ReplicationEvents | undefined;
+}
