@@ -168,9 +168,6 @@ function addedOperations({ prepared, config, clock, log, store }: AdminAssembly)
 const stackOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
 
-/** Counted apart and added up at scrape: the app threads have metrics of the same names. */
-/** Counted apart and added up at scrape: the app threads have metrics of the same names. */
-
 /** Counted apart and added up at scrape: the app threads have a metric of the same name. */
 function observeAdmin(
   rejected: ReadonlyMap<string, number>,

@@ -11,6 +11,7 @@ import type { RowAccess } from './access/row-access.ts';
 import { StandingWatch } from './access/standing-watch.ts';
 import { createWriteGuard } from './access/write-guard.ts';
 import type { Clock } from './base/clock.ts';
+import type { MqttPacing } from './node-mqtt-guard.ts';
 import type { Guest, SignIn } from './protocols/mqtt/access.ts';
 import type { Message } from './protocols/mqtt/message.ts';
 import type { TableDefinition, Verb } from './schema/definition.ts';
@@ -21,26 +22,37 @@ export interface SignInParts {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly onRejected: (method: string) => void;
+  readonly pacing: MqttPacing;
 }
 
-export function mqttSignIn({ authenticator, clock, onRejected }: SignInParts): SignIn {
+export function mqttSignIn(parts: SignInParts): SignIn {
+  const { authenticator, clock, onRejected, pacing } = parts;
   const watch = new StandingWatch(clock);
   return async (credentials) => {
     const asking = askingWith(credentials);
+    const early = pacing.signIn(asking);
+    if (early !== undefined) return { refused: early };
     await authenticator.settle(asking);
     const found = authenticator.authenticate(asking);
     if (found.kind === 'rejected') {
       onRejected(found.method);
       return { refused: found.error };
     }
-    return { guest: mqttGuest(found.principal, found.standing, watch) };
+    const { principal, standing } = found;
+    const pace: Guest['pace'] = (verb) => pacing.ask(verb, principal, asking);
+    return { guest: mqttGuest(principal, { standing, watch, pace }) };
   };
+}
+
+export interface GuestParts {
+  readonly standing?: Standing | undefined;
+  readonly watch?: StandingWatch | undefined;
+  readonly pace?: Guest['pace'] | undefined;
 }
 
 export function mqttGuest(
   principal: Principal,
-  standing: Standing = FOR_GOOD,
-  watch?: StandingWatch | undefined,
+  { standing = FOR_GOOD, watch, pace = () => undefined }: GuestParts = {},
 ): Guest {
   const access = (table: TableDefinition, verb: Verb) => accessTo(principal, table, verb);
   return {
@@ -65,6 +77,8 @@ export function mqttGuest(
       watch?.add(connection, standing);
       return () => watch?.delete(connection);
     },
+    holds: () => standing.state() !== 'gone',
+    pace,
   };
 }
 

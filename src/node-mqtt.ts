@@ -9,12 +9,15 @@ import { asNodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import { readThrough } from './feed/table-reads.ts';
 import { mqttGuest, mqttSignIn } from './node-mqtt-access.ts';
+import { createMqttGuard } from './node-mqtt-guard.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
+import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import type { MqttServer } from './protocols/mqtt/server.ts';
+import type { Door } from './protocols/mqtt/tcp.ts';
 import type { Store } from './store/store-options.ts';
 import type { Tables } from './table/tables.ts';
 
@@ -26,7 +29,7 @@ export interface MqttParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly tls: TlsCertificates | undefined;
-  readonly onRejected: (method: string) => void;
+  readonly guard: GuardMemory;
 }
 
 export interface RunningMqtt {
@@ -46,12 +49,18 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
   const { MqttServer } = await import('./protocols/mqtt/server.ts');
   const { config, clock, store, log } = parts;
   const lag = durationCounts();
+  const tally = createTally();
+  const guard = createMqttGuard(parts, (limit) => increment(tally.limits, limit));
   const server = new MqttServer({
     tables: definitions,
     tableNamed: (name) => parts.tables.get(name),
     ...{ reader: store, writer: store, clock },
     readRecord: readThrough(store, (name) => parts.tables.get(name)),
-    signIn: mqttSignIn(parts),
+    signIn: mqttSignIn({
+      ...parts,
+      pacing: guard,
+      onRejected: (method) => increment(tally.rejected, method),
+    }),
     nodeGuest: mqttGuest({ kind: 'admin', name: 'node' }),
     requireAuthentication: config.mqtt.requireAuthentication,
     observeLag: (ms) => countDuration(lag, Math.max(0, ms) / 1000),
@@ -59,11 +68,11 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
   });
   server.start();
   const accept: Accept = (channel) => server.accept(channel);
-  const listener = await listen(parts, accept);
+  const listener = await listen(parts, accept, guard);
   return {
     port: listener?.port,
     accept,
-    metrics: mqttMetrics(server, lag),
+    metrics: mqttMetrics(server, lag, tally),
     async stop() {
       listener?.stopAccepting();
       await server.stop();
@@ -72,11 +81,11 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
   };
 }
 
-async function listen({ config, log, tls }: MqttParts, accept: Accept) {
+async function listen({ config, log, tls }: MqttParts, accept: Accept, door: Door) {
   const { listenTcp } = await import('./protocols/mqtt/tcp.ts');
   const { host, mqtt } = config;
   try {
-    return await listenTcp({ host, port: mqtt.port, accept, tls });
+    return await listenTcp({ host, port: mqtt.port, accept, tls, door });
   } catch (error) {
     if (mqtt.isPortChosen || asNodeError(error).code !== 'PORT_IN_USE') throw error;
     log.warn({ port: mqtt.port }, 'MQTT is off: its port is taken; choose one with --mqtt-port');
@@ -85,7 +94,7 @@ async function listen({ config, log, tls }: MqttParts, accept: Accept) {
 }
 
 /** Beside those of the app threads, and added up with them at scrape. */
-function mqttMetrics(server: MqttServer, lag: DurationCounts): ArrayMetrics {
+function mqttMetrics(server: MqttServer, lag: DurationCounts, tally: Tally): ArrayMetrics {
   const metrics = new ArrayMetrics();
   const labels = { protocol: 'mqtt' };
   const { counts } = server;
@@ -114,5 +123,33 @@ function mqttMetrics(server: MqttServer, lag: DurationCounts): ArrayMetrics {
     { labels: { kind: 'publish' }, value: counts.refused },
     { labels: { kind: 'packet' }, value: counts.faults },
   ]);
+  observeTally(metrics, tally, counts.limits);
   return metrics;
+}
+
+/** What was refused, by its name. */
+interface Tally {
+  readonly rejected: Map<string, number>;
+  readonly limits: Map<string, number>;
+}
+
+const createTally = (): Tally => ({ rejected: new Map(), limits: new Map() });
+
+function increment(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}
+
+/** Under the names that the other ports count by. */
+function observeTally(
+  metrics: ArrayMetrics,
+  { rejected, limits }: Tally,
+  ofServer: ReadonlyMap<string, number>,
+): void {
+  metrics.counter('millrace_auth_failures_total', 'Credentials rejected', function* () {
+    for (const [method, value] of rejected) yield { labels: { method }, value };
+  });
+  metrics.counter('millrace_limits_hit_total', 'Times a limit refused something', function* () {
+    for (const [limit, value] of limits) yield { labels: { limit }, value };
+    for (const [limit, value] of ofServer) yield { labels: { limit }, value };
+  });
 }

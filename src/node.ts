@@ -199,7 +199,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
     tls: parts.tls,
     tables: threadTables.tables,
-    onRejected: (method) => log.debug({ method }, 'an MQTT client was refused'),
+    guard: parts.guard,
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const purges = new PurgeLog(clock);

@@ -50,7 +50,8 @@ export function limitedAuthenticator(
   };
 }
 
-function tooMany({ code, detail, limit, headers = [] }: Refusal): NodeError {
+/** A refusal at the door as an error, for whoever is further inside. */
+export function tooMany({ code, detail, limit, headers = [] }: Refusal): NodeError {
   const details = { limit, retryAfterSeconds: Number(headers[1] ?? 1) };
   return new NodeError(code, detail, { blame: 'client', retry: 'later', details });
 }

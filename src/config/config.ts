@@ -91,6 +91,7 @@ export interface Config {
         readonly key: string;
         readonly passphrase: string | undefined;
         readonly clientCa: string | undefined;
+        readonly clientCrl: string | undefined;
         readonly clientCertificates: 'request' | 'require';
         readonly hosts: readonly HostCertificate[];
       }
@@ -356,6 +357,7 @@ function tlsOf(folder: string, values: SettingValues): Config['tls'] {
   return {
     ...{ cert, key, passphrase: values['tls.passphrase'] },
     clientCa: resolved(folder, values['tls.clientCa']),
+    clientCrl: resolved(folder, values['tls.clientCrl']),
     clientCertificates: values['tls.clientCertificates'] ?? 'request',
     hosts: (values['tls.hosts'] ?? []).map((one) => ({
       ...one,

@@ -188,6 +188,7 @@ export const SETTINGS = {
   },
   'tls.passphrase': { read: nonEmpty, env: 'MILLRACE_TLS_PASSPHRASE' },
   'tls.clientCa': { read: nonEmpty, env: 'MILLRACE_TLS_CLIENT_CA' },
+  'tls.clientCrl': { read: nonEmpty, env: 'MILLRACE_TLS_CLIENT_CRL' },
   'tls.clientCertificates': { read: oneOf(['request', 'require']) },
   'tls.hosts': { read: listOf(hostCertificate) },
   'admin.tls': { read: flag, env: 'MILLRACE_ADMIN_TLS' },

@@ -7,6 +7,19 @@ import { encode as cbor } from 'cbor-x';
 import { pack } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import {
+  connectRush,
+  mqttCrowd,
+  PASSWORD,
+  publishOnce,
+  publishTo,
+  rushOver,
+  signedInAs,
+  subscribeTo,
+  subscribeTwice,
+  told,
+} from '../support/mqtt-limits.ts';
+import { MqttPackets } from '../support/mqtt-packets.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { headOf, RawConnection } from '../support/raw-connection.ts';
 
@@ -33,13 +46,23 @@ const LIMITS = {
   subscriptionsPerConnectionMax: 2,
   requestsPerAddressSecondMax: 20,
   requestsPerCredentialSecondMax: 20,
+  requestsPerPrincipalSecondMax: 15,
   rateBurstSeconds: 1,
+  subscriptionsPerPrincipalMax: 3,
+  mqttConnectMsMax: '1s',
+  mqttConnectBytesMax: '1KiB',
+  mqttPacketBytesMax: '16KiB',
+  mqttTopicCharsMax: 100,
+  mqttFiltersPerPacketMax: 5,
+  mqttSubscriptionsPerSessionMax: 2,
 };
+const ROLES = 'reader: { tables: { Item: { read: true, subscribe: true, publish: true } } }\n';
+const basic = (name: string) => `Basic ${Buffer.from(`${name}:${PASSWORD}`).toString('base64')}`;
 
-type Protocol = 'rest' | 'websocket' | 'sse' | 'admin';
-const PROTOCOLS: readonly Protocol[] = ['rest', 'websocket', 'sse', 'admin'];
-
-const JSON_TYPE = { 'content-type': 'application/json' };
+type HttpProtocol = 'rest' | 'websocket' | 'sse' | 'admin';
+type Protocol = HttpProtocol | 'mqtt';
+const HTTP: readonly HttpProtocol[] = ['rest', 'websocket', 'sse', 'admin'];
+const PROTOCOLS: readonly Protocol[] = [...HTTP, 'mqtt'];
 
 interface Cell {
   /** Reaches the limit and resolves with what shows it: statuses, or a code of the protocol. */
@@ -47,13 +70,13 @@ interface Cell {
   readonly shows: unknown;
 }
 
-const path: Record<Protocol, string> = {
+const path: Record<HttpProtocol, string> = {
   rest: '/Item/1',
   websocket: '/live',
   sse: '/Item/',
   admin: '/',
 };
-const fieldsOf: Record<Protocol, readonly string[]> = {
+const fieldsOf: Record<HttpProtocol, readonly string[]> = {
   rest: [],
   websocket: [
     'Connection: Upgrade',
@@ -64,13 +87,13 @@ const fieldsOf: Record<Protocol, readonly string[]> = {
   sse: ['Accept: text/event-stream'],
   admin: [],
 };
-const baseOf = (node: NodeProcess, protocol: Protocol): string =>
+const baseOf = (node: NodeProcess, protocol: HttpProtocol): string =>
   protocol === 'admin' ? node.admin : node.http;
 
 /** The status of one request, whose head has these fields besides those of the protocol. */
 async function statusOf(
   node: NodeProcess,
-  protocol: Protocol,
+  protocol: HttpProtocol,
   query: string,
   more: readonly string[] = [],
 ): Promise<number> {
@@ -82,11 +105,11 @@ async function statusOf(
   return connection.statuses[0] ?? 0;
 }
 
-const tooLongUrl = (protocol: Protocol): Cell => ({
+const tooLongUrl = (protocol: HttpProtocol): Cell => ({
   reach: (node) => statusOf(node, protocol, `?${'x'.repeat(2_100)}`),
   shows: 414,
 });
-const tooManyFields = (protocol: Protocol): Cell => ({
+const tooManyFields = (protocol: HttpProtocol): Cell => ({
   reach: (node) =>
     statusOf(
       node,
@@ -96,11 +119,11 @@ const tooManyFields = (protocol: Protocol): Cell => ({
     ),
   shows: 431,
 });
-const tooLargeHead = (protocol: Protocol): Cell => ({
+const tooLargeHead = (protocol: HttpProtocol): Cell => ({
   reach: (node) => statusOf(node, protocol, '', [`X-Long: ${'y'.repeat(3_500)}`]),
   shows: 431,
 });
-const slowHead = (protocol: Protocol): Cell => ({
+const slowHead = (protocol: HttpProtocol): Cell => ({
   async reach(node) {
     const connection = new RawConnection(baseOf(node, protocol));
     connection.send(headOf(`GET ${path[protocol]}`, fieldsOf[protocol]));
@@ -141,7 +164,7 @@ async function live(node: NodeProcess, messages: readonly string[]): Promise<str
 }
 
 /** More than an address may have, of connections that stay; the last ones are refused. */
-async function crowd(node: NodeProcess, protocol: Protocol, from: string): Promise<unknown> {
+async function crowd(node: NodeProcess, protocol: HttpProtocol, from: string): Promise<unknown> {
   const many = protocol === 'sse' && node.engine === 'uws' ? 45 : 8;
   const connections: RawConnection[] = [];
   for (let i = 0; i < many; i += 1) {
@@ -154,7 +177,7 @@ async function crowd(node: NodeProcess, protocol: Protocol, from: string): Promi
   return connections.at(-1)?.statuses[0];
 }
 
-async function rush(node: NodeProcess, protocol: Protocol, fields: readonly string[]) {
+async function rush(node: NodeProcess, protocol: HttpProtocol, fields: readonly string[]) {
   const from = fields.length === 0 ? '127.0.0.5' : undefined;
   const statuses: number[] = [];
   const connection = new RawConnection(baseOf(node, protocol), from);
@@ -168,11 +191,52 @@ async function rush(node: NodeProcess, protocol: Protocol, fields: readonly stri
   return statuses.at(-1);
 }
 
+const NO_HEAD = 'it opens with CONNECT; over WebSocket its upgrade is a request';
+const onHttp = (cell: (protocol: HttpProtocol) => Cell) =>
+  Object.fromEntries(HTTP.map((one) => [one, cell(one)]));
+
+/** A limit that only MQTT has a use for. */
+const mqttOnly = (reach: Cell['reach'], shows: unknown) => ({
+  ...Object.fromEntries(HTTP.map((one) => [one, 'a limit of MQTT; HTTP has its own of this kind'])),
+  mqtt: { reach, shows },
+});
+/** The same over WebSocket, and the refusal's words. */
+async function liveTwice(node: NodeProcess): Promise<unknown> {
+  const heard: string[] = [];
+  const sockets = [0, 1].map(() => {
+    const headers = { authorization: basic('bob') };
+    const socket = new WebSocket(`${node.ws}/live`, { headers });
+    socket.on('message', (message) => heard.push(String(message)));
+    return socket;
+  });
+  const subscribe = JSON.stringify({ subscribe: '/Item/', omitCurrent: true });
+  for (const socket of sockets) {
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(subscribe);
+    socket.send(subscribe);
+  }
+  await until('a refusal', () => heard.some((text) => text.includes('error')));
+  for (const socket of sockets) socket.terminate();
+  return heard.join().includes('subscriptionsPerPrincipalMax');
+}
+
+/** Streams of one user until one is refused; its status. */
+async function streamsOf(node: NodeProcess): Promise<unknown> {
+  const leave = new AbortController();
+  const headers = { accept: 'text/event-stream', authorization: basic('carol') };
+  const statuses: number[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    statuses.push((await node.fetch('/Item/', { headers, signal: leave.signal })).status);
+  }
+  leave.abort();
+  return statuses;
+}
+
 const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> = {
-  urlBytesMax: Object.fromEntries(PROTOCOLS.map((one) => [one, tooLongUrl(one)])),
-  headerCountMax: Object.fromEntries(PROTOCOLS.map((one) => [one, tooManyFields(one)])),
-  headBytesMax: Object.fromEntries(PROTOCOLS.map((one) => [one, tooLargeHead(one)])),
-  headerTimeoutSeconds: Object.fromEntries(PROTOCOLS.map((one) => [one, slowHead(one)])),
+  urlBytesMax: { ...onHttp(tooLongUrl), mqtt: NO_HEAD },
+  headerCountMax: { ...onHttp(tooManyFields), mqtt: NO_HEAD },
+  headBytesMax: { ...onHttp(tooLargeHead), mqtt: NO_HEAD },
+  headerTimeoutSeconds: { ...onHttp(slowHead), mqtt: NO_HEAD },
   requestBodyBytesMax: {
     rest: {
       reach: (node) => put(node, JSON.stringify({ name: 'x'.repeat(70_000) })),
@@ -187,6 +251,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
       },
       shows: true,
     },
+    mqtt: 'packets have a limit of their own: mqttPacketBytesMax',
   },
   bodyBytesPerSecondMin: {
     rest: {
@@ -202,6 +267,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     websocket: 'a message is held within messageBytesMax, and a silent peer is pinged and dropped',
     sse: 'a stream is opened by GET, which has no body',
     admin: 'the same listener code as rest; its connections have a limit of their own',
+    mqtt: 'a packet is whole before it is looked at: mqttPacketBytesMax, and the keep alive',
   },
   jsonDepthMax: {
     rest: {
@@ -233,6 +299,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
       },
       shows: true,
     },
+    mqtt: { reach: (node) => publishOnce(node, nested(20)), shows: 0x99 },
   },
   jsonKeysMax: {
     rest: {
@@ -250,6 +317,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     websocket: 'a message names a handful of fields and no records; its bytes are bounded',
     sse: 'a stream is opened by GET, which has no body',
     admin: 'an operation carries up to operationRecordsMax records, each checked by the schema',
+    mqtt: { reach: (node) => publishOnce(node, wide), shows: 0x99 },
   },
   messageBytesMax: {
     rest: 'only WebSockets have messages',
@@ -262,6 +330,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     },
     sse: 'the client says nothing after its request',
     admin: 'the admin port opens no WebSockets',
+    mqtt: 'packets have a limit of their own: mqttPacketBytesMax',
   },
   subscriptionsPerConnectionMax: {
     rest: 'a request subscribes to nothing',
@@ -275,6 +344,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     },
     sse: 'a stream is one subscription',
     admin: 'the admin port has no subscriptions',
+    mqtt: 'a session has mqttSubscriptionsPerSessionMax',
   },
   connectionsPerAddressMax: {
     rest: {
@@ -286,27 +356,77 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     websocket: { reach: (node) => crowd(node, 'websocket', '127.0.0.3'), shows: 429 },
     sse: { reach: (node) => crowd(node, 'sse', '127.0.0.4'), shows: 429 },
     admin: 'the admin port has adminConnectionsMax, so that no crowd keeps an operator out',
+    mqtt: { reach: mqttCrowd, shows: 'closed' },
   },
   requestsPerAddressSecondMax: {
     rest: { reach: (node) => rush(node, 'rest', []), shows: 429 },
     websocket: 'an upgrade is a request of the same listener',
     sse: 'a stream is a request of the same listener',
     admin: 'operators are not limited by rate; sign-ins are, by their failures',
+    mqtt: { reach: (node) => rushOver(node, '127.0.0.7'), shows: 0x97 },
   },
   requestsPerCredentialSecondMax: {
     rest: { reach: (node) => rush(node, 'rest', ['X-Api-Key: abc']), shows: 429 },
     websocket: 'an upgrade is a request of the same listener',
     sse: 'a stream is a request of the same listener',
     admin: 'operators are not limited by rate; sign-ins are, by their failures',
+    mqtt: { reach: connectRush, shows: true },
   },
+  requestsPerPrincipalSecondMax: {
+    rest: {
+      reach: (node) => rush(node, 'rest', [`Authorization: ${basic('ann')}`]),
+      shows: 429,
+    },
+    websocket: 'an upgrade is a request, and messages have limits of their own',
+    sse: 'a stream is a request of the same listener',
+    admin: 'operators are not limited by rate; sign-ins are, by their failures',
+    mqtt: { reach: (node) => rushOver(node, undefined, signedInAs('dave')), shows: 0x97 },
+  },
+  subscriptionsPerPrincipalMax: {
+    rest: 'a request subscribes to nothing',
+    websocket: { reach: liveTwice, shows: true },
+    sse: { reach: streamsOf, shows: [200, 200, 200, 429] },
+    admin: 'the admin port has no subscriptions',
+    mqtt: { reach: subscribeTwice, shows: [0, 0, 0, 0x97] },
+  },
+  mqttConnectMsMax: mqttOnly(async (node) => {
+    const silent = new MqttPackets(node.mqtt);
+    await until('the silent one to be cut', () => silent.ended, 20_000);
+    return silent.received;
+  }, []),
+  mqttConnectBytesMax: mqttOnly(
+    (node) => new MqttPackets(node.mqtt).connect({ clientId: 'x'.repeat(2_000) }),
+    'closed',
+  ),
+  mqttPacketBytesMax: mqttOnly((node) => told(node, publishTo('Item/1', 'x'.repeat(20_000))), 0x95),
+  mqttTopicCharsMax: mqttOnly((node) => told(node, publishTo(`Item/${'x'.repeat(150)}`)), 0x90),
+  mqttFiltersPerPacketMax: mqttOnly(
+    (node) => told(node, subscribeTo(1, ...Array.from({ length: 6 }, (_, i) => `Item/${i}`))),
+    0x97,
+  ),
+  mqttSubscriptionsPerSessionMax: mqttOnly(
+    async (node) => {
+      const peer = new MqttPackets(node.mqtt);
+      await peer.connect();
+      peer.send(subscribeTo(1, 'Item/1', 'Item/2', 'Item/3'));
+      const granted = (await peer.next('suback'))?.granted;
+      peer.destroy();
+      return granted;
+    },
+    [0, 0, 0x97],
+  ),
 };
 
 describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
   let node: NodeProcess;
   beforeAll(async () => {
-    const settings = `limits: ${JSON.stringify(LIMITS)}\n`;
-    const files = { 'schema.graphql': SCHEMA, 'millrace.yaml': settings };
+    const settings = JSON.stringify({ limits: LIMITS, mqtt: { requireAuthentication: false } });
+    const files = { 'schema.graphql': SCHEMA, 'millrace.yaml': settings, 'roles.yaml': ROLES };
     node = await startNode({ files, env: { MILLRACE_HTTP_ENGINE: engine } });
+    for (const username of ['ann', 'bob', 'carol', 'dave']) {
+      const user = { username, password: PASSWORD, role: 'reader' };
+      await node.operate({ operation: 'add_user', ...user });
+    }
   });
   afterAll(() => node?.dispose());
 
@@ -320,7 +440,7 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
 
   const reached = all.filter(({ cell }) => typeof cell === 'object');
   // Those which wait for a time-out wait together.
-  const isSlow = ({ limit }: { limit: string }) => /Timeout|PerSecondMin/.test(limit);
+  const isSlow = ({ limit }: { limit: string }) => /Timeout|PerSecondMin|ConnectMs/.test(limit);
   const slow = reached.filter(isSlow);
   const quick = reached.filter((one) => !isSlow(one));
   it.concurrent.each(slow)(
@@ -340,40 +460,12 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
     const text = await (await fetch(`${node.admin}/metrics`)).text();
     const counted = [...text.matchAll(/millrace_limits_hit_total\{limit="(\w+)"\} [1-9]/g)];
     const names = new Set(counted.map((match) => match[1]));
-    const wanted = ['urlBytesMax', 'headerCountMax', 'jsonKeysMax', 'jsonDepthMax'];
-    expect(wanted.filter((name) => !names.has(name))).toEqual([]);
-    expect(names).toContain('requestsPerAddressSecondMax');
-  });
-});
-
-describe.each([1, 2])('limits deep in the code, with %s threads', (threads) => {
-  it('are in force when they are set, on every thread', async () => {
-    const set = { queryConditionsMax: 3, queryRowsScannedMax: 300, operationRecordsMax: 4 };
-    const yaml = `limits: ${JSON.stringify(set)}\n`;
-    const node = await startNode({
-      files: { 'schema.graphql': SCHEMA, 'millrace.yaml': yaml },
-      flags: ['--threads', String(threads)],
-    });
-    try {
-      const rows = Array.from({ length: 700 }, (_, i) => ({ id: `${i}`, name: 'n' }));
-      await node.fetch('/Item/', { method: 'PUT', body: JSON.stringify(rows), headers: JSON_TYPE });
-      // Each connection is answered by a thread of the kernel's choice.
-      for (let i = 0; i < 8; i += 1) {
-        const many = await node.fetch('/Item/?id=1|id=2|id=3|id=4');
-        expect([many.status, await many.text()]).toEqual([
-          400,
-          expect.stringContaining('at most 3'),
-        ]);
-        const scan = await node.fetch('/Item/?name=x');
-        expect([scan.status, await scan.text()]).toEqual([
-          422,
-          expect.stringContaining('at 300 rows'),
-        ]);
-      }
-      const inserted = node.operate({ operation: 'insert', table: 'Item', records: rows });
-      await expect(inserted).rejects.toThrow('at most 4');
-    } finally {
-      await node.dispose();
-    }
+    const ofBody = ['urlBytesMax', 'headerCountMax', 'jsonKeysMax', 'jsonDepthMax'];
+    const ofMqtt = Object.keys(LIMITS).filter((name) => name.startsWith('mqtt'));
+    const ofWho = ['requestsPerAddressSecondMax', 'requestsPerPrincipalSecondMax'];
+    const ofDoor = ['subscriptionsPerPrincipalMax', 'connectionsPerAddressMax'];
+    expect([...ofBody, ...ofMqtt, ...ofWho, ...ofDoor].filter((name) => !names.has(name))).toEqual(
+      [],
+    );
   });
 });

@@ -32,9 +32,9 @@ export interface Issued {
   readonly key: string;
 }
 
-const SEQUENCE = 0x30;
+export const SEQUENCE = 0x30;
 const SET = 0x31;
-const OID = {
+export const OID = {
   commonName: Buffer.from('0603550403', 'hex'),
   ecdsaWithSha256: Buffer.from('06082a8648ce3d040302', 'hex'),
   basicConstraints: Buffer.from('0603551d13', 'hex'),
@@ -90,7 +90,7 @@ function alternativeName(name: string): Buffer {
   return der(0x82, Buffer.from(name, 'ascii'));
 }
 
-const nameOf = (commonName: string): Buffer =>
+export const nameOf = (commonName: string): Buffer =>
   der(SEQUENCE, der(SET, der(SEQUENCE, OID.commonName, der(0x0c, Buffer.from(commonName)))));
 
 /** Positive, and never made twice. */
@@ -100,8 +100,8 @@ function serialNumber(): Buffer {
   return der(0x02, bytes);
 }
 
-/** Generalized time, to the second. */
-function time(instant: Date): Buffer {
+/** A time to the second. */
+export function time(instant: Date): Buffer {
   const text = `${instant.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`;
   // [RFC5280 §4.1.2.5] Years until 2049 are written with two digits.
   return instant.getUTCFullYear() < 2050
@@ -109,7 +109,8 @@ function time(instant: Date): Buffer {
     : der(0x18, Buffer.from(text));
 }
 
-function der(tag: number, ...parts: readonly Buffer[]): Buffer {
+/** One value in DER. */
+export function der(tag: number, ...parts: readonly Buffer[]): Buffer {
   const content = Buffer.concat(parts);
   return Buffer.concat([Buffer.of(tag), lengthOf(content.length), content]);
 }
@@ -119,7 +120,7 @@ function lengthOf(length: number): Buffer {
   return length < 0x100 ? Buffer.of(0x81, length) : Buffer.of(0x82, length >> 8, length & 0xff);
 }
 
-function pem(label: string, bytes: Buffer): string {
+export function pem(label: string, bytes: Buffer): string {
   const lines = bytes.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

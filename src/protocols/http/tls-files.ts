@@ -5,7 +5,13 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, type SecureContext, type Server, type TlsOptions } from 'node:tls';
+import {
+  createSecureContext,
+  type SecureContext,
+  type Server,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls';
 import { NodeError } from '../../base/errors.ts';
 
 export interface CertificateFiles {
@@ -18,6 +24,8 @@ export interface CertificateFiles {
 export interface TlsFiles extends CertificateFiles {
   /** PEM of the authorities whose client certificates are believed. */
   readonly clientCa?: string | undefined;
+  /** PEM of lists of what these authorities have taken back; it goes with `clientCa`. */
+  readonly clientCrl?: string | undefined;
   /** Whether a client without one is served. */
   readonly clientCertificates: 'request' | 'require';
   readonly hosts: readonly (CertificateFiles & { readonly host: string })[];
@@ -43,6 +51,7 @@ interface Material {
   readonly key: Buffer;
   readonly passphrase?: string | undefined;
   readonly ca?: Buffer | undefined;
+  readonly crl?: Buffer | undefined;
 }
 
 /** What was read at one time. */
@@ -54,11 +63,15 @@ interface Loaded {
   readonly expiries: readonly Expiry[];
   /** Changes with any byte of any file. */
   readonly fingerprints: string;
+  /** Changes with whom of the clients is believed. */
+  readonly trust: string;
 }
 
 export class TlsCertificates {
   #loaded: Loaded;
   readonly #servers = new Set<Server>();
+  /** Connections whose clients are known by a certificate. */
+  readonly #known = new Set<TLSSocket>();
 
   /** Throws `CONFIG_INVALID` when a file cannot be read or a pair does not belong together. */
   constructor(files: TlsFiles) {
@@ -90,6 +103,11 @@ export class TlsCertificates {
   /** Has a server go on with the certificates of the moment. */
   attach(server: Server): void {
     this.#servers.add(server);
+    server.on('secureConnection', (socket) => {
+      if (!socket.authorized) return;
+      this.#known.add(socket);
+      socket.once('close', () => this.#known.delete(socket));
+    });
     server.once('close', () => this.#servers.delete(server));
   }
 
@@ -97,9 +115,12 @@ export class TlsCertificates {
   prepare(files: TlsFiles): (() => void) | undefined {
     const next = load(files);
     if (next.fingerprints === this.#loaded.fingerprints) return undefined;
+    const isTrustChanged = next.trust !== this.#loaded.trust;
     return () => {
       this.#loaded = next;
       for (const server of this.#servers) server.setSecureContext(contextOptions(next.material));
+      // Whose certificate was taken back has no connection left; the others come again at once.
+      if (isTrustChanged) for (const socket of this.#known) socket.destroy();
     };
   }
 
@@ -112,26 +133,46 @@ export class TlsCertificates {
 }
 
 function load(files: TlsFiles): Loaded {
-  const ca = files.clientCa === undefined ? undefined : readPem('tls.clientCa', files.clientCa);
-  const main = pair('tls', files, ca);
+  const clients = readClients(files);
+  const main = pair('tls', files, clients);
   const byHost = new Map<string, SecureContext>();
   const expiries = [expiryOf('*', files.cert, main.material.cert)];
-  const prints = [main.print, ca?.toString('latin1') ?? '', files.clientCertificates];
+  const trust = [clients.ca, clients.crl, files.clientCertificates].map(String).join('\n');
+  const prints = [main.print, trust];
   for (const [index, one] of files.hosts.entries()) {
     const host = one.host.toLowerCase();
-    const read = pair(`tls.hosts[${index}]`, one, ca);
+    const read = pair(`tls.hosts[${index}]`, one, clients);
     byHost.set(host, read.context);
     expiries.push(expiryOf(host, one.cert, read.material.cert));
     prints.push(host, read.print);
   }
   const { material, context } = main;
-  return { files, material, context, byHost, expiries, fingerprints: prints.join('\n') };
+  return { files, material, context, byHost, expiries, trust, fingerprints: prints.join('\n') };
 }
 
-function pair(key: string, files: CertificateFiles, ca: Buffer | undefined) {
+type Clients = Pick<Material, 'ca' | 'crl'>;
+
+/** Whose clients are believed, and which of them not any more. */
+function readClients({ clientCa, clientCrl }: TlsFiles): Clients {
+  if (clientCa === undefined && clientCrl !== undefined) {
+    const message = 'tls.clientCrl takes back certificates, and no authority is believed';
+    throw new NodeError('CONFIG_INVALID', `${message}; set tls.clientCa too`);
+  }
+  const ca = clientCa === undefined ? undefined : readPem('tls.clientCa', clientCa);
+  const crl = clientCrl === undefined ? undefined : readPem('tls.clientCrl', clientCrl);
+  try {
+    if (crl !== undefined) createSecureContext({ crl });
+  } catch (error) {
+    const message = `tls.clientCrl (${clientCrl}) is no list of revoked certificates in PEM`;
+    throw new NodeError('CONFIG_INVALID', `${message}: ${reason(error)}`, { cause: error });
+  }
+  return { ca, crl };
+}
+
+function pair(key: string, files: CertificateFiles, clients: Clients) {
   const cert = readPem(`${key}.cert`, files.cert);
   const privateKey = readPem(`${key}.key`, files.key);
-  const material: Material = { cert, key: privateKey, passphrase: files.passphrase, ca };
+  const material: Material = { cert, key: privateKey, passphrase: files.passphrase, ...clients };
   try {
     const context = createSecureContext(contextOptions(material));
     return {

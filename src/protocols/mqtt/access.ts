@@ -2,6 +2,7 @@
  * What MQTT asks of those who know principals: who signs in, and what they may do with a topic. A
  * port, so that this folder knows neither grants nor users.
  */
+import type { ClientCertificate } from '../../access/asking.ts';
 import type { RecordId } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
@@ -25,6 +26,10 @@ export interface Guest {
   seen(message: Message): Message | undefined;
   /** Ends the connection when its credentials do. */
   watch(connection: Watchable): () => void;
+  /** Whether what it signed in with still holds; a will outlives its connection. */
+  holds(): boolean;
+  /** Why it may not ask for more at the moment; each SUBSCRIBE and PUBLISH is a request. */
+  pace(verb: 'subscribe' | 'publish'): NodeError | undefined;
 }
 
 export interface Watchable {
@@ -35,6 +40,8 @@ export interface Credentials {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly remoteAddress: string;
+  /** Shown to TLS and verified by it. */
+  readonly certificate?: ClientCertificate | undefined;
 }
 
 export type SignIn = (

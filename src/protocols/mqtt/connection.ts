@@ -10,10 +10,11 @@ import type { Packet } from 'mqtt-packet';
 import { durationMs } from '../../base/brands.ts';
 import type { Cancel } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { LIMITS } from '../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../config/limits.ts';
 import type { Channel, ChannelUser } from './channel.ts';
 import type { Client } from './client.ts';
 import { encodePacket } from './codec.ts';
+import { limitHit } from './counts.ts';
 import { type ConnectContext, handleConnect } from './handlers/connect.ts';
 import { handleDisconnect } from './handlers/disconnect.ts';
 import type { PacketOf, Serving } from './handlers/handler.ts';
@@ -46,7 +47,7 @@ export class Connection implements ChannelUser {
   readonly #serving: Serving;
   readonly #channel: Channel;
   readonly #outbox: Outbox;
-  readonly #inbox = new Inbox(LIMITS.mqttConnectBytesMax);
+  readonly #inbox = new Inbox();
   readonly #onClosed: (connection: Connection) => void;
   #state: State = 'opening';
   #client: Client | undefined;
@@ -64,7 +65,10 @@ export class Connection implements ChannelUser {
     this.#onClosed = onClosed;
     this.#outbox = new Outbox(channel, () => this.#client?.session.hasRoom());
     this.#heardAt = serving.clock.monotonic();
-    this.#timer = serving.clock.after(durationMs(LIMITS.mqttConnectMsMax), () => this.#finish());
+    this.#timer = serving.clock.after(durationMs(LIMITS.mqttConnectMsMax), () => {
+      limitHit(serving.counts, 'mqttConnectMsMax');
+      this.#finish();
+    });
   }
 
   received(chunk: Buffer): void {
@@ -98,8 +102,10 @@ export class Connection implements ChannelUser {
     this.close(REASON.serverShuttingDown, 'this node is stopping');
   }
 
-  #fault(reason: Reason, text: string): void {
-    this.#serving.counts.faults += 1;
+  #fault(reason: Reason, text: string, limit?: LimitName): void {
+    const { counts } = this.#serving;
+    counts.faults += 1;
+    if (limit !== undefined) limitHit(counts, limit);
     this.close(reason, text);
   }
 
@@ -188,7 +194,7 @@ export class Connection implements ChannelUser {
     if (isConnect && this.#state === 'opening') {
       this.#outbox.push(encodePacket({ cmd: 'connack', sessionPresent: false, returnCode: 1 }, 4));
     }
-    this.#fault(fault.reason, fault.text);
+    this.#fault(fault.reason, fault.text, fault.limit);
   }
 
   #handleFor(client: Client, packet: Packet): Promise<void> | undefined {
@@ -235,6 +241,7 @@ export class Connection implements ChannelUser {
       serving: this.#serving,
       outbox: this.#outbox,
       remoteAddress: this.#channel.remoteAddress,
+      certificate: this.#channel.certificate,
       isOpen: () => this.#state !== 'closed',
       close: (reason, text) => this.close(reason, text),
     };
@@ -255,7 +262,7 @@ export class Connection implements ChannelUser {
     }
     this.#state = 'connected';
     this.#client = client;
-    this.#inbox.packetBytesMax = LIMITS.mqttPacketBytesMax;
+    this.#inbox.opened();
     this.#stopWatching = client.guest.watch({
       close: (code: ErrorCode) => this.close(REASONS[code], 'your credentials hold no more'),
     });

@@ -8,6 +8,8 @@ export interface Counts {
   /** Publishes that were refused, and packets that were faulty. */
   refused: number;
   faults: number;
+  /** Times that each limit refused something, by its name. */
+  readonly limits: Map<string, number>;
 }
 
 export const createCounts = (): Counts => ({
@@ -17,4 +19,9 @@ export const createCounts = (): Counts => ({
   resets: 0,
   refused: 0,
   faults: 0,
+  limits: new Map(),
 });
+
+export function limitHit({ limits }: Counts, limit: string): void {
+  limits.set(limit, (limits.get(limit) ?? 0) + 1);
+}

@@ -4,6 +4,7 @@
  * nothing is worked out that is not wanted any more.
  */
 import type { Packet } from 'mqtt-packet';
+import { LIMITS, type LimitName } from '../../config/limits.ts';
 import { PacketDecoder } from './codec.ts';
 import { Framer } from './framer.ts';
 import { type PacketFault, packetFault } from './packet-checks.ts';
@@ -15,26 +16,25 @@ export type Arrived =
   | { readonly kind: 'fault'; readonly fault: PacketFault; readonly isConnect: boolean };
 
 export class Inbox {
-  readonly #framer: Framer;
+  readonly #framer = new Framer(LIMITS.mqttConnectBytesMax);
+  #limit: LimitName = 'mqttConnectBytesMax';
   #decoder = new PacketDecoder(4);
   #packets: Buffer[] = [];
   #next = 0;
   /** Ends the stream, behind what came before it. */
   #fault: PacketFault | undefined;
 
-  constructor(packetBytesMax: number) {
-    this.#framer = new Framer(packetBytesMax);
-  }
-
-  set packetBytesMax(bytes: number) {
-    this.#framer.packetBytesMax = bytes;
+  /** Who sends is known: packets may be as long as those who have signed in may send them. */
+  opened(): void {
+    this.#limit = 'mqttPacketBytesMax';
+    this.#framer.packetBytesMax = LIMITS[this.#limit];
   }
 
   receive(chunk: Buffer): void {
     const fault = this.#framer.push(chunk, (bytes) => this.#packets.push(bytes));
     if (fault === 'tooLarge') {
       const text = `a packet has at most ${this.#framer.packetBytesMax} bytes`;
-      this.#fault = { reason: REASON.packetTooLarge, text };
+      this.#fault = { reason: REASON.packetTooLarge, text, limit: this.#limit };
     } else if (fault === 'malformed') {
       const text = 'the length of a packet is not encoded as it must be';
       this.#fault = { reason: REASON.malformedPacket, text };

@@ -5,7 +5,7 @@
  */
 import type { Packet } from 'mqtt-packet';
 import { isTopicName, topicFilterFault } from '../../base/topic-filter.ts';
-import { LIMITS } from '../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../config/limits.ts';
 import { REASON, type Reason } from './reasons.ts';
 import { sharedFilter } from './topics.ts';
 
@@ -13,6 +13,8 @@ export interface PacketFault {
   readonly reason: Reason;
   /** For the client of 5.0 and the log. */
   readonly text: string;
+  /** The limit that refuses it. */
+  readonly limit?: LimitName | undefined;
 }
 
 type Properties = Readonly<Record<string, unknown>>;
@@ -124,7 +126,8 @@ function publishFault(
   if (qos > 0 && packet.messageId === 0) return protocolError('packet identifier 0');
   if (topic === '' && properties?.topicAlias !== undefined) return undefined;
   if (topic.length > LIMITS.mqttTopicCharsMax) {
-    return invalidName(`a topic has at most ${LIMITS.mqttTopicCharsMax} characters`);
+    const text = `a topic has at most ${LIMITS.mqttTopicCharsMax} characters`;
+    return { ...invalidName(text), limit: 'mqttTopicCharsMax' };
   }
   if (!isText(topic, bytes)) return malformed('the topic is no UTF-8');
   if (!isTopicName(topic)) {
@@ -143,7 +146,7 @@ function firstFilterFault(
 ): PacketFault | undefined {
   if (filters.length > LIMITS.mqttFiltersPerPacketMax) {
     const text = `one packet names at most ${LIMITS.mqttFiltersPerPacketMax} filters`;
-    return { reason: REASON.quotaExceeded, text };
+    return { reason: REASON.quotaExceeded, text, limit: 'mqttFiltersPerPacketMax' };
   }
   for (const { topic } of filters) {
     if (!isText(topic, bytes)) return malformed('a topic filter is no UTF-8');

@@ -5,10 +5,12 @@
  */
 import type { DeltaSeconds, EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import { asNodeError, NodeError } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
 import { barsBytes } from '../../table/bytes-draft.ts';
 import { guardedDelete, guardedPut, type WriteGuard } from '../../table/guarded-write.ts';
 import type { JsonRecord } from '../../table/record-draft.ts';
 import type { Table } from '../../table/table.ts';
+import { checkJsonStructure } from '../http/json-structure.ts';
 import type { Guest } from './access.ts';
 import { type MessageProperties, packPublication, type QoS } from './publication.ts';
 import { REASON, REASONS, type Reason } from './reasons.ts';
@@ -32,6 +34,8 @@ export interface PublishOutcome {
   readonly reason: Reason;
   /** For the client of 5.0; '' when it was published. */
   readonly text: string;
+  /** The limit that refused it. */
+  readonly limit?: string | undefined;
 }
 
 export type TableNamed = (name: TableName) => Table | undefined;
@@ -64,9 +68,14 @@ export async function publish(
     await write({ table, id: located.id, guard: guest.guard(located.table) }, request, publication);
     return { reason: REASON.success, text: '' };
   } catch (error) {
-    const { code, message } = asNodeError(error);
-    return { reason: REASONS[code], text: message };
+    return outcomeOf(asNodeError(error));
   }
+}
+
+/** What a publisher is told of an error. */
+export function outcomeOf({ code, message, details: { limit } }: NodeError): PublishOutcome {
+  const named = typeof limit === 'string' ? limit : undefined;
+  return { reason: REASONS[code], text: message, limit: named };
 }
 
 function publicationOf(
@@ -120,6 +129,7 @@ const keepsBytes = (table: Table): boolean =>
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function recordOf(body: Uint8Array, { definition }: Table): JsonRecord {
+  checkJsonStructure(body, { depthMax: LIMITS.jsonDepthMax, keysMax: LIMITS.jsonKeysMax });
   let record: unknown;
   try {
     record = JSON.parse(decoder.decode(body));

@@ -102,6 +102,20 @@ export const REASONS: Record<ErrorCode, Reason> = {
   WRITE_QUEUE_FULL: REASON.serverBusy,
 };
 
+/** What may stand in a PUBACK, PUBREC or SUBACK [MQTT5 §3.4.2.1, §3.5.2.1, §3.9.3]. */
+const IN_ANSWERS: ReadonlySet<Reason> = new Set<Reason>([
+  ...[REASON.success, REASON.noMatchingSubscribers, REASON.unspecified, REASON.notAuthorized],
+  ...[REASON.implementationSpecific, REASON.topicNameInvalid, REASON.packetIdentifierInUse],
+  ...[REASON.quotaExceeded, REASON.payloadFormatInvalid],
+]);
+
+/** A reason as an answer may carry it: those of connections have a nearest one. */
+export function ackReason(reason: Reason): Reason {
+  if (IN_ANSWERS.has(reason)) return reason;
+  if (reason === REASON.serverBusy) return REASON.quotaExceeded;
+  return reason === REASON.packetTooLarge ? REASON.implementationSpecific : REASON.unspecified;
+}
+
 /** What a client of 3.1.1 is told instead, in CONNACK [MQTT-3.2.2 table 3.1]. */
 export function returnCode(reason: Reason): number {
   switch (reason) {

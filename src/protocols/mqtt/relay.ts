@@ -7,8 +7,11 @@ import type { MessagePort } from 'node:worker_threads';
 import { LIMITS } from '../../config/limits.ts';
 import type { Accept, Channel, ChannelUser } from './channel.ts';
 
+/** Who is at the other end. */
+type Opened = Pick<Channel, 'remoteAddress' | 'certificate'>;
+
 type ToServer =
-  | { readonly kind: 'open'; readonly id: number; readonly remoteAddress: string }
+  | ({ readonly kind: 'open'; readonly id: number } & Opened)
   | { readonly kind: 'data'; readonly id: number; readonly bytes: Uint8Array }
   /** So many bytes were taken by the socket. */
   | { readonly kind: 'taken'; readonly id: number; readonly count: number }
@@ -29,7 +32,8 @@ export function relayTo(port: MessagePort): Accept {
     const say = (message: ToServer) => port.postMessage(message);
     const socket = new RelayedSocket(id, channel, say, () => sockets.delete(id));
     sockets.set(id, socket);
-    say({ kind: 'open', id, remoteAddress: channel.remoteAddress });
+    const { remoteAddress, certificate } = channel;
+    say({ kind: 'open', id, remoteAddress, certificate });
     return socket;
   };
 }
@@ -80,7 +84,7 @@ export function serveRelayed(port: MessagePort, accept: Accept): void {
   port.on('message', (message: ToServer) => {
     const { id, kind } = message;
     if (kind === 'open') {
-      channels.set(id, new RemoteChannel(id, message.remoteAddress, port, accept));
+      channels.set(id, new RemoteChannel(id, message, port, accept));
       return;
     }
     const channel = channels.get(id);
@@ -96,14 +100,16 @@ export function serveRelayed(port: MessagePort, accept: Accept): void {
 
 class RemoteChannel implements Channel {
   readonly remoteAddress: string;
+  readonly certificate: Opened['certificate'];
   readonly #id: number;
   readonly #port: MessagePort;
   readonly #user: ChannelUser;
   #untaken = 0;
 
-  constructor(id: number, remoteAddress: string, port: MessagePort, accept: Accept) {
+  constructor(id: number, opened: Opened, port: MessagePort, accept: Accept) {
     this.#id = id;
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = opened.remoteAddress;
+    this.certificate = opened.certificate;
     this.#port = port;
     this.#user = accept(this);
   }

@@ -14,7 +14,7 @@ import type { Table } from '../../table/table.ts';
 import type { Guest, SignIn } from './access.ts';
 import type { Channel, ChannelUser } from './channel.ts';
 import { Connection } from './connection.ts';
-import { type Counts, createCounts } from './counts.ts';
+import { type Counts, createCounts, limitHit } from './counts.ts';
 import { Dispatch } from './dispatch.ts';
 import type { Serving } from './handlers/handler.ts';
 import { publish } from './publisher.ts';
@@ -95,6 +95,7 @@ export class MqttServer {
   /** Begins to serve a peer; its channel is closed at once when there are too many. */
   accept(channel: Channel): ChannelUser {
     if (this.#stopping || this.#connections.size >= LIMITS.mqttConnectionsMax) {
+      if (!this.#stopping) limitHit(this.counts, 'mqttConnectionsMax');
       channel.end();
       return { received() {}, drained() {}, gone() {} };
     }
@@ -123,6 +124,10 @@ export class MqttServer {
 
   #publishWill(session: Session, will: Will): void {
     const guest = session.guest ?? this.#parts.nodeGuest;
+    if (!guest.holds()) {
+      this.counts.refused += 1;
+      return;
+    }
     const publisher = { guest, sessionKey: session.parts.key };
     const publishing = publish(this.#serving.publishing, publisher, will).then(({ reason }) => {
       this.#wills.delete(publishing);

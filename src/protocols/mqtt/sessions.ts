@@ -33,6 +33,7 @@ export class Sessions {
   readonly #byKey = new Map<string, Session>();
   readonly #groups = new Map<string, ShareGroup>();
   readonly #expiries = new Map<Session, Cancel>();
+  readonly #heldBy = new Map<string, number>();
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
@@ -44,6 +45,17 @@ export class Sessions {
 
   all(): Iterable<Session> {
     return this.#byKey.values();
+  }
+
+  /** Subscriptions of one user, in all sessions. */
+  heldBy(owner: string): number {
+    return this.#heldBy.get(owner) ?? 0;
+  }
+
+  #count({ parts: { owner } }: Session, change: number): void {
+    const held = this.heldBy(owner) + change;
+    if (held > 0) this.#heldBy.set(owner, held);
+    else this.#heldBy.delete(owner);
   }
 
   /** The session as it was left, if there is one. */
@@ -85,6 +97,7 @@ export class Sessions {
   end(session: Session): void {
     if (this.#byKey.get(session.parts.key) !== session) return;
     this.#byKey.delete(session.parts.key);
+    this.#count(session, -session.subscriptions.size);
     this.#expiries.get(session)?.();
     this.#expiries.delete(session);
     this.#parts.dispatch.leave(session);
@@ -102,6 +115,7 @@ export class Sessions {
 
   subscribe(session: Session, subscription: Subscription): void {
     const { written } = subscription;
+    if (!session.subscriptions.has(written)) this.#count(session, 1);
     session.subscriptions.set(written, subscription);
     const shared = sharedFilter(written);
     if (shared === undefined) {
@@ -119,6 +133,7 @@ export class Sessions {
     const subscription = session.subscriptions.get(written);
     if (subscription === undefined) return false;
     session.subscriptions.delete(written);
+    this.#count(session, -1);
     if (session.groups.has(written)) this.#leaveGroup(session, written);
     else this.#parts.dispatch.unsubscribe(session, subscription);
     return true;

@@ -6,6 +6,8 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
+import { peerOf } from '../http/node/peer.ts';
+import { unmapped } from '../http/remote-address.ts';
 import type { TlsCertificates } from '../http/tls-files.ts';
 import type { Accept, Channel } from './channel.ts';
 
@@ -16,6 +18,14 @@ export interface TcpOptions {
   /** PEM; absent: without TLS. */
   readonly tls?: TlsCertificates | undefined;
   readonly accept: Accept;
+  /** Who may come in; connections of all ports are counted together. */
+  readonly door: Door;
+}
+
+export interface Door {
+  /** Counts a connection and admits it; then `leave` must follow. */
+  enter(address: string): boolean;
+  leave(address: string): void;
 }
 
 export interface TcpListener {
@@ -28,6 +38,7 @@ export interface TcpListener {
 export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
   const sockets = new Set<net.Socket>();
   const serve = (socket: net.Socket) => {
+    if (socket.destroyed) return;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     serveSocket(socket, options.accept);
@@ -37,6 +48,8 @@ export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
     options.tls === undefined
       ? net.createServer(common, serve)
       : tls.createServer({ ...common, ...options.tls.serverOptions() }, serve);
+  // Before the handshake, which is what costs; and before `serve` where there is none.
+  server.prependListener('connection', (socket) => admit(socket, options.door));
   if (server instanceof tls.Server) options.tls?.attach(server);
   // A client that breaks its handshake is nobody's concern but its own.
   server.on('tlsClientError', () => {});
@@ -47,6 +60,12 @@ export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
     stopAccepting: () => void server.close(),
     close: () => closed(server, sockets),
   };
+}
+
+function admit(socket: net.Socket, door: Door): void {
+  const address = unmapped(socket.remoteAddress);
+  if (door.enter(address)) socket.once('close', () => door.leave(address));
+  else socket.destroy();
 }
 
 function listening(server: net.Server, { host, port }: TcpOptions): Promise<number> {
@@ -73,8 +92,10 @@ function closed(server: net.Server, sockets: ReadonlySet<net.Socket>): Promise<v
 function serveSocket(socket: net.Socket, accept: Accept): void {
   // Without a listener an error would end the process; the close that follows is what counts.
   socket.on('error', () => {});
+  const peer = peerOf(socket);
   const channel: Channel = {
-    remoteAddress: socket.remoteAddress ?? '',
+    remoteAddress: peer.peerAddress,
+    certificate: peer.certificate,
     get bufferedBytes() {
       return socket.writableLength;
     },

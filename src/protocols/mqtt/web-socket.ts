@@ -3,6 +3,7 @@
  * path. What a paused connection is sent meanwhile is held, bounded: a WebSocket cannot be told to
  * wait.
  */
+import type { ClientCertificate } from '../../access/asking.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { HttpRequest, Socket, UpgradeVerdict, WebSocketHandler } from '../http/port.ts';
 import { offeredProtocols } from '../http/upgrade-checks.ts';
@@ -24,6 +25,11 @@ export const offeredMqtt = (request: HttpRequest): string | undefined =>
 /** A class, so that a socket is known to be MQTT's by its state. */
 export class MqttSocketState {
   user: ChannelUser | undefined;
+  readonly certificate: ClientCertificate | undefined;
+
+  constructor(certificate: ClientCertificate | undefined) {
+    this.certificate = certificate;
+  }
 }
 
 export class MqttWebSockets implements WebSocketHandler<MqttSocketState> {
@@ -34,7 +40,8 @@ export class MqttWebSockets implements WebSocketHandler<MqttSocketState> {
   }
 
   upgrade(request: HttpRequest): UpgradeVerdict<MqttSocketState> {
-    return { kind: 'accept', protocol: offeredMqtt(request), state: new MqttSocketState() };
+    const state = new MqttSocketState(request.certificate);
+    return { kind: 'accept', protocol: offeredMqtt(request), state };
   }
 
   open(socket: Socket<MqttSocketState>): void {
@@ -57,19 +64,23 @@ export class MqttWebSockets implements WebSocketHandler<MqttSocketState> {
 }
 
 class SocketChannel implements Channel, ChannelUser {
-  readonly #socket: Socket<unknown>;
+  readonly #socket: Socket<MqttSocketState>;
   readonly #user: ChannelUser;
   #held: Buffer[] = [];
   #heldBytes = 0;
   #isPaused = false;
 
-  constructor(socket: Socket<unknown>, accept: Accept) {
+  constructor(socket: Socket<MqttSocketState>, accept: Accept) {
     this.#socket = socket;
     this.#user = accept(this);
   }
 
   get remoteAddress(): string {
     return this.#socket.remoteAddress;
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return this.#socket.state.certificate;
   }
 
   get bufferedBytes(): number {

@@ -3,11 +3,13 @@
  * session of a client that is still connected is taken over.
  */
 import { randomUUID } from 'node:crypto';
+import type { ClientCertificate } from '../../../access/asking.ts';
 import type { DurationMs, Sequence } from '../../../base/brands.ts';
 import { LIMITS } from '../../../config/limits.ts';
 import type { Guest } from '../access.ts';
 import { Client, type ClientParts } from '../client.ts';
 import { encodePacket } from '../codec.ts';
+import { limitHit } from '../counts.ts';
 import type { Outbox } from '../outbox.ts';
 import type { ProtocolLevel } from '../publish-encoder.ts';
 import { REASON, REASONS, type Reason, returnCode } from '../reasons.ts';
@@ -23,6 +25,7 @@ export interface ConnectContext {
   readonly serving: Serving;
   readonly outbox: Outbox;
   readonly remoteAddress: string;
+  readonly certificate: ClientCertificate | undefined;
   readonly isOpen: () => boolean;
   readonly close: (reason: Reason, text: string) => void;
 }
@@ -52,6 +55,7 @@ export async function handleConnect(
     username: packet.username,
     password: packet.password?.toString('utf8'),
     remoteAddress: context.remoteAddress,
+    certificate: context.certificate,
   });
   if (!context.isOpen()) return undefined;
   if ('refused' in signedIn) {
@@ -62,7 +66,7 @@ export async function handleConnect(
   }
   const { guest } = signedIn;
   if (guest.name === '' && context.serving.requireAuthentication) {
-    return refuse(REASON.notAuthorized, 'sign in with a user name and password');
+    return refuse(REASON.notAuthorized, 'sign in with a name and password, or a certificate');
   }
   const problem = willProblem(context.serving, guest, packet);
   if (problem !== undefined) return refuse(problem.reason, problem.text);
@@ -97,7 +101,10 @@ async function welcome(
   const { serving } = context;
   const clientId = packet.clientId === '' ? randomUUID() : packet.clientId;
   const opened = openSession(serving, packet, guest, clientId);
-  if (opened === undefined) return refuse(REASON.quotaExceeded, 'the node holds no more sessions');
+  if (opened === undefined) {
+    limitHit(serving.counts, 'mqttSessionsMax');
+    return refuse(REASON.quotaExceeded, 'the node holds no more sessions');
+  }
   const { session, isPresent } = opened;
   const asked = askedExpiry(packet);
   session.expirySeconds = expirySecondsWithin(asked);

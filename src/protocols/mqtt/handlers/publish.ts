@@ -4,9 +4,10 @@
  */
 import { LIMITS } from '../../../config/limits.ts';
 import type { Client } from '../client.ts';
+import { limitHit } from '../counts.ts';
 import type { MessageProperties } from '../publication.ts';
 import { type PublishOutcome, type PublishRequest, publish } from '../publisher.ts';
-import { REASON } from '../reasons.ts';
+import { ackReason, REASON, REASONS } from '../reasons.ts';
 import type { PacketOf, Serving } from './handler.ts';
 
 type Publish = PacketOf<'publish'>;
@@ -38,16 +39,28 @@ function commit(serving: Serving, client: Client, packet: Publish, topic: string
   const bytes = request.payload.length;
   client.publishBytesUnderWay += bytes;
   if (packet.qos === 1) client.publishesUnderWay += 1;
-  const work = publish(serving.publishing, client.publisher, request).finally(() => {
+  const work = publishPaced(serving, client, request).finally(() => {
     client.publishBytesUnderWay -= bytes;
   });
   client.answers.add(work, (outcome) => {
     if (packet.qos === 1) client.publishesUnderWay -= 1;
     if (packet.qos === 2) client.session.received.set(packet.messageId ?? 0, true);
     if (outcome.reason !== REASON.success) serving.counts.refused += 1;
+    if (outcome.limit !== undefined) limitHit(serving.counts, outcome.limit);
     answer(client, packet, outcome);
   });
   serving.keeper.changed(client.session);
+}
+
+/** Each is a request, within the rates that requests have. */
+function publishPaced(
+  { publishing }: Serving,
+  { guest, publisher }: Client,
+  request: PublishRequest,
+): Promise<PublishOutcome> {
+  const paced = guest.pace('publish');
+  if (paced === undefined) return publish(publishing, publisher, request);
+  return Promise.resolve({ reason: REASONS[paced.code], text: paced.message });
 }
 
 function requestOf({ payload, qos, retain, properties }: Publish, topic: string): PublishRequest {
@@ -104,7 +117,7 @@ function answer(client: Client, { qos, messageId = 0 }: Publish, outcome: Publis
   client.answer({
     cmd: qos === 1 ? 'puback' : 'pubrec',
     messageId,
-    reasonCode: outcome.reason,
+    reasonCode: ackReason(outcome.reason),
     ...client.reasonString(outcome.text),
   });
 }

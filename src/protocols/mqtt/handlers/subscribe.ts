@@ -4,8 +4,9 @@
  */
 import { LIMITS } from '../../../config/limits.ts';
 import type { Client } from '../client.ts';
+import { limitHit } from '../counts.ts';
 import type { QoS } from '../publication.ts';
-import { REASON } from '../reasons.ts';
+import { ackReason, REASON, REASONS } from '../reasons.ts';
 import type { Subscription } from '../subscription-tree.ts';
 import { sharedFilter } from '../topics.ts';
 import type { PacketOf, Serving } from './handler.ts';
@@ -25,8 +26,12 @@ export async function handleSubscribe(
   const granted: number[] = [];
   const withRetained: Subscription[] = [];
   let text = '';
+  const paced = client.guest.pace('subscribe');
   for (const asked of subscriptions) {
-    const refusal = refusalOf(serving, client, asked);
+    const refusal =
+      paced === undefined
+        ? refusalOf(serving, client, asked)
+        : { reason: ackReason(REASONS[paced.code]), text: paced.message };
     if (refusal !== undefined) {
       granted.push(client.level === 5 ? refusal.reason : REASON.unspecified);
       text = refusal.text;
@@ -57,12 +62,25 @@ function refusalOf(serving: Serving, client: Client, asked: Asked): Refusal | un
     // [MQTT5-3.8.3-4]
     return { reason: REASON.unspecified, text: 'a shared subscription cannot be No Local' };
   }
-  const max = LIMITS.mqttSubscriptionsPerSessionMax;
-  if (subscriptions.size >= max && !subscriptions.has(topic)) {
-    return { reason: REASON.quotaExceeded, text: `a session holds at most ${max} subscriptions` };
-  }
+  const most = subscriptions.has(topic) ? undefined : quotaRefusal(serving, client);
+  if (most !== undefined) return most;
   if (maySubscribe(serving, client, filter)) return undefined;
   return { reason: REASON.unspecified, text: `you may not subscribe to ${topic}` };
+}
+
+/** Of what a session, and a user on all sessions, may hold; a session is its owner's. */
+function quotaRefusal({ sessions, counts }: Serving, { session }: Client): Refusal | undefined {
+  const { mqttSubscriptionsPerSessionMax: most, subscriptionsPerPrincipalMax } = LIMITS;
+  const { owner } = session.parts;
+  const { subscriptions } = session;
+  if (subscriptions.size >= most) {
+    limitHit(counts, 'mqttSubscriptionsPerSessionMax');
+    return { reason: REASON.quotaExceeded, text: `a session holds at most ${most} subscriptions` };
+  }
+  if (owner === '' || sessions.heldBy(owner) < subscriptionsPerPrincipalMax) return undefined;
+  limitHit(counts, 'subscriptionsPerPrincipalMax');
+  const text = `a user holds at most ${subscriptionsPerPrincipalMax} subscriptions`;
+  return { reason: REASON.quotaExceeded, text };
 }
 
 /** A topic is judged as it is; under a wildcard each message is, when it comes. */
