@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { type Issued, issueCertificate } from '../../src/cli/certificate.ts';
+import { type Issued, issueCertificate } from '../../src/protocols/http/certificate.ts';
 import { connectMqtt } from '../support/mqtt-client.ts';
 import { type NodeProcess, runCommand, startNode, until } from '../support/node-process.ts';
 import { issueRevocations } from '../support/revocation-list.ts';

@@ -1,6 +1,14 @@
 /** A list of revoked certificates, version 1 [RFC5280 §5.1], signed by an authority of the tests. */
 import { sign, X509Certificate } from 'node:crypto';
-import { der, type Issued, nameOf, OID, pem, SEQUENCE, time } from '../../src/cli/certificate.ts';
+import {
+  der,
+  type Issued,
+  nameOf,
+  OID,
+  pem,
+  SEQUENCE,
+  time,
+} from '../../src/protocols/http/certificate.ts';
 
 export interface Period {
   readonly from: Date;
