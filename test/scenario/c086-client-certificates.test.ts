@@ -16,7 +16,9 @@ import { issueRevocations } from '../support/revocation-list.ts';
 const SCHEMA = 'type Note @table @export { id: ID @primaryKey text: String }\n';
 const ROLES = `
 reader: { tables: { Note: { read: true, subscribe: true } } }
-device: { tables: { Note: { subscribe: true, insert: true, update: true, filter: "text=\${user.name}" } } }
+device:
+  tables:
+    Note: { subscribe: true, insert: true, update: true, filter: "text=\${user.name}" }
 `;
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-clients-'));
 const days = (count: number) => new Date(Date.now() + count * 86_400_000);

@@ -1,4 +1,4 @@
-/** A list of revoked certificates, version 1 [RFC5280 §5.1], signed by an authority of the tests. */
+/** A list of revoked certificates, version 1 [RFC5280 §5.1], of an authority of the tests. */
 import { sign, X509Certificate } from 'node:crypto';
 import {
   der,
