@@ -52,6 +52,7 @@ export class BodyKeeper {
   /** Name → when it may be removed, in order of time. */
   readonly #released = new Map<string, EpochMs>();
   #isClosed = false;
+  #isHeld = false;
 
   constructor(folder: BodyFolder, bodies: Tree, run: string) {
     this.#folder = folder;
@@ -75,9 +76,18 @@ export class BodyKeeper {
     for (const body of bodies) if (!this.#isNamed(body.name)) this.release(body, now);
   }
 
+  /** No file is removed while `work` runs: it copies those that a snapshot names. */
+  async holdAll<T>(work: () => Promise<T>): Promise<T> {
+    this.#isHeld = true;
+    return work().finally(() => {
+      this.#isHeld = false;
+    });
+  }
+
   /** Removes at most `max` released files whose time is up; the number of them. */
   async removeDue(now: EpochMs, max: number): Promise<number> {
     const due: string[] = [];
+    if (this.#isHeld) return 0;
     for (const [name, at] of this.#released) {
       if (at > now || due.length === max) break;
       due.push(name);

@@ -3,7 +3,7 @@
  * figures, sweeping, closing. The same for every engine.
  */
 
-import type { RecordId, TableName } from '../base/brands.ts';
+import type { Epoch, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Limits } from '../config/limits.ts';
 import type { TableDefinition } from '../schema/definition.ts';
@@ -77,6 +77,17 @@ export interface StoreStats {
   readonly evictions: Readonly<Record<string, number>>;
 }
 
+/** What is in a backup. */
+export interface BackupReport {
+  readonly folder: string;
+  readonly madeAt: string;
+  readonly epoch: Epoch;
+  /** The newest change in it. */
+  readonly sequence: Sequence;
+  readonly files: number;
+  readonly bytes: number;
+}
+
 export interface Store extends StoreReader, StoreWriter, AsyncDisposable {
   /** For workers: see `connectStore`. */
   readonly shared: SharedMemory;
@@ -90,6 +101,12 @@ export interface Store extends StoreReader, StoreWriter, AsyncDisposable {
   /** Removes what is due and evicts for room, within the budget; call again soon on `more`. */
   sweep(): Promise<SweepResult>;
   stats(): StoreStats;
+  /**
+   * Writes a backup into a new or empty folder while the store goes on; one at a time. See
+   * `lmdb/backup.ts` for what to do with it. Rejects with `USAGE` (the folder, or another backup
+   * under way, or a store in memory) or `STORE_FAILED`.
+   */
+  backupTo(folder: string): Promise<BackupReport>;
   /** Finishes what was taken and marks the folder as cleanly closed. */
   close(): Promise<void>;
 }

@@ -6,7 +6,7 @@
 
 import type { Epoch, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
-import { asNodeError } from '../base/errors.ts';
+import { asNodeError, NodeError } from '../base/errors.ts';
 import { createHybridClock } from '../base/hlc.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Invalidations } from '../cache/ports.ts';
@@ -48,18 +48,35 @@ import {
   viewSharedMemory,
 } from './shared-state.ts';
 import { SpaceGuard } from './space-guard.ts';
-import type { Store, StoreEvents, StoreLimits, StoreOptions, StoreStats } from './store-options.ts';
+import type {
+  BackupReport,
+  Store,
+  StoreEvents,
+  StoreLimits,
+  StoreOptions,
+  StoreStats,
+} from './store-options.ts';
 import { type Trees, tableOf } from './tables.ts';
 import { WriteQueue } from './write-queue.ts';
 
 const RING_SLOTS = 131_072;
+
+/** Writes a backup into a folder; `madeAt` is the time of it. */
+type BackUp = (folder: string, madeAt: string) => Promise<BackupReport>;
+
+/** What a store has beside its engine. */
+export interface Kept {
+  readonly folder: BodyFolder;
+  /** Absent where nothing is on a disk. */
+  readonly backUp?: BackUp | undefined;
+}
 
 export function createStore(
   engine: Engine,
   trees: Trees,
   identity: Identity,
   options: StoreOptions,
-  folder: BodyFolder,
+  { folder, backUp }: Kept,
 ): EngineStore {
   const limits: StoreLimits = { ...LIMITS, ...options.limits };
   const memory = createSharedMemory({
@@ -69,7 +86,13 @@ export function createStore(
     ringSlots: RING_SLOTS,
   });
   const shared = viewSharedMemory(memory);
-  return new EngineStore(engine, trees, identity, { ...options, limits }, { shared, folder });
+  return new EngineStore(
+    engine,
+    trees,
+    identity,
+    { ...options, limits },
+    { shared, folder, backUp },
+  );
 }
 
 /** The store on the thread that owns it: an `EngineReader` and the `Committer`. */
@@ -98,7 +121,9 @@ export class EngineStore implements Store {
   readonly #shortage = new Map<TableName, number>();
   readonly #evictions: Record<string, number> = {};
   readonly #onClosed: (() => Promise<void>)[] = [];
+  readonly #backUp: BackUp | undefined;
   #announcing = false;
+  #isBackingUp = false;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -106,7 +131,7 @@ export class EngineStore implements Store {
     trees: Trees,
     identity: Identity,
     options: StoreOptions & { readonly limits: StoreLimits },
-    { shared, folder }: { readonly shared: SharedState; readonly folder: BodyFolder },
+    { shared, folder, backUp }: Kept & { readonly shared: SharedState },
   ) {
     const { clock, limits, events = {} } = options;
     const onUndecodable = (table: TableName, id: RecordId) => events.undecodable?.(table, id);
@@ -122,6 +147,7 @@ export class EngineStore implements Store {
     this.#identity = identity;
     this.#clock = clock;
     this.#events = events;
+    this.#backUp = backUp;
     const freeBytes = options.freeBytes ?? (() => Number.POSITIVE_INFINITY);
     const guardOver = (reusableBytes: () => number) => {
       const { diskSoftFreeBytes: soft, diskHardFreeBytes: hard } = limits;
@@ -322,6 +348,20 @@ export class EngineStore implements Store {
     };
   }
 
+  async backupTo(folder: string): Promise<BackupReport> {
+    if (this.#backUp === undefined) throw usage('a store in memory cannot be backed up');
+    if (this.#isBackingUp) throw usage('another backup is under way; wait until it is done');
+    this.#isBackingUp = true;
+    try {
+      await this.orphansRemoved;
+      const madeAt = new Date(this.#clock.now()).toISOString();
+      const write = this.#backUp;
+      return await this.#keeper.holdAll(() => write(folder, madeAt));
+    } finally {
+      this.#isBackingUp = false;
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -362,5 +402,7 @@ export class EngineStore implements Store {
     });
   }
 }
+
+const usage = (message: string): NodeError => new NodeError('USAGE', message, { blame: 'client' });
 
 const noValue = (): void => undefined;

@@ -18,6 +18,7 @@ const problems: Record<ErrorCode, Problem> = {
   ADDRESS_REFUSED: { status: 502, title: 'Origin address refused' },
   APPLICATION_INVALID: { status: 500, title: 'Application invalid' },
   AUTHENTICATION_REQUIRED: { status: 401, title: 'Authentication required' },
+  BACKUP_INVALID: { status: 422, title: 'Backup invalid' },
   BODY_MALFORMED: { status: 400, title: 'Body malformed' },
   BODY_TOO_LARGE: { status: 413, title: 'Body too large' },
   BREAKER_OPEN: { status: 503, title: 'Origin suspended after failures' },
@@ -82,6 +83,7 @@ const problems: Record<ErrorCode, Problem> = {
  */
 const unspoken: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'APPLICATION_INVALID',
+  'BACKUP_INVALID',
   'CONFIG_INVALID',
   'DATA_FOLDER_LOCKED',
   'DATA_FOLDER_TOO_NEW',

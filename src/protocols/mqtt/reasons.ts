@@ -44,6 +44,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   ADDRESS_REFUSED: REASON.notAuthorized,
   APPLICATION_INVALID: REASON.implementationSpecific,
   AUTHENTICATION_REQUIRED: REASON.notAuthorized,
+  BACKUP_INVALID: REASON.serverUnavailable,
   BODY_MALFORMED: REASON.payloadFormatInvalid,
   BODY_TOO_LARGE: REASON.packetTooLarge,
   BREAKER_OPEN: REASON.serverBusy,

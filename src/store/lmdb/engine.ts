@@ -107,6 +107,13 @@ export class LmdbEngine implements Engine {
     return Math.max(0, whole.lastPageNumber + 1 - META_PAGES - used) * whole.pageSize;
   }
 
+  /**
+   * Writes a consistent copy of the environment into an empty folder, while others read and write.
+   */
+  async copyTo(folder: string): Promise<void> {
+    await this.#root.backup(folder, false);
+  }
+
   async close(): Promise<void> {
     await this.#root.close();
   }

@@ -13,6 +13,7 @@ import { SpaceGuard } from '../space-guard.ts';
 import { createStore } from '../store.ts';
 import type { Store, StoreOptions } from '../store-options.ts';
 import { openTrees, type Trees, treeCount } from '../tables.ts';
+import { makeBackup } from './backup.ts';
 import { LmdbEngine } from './engine.ts';
 import { checkFormat, type FolderLock, lockFolder, readBootId } from './folder.ts';
 
@@ -56,7 +57,9 @@ async function openLocked(options: LmdbStoreOptions, lock: FolderLock): Promise<
     const identity = await begin(engine, trees, options.bootId ?? (await readBootId()));
     const freeBytes = options.freeBytes ?? (() => freeBytesOf(path));
     const folder = new DiskBodyFolder(bodiesPath(path));
-    const store = createStore(engine, trees, identity, { ...options, freeBytes }, folder);
+    const backUp = (target: string, madeAt: string) => makeBackup({ path, engine, madeAt }, target);
+    const kept = { folder, backUp };
+    const store = createStore(engine, trees, identity, { ...options, freeBytes }, kept);
     store.onClosed(() => lock.release());
     return store;
   } catch (error) {

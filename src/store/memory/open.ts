@@ -12,11 +12,7 @@ import { MemoryEngine } from './engine.ts';
 export function openMemoryStore(options: StoreOptions): Store {
   const engine = new MemoryEngine();
   const trees = openTrees(engine, options.definitions);
-  return createStore(
-    engine,
-    trees,
-    identityAtStart(undefined, ''),
-    options,
-    new MemoryBodyFolder(),
-  );
+  return createStore(engine, trees, identityAtStart(undefined, ''), options, {
+    folder: new MemoryBodyFolder(),
+  });
 }
