@@ -36,8 +36,19 @@ export interface LogState {
   fileBytes: number;
 }
 
+/**
+ * An author is one unbroken run of sequences: sequences above `since`, up to the `since` of the next
+ * life, are this author's. So an author and a sequence name one change for ever.
+ */
+export interface Life {
+  readonly author: NodeId;
+  readonly since: Sequence;
+}
+
 export interface Identity {
   readonly author: NodeId;
+  /** All lives of this store, the present one last; absent in folders of older programs. */
+  readonly lives?: readonly Life[] | undefined;
   readonly epoch: Epoch;
   /** The boot of the machine in which the folder was last open; '' when that is not known. */
   readonly bootId: string;
@@ -106,15 +117,22 @@ export function writeIdentity(meta: Tree, identity: Identity): void {
 const randomAuthor = (): NodeId => nodeId(randomBytes(6).readUIntLE(0, 6) || 1);
 const randomEpoch = (): Epoch => epoch(randomBytes(6).toString('base64url').replaceAll('-', '0'));
 
-/** Who this start is, given what the last one left behind. */
-export function identityAtStart(last: Identity | undefined, bootId: string): Identity {
+export const livesOf = ({ author, lives }: Identity): readonly Life[] =>
+  lives ?? [{ author, since: sequence(0) }];
+
+/** Who this start is, given what the last one left behind and the newest sequence in it. */
+export function identityAtStart(
+  last: Identity | undefined,
+  bootId: string,
+  newest: Sequence = sequence(0),
+): Identity {
   const lostNothing = last?.isClean === true || (bootId !== '' && last?.bootId === bootId);
-  return {
-    author: last?.author ?? randomAuthor(),
-    epoch: last !== undefined && lostNothing ? last.epoch : randomEpoch(),
-    bootId,
-    isClean: false,
-  };
+  if (last !== undefined && lostNothing) {
+    return { ...last, lives: livesOf(last), bootId, isClean: false };
+  }
+  const author = randomAuthor();
+  const lives = [...(last === undefined ? [] : livesOf(last)), { author, since: newest }];
+  return { author, lives, epoch: randomEpoch(), bootId, isClean: false };
 }
 
 export const readIdRange = (meta: Tree, table: TableName): IdRangeState | undefined =>

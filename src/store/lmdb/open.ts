@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { BodyFiles } from '../body-files.ts';
 import { DiskBodyFolder } from '../body-folder.ts';
-import { type Identity, identityAtStart, readIdentity, writeIdentity } from '../meta.ts';
+import {
+  type Identity,
+  identityAtStart,
+  readIdentity,
+  readLogState,
+  writeIdentity,
+} from '../meta.ts';
 import { SpaceGuard } from '../space-guard.ts';
 import { createStore } from '../store.ts';
 import type { Store, StoreOptions } from '../store-options.ts';
@@ -70,7 +76,8 @@ async function openLocked(options: LmdbStoreOptions, lock: FolderLock): Promise<
 
 /** Marks the folder as open, durably, before anything can be written under this identity. */
 async function begin(engine: LmdbEngine, trees: Trees, bootId: string): Promise<Identity> {
-  const identity = identityAtStart(readIdentity(trees.meta), bootId);
+  const { sequence } = readLogState(trees.meta);
+  const identity = identityAtStart(readIdentity(trees.meta), bootId, sequence);
   const { flushed } = await engine.transact(() => writeIdentity(trees.meta, identity));
   await flushed;
   return identity;

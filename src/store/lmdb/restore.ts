@@ -2,19 +2,14 @@
  * Puts a backup in the place of a data folder: the node is stopped, the folder new or empty. Every
  * file is checked while it is copied; when one is wrong the folder is left as it was found.
  *
- * The first start on it begins a new epoch, so that subscribers and peers compare what they hold
- * instead of trusting positions. `asNewNode` gives it another identity as an author: for a second
- * node made from one backup; a node that replaces the one which was backed up keeps it.
+ * The first start on it begins a new epoch, as a new author of changes: subscribers and peers
+ * compare what they hold instead of trusting positions, and several nodes may be made of it.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeId } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
-import { readIdentity, writeIdentity } from '../meta.ts';
 import type { BackupReport } from '../store-options.ts';
 import { checkSame, copyFile, readManifest, reportOf } from './backup.ts';
-import { LmdbEngine } from './engine.ts';
 import { FOLDER_FORMAT, lockFolder } from './folder.ts';
 
 export interface RestoreOptions {
@@ -22,7 +17,6 @@ export interface RestoreOptions {
   readonly from: string;
   /** The data folder; made when it is missing. */
   readonly to: string;
-  readonly asNewNode?: boolean | undefined;
   /** How long to wait for another process to leave the folder. */
   readonly lockWaitMs?: number | undefined;
 }
@@ -42,7 +36,6 @@ export async function restoreBackup(options: RestoreOptions): Promise<BackupRepo
     await checkEmpty(to);
     try {
       for (const file of manifest.files) checkSame(from, file, await copyOf(options, file.path));
-      await beginAnew(join(to, 'store'), options.asNewNode === true);
       await writeFile(join(to, 'FORMAT'), `${FOLDER_FORMAT}\n`);
     } catch (error) {
       for (const part of ['store', 'bodies'])
@@ -66,23 +59,8 @@ async function checkEmpty(to: string): Promise<void> {
   if (found.length === 0) return;
   throw new NodeError(
     'USAGE',
-    `${to} is not empty (${found.slice(0, 3).join(', ')}): a backup is restored into a new folder; ` +
-      'move what is there away, or name another --data folder',
+    `${to} is not empty (${found.slice(0, 3).join(', ')}): a backup is restored into a new ` +
+      'folder; move what is there away, or name another --data folder',
     { blame: 'client', details: { folder: to } },
   );
-}
-
-async function beginAnew(path: string, asNewNode: boolean): Promise<void> {
-  const engine = new LmdbEngine({ path, treesMax: 1 });
-  try {
-    const meta = engine.tree('meta');
-    const identity = readIdentity(meta);
-    if (identity === undefined) throw new Error('the restored store has no identity');
-    const author = asNewNode ? nodeId(randomBytes(6).readUIntLE(0, 6) || 1) : identity.author;
-    const mark = () => writeIdentity(meta, { ...identity, author, bootId: '', isClean: false });
-    await (await engine.transact(mark)).flushed;
-  } finally {
-    await engine.close();
-    await rm(join(path, 'lock.mdb'), { force: true });
-  }
 }
