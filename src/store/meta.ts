@@ -37,7 +37,7 @@ export interface LogState {
 }
 
 /**
- * An author is one unbroken run of sequences: sequences above `since`, up to the `since` of the next
+ * An author is one unbroken run of sequences: those above `since`, up to the `since` of the next
  * life, are this author's. So an author and a sequence name one change for ever.
  */
 export interface Life {
