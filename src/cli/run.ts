@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { FLAGS, type FlagValues } from '../config/flags.ts';
+import { addClusterCommands } from './cluster-commands.ts';
 import { addIdentityCommands } from './identity-commands.ts';
 import { addOperateCommands } from './operate-commands.ts';
 import { EXIT, type Terminal } from './terminal.ts';
@@ -75,6 +76,7 @@ function createProgram(
   addTransferCommands(program, terminal, finish);
   addOperateCommands(program, terminal, finish);
   addIdentityCommands(program, terminal, finish);
+  addClusterCommands(program, terminal, finish);
   program
     .command('version')
     .description('print the version')

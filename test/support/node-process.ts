@@ -32,6 +32,7 @@ interface ReadyLine {
   readonly http: string;
   readonly admin: string;
   readonly mqtt?: string;
+  readonly replication?: string;
 }
 
 export class NodeProcess {
@@ -40,6 +41,8 @@ export class NodeProcess {
   readonly admin: string;
   /** Empty when the node serves no MQTT. */
   readonly mqtt: string;
+  /** Empty outside of a cluster. */
+  readonly replication: string;
   readonly process: ChildProcess;
   readonly stderr: () => string;
   readonly stdout: () => string;
@@ -51,6 +54,7 @@ export class NodeProcess {
     this.http = ready.http;
     this.admin = ready.admin;
     this.mqtt = ready.mqtt ?? '';
+    this.replication = ready.replication ?? '';
     this.process = started.process;
     this.stderr = started.stderr;
     this.stdout = started.stdout;
@@ -156,7 +160,8 @@ const PATIENT: AppFiles = { 'millrace.yaml': 'limits: { writeQueueAgeMsMax: 60s 
 /** Starts a node and resolves once it answers; rejects with its output when it ends before. */
 export async function startNode(options: NodeOptions): Promise<NodeProcess> {
   const folder = writeApp({ ...PATIENT, ...options.files }, options.folder);
-  const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
+  const zero = ['http', 'admin', 'mqtt', 'replication'];
+  const ports = zero.flatMap((name) => [`--${name}-port`, '0']);
   const args = [
     options.command ?? 'start',
     folder,

@@ -1,0 +1,67 @@
+/**
+ * The commands of a cluster, as the command line knows them. `init`, `invite` and `join` work on the
+ * data folder of a node, running or not; the others are operations of a running one.
+ */
+import type { Command } from 'commander';
+import type { AdminFlags } from './admin-client.ts';
+import type { FolderFlags } from './cluster.ts';
+import type { Terminal } from './terminal.ts';
+
+type Finish = (code: number) => void;
+
+export function addClusterCommands(program: Command, terminal: Terminal, finish: Finish): void {
+  const cluster = program.command('cluster').description('nodes that hold the same tables');
+  ofFolder(cluster, 'init', 'found a cluster: an authority, and a certificate of this node').action(
+    async (app: string, flags: FolderFlags) => {
+      const { initCluster } = await import('./cluster.ts');
+      finish(await initCluster(app, flags, terminal));
+    },
+  );
+  ofFolder(cluster, 'invite', 'make a join token for one more node; where it was founded').action(
+    async (app: string, flags: FolderFlags) => {
+      const { invite } = await import('./cluster.ts');
+      finish(await invite(app, flags, terminal));
+    },
+  );
+  cluster
+    .command('join')
+    .description('get a certificate for this node from the node that founded the cluster')
+    .argument('<url>', 'replication port of the founder, wss://host:9933')
+    .argument('<token>', 'a join token of cluster invite')
+    .argument('[app]', 'folder of the application', '.')
+    .option('--data <dir>', 'folder of the store (MILLRACE_DATA)')
+    .option('--node-name <name>', 'name of this node (MILLRACE_NODE_NAME)')
+    .action(async (url: string, token: string, app: string, flags: FolderFlags) => {
+      const { join } = await import('./cluster.ts');
+      finish(await join({ url, token, app }, flags, terminal));
+    });
+  ofNode(cluster, 'status', 'say which nodes there are and how far each is').action(
+    async (flags: AdminFlags) => {
+      const { showCluster } = await import('./cluster.ts');
+      finish(await showCluster(flags, terminal));
+    },
+  );
+  ofNode(cluster, 'leave', 'have this node, or another, leave the cluster for good')
+    .option('--node-name <name>', 'the node, when it is not the one that is asked')
+    .action(async (flags: AdminFlags & { readonly nodeName?: string }) => {
+      const { leaveCluster } = await import('./cluster.ts');
+      finish(await leaveCluster(flags, terminal));
+    });
+}
+
+const ofFolder = (cluster: Command, name: string, description: string): Command =>
+  cluster
+    .command(name)
+    .description(description)
+    .argument('[app]', 'folder of the application', '.')
+    .option('--data <dir>', 'folder of the store (MILLRACE_DATA)')
+    .option('--node-name <name>', 'name of the node (MILLRACE_NODE_NAME)');
+
+const ofNode = (cluster: Command, name: string, description: string): Command =>
+  cluster
+    .command(name)
+    .description(description)
+    .option('--url <url>', "address of the node's admin port", 'http://127.0.0.1:9925')
+    .option('--username <name>', 'who asks (MILLRACE_ADMIN_USERNAME)')
+    .option('--password <password>', 'and how it is proved (MILLRACE_ADMIN_PASSWORD)')
+    .option('--json', 'print the answer as JSON');

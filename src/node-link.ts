@@ -1,0 +1,116 @@
+/**
+ * The connections of a node to the others of its cluster: how it proves who it is, the port on which
+ * it is dialled, and how it dials. Without a cluster token and without certificates there are none,
+ * and no port is opened.
+ */
+import { networkInterfaces } from 'node:os';
+import { NodeError } from './base/errors.ts';
+import type { Config } from './config/config.ts';
+import { readOptional } from './config/config.ts';
+import type { ArrayMetrics } from './observe/array-metrics.ts';
+import type { Log } from './observe/log.ts';
+import { ClusterFolder } from './protocols/replication/cluster-folder.ts';
+import type { PeerConnection } from './protocols/replication/connection.ts';
+import { LinkCounts } from './protocols/replication/counts.ts';
+import { dialPeer } from './protocols/replication/dial.ts';
+import type { LinkOptions, LinkTls } from './protocols/replication/link-options.ts';
+import { listenForPeers } from './protocols/replication/listener.ts';
+import { ClusterSecret } from './protocols/replication/proof.ts';
+
+export interface NodeLink {
+  readonly port: number;
+  /** What was bound, for whoever is on this machine. */
+  readonly local: string;
+  /** Where others reach this node, as far as it knows itself; the likeliest first. */
+  readonly urls: readonly string[];
+  readonly counts: LinkCounts;
+  dial(url: string): Promise<PeerConnection>;
+  close(): Promise<void>;
+}
+
+export interface LinkParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly accept: (connection: PeerConnection) => void;
+}
+
+/** `undefined` outside of a cluster. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
+export async function openLink({ config, log, accept }: LinkParts): Promise<NodeLink | undefined> {
+  const { cluster, host, replication } = config;
+  const folder = new ClusterFolder(config.dataFolder);
+  const tls = cluster.tls === undefined ? folder.certificates() : filesOf(cluster.tls);
+  if (cluster.token === undefined && tls === undefined) {
+    if (cluster.peers.length === 0) return undefined;
+    const message = 'cluster.peers is set, but nothing by which the nodes know one another';
+    const cure = 'give all of them one --cluster-token, or certificates by millrace cluster';
+    throw new NodeError('CONFIG_INVALID', `${message}; ${cure}`);
+  }
+  const counts = new LinkCounts();
+  const onFault = (error: unknown) =>
+    log.error({ error: String(error) }, 'a frame of another node could not be obeyed');
+  const secret =
+    cluster.token === undefined ? undefined : await ClusterSecret.derive(cluster.token);
+  const options: LinkOptions = {
+    ...{ name: cluster.name, secret, tls },
+    revoked: () => NOTHING_REVOKED,
+    watch: { counts, onFault },
+  };
+  const listener = await listenForPeers({
+    ...{ ...options, host, port: replication.port, accept },
+    admit: folder.mayInvite ? (request) => folder.admit(request, Date.now()) : undefined,
+  });
+  const at = (address: string) =>
+    `${tls === undefined ? 'ws' : 'wss'}://${urlHost(address)}:${listener.port}`;
+  return {
+    port: listener.port,
+    local: at(LISTENS_EVERYWHERE.has(host) ? '127.0.0.1' : host),
+    urls: cluster.url === undefined ? addressesOf(host).map(at) : [cluster.url],
+    counts,
+    dial: (url) => dialPeer(url, options),
+    close: () => listener.close(),
+  };
+}
+
+const NOTHING_REVOKED: ReadonlySet<string> = new Set();
+
+function filesOf(files: {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}): LinkTls {
+  const read = (key: 'ca' | 'cert' | 'key'): string => {
+    const text = readOptional(files[key]);
+    if (text !== undefined) return text;
+    throw new NodeError('CONFIG_INVALID', `cluster.tls.${key}: ${files[key]} cannot be read`);
+  };
+  return { ca: read('ca'), cert: read('cert'), key: read('key') };
+}
+
+const LISTENS_EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+const ADDRESSES_MAX = 8;
+
+/** A node that listens everywhere is reached under each address of its machine. */
+function addressesOf(host: string): readonly string[] {
+  if (!LISTENS_EVERYWHERE.has(host)) return [host];
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const reachable = own.filter(({ internal, address }) => !internal && !/^fe80:/i.test(address));
+  const found = reachable.map(({ address }) => address).slice(0, ADDRESSES_MAX);
+  return found.length === 0 ? ['127.0.0.1'] : found;
+}
+
+const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+/** What happens on the port and on the connections. */
+export function linkMetrics(metrics: ArrayMetrics, counts: LinkCounts): void {
+  const bytes = 'Bytes between this node and others';
+  metrics.counter('millrace_replication_bytes_total', bytes, function* () {
+    for (const [peer, { sent, received }] of counts.bytes) {
+      yield { labels: { peer, direction: 'sent' }, value: sent };
+      yield { labels: { peer, direction: 'received' }, value: received };
+    }
+  });
+  const refused = 'Connections and frames that were refused, by reason';
+  metrics.counter('millrace_replication_refused_total', refused, function* () {
+    for (const [reason, value] of counts.refusals) yield { labels: { reason }, value };
+  });
+}

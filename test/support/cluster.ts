@@ -1,0 +1,124 @@
+/**
+ * Several real nodes, each in a process of its own, joined over a network that the test steers
+ * (`cluster-network.ts`). A node may be killed, started again with or without its data, and under
+ * a clock of its own; at the end all are asked whether they hold the same.
+ */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { ClusterNetwork } from './cluster-network.ts';
+import { type AppFiles, type NodeProcess, startNode, until } from './node-process.ts';
+
+export const CLUSTER_TOKEN = 'a token that all nodes share';
+
+export interface ClusterOptions {
+  readonly files: AppFiles;
+  readonly names: readonly string[];
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Nodes it is told of; the first of the cluster unless given. */
+  readonly peers?: readonly string[];
+  /** Start without what it held. */
+  readonly isEmpty?: boolean;
+  /** Another name than its own: for one that takes the place of another. */
+  readonly as?: string;
+}
+
+export class Cluster {
+  readonly network = new ClusterNetwork();
+  readonly #options: ClusterOptions;
+  readonly #nodes = new Map<string, NodeProcess>();
+  readonly #folders = new Map<string, string>();
+
+  private constructor(options: ClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Starts them one after the other; each is told of the first only. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const cluster = new Cluster(options);
+    for (const name of options.names) await cluster.start(name);
+    return cluster;
+  }
+
+  node(name: string): NodeProcess {
+    const found = this.#nodes.get(name);
+    if (found === undefined) throw new Error(`no node ${name} is running`);
+    return found;
+  }
+
+  get nodes(): readonly NodeProcess[] {
+    return [...this.#nodes.values()];
+  }
+
+  async start(name: string, options: StartOptions = {}): Promise<NodeProcess> {
+    const url = await this.network.addressOf(name);
+    const { files, names } = this.#options;
+    const told = options.peers ?? names.slice(0, 1);
+    const peers = await Promise.all(
+      told.filter((peer) => peer !== name).map((peer) => this.network.addressOf(peer)),
+    );
+    const folder = this.#folders.get(name);
+    if (options.isEmpty === true && folder !== undefined) {
+      rmSync(path.join(folder, 'data'), { recursive: true });
+    }
+    const node = await startNode({
+      files,
+      ...(folder !== undefined && { folder }),
+      flags: [
+        ...['--node-name', options.as ?? name, '--cluster-token', CLUSTER_TOKEN],
+        ...peers.flatMap((peer) => ['--peer', peer]),
+      ],
+      env: { MILLRACE_CLUSTER_URL: url, ...this.#options.env, ...options.env },
+    });
+    this.network.attach(name, node.replication);
+    this.#nodes.set(name, node);
+    this.#folders.set(name, node.folder);
+    return node;
+  }
+
+  async kill(name: string): Promise<void> {
+    await this.node(name).stop('SIGKILL');
+    this.#nodes.delete(name);
+  }
+
+  /** Every pair of nodes that run. */
+  *pairs(): Generator<readonly [string, string]> {
+    const names = [...this.#nodes.keys()];
+    for (const [index, one] of names.entries()) {
+      for (const other of names.slice(index + 1)) yield [one, other];
+    }
+  }
+
+  /** Resolves with the rows once all nodes answer the same bytes; milliseconds it took. */
+  async converged(resource: string, timeoutMs = 15_000): Promise<{ rows: unknown[]; ms: number }> {
+    const since = performance.now();
+    let last: string[] = [];
+    const what = () => `the same ${resource} everywhere: ${last.map((each) => each.length)} bytes`;
+    const text = await until(
+      'convergence',
+      async () => {
+        last = await Promise.all(this.nodes.map((node) => rowsOf(node, resource)));
+        return last.every((each) => each === last[0]) && last[0];
+      },
+      timeoutMs,
+    ).catch(() => {
+      throw new Error(`timed out waiting for ${what()}\n${last.join('\n').slice(0, 2_000)}`);
+    });
+    return { rows: JSON.parse(text) as unknown[], ms: performance.now() - since };
+  }
+
+  async dispose(): Promise<void> {
+    this.network.close();
+    await Promise.all(this.nodes.map((node) => node.dispose()));
+    for (const folder of this.#folders.values()) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function rowsOf(node: NodeProcess, resource: string): Promise<string> {
+  const response = await node.fetch(`/${resource}/?limit(100000)`);
+  if (!response.ok) throw new Error(`${resource}: ${response.status} ${await response.text()}`);
+  return response.text();
+}
