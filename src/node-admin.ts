@@ -12,6 +12,7 @@ import type { HostedOrigins } from './node-hosted.ts';
 import type { NodeIdentity } from './node-identity.ts';
 import type { RunningMqtt } from './node-mqtt.ts';
 import type { Reloading } from './node-reload.ts';
+import type { RunningReplication } from './node-replication.ts';
 import type { OpenStore } from './node-store.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
@@ -48,6 +49,7 @@ export interface AdminAssembly {
   readonly feeds: RunningFeeds;
   readonly hosted: HostedOrigins;
   readonly mqtt: RunningMqtt | undefined;
+  readonly replication: RunningReplication | undefined;
   /** What follows the files on the store thread: whatever can, adds itself. */
   readonly reload: ReloadParts;
   readonly reloading: Reloading;
@@ -77,6 +79,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     ...parts.scrapeWorkers(),
     async () => adminCounts.documents(),
     async () => parts.mqtt?.metrics.documents() ?? [],
+    async () => parts.replication?.metrics.documents() ?? [],
   ]);
   let status: 'ready' | 'stopping' = 'ready';
   const context: Omit<OperationContext, keyof Asker> = {
@@ -87,6 +90,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       now: () => parts.clock.now(),
     },
     tables: parts.tables,
+    cluster: parts.replication?.cluster,
     purges: parts.purges,
     metrics: async () => (await scrape.read()).text,
     reload: (dryRun) => parts.reloading.reload(dryRun),
@@ -195,7 +199,7 @@ function observeAdmin(
 /** A feed that is down leaves the node ready: its table goes by freshness lifetimes meanwhile. */
 function health(
   status: 'ready' | 'stopping',
-  { feeds, hosted }: Pick<AdminAssembly, 'feeds' | 'hosted'>,
+  { feeds, hosted, replication }: Pick<AdminAssembly, 'feeds' | 'hosted' | 'replication'>,
 ): HealthReport {
   const renderers = [...hosted.states()];
   const states = [...feeds.states()];
@@ -210,9 +214,13 @@ function health(
   const isWell =
     states.every(([, state]) => state.kind === 'connected') &&
     renderers.every(([, state]) => state.kind === 'up');
+  const cluster = replication?.health();
+  // What it does not hold yet it would answer as absent.
+  const isJoining = status === 'ready' && cluster?.isCatchingUp === true;
   return {
-    status: status === 'ready' && !isWell ? 'degraded' : status,
+    status: isJoining ? 'starting' : status === 'ready' && !isWell ? 'degraded' : status,
     feeds: report,
+    ...(cluster === undefined ? {} : { cluster }),
     ...(renderers.length === 0 ? {} : { renderers: Object.fromEntries(renderers) }),
   };
 }

@@ -23,6 +23,8 @@ export interface NodeLink {
   readonly local: string;
   /** Where others reach this node, as far as it knows itself; the likeliest first. */
   readonly urls: readonly string[];
+  /** The certificate of the cluster's authority, PEM, where there is one. */
+  readonly authority: string | undefined;
   readonly counts: LinkCounts;
   dial(url: string): Promise<PeerConnection>;
   close(): Promise<void>;
@@ -65,6 +67,7 @@ export async function openLink({ config, log, accept }: LinkParts): Promise<Node
     port: listener.port,
     local: at(LISTENS_EVERYWHERE.has(host) ? '127.0.0.1' : host),
     urls: cluster.url === undefined ? addressesOf(host).map(at) : [cluster.url],
+    authority: tls?.ca,
     counts,
     dial: (url) => dialPeer(url, options),
     close: () => listener.close(),

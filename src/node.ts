@@ -30,6 +30,7 @@ import {
   type ReloadReport,
   type ReloadThread,
 } from './node-reload.ts';
+import { type RunningReplication, startReplication } from './node-replication.ts';
 import { loadSeeds, readSeeds, type Seed } from './node-seeds.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
@@ -43,6 +44,7 @@ import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
+import type { ReplicaStore } from './replication/ports.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import type { PurgeNote } from './table/purge-note.ts';
@@ -82,6 +84,8 @@ export interface RunningNode {
   reload(dryRun: boolean): Promise<ReloadReport>;
   /** `undefined`: no table is reached over MQTT, or its port was taken. */
   readonly mqttPort: number | undefined;
+  /** `ws://host:port` for other nodes; `undefined` outside of a cluster. */
+  readonly replicationUrl: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -202,6 +206,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     guard: parts.guard,
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
+  const replication = await joined(parts, started);
   const purges = new PurgeLog(clock);
   const served = { ...parts, reload, identity, mqtt, ...noting(purges) };
   const serving = await serve(served, threadTables, (app) =>
@@ -213,7 +218,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   started.push(() => feeds.stop());
   const insecure = insecureSettings(config, parts.application);
   const admin = await startAdmin({
-    ...{ ...parts, tables, identity, metrics, feeds, mqtt, reload, reloading, purges },
+    ...{ ...parts, tables, identity, metrics, feeds, mqtt, reload, reloading, purges, replication },
     insecure: insecure.length,
     scrapeWorkers: serving.scrapeWorkers,
   });
@@ -228,12 +233,24 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     setupToken: identity.setup?.token,
     reload: (dryRun) => reloading.reload(dryRun),
     mqttPort: mqtt?.port,
+    replicationUrl: replication?.url,
     async stop() {
       admin.draining();
       stopSweeping();
       for (const undo of started.splice(0).reverse()) await undo();
     },
   };
+}
+
+/** The node's part in its cluster, if it is in one. */
+async function joined(
+  { config, clock, log, store }: Assembly,
+  started: (() => Promise<void>)[],
+): Promise<RunningReplication | undefined> {
+  const { replica } = store.store as { readonly replica?: ReplicaStore };
+  const replication = replica && (await startReplication({ config, clock, log, store: replica }));
+  if (replication !== undefined) started.push(() => replication.stop());
+  return replication;
 }
 
 function reloadParts(parts: readonly ReloadPart[]): ReloadParts {

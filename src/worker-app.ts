@@ -27,6 +27,7 @@ import { createSignInPaths } from './protocols/http/sign-in-paths.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
+import type { ConfirmWrite } from './protocols/rest/confirmed-write.ts';
 import { createServeCustom } from './protocols/rest/custom-resource.ts';
 import { createPublish } from './protocols/rest/publish-message.ts';
 import { type RestResource, resourceHeaders, type VerdictLine } from './protocols/rest/resource.ts';
@@ -133,7 +134,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const resolve = limitedResolve(createSubscriptions(scopes, pages), fanout, parts);
   const push = { fanout, clock, resolve };
   const streams = new SseEndpoint<Principal>(push);
-  const restWith = { ...who, limits: restLimits(config) };
+  const restWith = { ...who, limits: restLimits(config), confirm: confirmWrite };
   const handler = createAppHandler({
     settle: who.settle,
     signIn: createSignInPaths({ ...parts.identity, ...who, clock }),
@@ -342,3 +343,11 @@ function observeLag(
   }
   countDuration(counts, Math.max(0, lagMs) / 1000);
 }
+
+/** Asked of the thread that replicates. */
+const confirmWrite: ConfirmWrite = async (wanted) => {
+  const { runOperation } = threadScope();
+  const document = { operation: 'confirm_replication', ...wanted };
+  const answer = await runOperation?.(document, 'the node');
+  return (answer ?? { confirmed: [], missing: [] }) as Awaited<ReturnType<ConfirmWrite>>;
+};

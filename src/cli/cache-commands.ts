@@ -69,6 +69,7 @@ export interface PurgeFlags extends AdminFlags {
   readonly query?: string | undefined;
   readonly all?: boolean | undefined;
   readonly soft?: boolean | undefined;
+  readonly wait?: string | undefined;
 }
 
 export function purgeCaches(flags: PurgeFlags, terminal: Terminal): Promise<number> {
@@ -82,14 +83,18 @@ export function purgeCaches(flags: PurgeFlags, terminal: Terminal): Promise<numb
       throw new TransferError(message, { isUsage: true });
     }
     const document = { operation: 'purge', table, ...Object.fromEntries(named) };
-    const answer = await operate(flags, terminal, { ...document, soft: flags.soft === true });
+    const how = { soft: flags.soft === true, wait: flags.wait };
+    const answer = await operate(flags, terminal, { ...document, ...how });
     if (flags.json === true) terminal.out(printed(answer));
     else {
       const tables = answer.table ?? (answer.tables as readonly string[]).join(', ');
-      const how = answer.soft === true ? 'made stale' : 'purged';
-      terminal.out(`${how} in ${String(tables)}: ${JSON.stringify(answer.purged)}`);
+      const done = answer.soft === true ? 'made stale' : 'purged';
+      terminal.out(`${done} in ${String(tables)}: ${JSON.stringify(answer.purged)}`);
     }
-    return EXIT.clean;
+    const missing = (answer.unconfirmed ?? []) as readonly string[];
+    if (missing.length === 0) return EXIT.clean;
+    terminal.err(`not confirmed by ${missing.join(', ')}: they obey when they are reached again`);
+    return EXIT.fault;
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';
-import type { FolderFlags } from './cluster.ts';
+import type { FolderFlags, VerifyFlags } from './cluster.ts';
 import type { Terminal } from './terminal.ts';
 
 type Finish = (code: number) => void;
@@ -41,11 +41,28 @@ export function addClusterCommands(program: Command, terminal: Terminal, finish:
       finish(await showCluster(flags, terminal));
     },
   );
+  addVerify(ofNode(cluster, 'verify', COMPARED), terminal, finish);
+  addVerify(ofNode(program, 'verify', COMPARED), terminal, finish).option(
+    '--cluster',
+    'compare with other nodes (the only comparison there is)',
+  );
   ofNode(cluster, 'leave', 'have this node, or another, leave the cluster for good')
     .option('--node-name <name>', 'the node, when it is not the one that is asked')
     .action(async (flags: AdminFlags & { readonly nodeName?: string }) => {
       const { leaveCluster } = await import('./cluster.ts');
       finish(await leaveCluster(flags, terminal));
+    });
+}
+
+const COMPARED = 'compare the rows of this node with those of others, and repair what differs';
+
+function addVerify(command: Command, terminal: Terminal, finish: Finish): Command {
+  const collect = (value: string, before: readonly string[] = []) => [...before, value];
+  return command
+    .option('--with <url>', 'admin port of another node to compare with (repeatable)', collect)
+    .action(async (flags: VerifyFlags) => {
+      const { verifyCluster } = await import('./cluster.ts');
+      finish(await verifyCluster(flags, terminal));
     });
 }
 

@@ -96,6 +96,52 @@ export const showCluster = (flags: AdminFlags, terminal: Terminal): Promise<numb
     return EXIT.clean;
   });
 
+export interface VerifyFlags extends AdminFlags {
+  readonly with?: readonly string[] | undefined;
+}
+
+type Digests = Readonly<Record<string, string | null>>;
+
+/** Changes of the last moments are still on their way: what differs is looked at again. */
+const LOOKS_MAX = 20;
+const LOOK_EVERY_MS = 500;
+
+/** Has the node compare and repair; with the others' addresses, says what is the same in the end. */
+export const verifyCluster = (flags: VerifyFlags, terminal: Terminal): Promise<number> =>
+  exitCodeOf(terminal, async () => {
+    const asked = await operate(flags, terminal, { operation: 'cluster_verify' });
+    const others = (flags.with ?? []).map((url) => ({ ...flags, url }));
+    if (others.length === 0) {
+      terminal.out(flags.json === true ? printed(asked) : String(asked.message));
+      return EXIT.clean;
+    }
+    let tables = await compared([flags, ...others], terminal);
+    for (let look = 1; look < LOOKS_MAX && tables.some(({ isSame }) => !isSame); look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      tables = await compared([flags, ...others], terminal);
+    }
+    if (flags.json === true) terminal.out(printed({ tables }));
+    else
+      for (const { table, isSame } of tables)
+        terminal.out(`${table}: ${isSame ? 'same' : 'DIFFERS'}`);
+    return tables.every(({ isSame }) => isSame) ? EXIT.clean : EXIT.fault;
+  });
+
+async function compared(nodes: readonly AdminFlags[], terminal: Terminal) {
+  const digests = await Promise.all(
+    nodes.map(async (node) => {
+      const answer = await operate(node, terminal, { operation: 'cluster_digests' });
+      return answer.tables as Digests;
+    }),
+  );
+  const names = new Set(digests.flatMap((each) => Object.keys(each)));
+  return [...names].sort().map((table) => ({
+    table,
+    // A digest that is being rebuilt is not known to be the same.
+    isSame: new Set(digests.map((each) => each[table] ?? Symbol(table))).size === 1,
+  }));
+}
+
 export const leaveCluster = (
   flags: AdminFlags & { readonly nodeName?: string | undefined },
   terminal: Terminal,

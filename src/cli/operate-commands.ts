@@ -46,6 +46,7 @@ function addPurge(program: Command, terminal: Terminal, finish: Finish): void {
     .option('--query <query>', 'what a query finds, as in the URL: status=404')
     .option('--all', 'all of the table')
     .option('--soft', 'make it stale instead')
+    .option('--wait <whom>', 'all: until every node of the cluster has obeyed')
     .action(async (flags: PurgeFlags) => {
       const { purgeCaches } = await import('./cache-commands.ts');
       finish(await purgeCaches(flags, terminal));

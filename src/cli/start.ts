@@ -112,6 +112,7 @@ function announce(config: Config, node: RunningNode, terminal: Terminal): void {
     ...(node.mqttPort === undefined
       ? {}
       : { mqtt: `mqtt${tls}://${urlHost(config.host)}:${node.mqttPort}` }),
+    ...(node.replicationUrl === undefined ? {} : { replication: node.replicationUrl }),
   };
   for (const line of node.insecure) terminal.err(`INSECURE: ${line}`);
   if (node.setupToken !== undefined) terminal.err(setupWords(ready.admin, node.setupToken));

@@ -297,6 +297,8 @@ export const LIMIT_DEFAULTS = {
   replicationFrameBytesMax: 8 * 1024 * 1024,
   /** Bytes sent to another node that it has not taken: above, the connection is given up. */
   replicationBufferBytesMax: 32 * 1024 * 1024,
+  /** Longest wait for other nodes to confirm a write or a purge, milliseconds. */
+  replicationConfirmMsMax: 5_000,
   /** Nodes of one cluster. */
   clusterNodesMax: 64,
   /** Changes sent to another node and not acknowledged, and one batch of them, bytes. */

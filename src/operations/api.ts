@@ -6,6 +6,10 @@
 import { NodeError } from '../base/errors.ts';
 import { cacheInspect } from './cache-inspect.ts';
 import { cacheStats, originStatus } from './cache-stats.ts';
+import { confirmReplication } from './cluster/confirm.ts';
+import { addNode, configureCluster, removeNode, setNode, updateNode } from './cluster/nodes.ts';
+import { clusterDeleteRoutes, clusterGetRoutes, clusterSetRoutes } from './cluster/routes.ts';
+import { clusterDigests, clusterStatus, clusterVerify } from './cluster/status.ts';
 import { deleteRecords } from './delete-records.ts';
 import { describeAll } from './describe-all.ts';
 import { createApiKey, listApiKeys, revokeApiKey } from './identity/api-keys.ts';
@@ -45,6 +49,9 @@ const OPERATIONS: readonly Operation[] = [
   ...[createTokens, refreshToken, revokeToken, revokeUser, rotateSigningKey],
   ...[createApiKey, listApiKeys, revokeApiKey, login, logout, setup, readAuditLog],
   ...[searchById, searchByHash, searchByValue, searchByConditions],
+  ...[clusterStatus, clusterDigests, clusterVerify, confirmReplication],
+  ...[addNode, setNode, updateNode, removeNode, configureCluster],
+  ...[clusterGetRoutes, clusterSetRoutes, clusterDeleteRoutes],
 ];
 
 /** Who may run what a document names; what nobody knows is the administrator's to hear. */

@@ -10,6 +10,7 @@ import type { Query } from '../table/query/query.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import type { Tables } from '../table/tables.ts';
+import type { ClusterContext } from './cluster/context.ts';
 import type { IdentityContext } from './identity/context.ts';
 import type { PurgeLog } from './purge-log.ts';
 
@@ -38,6 +39,8 @@ export interface OperationContext {
   /** Sends a cookie with the answer. */
   readonly setCookie: (cookie: string) => void;
   readonly identity: IdentityContext;
+  /** `undefined` on a node by itself. */
+  readonly cluster: ClusterContext | undefined;
   /** Where each purge is noted. */
   readonly purges: PurgeLog;
   /** What Prometheus is told, of all threads. */

@@ -6,6 +6,8 @@
  * permissions still apply.
  *
  * Prefix, host, group and table are one write each, whatever they hold; `query` finds the rows.
+ * Other nodes are told at once. `wait: "all"` answers when each has obeyed: `confirmed` and
+ * `unconfirmed` name them; who could not be told in time obeys when it is reached again.
  */
 import type { TableDefinition } from '../schema/definition.ts';
 import type { PurgeKind } from '../table/purge-note.ts';
@@ -43,10 +45,12 @@ interface Purge {
 
 export const purge: Operation = {
   name: 'purge',
-  takes: ['table', ...WHAT, 'soft'],
+  takes: ['table', ...WHAT, 'soft', 'wait'],
   async run(args, context) {
     const soft = args.soft ?? false;
     if (typeof soft !== 'boolean') throw usage('soft: true or false');
+    const { wait = 'none' } = args;
+    if (wait !== 'none' && wait !== 'all') throw usage('wait: all, or none');
     const given = WHAT.filter((name) => args[name] !== undefined);
     if (given.length > 1) throw usage(`purge one of ${given.join(', ')} at a time`);
     const { kind, purges, purged, count } = await whatToPurge(args, context);
@@ -64,7 +68,11 @@ export const purge: Operation = {
       identity.audit({ kind: 'purged', by: context.by, address, ...what });
     }
     const isNodeWide = args.table === undefined && kind !== 'table';
-    return { ...(isNodeWide ? { tables } : { table: tables[0] }), purged, soft };
+    const answer = { ...(isNodeWide ? { tables } : { table: tables[0] }), purged, soft };
+    if (wait === 'none') return answer;
+    const none = { confirmed: [], missing: [] };
+    const { confirmed, missing } = (await context.cluster?.confirmPurges()) ?? none;
+    return { ...answer, confirmed, unconfirmed: missing };
   },
 };
 

@@ -6,6 +6,7 @@
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
+import { type ConfirmWrite, confirmedWrite, wantedConfirmation } from './confirmed-write.ts';
 import { deleteMatching, namesMany } from './delete-matching.ts';
 import { describeTable } from './describe.ts';
 import { allowedMethods } from './origin-writes.ts';
@@ -25,6 +26,8 @@ import { createRecord, deleteRecord, patchRecord, putRecord } from './write-reco
 
 export interface RestParts extends Identification {
   readonly limits: RestLimits;
+  /** Waits for other nodes to hold what has been written. */
+  readonly confirm: ConfirmWrite;
 }
 
 export type Rest = (
@@ -37,7 +40,8 @@ export function createRest(parts: RestParts): Rest {
   return (exchange, resource, rest) => {
     const principal = identify(exchange, parts);
     if (principal === undefined) return undefined;
-    return counted({ exchange, resource, rest, principal, limits: parts.limits });
+    const call = { exchange, resource, rest, principal, limits: parts.limits };
+    return counted(call, parts.confirm);
   };
 }
 
@@ -45,10 +49,10 @@ export function createRest(parts: RestParts): Rest {
  * Runs the verb. What it throws is answered further out; here it is counted with the other answers.
  * A hit, which returns at once, pays nothing for this.
  */
-function counted(call: RestCall): void | Promise<void> {
+function counted(call: RestCall, confirm: ConfirmWrite): void | Promise<void> {
   const { monotonic } = call.resource;
   try {
-    const running = dispatch(call);
+    const running = dispatch(call, confirm);
     if (running === undefined) return undefined;
     const startedAt = monotonic();
     return running.catch((error: unknown) => countFailure(call, error, startedAt));
@@ -68,12 +72,16 @@ function countFailure({ exchange, resource }: RestCall, error: unknown, startedA
   replyUnauthenticated(exchange, asNodeError(error).message);
 }
 
-function dispatch(call: RestCall): void | Promise<void> {
+function dispatch(call: RestCall, confirm: ConfirmWrite): void | Promise<void> {
   if (call.resource.table.definition.pages !== undefined) return servePageRecords(call);
+  const { method } = call.exchange.request;
+  if (method === 'GET' || method === 'HEAD') return read(call);
+  const wanted = wantedConfirmation(call.exchange);
+  return wanted === undefined ? write(call) : confirmedWrite(call, wanted, confirm, write);
+}
+
+function write(call: RestCall): void | Promise<void> {
   switch (call.exchange.request.method) {
-    case 'GET':
-    case 'HEAD':
-      return read(call);
     case 'PUT':
       return putRecord(call);
     case 'PATCH':

@@ -1,0 +1,66 @@
+/**
+ * Tells other nodes of every purge and invalidation as soon as it is committed here, whoever made it
+ * and on whatever thread: it reads them from the log. Whoever waits for all to obey waits for those
+ * that are under way.
+ */
+import type { Sequence } from './base/brands.ts';
+import { LIMITS } from './config/limits.ts';
+import type { ReplicaStore } from './replication/ports.ts';
+import type { Confirmation } from './replication/purges.ts';
+import type { Replicator } from './replication/replicator.ts';
+
+const PAGE = 1_024;
+
+export class PurgeRelay {
+  readonly #store: ReplicaStore;
+  readonly #replicator: Pick<Replicator, 'announcePurge' | 'confirmations'>;
+  readonly #underWay = new Set<Promise<Confirmation>>();
+  readonly #stop: () => void;
+  #at: Sequence;
+
+  constructor(
+    store: ReplicaStore,
+    replicator: Pick<Replicator, 'announcePurge' | 'confirmations'>,
+  ) {
+    this.#store = store;
+    this.#replicator = replicator;
+    this.#at = store.horizon().sequence;
+    this.#stop = store.onHorizon(() => this.#look());
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+
+  /** Who has obeyed all that was invalidated here until now, and who has not within the time. */
+  async confirmed(): Promise<Confirmation> {
+    this.#look();
+    const all = await Promise.all(this.#underWay);
+    const missing = new Set(all.flatMap((one) => one.missing));
+    const confirmed = new Set(all.flatMap((one) => one.confirmed));
+    return {
+      confirmed: [...confirmed].filter((name) => !missing.has(name)).sort(),
+      missing: [...missing].sort(),
+    };
+  }
+
+  #look(): void {
+    const { author } = this.#store;
+    for (;;) {
+      const page = this.#store.logAfter(this.#at, PAGE);
+      for (const entry of page.entries) {
+        const { origin } = entry;
+        if (entry.kind !== 'invalidation' || origin?.author !== author) continue;
+        const { sequence: _place, ...item } = entry;
+        const telling = this.#replicator.announcePurge(
+          { ...item, origin },
+          LIMITS.replicationConfirmMsMax,
+        );
+        this.#underWay.add(telling);
+        void telling.finally(() => this.#underWay.delete(telling));
+      }
+      this.#at = page.next;
+      if (page.entries.length < PAGE) return;
+    }
+  }
+}

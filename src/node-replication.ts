@@ -1,0 +1,196 @@
+/**
+ * Replication as the node assembles it: the store, the connections and the core put together on the
+ * thread that owns the store; what operators are told of it, and what its operations are run on.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import type { Clock } from './base/clock.ts';
+import type { Config } from './config/config.ts';
+import { LIMITS } from './config/limits.ts';
+import { type NodeLink, openLink } from './node-link.ts';
+import { PurgeRelay } from './node-purge-relay.ts';
+import { LagWatch } from './node-replication-lag.ts';
+import { replicationMetrics } from './node-replication-metrics.ts';
+import { ArrayMetrics } from './observe/array-metrics.ts';
+import type { Log } from './observe/log.ts';
+import type { ClusterContext } from './operations/cluster/context.ts';
+import type { PeerConnection } from './protocols/replication/connection.ts';
+import type { ReplicationEvents } from './replication/options.ts';
+import type { ReplicaStore } from './replication/ports.ts';
+import { createReplicator, type Replicator } from './replication/replicator.ts';
+import { EVERYTHING } from './replication/selection.ts';
+
+export interface ReplicationParts {
+  readonly config: Config;
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface RunningReplication {
+  /** What was bound: `ws://host:port`. */
+  readonly url: string;
+  readonly cluster: ClusterContext;
+  readonly metrics: ArrayMetrics;
+  health(): ClusterHealth;
+  stop(): Promise<void>;
+}
+
+export interface ClusterHealth {
+  /** Names of other nodes. */
+  readonly connected: readonly string[];
+  readonly unreachable: readonly string[];
+  /** It holds less than the others did when it came, and is on its way. */
+  readonly isCatchingUp: boolean;
+  readonly clockAheadMs?: number | undefined;
+}
+
+const ROUTES_NOTE = 'replication/routes';
+
+/** `undefined` outside of a cluster. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
+export async function startReplication(
+  parts: ReplicationParts,
+): Promise<RunningReplication | undefined> {
+  const { config, store, clock, log } = parts;
+  let replicator: Replicator | undefined;
+  const accept = (connection: PeerConnection) => {
+    if (replicator === undefined) connection.close('this node is starting');
+    else replicator.accept(connection);
+  };
+  const link = await openLink({ config, log, accept });
+  if (link === undefined) return undefined;
+  const { name } = config.cluster;
+  // The core looks at this list each time it dials.
+  const peers = [...config.cluster.peers];
+  const routes = storedRoutes(store);
+  peers.push(...routes);
+  const running: Replicator = createReplicator({
+    ...{ store, clock, name, peers, urls: link.urls, dial: link.dial },
+    random: Math.random,
+    cluster: clusterId(config, link),
+    instance: randomUUID(),
+    selection: EVERYTHING,
+    events: toldTo(log),
+  });
+  replicator = running;
+  const purges = new PurgeRelay(store, running);
+  const lag = new LagWatch(running, clock);
+  const metrics = new ArrayMetrics();
+  replicationMetrics(metrics, { replicator: running, lag, counts: link.counts });
+  return {
+    url: link.local,
+    cluster: clusterContext({ running, link, store, lag, purges, routes, peers }),
+    metrics,
+    health: () => healthOf(running),
+    async stop() {
+      lag.stop();
+      purges.stop();
+      running.stop();
+      await link.close();
+    },
+  };
+}
+
+function healthOf(replicator: Replicator): ClusterHealth {
+  const { peers, isCaughtUp, clockAheadMs } = replicator.status();
+  const members = peers.filter(({ isMember }) => isMember);
+  const connected = members.filter(({ isConnected }) => isConnected);
+  return {
+    connected: connected.map(({ name }) => name),
+    unreachable: members.filter(({ isConnected }) => !isConnected).map(({ name }) => name),
+    // Alone it serves what it has: nobody could tell it more.
+    isCatchingUp: !isCaughtUp && connected.some(({ isJoining }) => isJoining === false),
+    ...(clockAheadMs > 0 && { clockAheadMs }),
+  };
+}
+
+/** Nodes that know another token, or another authority, are of another cluster. */
+function clusterId({ cluster }: Config, link: NodeLink): string {
+  const shared = link.authority ?? cluster.token ?? '';
+  return createHash('sha256').update(`millrace cluster ${shared}`).digest('base64url').slice(0, 16);
+}
+
+function storedRoutes(store: ReplicaStore): readonly string[] {
+  const stored = store.note(ROUTES_NOTE);
+  return Array.isArray(stored) ? stored.filter((route) => typeof route === 'string') : [];
+}
+
+function toldTo(log: Log): ReplicationEvents {
+  return {
+    connected: (peer) => log.info({ peer }, 'connected to another node'),
+    disconnected: (peer, why) => log.info({ peer, why }, 'the connection to another node ended'),
+    dismissed: (peer, code, message) =>
+      log.warn({ peer, code }, `a connection between nodes was refused: ${message}`),
+    refused: (peer, why) => log.warn({ peer, why }, 'another node sent a frame that is wrong'),
+    held: (peer) =>
+      log.error(
+        { peer },
+        'changes of another node are stamped ahead of the clock, and wait for it',
+      ),
+    clockAhead: (ms) =>
+      ms > 0
+        ? log.error(
+            { ms },
+            'the clock of this machine runs ahead: writes are refused until it is set',
+          )
+        : log.info({}, 'the clock is right again: writes are taken'),
+    caughtUp: () => log.info({}, 'this node holds what the others held when it came'),
+    removed: () => log.warn({}, 'this node was removed from the cluster by another'),
+    failed: (error) => log.error({ error: String(error) }, 'replication failed; it is tried again'),
+  };
+}
+
+interface ContextParts {
+  readonly running: Replicator;
+  readonly link: NodeLink;
+  readonly store: ReplicaStore;
+  readonly lag: LagWatch;
+  readonly purges: PurgeRelay;
+  readonly routes: readonly string[];
+  /** What the core dials. */
+  readonly peers: string[];
+}
+
+function clusterContext(parts: ContextParts): ClusterContext {
+  const { running, link, store, lag, purges, peers } = parts;
+  let routes = parts.routes;
+  return {
+    status() {
+      const status = running.status();
+      const told = status.peers.map((peer) => ({ ...peer, lagSeconds: lag.secondsOf(peer.name) }));
+      return { ...status, urls: link.urls, peers: told };
+    },
+    async addNode(url) {
+      const connection = await link.dial(url);
+      connection.close('this was to ask for the name');
+      running.addMember(connection.peer, [url]);
+      return connection.peer;
+    },
+    removeNode: (name) => running.removeMember(name),
+    get routes() {
+      return routes;
+    },
+    async setRoutes(next) {
+      await store.apply({ items: [], cursors: new Map(), notes: { [ROUTES_NOTE]: next } });
+      const others = peers.filter((url) => !routes.includes(url));
+      peers.splice(0, peers.length, ...others, ...next);
+      routes = next;
+    },
+    digests: () =>
+      store.tables().map(({ name }) => ({ table: name, digest: digestText(store, name) })),
+    verify: () => running.verify(),
+    confirmPurges: () => purges.confirmed(),
+    confirmWrites(least, names) {
+      const place = store.horizon().sequence;
+      const { replicationConfirmMsMax } = LIMITS;
+      return names === undefined
+        ? running.confirmations(place, least, replicationConfirmMsMax)
+        : running.confirmations(place, least, replicationConfirmMsMax, names);
+    },
+  };
+}
+
+function digestText(store: ReplicaStore, table: Parameters<ReplicaStore['digest']>[0]) {
+  const buckets = store.digest(table);
+  if (buckets === undefined) return undefined;
+  return createHash('sha256').update(buckets).digest('hex').slice(0, 32);
+}
