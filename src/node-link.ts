@@ -1,7 +1,7 @@
 /**
- * The connections of a node to the others of its cluster: how it proves who it is, the port on which
- * it is dialled, and how it dials. Without a cluster token and without certificates there are none,
- * and no port is opened.
+ * The connections of a node to the others of its cluster: how it proves who it is, the port on
+ * which it is dialled, and how it dials. Without a cluster token and without certificates there
+ * are none, and no port is opened.
  */
 import { networkInterfaces } from 'node:os';
 import { NodeError } from './base/errors.ts';

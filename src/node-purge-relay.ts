@@ -1,7 +1,7 @@
 /**
- * Tells other nodes of every purge and invalidation as soon as it is committed here, whoever made it
- * and on whatever thread: it reads them from the log. Whoever waits for all to obey waits for those
- * that are under way.
+ * Tells other nodes of every purge and invalidation as soon as it is committed here, whoever made
+ * it and on whatever thread: it reads them from the log. Whoever waits for all to obey waits for
+ * those that are under way.
  */
 import type { Sequence } from './base/brands.ts';
 import { LIMITS } from './config/limits.ts';

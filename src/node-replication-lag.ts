@@ -1,6 +1,6 @@
 /**
- * For how long changes of each other node have been missing here: a node that is behind all the time
- * is told from one that is behind for the moment between a change and its arrival.
+ * For how long changes of each other node have been missing here: a node that is behind all the
+ * time is told from one that is behind for the moment between a change and its arrival.
  */
 import { durationMs } from './base/brands.ts';
 import type { Cancel, Clock } from './base/clock.ts';

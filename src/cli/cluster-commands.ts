@@ -1,6 +1,6 @@
 /**
- * The commands of a cluster, as the command line knows them. `init`, `invite` and `join` work on the
- * data folder of a node, running or not; the others are operations of a running one.
+ * The commands of a cluster, as the command line knows them. `init`, `invite` and `join` work on
+ * the data folder of a node, running or not; the others are operations of a running one.
  */
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';

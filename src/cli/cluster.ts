@@ -106,7 +106,7 @@ type Digests = Readonly<Record<string, string | null>>;
 const LOOKS_MAX = 20;
 const LOOK_EVERY_MS = 500;
 
-/** Has the node compare and repair; with the others' addresses, says what is the same in the end. */
+/** Has the node compare and repair; with the others' addresses, says what is the same then. */
 export const verifyCluster = (flags: VerifyFlags, terminal: Terminal): Promise<number> =>
   exitCodeOf(terminal, async () => {
     const asked = await operate(flags, terminal, { operation: 'cluster_verify' });

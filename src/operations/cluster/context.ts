@@ -35,7 +35,7 @@ export interface ClusterContext {
   verify(): void;
   /** When all others have obeyed what was invalidated here until now, or who has not in time. */
   confirmPurges(): Promise<Confirmation>;
-  /** When so many others (of `names`) hold what was committed until now, or who does not in time. */
+  /** When so many others (of `names`) hold what was committed until now, or who does not. */
   confirmWrites(least: number, names?: readonly string[]): Promise<Confirmation>;
 }
 
@@ -44,7 +44,7 @@ export function clusterOf(context: OperationContext): ClusterContext {
   if (context.cluster !== undefined) return context.cluster;
   throw new NodeError(
     'USAGE',
-    'this node is in no cluster: start it with --cluster-token, or certificates by millrace cluster',
+    'this node is in no cluster: start it with --cluster-token, or see millrace cluster init',
     { blame: 'client' },
   );
 }

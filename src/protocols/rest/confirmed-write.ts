@@ -32,7 +32,8 @@ export function wantedConfirmation({ request }: Exchange): Wanted | undefined {
   const confirm = parameters.map((each) => /^confirm=(\d{1,3})$/.exec(each)?.[1]);
   const areNames = names.every((name) => /^[A-Za-z0-9*][\w.-]{0,62}$/.test(name));
   if (!areNames || confirm.length > 1 || confirm.some((each) => each === undefined)) {
-    const detail = `${FIELD}: ${field.slice(0, 80)} cannot be read; write 2;confirm=1 or a,b;confirm=2`;
+    const told = `${FIELD}: ${field.slice(0, 80)} cannot be read`;
+    const detail = `${told}; write 2;confirm=1 or a,b;confirm=2`;
     throw new NodeError('REQUEST_MALFORMED', detail, { blame: 'client' });
   }
   const least = Number(confirm[0] ?? 0);
