@@ -322,7 +322,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
     cluster: {
       name: values['cluster.name'] ?? (hostname().replace(/[^\w.-]/g, '-') || 'node'),
       token: values['cluster.token'],
-      peers: values['cluster.peers'] ?? [],
+      peers: otherNodes(values),
       url: values['cluster.url'],
       tls: clusterTls(appFolder, values),
       nats: {
@@ -333,6 +333,21 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
     },
     limits,
   };
+}
+
+/**
+ * One list serves every node of a fleet, as a StatefulSet writes it: a URL whose host begins with
+ * the name that this node was given is this node, and no peer of it.
+ */
+function otherNodes(values: SettingValues): readonly string[] {
+  const peers = values['cluster.peers'] ?? [];
+  const name = values['cluster.name']?.toLowerCase();
+  return name === undefined
+    ? peers
+    : peers.filter((url) => {
+        const { hostname: host } = new URL(url);
+        return host !== name && !host.startsWith(`${name}.`);
+      });
 }
 
 /** Fields which the answers of a node carry and a page may want to see. */

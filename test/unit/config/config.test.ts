@@ -88,6 +88,17 @@ describe('the order of sources', () => {
     expect(configOf({ env }).cluster.peers).toEqual(['ws://a:1', 'ws://b:2']);
   });
 
+  it('reads one list of peers for all nodes: a node is not a peer of itself', () => {
+    const env = {
+      MILLRACE_NODE_NAME: 'web-1',
+      MILLRACE_PEER: 'ws://web-0.nodes:9933,ws://web-1.nodes:9933,ws://web-10.nodes:9933',
+    };
+    const others = ['ws://web-0.nodes:9933', 'ws://web-10.nodes:9933'];
+    expect(configOf({ env }).cluster.peers).toEqual(others);
+    const short = { MILLRACE_NODE_NAME: 'a', MILLRACE_PEER: 'ws://a:1 ws://b:2' };
+    expect(configOf({ env: short }).cluster.peers).toEqual(['ws://b:2']);
+  });
+
   it('treats an empty variable as none', () => {
     expect(configOf({ env: { MILLRACE_HTTP_PORT: '' } }).http.port).toBe(9926);
   });
