@@ -22,6 +22,8 @@ httpGet:
 {{- if include "millrace.clustered" . }}
 - name: MILLRACE_CLUSTER_TOKEN
   valueFrom: { secretKeyRef: { name: {{ include "millrace.clusterSecret" . }}, key: token } }
+# Where the others reach this pod; its own name among the peers is passed over.
+- { name: MILLRACE_CLUSTER_URL, value: "ws://$(MILLRACE_NODE_NAME).{{ include "millrace.headless" . }}:9933" }
 - { name: MILLRACE_PEER, value: {{ include "millrace.peers" . | quote }} }
 {{- with include "millrace.natsUrl" . }}
 - { name: MILLRACE_NATS, value: {{ . | quote }} }
