@@ -74,6 +74,9 @@ interface Env {
   readonly value?: string;
   readonly valueFrom?: { readonly secretKeyRef?: { readonly name: string; readonly key: string } };
 }
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string };
+}
 interface Pod {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
   readonly spec: {
@@ -90,9 +93,9 @@ interface Pod {
           readonly mountPath: string;
           readonly readOnly?: boolean;
         }[];
-        readonly [probe: `${string}Probe`]: {
-          readonly httpGet: { readonly path: string; readonly port: string };
-        };
+        readonly startupProbe: Probe;
+        readonly readinessProbe: Probe;
+        readonly livenessProbe: Probe;
       },
     ];
     readonly volumes: readonly {
