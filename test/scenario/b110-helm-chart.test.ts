@@ -234,8 +234,8 @@ describe.skipIf(WITHOUT_GO !== undefined)('the chart', () => {
     const { env } = set.template.spec.containers[0];
     const list = env.find(({ name }) => name === 'MILLRACE_PEER')?.value;
     const peersOf = (pod: string) =>
-      loadConfig({ appFolder: CHART, env: { MILLRACE_NODE_NAME: pod, MILLRACE_PEER: list } })
-        .config?.cluster.peers;
+      loadConfig({ appFolder: CHART, env: { MILLRACE_NODE_NAME: pod, MILLRACE_PEER: list } }).config
+        ?.cluster.peers;
     const url = (index: number) => `ws://web-millrace-${index}.web-millrace-nodes:9933`;
     expect(peersOf('web-millrace-1')).toEqual([url(0), url(2)]);
     expect(peersOf('web-millrace-7')).toEqual([url(0), url(1), url(2)]);
