@@ -41,6 +41,12 @@ const drawn = panels
   .flatMap(({ targets }) => targets ?? [])
   .map(({ expr }) => expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.*'));
 
+const table = (name: string) =>
+  `type ${name} @table @export(public: [read])
+    @sourcedFrom(origin: "${name.toLowerCase()}", path: "/${name.toLowerCase()}/{id}") {
+    id: ID @primaryKey
+  }\n`;
+
 /** Names in expressions of what a node measures; the series of a histogram by its own name. */
 function metricsIn(expressions: readonly string[]): ReadonlySet<string> {
   const found = expressions.flatMap((one) => one.match(/\b(millrace|process|nodejs)_\w+/g) ?? []);
@@ -67,10 +73,7 @@ describe.skipIf(WITHOUT_PROMETHEUS)('the alerts and the dashboard of the chart',
     const { port } = origin.address() as AddressInfo;
     node = await startNode({
       files: {
-        'schema.graphql': `
-          type Good @table @sourcedFrom(origin: "good", path: "/good/{id}") @export(public: [read]) { id: ID @primaryKey }
-          type Bad @table @sourcedFrom(origin: "bad", path: "/bad/{id}") @export(public: [read]) { id: ID @primaryKey }
-        `,
+        'schema.graphql': table('Good') + table('Bad'),
         ...Object.fromEntries(
           ['good', 'bad'].map((name) => [
             `origins/${name}.yaml`,

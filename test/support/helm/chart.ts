@@ -1,6 +1,6 @@
 /**
- * The chart in `helm/` as objects: rendered by Go's own templates (`render.go`, built once a run) and
- * read as Kubernetes reads them (YAML 1.1). Nothing here knows what the objects should be.
+ * The chart in `helm/` as objects: rendered by Go's own templates (`render.go`, built once a run),
+ * and read as Kubernetes reads them (YAML 1.1). Nothing here knows what the objects should be.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
