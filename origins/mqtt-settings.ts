@@ -3,7 +3,13 @@
  * fault and what to write.
  */
 import type { FeedMapping, KindSettings, SocketTarget } from 'millrace';
-import { type TopicPattern, topicPattern } from './mqtt-topics.ts';
+import {
+  MQTT_TOPICS,
+  publishTemplate,
+  type TopicPattern,
+  templatesOf,
+  topicPattern,
+} from './topic-patterns.ts';
 
 export interface MqttSettings {
   readonly name: string;
@@ -40,9 +46,11 @@ export function mqttSettings(settings: KindSettings): MqttSettings {
     password: textOf(options.password) ?? partOf(url.password),
     protocolVersion: options.protocol === '3.1.1' ? 4 : 5,
     clientId: textOf(options.clientId),
-    topics: templatesOf(name, options, feed).map((template) => topicPattern(name, template)),
+    topics: templatesOf(MQTT_TOPICS, name, options, (feed?.id.length ?? 0) > 0).map((template) =>
+      topicPattern(MQTT_TOPICS, name, template),
+    ),
     qos: QOS.find((level) => level === options.qos) ?? 1,
-    publish: publishOf(name, textOf(options.publish)),
+    publish: publishTemplate(MQTT_TOPICS, name, options.publish),
     retain: options.retain === true,
     mapping: feed,
     packetMax: bodyMax,
@@ -63,30 +71,4 @@ function urlOf({ name, url, feed }: KindSettings): URL {
     return new URL(written);
   }
   throw new Error(`origin ${name}: url must be like mqtts://broker.example.com:8883`);
-}
-
-function templatesOf(
-  name: string,
-  { topic, topics }: Readonly<Record<string, unknown>>,
-  feed: KindSettings['feed'],
-): readonly string[] {
-  const many = Array.isArray(topics) ? topics.map(String) : [];
-  const templates = typeof topic === 'string' ? [topic, ...many] : many;
-  const namesNone = templates.length === 0;
-  if (!namesNone && (feed?.id.length || templates.every((each) => each.includes('{id}')))) {
-    return templates;
-  }
-  throw new Error(
-    namesNone
-      ? `origin ${name}: kind mqtt needs a topic, such as sensors/{id}/state`
-      : `origin ${name}: nothing says what the id is: write {id} in the topic, or ` +
-          'feed: { id: $.id } for a place in the payload',
-  );
-}
-
-function publishOf(name: string, template: string | undefined): string | undefined {
-  if (template === undefined) return undefined;
-  const pattern = topicPattern(name, template);
-  if (template.split('/').includes('{id}') && !/[+#]/.test(template)) return template;
-  throw new Error(`origin ${name}: publish: ${pattern.filter} is no topic with {id} in it`);
 }

@@ -15,8 +15,6 @@ import {
   defineOriginKind,
   type FeedContext,
   type FeedEvent,
-  type FeedWrite,
-  feedEventOf,
   type JsonRecord,
   type KindServices,
   type KindSettings,
@@ -25,10 +23,11 @@ import {
   type RecordId,
 } from 'millrace';
 import type { IPublishPacket } from 'mqtt-packet';
-import { jsonOr, nothingToFetch } from './feed-only.ts';
+import { nothingToFetch } from './feed-only.ts';
 import { MqttConnection } from './mqtt-connection.ts';
 import { type MqttSettings, mqttSettings } from './mqtt-settings.ts';
-import { topicOf } from './mqtt-topics.ts';
+import { inDoubt, topicEvent } from './topic-events.ts';
+import { MQTT_TOPICS, topicOf } from './topic-patterns.ts';
 
 export const kind = defineOriginKind({ name: 'mqtt', open: openMqtt });
 
@@ -39,7 +38,7 @@ function openMqtt(written: KindSettings, services: KindServices): OriginDefiniti
   const settings = mqttSettings(written);
   const { name, publish } = settings;
   const send = async (template: string, id: RecordId, record: string, signal: AbortSignal) =>
-    publishOne(settings, services, topicOf(name, template, id), record, signal);
+    publishOne(settings, services, topicOf(MQTT_TOPICS, name, template, id), record, signal);
   return {
     get: (_, context) => nothingToFetch(name, context),
     ...(publish === undefined
@@ -105,48 +104,16 @@ function refused({ name, topics }: MqttSettings, granted: unknown): void {
   throw new Error(`the broker of origin ${name} refused the topic ${topics[at]?.filter}`);
 }
 
-const inDoubt = ({ tables }: FeedContext): FeedEvent => ({
-  type: 'transaction',
-  writes: tables.map(({ table }) => ({ type: 'invalidate', table, soft: true })),
-});
-
 /** The name under which a session that goes on is known to the feed's runner. */
 const SESSION = 'session';
 
 function eventOf(
-  settings: MqttSettings,
+  { topics, mapping, clientId }: MqttSettings,
   { topic, payload }: IPublishPacket,
-  { tables }: FeedContext,
+  context: FeedContext,
 ): FeedEvent | undefined {
-  const { topics, mapping, clientId } = settings;
-  const named = topics.map((pattern) => pattern.idIn(topic)).find((id) => id !== undefined);
-  if (named === undefined) return undefined;
   const position = clientId === undefined ? undefined : SESSION;
-  const id = named === '' ? undefined : named;
-  const text = payload.toString();
-  const writes =
-    text === ''
-      ? [{ type: 'delete', id } as FeedWrite]
-      : writesOf(mapping, topic, jsonOr(text)).map((write) => ({
-          ...write,
-          ...(id === undefined ? {} : { id }),
-        }));
-  const all = tables.flatMap(({ table }) => writes.map((write) => ({ ...write, table })));
-  return { type: 'transaction', writes: all as readonly FeedWrite[], position };
-}
-
-function writesOf(
-  mapping: MqttSettings['mapping'],
-  name: string,
-  content: unknown,
-): readonly FeedWrite[] {
-  // A bare number or text is the one value of its record.
-  const isRecord = typeof content === 'object' && content !== null;
-  const record = isRecord ? content : { value: content };
-  if (mapping === undefined) return [{ type: 'put', id: '', value: record as JsonRecord }];
-  const event = feedEventOf(mapping, { name, content: record, position: undefined });
-  if (event === undefined) return [];
-  return event.type === 'transaction' ? event.writes : [event];
+  return topicEvent(topics, mapping, context, { name: topic, text: payload.toString(), position });
 }
 
 /** Resolves when the broker has taken the message. */

@@ -250,7 +250,7 @@ const SCHEMES: Readonly<Record<Exclude<OriginKindName, 'module'>, readonly strin
   sse: ['http', 'https'],
   websocket: ['ws', 'wss', 'http', 'https'],
   mqtt: ['mqtt', 'mqtts', 'tcp', 'ssl'],
-  nats: ['nats', 'tls', 'ws', 'wss'],
+  nats: ['nats', 'tls'],
   postgres: ['postgres', 'postgresql'],
   millrace: ['http', 'https'],
 };

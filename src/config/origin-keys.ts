@@ -73,7 +73,7 @@ export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
   topics: { kinds: ['mqtt'], read: listOf(topicFilter) },
   qos: { kinds: ['mqtt'], read: qos },
   protocol: { kinds: ['mqtt'], read: mqttVersion },
-  publish: { kinds: ['mqtt'], read: topicFilter },
+  publish: { kinds: ['mqtt', 'nats'], read: topicFilter },
   retain: { kinds: ['mqtt'], read: flag },
   keepAlive: { kinds: ['mqtt'], read: duration },
   clientId: { kinds: ['mqtt'], read: nonEmpty },
@@ -84,6 +84,6 @@ export const KIND_KEYS: Readonly<Record<string, KindKey>> = {
   freshness: { kinds: ['millrace'], read: oneOf(['inherited', 'live']) },
   send: { kinds: ['websocket'], read: anything },
   subject: { kinds: ['nats'], read: nonEmpty },
+  subjects: { kinds: ['nats'], read: listOf(nonEmpty) },
   stream: { kinds: ['nats'], read: nonEmpty },
-  durable: { kinds: ['nats'], read: nonEmpty },
 };

@@ -13,6 +13,7 @@ export const READY_KINDS: readonly OriginKindName[] = [
   'postgres',
   'websocket',
   'mqtt',
+  'nats',
   'millrace',
 ];
 

@@ -137,6 +137,8 @@ export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   'p-limit': 'src/base/',
   picocolors: 'src/cli/',
   pino: 'src/observe/',
+  '@nats-io/jetstream': 'origins/',
+  '@nats-io/transport-node': 'origins/',
   pg: 'origins/',
   'prom-client': 'src/observe/',
   undici: 'src/origin/',
