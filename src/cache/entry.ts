@@ -96,12 +96,40 @@ export interface EntryMeta {
   readonly fullKey?: string | undefined;
   /** Normalised values of the request fields named by `Vary`. */
   readonly variant?: Readonly<Record<string, string>> | undefined;
-  /** Attribute → version of its last patch since the last full put. */
-  readonly fields?: Readonly<Record<string, RecordVersion>> | undefined;
-  /** Attribute → author → sum of its increments since the last full put. */
-  readonly counters?: Readonly<Record<string, Readonly<Record<string, number>>>> | undefined;
+  /** By what replicas merge a row that is not simply what was put last; see `row-entry.ts`. */
+  readonly merging?: MergingMeta | undefined;
   /** Attribute → values under which this entry stands in that attribute's index. */
   readonly indexed?: IndexedValues | undefined;
+}
+
+/** A write: its version and author. */
+export type PackedStamp = readonly [version: RecordVersion, author: NodeId];
+
+/** What was done to an attribute since the base; short, since every patched row carries it. */
+export type TouchedMeta = readonly [
+  /** Its place among the attributes of the base; -1 for a new one. */
+  place: number,
+  /** The newest write of a value; empty when there was none. */
+  set: readonly [version?: RecordVersion, author?: NodeId, isRemoved?: 0 | 1],
+  /** The number that is added to, and by author what was added. */
+  added:
+    | readonly [
+        from: number,
+        ...sums: (readonly [author: NodeId, sum: number, version: RecordVersion])[],
+      ]
+    | null,
+  /** Its value, where the record does not hold it. */
+  value?: unknown,
+];
+
+/** The parts of a `RowState` which the entry does not show. */
+export interface MergingMeta {
+  /** The last full put or delete; `null` when there was none. */
+  readonly base: readonly [version: RecordVersion, author: NodeId, isDelete: 0 | 1] | null;
+  readonly revived?: PackedStamp | undefined;
+  /** Who set the times, when it was not the base. */
+  readonly times?: PackedStamp | undefined;
+  readonly touched?: Readonly<Record<string, TouchedMeta>> | undefined;
 }
 
 /** What an index can hold for an attribute; `null` is indexed too. */

@@ -1,6 +1,7 @@
 /** Writes: preconditions, merging, unchanged rewrites, fills that lose, deletes. */
 import { expect, it } from 'vitest';
 import { durationMs, entityTag, epochMs, recordVersion, sequence } from '../../src/base/brands.ts';
+import { stateOfEntry } from '../../src/cache/row-entry.ts';
 import type { WriteOutcome } from '../../src/table/store-port.ts';
 import type { Subject } from './store.ts';
 import { FLIGHT, FRESH, ITEM, invalidate, patch, put, remove, textOf } from './store-fixture.ts';
@@ -74,10 +75,11 @@ export function writeContract(subject: Subject): void {
     const { store } = subject();
     await store.commit([put('a', { id: 'a', name: 'x', price: 1 })], 'process');
     const [outcome] = await store.commit([patch('a', { price: 2, extra: { deep: 1 } })], 'process');
-    const fields = store.withEntry(ITEM, 'a', '', (entry) => entry?.meta.fields);
+    const state = store.withEntry(ITEM, 'a', '', (entry) => entry && stateOfEntry(entry));
+    const version = outcome?.kind === 'stored' ? outcome.version : undefined;
+    const set = { version, author: store.author };
     expect(jsonOf('a')).toEqual({ id: 'a', name: 'x', price: 2, extra: { deep: 1 } });
-    expect(Object.keys(fields ?? {})).toEqual(['price', 'extra']);
-    expect(fields?.price).toBe(outcome?.kind === 'stored' ? outcome.version : undefined);
+    expect(state?.touched).toEqual({ price: { place: 2, set }, extra: { set } });
   });
 
   it('adds up increments that meet in one commit, by author', async () => {
@@ -85,9 +87,12 @@ export function writeContract(subject: Subject): void {
     await store.commit([put('a', { id: 'a', price: 1 })], 'process');
     const add = { price: { __op__: 'add', value: 5 } };
     await Promise.all([1, 2, 3].map(() => store.commit([patch('a', add)], 'process')));
-    const counters = store.withEntry(ITEM, 'a', '', (entry) => entry?.meta.counters);
+    const state = store.withEntry(ITEM, 'a', '', (entry) => entry && stateOfEntry(entry));
     expect(jsonOf('a').price).toBe(16);
-    expect(counters).toEqual({ price: { [String(store.author)]: 15 } });
+    expect(state?.touched?.price?.counter).toMatchObject({
+      from: 1,
+      sums: { [String(store.author)]: { sum: 15 } },
+    });
   });
 
   it('merges as RFC 7396 says [RFC7396 §2]', async () => {
@@ -124,7 +129,7 @@ export function writeContract(subject: Subject): void {
     await store.commit([put('a', { id: 'a', price: 1 }), patch('a', { price: 2 })], 'process');
     await store.commit([put('a', { id: 'a', price: 3 })], 'process');
     const meta = store.withEntry(ITEM, 'a', '', (entry) => entry?.retain().meta);
-    expect([meta?.fields, meta?.counters]).toEqual([undefined, undefined]);
+    expect(meta?.merging).toBeUndefined();
   });
 
   it('sets the time of creation once and the time of update always', async () => {

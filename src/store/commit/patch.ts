@@ -3,7 +3,7 @@
  * commit, since only here is it known what it is merged into. What was touched is remembered by
  * attribute, so that replicas which were patched apart can be merged.
  */
-import type { RecordId, RecordVersion, Sequence, TableName } from '../../base/brands.ts';
+import type { RecordId, Sequence, TableName } from '../../base/brands.ts';
 import { durationMs } from '../../base/brands.ts';
 import { type Blobs, keptBlobs } from '../../cache/blobs.ts';
 import { type EntryMeta, FOREVER, NEVER } from '../../cache/entry.ts';
@@ -13,8 +13,12 @@ import {
   mergePatch,
   mergeTopLevel,
   parseObject,
+  setOwn,
   storedRecord,
 } from '../../cache/merge-record.ts';
+import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
+import { NO_ROW, ownOf, type RowState, type Stamp } from '../../cache/row-state.ts';
+import { canRevive, patchRow, putRow } from '../../cache/row-write.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { EntryTimes, WriteOp, WriteOutcome } from '../../table/store-port.ts';
@@ -26,6 +30,7 @@ import type { Batch } from './batch.ts';
 import { outdate } from './outdate.ts';
 import { instantFor } from './put.ts';
 import {
+  livingRecord,
   loggedBody,
   type Row,
   type RowDraft,
@@ -70,7 +75,7 @@ export function applyPatch(
   const known = { ...current?.meta.blobs, ...op.blobs };
   const kept = keptBlobs(row.table.definition, record, known);
   if (kept.kind === 'unknown') return { kind: 'invalid', problem: kept.problem };
-  return store(batch, row, op, { current, merged: { ...merged, record }, blobs: kept.blobs });
+  return store(batch, row, op, { current, merged, record, blobs: kept.blobs });
 }
 
 /** The merged record, or what is wrong with one of the two parts. */
@@ -131,29 +136,33 @@ function unchanged(batch: Batch, current: EntryView): WriteOutcome {
 
 interface Patched {
   readonly current: EntryView | undefined;
+  /** As the patch made it, before the store's own attributes were set. */
   readonly merged: Merged;
+  readonly record: Merged['record'];
   readonly blobs: Blobs | undefined;
 }
 
-function store(
-  batch: Batch,
-  row: Row,
-  op: PatchOp,
-  { current, merged, blobs }: Patched,
-): WriteOutcome {
+function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutcome {
   const { table, id } = op;
+  const { current, record, blobs } = patched;
   const version = batch.nextVersion();
-  const body = Buffer.from(JSON.stringify(merged.record));
+  const { author } = batch.parts;
+  const state = stateAfter(batch, row, op, patched, { version, author });
+  const body = state.body instanceof Uint8Array ? state.body : Buffer.from(JSON.stringify(record));
   const entityTag = entityTagOf(body);
   const stood = recordOf(row);
   const before = stood === undefined ? null : loggedBody(stood);
-  const meta = { ...patchedMeta(batch, op, current?.meta ?? NO_META, merged, version), blobs };
+  const indexed = batch.parts.rules.indexedValues(op.table, record);
+  const merging = mergingMeta(state, { version, author });
+  // The origin's validators described other bytes.
+  const { contentType, groups, headers, variant } = current?.meta ?? NO_META;
+  const meta = { contentType, groups, headers, variant, merging, indexed, blobs };
   const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
   writeRow(batch, row, {
     kind: 'record',
     status: current?.status ?? HTTP_OK,
     version,
-    author: batch.parts.author,
+    author,
     ...ageOf(batch, row, op, current, sequence),
     ...(op.times ?? timesOf(current)),
     mustValidate: current?.mustValidate ?? false,
@@ -164,6 +173,46 @@ function store(
   });
   const created = current === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
+}
+
+/** The state of the row after the patch; a new record is put where it cannot be revived. */
+function stateAfter(
+  batch: Batch,
+  row: Row,
+  op: PatchOp,
+  { current, merged, record }: Patched,
+  stamp: Stamp,
+): RowState {
+  const times = { storedAt: batch.now, ...(op.times ?? timesOf(current)) };
+  const before = current === undefined ? remainsOf(batch, row) : stateOfEntry(current);
+  if (before === undefined || (current === undefined && !canRevive(before))) {
+    return putRow(stamp, { body: Buffer.from(JSON.stringify(record)), times });
+  }
+  const set: Record<string, unknown> = {};
+  const touched = new Set([...merged.touched, ...namesSetByStore(merged.record, record)]);
+  for (const name of touched) {
+    if (ownOf(merged.added, name) === undefined) setOwn(set, name, ownOf(record, name));
+  }
+  const isRenewed = op.times !== undefined || current === undefined;
+  return patchRow(before, stamp, {
+    ...{ set, added: merged.added },
+    ...(isRenewed && { times }),
+  });
+}
+
+/** Key, time of creation, time of update. */
+const namesSetByStore = (merged: Merged['record'], record: Merged['record']): string[] =>
+  Object.keys(record).filter((name) => ownOf(merged, name) !== ownOf(record, name));
+
+/**
+ * What a new record is made upon: a tombstone, or nothing. What has expired counts as removed;
+ * `undefined` when something stands there that was not to be merged into.
+ */
+function remainsOf(batch: Batch, row: Row): RowState | undefined {
+  if (row.table.sourced) return undefined;
+  if (row.entry === undefined) return NO_ROW;
+  if (row.entry.kind === 'tombstone') return stateOfEntry(row.entry);
+  return livingRecord(batch, row) === undefined ? NO_ROW : undefined;
 }
 
 /**
@@ -188,37 +237,4 @@ function timesOf(current: EntryView | undefined): EntryTimes {
   if (current === undefined) return UNBOUNDED;
   const { freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = current;
   return { freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt };
-}
-
-function patchedMeta(
-  batch: Batch,
-  op: PatchOp,
-  old: EntryMeta,
-  merged: Merged,
-  version: RecordVersion,
-): EntryMeta {
-  const fields: Record<string, RecordVersion> = { ...old.fields };
-  for (const name of merged.touched) fields[name] = version;
-  const counters: Record<string, Record<string, number>> = {};
-  for (const [name, sums] of Object.entries(old.counters ?? {})) counters[name] = { ...sums };
-  const author = String(batch.parts.author);
-  for (const name of merged.touched) {
-    const amount = merged.added[name];
-    // A plain value set over a counter ends its sums: they were added to something else.
-    if (amount === undefined) delete counters[name];
-    else counters[name] = { ...counters[name], [author]: (counters[name]?.[author] ?? 0) + amount };
-  }
-  const indexed = batch.parts.rules.indexedValues(op.table, merged.record);
-  // The origin's validators described other bytes.
-  const { contentType, groups, headers, variant } = old;
-  const hasCounters = Object.keys(counters).length > 0;
-  return {
-    contentType,
-    groups,
-    headers,
-    variant,
-    fields,
-    indexed,
-    ...(hasCounters && { counters }),
-  };
 }

@@ -110,11 +110,11 @@ function isSame(current: EntryView, op: PutOp, body: Body): boolean {
 /** Writes new times and validators around the bytes that stand there. */
 function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOutcome {
   const { version, author } = current;
-  const { fields, counters, indexed, blobs } = current.meta;
+  const { merging, indexed, blobs } = current.meta;
   const { storedBody } = current;
   const entityTag = op.entityTag ?? entityTagOf(storedBody ?? current.body);
   // A patched record stays one: the versions of its attributes say what a replica must merge.
-  const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, fields, counters, blobs };
+  const meta = { ...op.meta, indexed: op.meta.indexed ?? indexed, merging, blobs };
   const stamp = op.stamp ?? batch.state.sequence;
   const body = placedBodyOf(current);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));

@@ -13,6 +13,7 @@ import {
   sequence,
 } from '../../../src/base/brands.ts';
 import { FOREVER, NEVER } from '../../../src/cache/entry.ts';
+import { mergingMeta, stateOfEntry } from '../../../src/cache/row-entry.ts';
 import {
   AT,
   type DraftFacts,
@@ -47,11 +48,18 @@ const base: Draft = {
 
 const drafts: Readonly<Record<string, Draft>> = {
   record: base,
-  patched: {
+  merged: {
     ...base,
     meta: {
-      fields: { gate: recordVersion(3_584_000_000_000_123) },
-      counters: { bags: { '177789012345': 12, '9': -3 } },
+      merging: {
+        base: [recordVersion(3_584_000_000_000_100), nodeId(9), 0],
+        times: [recordVersion(3_584_000_000_000_122), nodeId(9)],
+        touched: {
+          gate: [1, [recordVersion(3_584_000_000_000_123), nodeId(0xa1b2c3d4e5f6), 0], null],
+          gone: [2, [recordVersion(3_584_000_000_000_121), nodeId(9), 1], null],
+          bags: [-1, [], [4, [nodeId(9), -3, recordVersion(3_584_000_000_000_120)]]],
+        },
+      },
       indexed: { gate: ['B7', null, true, 7] },
     },
   },
@@ -106,11 +114,32 @@ describe('the stored form of an entry', () => {
       expect([view.bodyId, view.body.length]).toEqual([body.bodyId, body.length]);
   });
 
+  it('of a patched record by an older program is that of one put whole by its last write', () => {
+    const { version, author } = base;
+    const view = viewOf(golden('patched'));
+    const { base: put, touched } = stateOfEntry(view);
+    expect([put, touched]).toEqual([{ version, author, kind: 'put' }, undefined]);
+    expect(view.meta.indexed).toEqual({ gate: ['B7', null, true, 7] });
+  });
+
+  it('holds every state of a row, and gives it back as it was', () => {
+    const state = stateOfEntry(viewOf(golden('merged')));
+    expect(mergingMeta(state, base)).toEqual(drafts.merged?.meta.merging);
+    expect(state.touched?.gone).toEqual({
+      place: 2,
+      set: { version: 3_584_000_000_000_121, author: 9, isRemoved: true },
+    });
+    expect(state.touched?.bags?.counter).toEqual({
+      from: 4,
+      sums: { 9: { sum: -3, version: 3_584_000_000_000_120 } },
+    });
+  });
+
   it('reads an entry wherever it lies in a larger buffer', () => {
-    const bytes = golden('patched');
+    const bytes = golden('merged');
     const larger = Buffer.concat([Buffer.alloc(13, 1), bytes, Buffer.alloc(5, 2)]);
     const view = viewOf(larger.subarray(13, 13 + bytes.length));
-    expect(view.meta.counters).toEqual(drafts.patched?.meta.counters);
+    expect(view.meta.merging).toEqual(drafts.merged?.meta.merging);
     expect(Buffer.from(view.retain().body).toString()).toBe('{"id":"AA100","gate":"B7"}');
   });
 
@@ -144,9 +173,9 @@ describe('the stored form of an entry', () => {
   });
 
   it('keeps meta as plain msgpack that needs nothing else to be read', () => {
-    const bytes = golden('patched');
+    const bytes = golden('merged');
     const metaLength = bytes.readUInt32LE(AT.metaLength);
     const from = HEADER_BYTES + bytes.readUInt16LE(AT.tagLength);
-    expect(unpackPlain(bytes.subarray(from, from + metaLength))).toEqual(drafts.patched?.meta);
+    expect(unpackPlain(bytes.subarray(from, from + metaLength))).toEqual(drafts.merged?.meta);
   });
 });

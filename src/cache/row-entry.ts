@@ -1,0 +1,146 @@
+/**
+ * A row's state as its entry keeps it. A row that was put or deleted, and nothing else, keeps
+ * nothing more: its base is the version and author of the entry. Of other rows the meta block says
+ * what the record does not: `MergingMeta`.
+ *
+ * The version of an entry orders what *this* node shows of a row: it grows with every change of the
+ * bytes, also where a late patch was merged that is older than what stood there. So it may be
+ * greater than every stamp in the state, and then the meta block names the base.
+ *
+ * Entries of older programs (`fields` and `counters` in their meta) are rows that no other node has
+ * seen: they count as put whole by their last write.
+ */
+import type { RecordVersion } from '../base/brands.ts';
+import type { Entry, EntryMeta, MergingMeta, StoredBlob, TouchedMeta } from './entry.ts';
+import { setOwn } from './merge-record.ts';
+import {
+  type Addition,
+  type Counter,
+  isSameStamp,
+  NO_ROW,
+  type RowBase,
+  type RowBlob,
+  type RowState,
+  type Stamp,
+  type Touched,
+} from './row-state.ts';
+
+const HTTP_OK = 200;
+const NO_PLACE = -1;
+
+/** The state which an entry stands for. It shares the bytes of the entry, which may be a view. */
+export function stateOfEntry(entry: Entry): RowState {
+  if (entry.kind !== 'record' && entry.kind !== 'tombstone') return NO_ROW;
+  const merging = entry.meta.merging;
+  const isDelete = entry.kind === 'tombstone';
+  const base = merging === undefined ? ownBase(entry, isDelete) : baseOf(merging);
+  const revived = stampOf(merging?.revived);
+  const touched = merging?.touched && touchedOfMeta(merging.touched);
+  const shared = {
+    ...(base && { base }),
+    ...(revived && { revived }),
+    ...(touched && { touched }),
+  };
+  return isDelete ? shared : { ...shared, ...recordParts(entry, stampOf(merging?.times) ?? base) };
+}
+
+const ownBase = ({ version, author }: Stamp, isDelete: boolean): RowBase => ({
+  ...{ version, author },
+  kind: isDelete ? 'delete' : 'put',
+});
+
+function baseOf({ base }: MergingMeta): RowBase | undefined {
+  if (base === undefined || base === null) return undefined;
+  const [version, author, isDelete] = base;
+  return { version, author, kind: isDelete === 1 ? 'delete' : 'put' };
+}
+
+const stampOf = (packed: MergingMeta['revived']): Stamp | undefined =>
+  packed && { version: packed[0], author: packed[1] };
+
+function recordParts(entry: Entry, timed: Stamp | undefined): Partial<RowState> {
+  const { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = entry;
+  const { storedBody, meta } = entry;
+  const times = { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt };
+  const { contentType, lastModified, groups, publication } = meta;
+  const content = {
+    ...(entry.status !== HTTP_OK && { status: entry.status }),
+    ...(contentType !== undefined && { contentType }),
+    ...(lastModified !== undefined && { lastModified }),
+    ...(groups !== undefined && { groups }),
+    ...(publication !== undefined && { publication }),
+  };
+  const hasContent = Object.keys(content).length > 0;
+  return {
+    ...(timed && { times: { version: timed.version, author: timed.author, ...times } }),
+    ...(hasContent && { content }),
+    body:
+      storedBody === undefined
+        ? entry.body
+        : { length: storedBody.length, digest: storedBody.digest },
+    ...(meta.blobs && { blobs: rowBlobs(meta.blobs) }),
+  };
+}
+
+function rowBlobs(blobs: Readonly<Record<string, StoredBlob>>): Record<string, RowBlob> {
+  const found: Record<string, RowBlob> = {};
+  for (const [name, { contentType, entityTag, body }] of Object.entries(blobs)) {
+    setOwn(found, name, { contentType, entityTag, length: body.length, digest: body.digest });
+  }
+  return found;
+}
+
+/** What the meta block has to say of a state, beside an entry of that version and author. */
+export function mergingMeta(state: RowState, entry: Stamp): EntryMeta['merging'] {
+  const { base, revived, times, touched } = state;
+  const isOwnBase = base !== undefined && isSameStamp(base, entry);
+  const isTimedElsewhere = times !== undefined && !isSameStamp(times, base);
+  if (isOwnBase && !isTimedElsewhere && !revived && !touched) return undefined;
+  return {
+    base: base ? [base.version, base.author, base.kind === 'delete' ? 1 : 0] : null,
+    ...(revived && { revived: [revived.version, revived.author] as const }),
+    ...(isTimedElsewhere && { times: [times.version, times.author] as const }),
+    ...(touched && { touched: touchedMeta(touched) }),
+  };
+}
+
+function touchedMeta(touched: Readonly<Record<string, Touched>>): Record<string, TouchedMeta> {
+  const packed: Record<string, TouchedMeta> = {};
+  for (const [name, { place = NO_PLACE, set, counter, ...rest }] of Object.entries(touched)) {
+    const register = set ? [set.version, set.author, set.isRemoved === true ? 1 : 0] : [];
+    const added = counter && [counter.from, ...Object.entries(counter.sums).map(packAddition)];
+    const value = 'value' in rest ? [rest.value] : [];
+    setOwn(packed, name, [place, register, added ?? null, ...value] as unknown as TouchedMeta);
+  }
+  return packed;
+}
+
+const packAddition = ([author, { sum, version }]: [string, Addition]) =>
+  [Number(author), sum, version] as const;
+
+function touchedOfMeta(packed: NonNullable<MergingMeta['touched']>): Record<string, Touched> {
+  const touched: Record<string, Touched> = {};
+  for (const [name, [place, register, added, ...value]] of Object.entries(packed)) {
+    const [version, author, isRemoved] = register;
+    const isSet = version !== undefined && author !== undefined;
+    const one: Touched = {
+      ...(place !== NO_PLACE && { place }),
+      ...(isSet && { set: { version, author, ...(isRemoved === 1 && { isRemoved: true }) } }),
+      ...(added !== null && { counter: counterOf(added) }),
+      ...(value.length > 0 && { value: value[0] }),
+    };
+    setOwn(touched, name, one);
+  }
+  return touched;
+}
+
+function counterOf(packed: NonNullable<TouchedMeta[2]>): Counter {
+  const [from, ...additions] = packed;
+  const sums: Record<string, Addition> = {};
+  for (const [author, sum, version] of additions) sums[String(author)] = { sum, version };
+  return { from, sums };
+}
+
+/** The version of an entry that is to show a state after an entry of version `last`. */
+export const shownVersion = (newest: Stamp, last: RecordVersion | undefined): RecordVersion =>
+  last === undefined || newest.version > last ? newest.version : ((last + 1) as RecordVersion);
