@@ -89,6 +89,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       auditWritten: () => parts.identity.auditLog.flush(),
       now: () => parts.clock.now(),
     },
+    urlKeys: config.auth.urlKeys,
     tables: parts.tables,
     cluster: parts.replication?.cluster,
     purges: parts.purges,

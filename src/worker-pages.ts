@@ -4,6 +4,7 @@
  */
 import type { Settle } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
+import { SignedUrls } from './access/signed-url.ts';
 import { must } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
@@ -44,6 +45,11 @@ export interface PageParts extends Identification {
 /** `undefined` when the application has no page table. */
 export function createPages(parts: PageParts): ServePages | undefined {
   const compressions = createLimit(COMPRESSIONS);
+  const signatures = {
+    urls: new SignedUrls(parts.config.auth.urlKeys),
+    nowMs: () => parts.clock.now(),
+    onRefused: () => parts.onRejected('signed-url'),
+  };
   const resources = parts.threadTables.tables.all().flatMap((table): PageResource[] => {
     const { pages, name, typeName } = table.definition;
     if (pages === undefined) return [];
@@ -81,6 +87,7 @@ export function createPages(parts: PageParts): ServePages | undefined {
         scheme: config.tls === undefined ? 'http' : 'https',
         uploadBytesMax: config.limits.pageUploadBytesMax,
         purges: pagePurges(table, parts),
+        signatures,
         heads: new PageHeads(),
         encodings: createEncodings(table, { ...parts, limit: compressions }),
         follows: table.definition.export?.protocols ?? NO_PROTOCOLS,
@@ -99,7 +106,8 @@ export function pageAt(
 ): (target: Target) => FollowedPage | undefined {
   return ({ path, query, header = () => undefined }) => {
     const page = pages?.({ path, header });
-    if (page === undefined) return undefined;
+    // What is read by a signed URL only is followed by nobody who has none.
+    if (page?.reads.policyOf(path).settings.client.signedUrls !== false) return undefined;
     return { table: page.definition, id: pageKey(page, { path, query, header }) };
   };
 }

@@ -52,6 +52,7 @@ export const DEFAULT_SETTINGS: PolicySettings = Object.freeze({
     cacheControl: 'public, max-age=0, must-revalidate',
     cdnCacheControl: '',
     mayForceRevalidation: true,
+    signedUrls: false,
   },
   rules: [],
 } satisfies PolicySettings);

@@ -64,6 +64,8 @@ export interface PolicySettings {
     readonly cdnCacheControl: string;
     /** Whether anonymous clients may force validation by `no-cache` / `no-store`. */
     readonly mayForceRevalidation: boolean;
+    /** Whether a page is read by a signed URL only. Page tables only. */
+    readonly signedUrls: boolean;
   };
   /** What differs for some pages, by their paths; the first that matches. Page tables only. */
   readonly rules: readonly PolicyRule[];

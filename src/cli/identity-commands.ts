@@ -1,7 +1,7 @@
 /**
- * The commands `user`, `role`, `token`, `key` and `op`: each is one operation of the admin port.
- * Passwords come from a file or from standard input, never from the command line, where other users
- * of the machine could read them.
+ * The commands `user`, `role`, `token`, `key`, `sign-url` and `op`: each is one operation of the
+ * admin port. Passwords come from a file or from standard input, never from the command line, where
+ * other users of the machine could read them.
  */
 import type { Command } from 'commander';
 import type { Terminal } from './terminal.ts';
@@ -24,6 +24,21 @@ export function addIdentityCommands(
   addRoleCommands(program.command('role').description('what users may do'), around);
   addTokenCommands(program.command('token').description('tokens of users'), around);
   addKeyCommands(program.command('key').description('API keys'), around);
+  adminFlags(program.command('sign-url <url>'))
+    .description('a URL of a page that may be read without signing in, until it ends')
+    .option('--expires-in <span>', 'such as 10m or 7d', '1h')
+    .option('--key <name>', 'which of auth.urlKeys signs; the first otherwise')
+    .action((url: string, flags: Flags) =>
+      run(
+        around,
+        flags,
+        async () => ({
+          ...{ operation: 'sign_url', url, expires_in: flags.expiresIn },
+          ...(flags.key === undefined ? {} : { key: flags.key }),
+        }),
+        (answer) => [String((answer as { readonly url: string }).url)],
+      ),
+    );
   adminFlags(program.command('op'))
     .description('run any operation: op describe_all, op purge table=Item keys=["a"]')
     .argument('<operation>')

@@ -4,7 +4,17 @@
  * for anybody whom no rule maps to one.
  */
 import type { ProblemList } from '../schema/problem.ts';
-import { flag, listOf, mapOf, nonEmpty, oneOf, type Reader, scalar, shape } from './readers.ts';
+import {
+  flag,
+  listOf,
+  mapOf,
+  nonEmpty,
+  oneOf,
+  type Reader,
+  scalar,
+  shape,
+  textThat,
+} from './readers.ts';
 import type { SettingNode } from './setting-node.ts';
 
 /** Signatures that cannot be made with what verifies them. */
@@ -48,6 +58,12 @@ export interface CertificateRule {
   /** The user it stands for; `${name}` is what matched. */
   readonly user?: string | undefined;
   readonly roles?: readonly string[] | undefined;
+}
+
+/** A secret by which URLs are signed; the first signs, all verify. */
+export interface UrlKeySettings {
+  readonly name: string;
+  readonly secret: string;
 }
 
 const webAddress: Reader<string> = scalar('an https address', (value) =>
@@ -116,5 +132,30 @@ function readRule(
   return rule;
 }
 
+const URL_SECRET_CHARS_MIN = 32;
+const keyShape = shape({
+  name: textThat('letters, digits, . _ -, at most 64', (written) => /^[\w.-]{1,64}$/.test(written)),
+  secret: nonEmpty,
+});
+
+function readUrlKey(
+  node: SettingNode,
+  path: string,
+  problems: ProblemList,
+): UrlKeySettings | undefined {
+  const { name, secret } = keyShape(node, path, problems) ?? {};
+  if (name === undefined || secret === undefined) {
+    problems.add(node.place, `${path} needs name and secret`);
+    return undefined;
+  }
+  if (secret.length >= URL_SECRET_CHARS_MIN) return { name, secret };
+  problems.add(node.place, `${path}.secret has less than ${URL_SECRET_CHARS_MIN} characters`, {
+    cause: 'a secret that can be guessed lets anybody sign',
+    cure: 'make one with: openssl rand -base64 32',
+  });
+  return undefined;
+}
+
+export const urlKeys: Reader<readonly UrlKeySettings[]> = listOf(readUrlKey);
 export const issuers: Reader<readonly IssuerSettings[]> = listOf(readIssuer);
 export const certificates: Reader<readonly CertificateRule[]> = listOf(readRule);

@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path';
 import type { Problem } from '../schema/problem.ts';
 import { ProblemList } from '../schema/problem.ts';
 import { readText } from './application-files.ts';
-import type { CertificateRule, IssuerSettings } from './auth-settings.ts';
+import type { CertificateRule, IssuerSettings, UrlKeySettings } from './auth-settings.ts';
 import { readConfigFile } from './config-file.ts';
 import { applicationEnvironment, type Variables } from './env-file.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
@@ -68,6 +68,7 @@ export interface Config {
   /** Who is believed besides the node's own users. */
   readonly auth: {
     readonly issuers: readonly IssuerSettings[];
+    readonly urlKeys: readonly UrlKeySettings[];
     readonly certificates: readonly CertificateRule[];
   };
   readonly mqtt: {
@@ -304,6 +305,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
     },
     auth: {
       issuers: values['auth.issuers'] ?? [],
+      urlKeys: values['auth.urlKeys'] ?? [],
       certificates: values['auth.certificates'] ?? [],
     },
     mqtt: {

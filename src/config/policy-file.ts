@@ -111,7 +111,12 @@ const SECTIONS = {
   retention: shorthand('keepStale', shape({ keepStale: duration })),
   client: shorthand(
     'cacheControl',
-    shape({ cacheControl: fieldValue, cdnCacheControl: fieldValue, mayForceRevalidation: flag }),
+    shape({
+      cacheControl: fieldValue,
+      cdnCacheControl: fieldValue,
+      mayForceRevalidation: flag,
+      signedUrls: flag,
+    }),
   ),
 } as const;
 

@@ -4,7 +4,7 @@
  * from this table, so a setting cannot exist in one of them only.
  */
 import { isNetwork } from '../base/network.ts';
-import { certificates, issuers } from './auth-settings.ts';
+import { certificates, issuers, urlKeys } from './auth-settings.ts';
 import { FIXED_LIMITS, limitBounds } from './limit-bounds.ts';
 import { LIMIT_DEFAULTS, type LimitName } from './limits.ts';
 import {
@@ -156,6 +156,7 @@ export const SETTINGS = {
   'admin.username': { read: nonEmpty, env: 'MILLRACE_ADMIN_USERNAME' },
   'admin.password': { read: nonEmpty, env: 'MILLRACE_ADMIN_PASSWORD' },
   'auth.issuers': { read: issuers },
+  'auth.urlKeys': { read: urlKeys },
   'auth.certificates': { read: certificates },
   'mqtt.port': {
     read: port,

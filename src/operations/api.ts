@@ -39,6 +39,7 @@ import { reload } from './reload.ts';
 import { searchByConditions } from './search-by-conditions.ts';
 import { searchByHash, searchById } from './search-by-id.ts';
 import { searchByValue } from './search-by-value.ts';
+import { signUrl } from './sign-url.ts';
 import { insert, update, upsert } from './write-records.ts';
 
 const OPERATIONS: readonly Operation[] = [
@@ -48,6 +49,7 @@ const OPERATIONS: readonly Operation[] = [
   ...[addRole, alterRole, dropRole, listRoles],
   ...[createTokens, refreshToken, revokeToken, revokeUser, rotateSigningKey],
   ...[createApiKey, listApiKeys, revokeApiKey, login, logout, setup, readAuditLog],
+  signUrl,
   ...[searchById, searchByHash, searchByValue, searchByConditions],
   ...[clusterStatus, clusterDigests, clusterVerify, confirmReplication],
   ...[addNode, setNode, updateNode, removeNode, configureCluster],

@@ -3,6 +3,7 @@
  * the registry of them is `api.ts`. An operation needs an administrator unless it says otherwise.
  */
 import type { Principal } from '../access/principal.ts';
+import type { UrlKey } from '../access/signed-url.ts';
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { QueryObject } from '../resource/query-object.ts';
@@ -41,6 +42,8 @@ export interface OperationContext {
   readonly identity: IdentityContext;
   /** `undefined` on a node by itself. */
   readonly cluster: ClusterContext | undefined;
+  /** By which URLs are signed; the first unless another is named. */
+  readonly urlKeys: readonly UrlKey[];
   /** Where each purge is noted. */
   readonly purges: PurgeLog;
   /** What Prometheus is told, of all threads. */

@@ -24,9 +24,16 @@ export class PageCall implements PageRequest {
   readonly #exchange: Exchange;
   readonly #terms: CallTerms;
   readonly #host: string;
+  readonly #query: string;
   readonly #place: PageTarget;
 
-  constructor(exchange: Exchange, terms: CallTerms, policy: CachePolicy) {
+  /** `query`: what is asked for, where that is not all that came. */
+  constructor(
+    exchange: Exchange,
+    terms: CallTerms,
+    policy: CachePolicy,
+    query = exchange.request.query,
+  ) {
     const { request } = exchange;
     const { settings, hooks } = policy;
     this.#exchange = exchange;
@@ -34,7 +41,8 @@ export class PageCall implements PageRequest {
     this.policy = policy;
     this.method = request.method;
     this.#host = request.header('host') ?? '';
-    const url = { host: this.#host, path: request.path, query: request.query };
+    this.#query = query;
+    const url = { host: this.#host, path: request.path, query };
     const place = pageTarget(url, settings.key, this.field);
     this.#place = hooks.cacheKey === undefined ? place : { ...place, id: hooks.cacheKey(place.id) };
     this.directives = parseRequestDirectives(
@@ -50,7 +58,8 @@ export class PageCall implements PageRequest {
 
   /** What is never stored, or may change something, is passed on as it came. */
   get target(): string {
-    const { method, path, query } = this.#exchange.request;
+    const { method, path } = this.#exchange.request;
+    const query = this.#query;
     const isRead = method === 'GET' || method === 'HEAD';
     if (isRead && this.policy.settings.store.enabled) return this.#place.target;
     return query === '' ? path : `${path}?${query}`;

@@ -21,6 +21,7 @@ import { PageCall } from './page-call.ts';
 import { mayEncode, replyEncoded, varyingByCoding } from './page-encodings.ts';
 import { type PageHeads, toldFields } from './page-heads.ts';
 import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
+import { REFUSAL_FIELDS, signedRequest, type UrlSignatures } from './signed-page.ts';
 import { conditionFields, isNotModified, replyStored } from './stored-reply.ts';
 
 export interface PageResource extends PagePlace {
@@ -38,6 +39,7 @@ export interface PageResource extends PagePlace {
   readonly scheme: 'http' | 'https';
   readonly uploadBytesMax: number;
   readonly purges: PagePurges;
+  readonly signatures: UrlSignatures;
   readonly heads: PageHeads;
   /** `undefined`: pages are answered as they came. */
   readonly encodings: Encodings | undefined;
@@ -62,7 +64,11 @@ export const canFollow = (
   { reads, follows }: PageResource,
   path: string,
   protocol: ExportProtocol,
-): boolean => follows.has(protocol) && reads.policyOf(path).settings.store.enabled;
+): boolean => {
+  if (!follows.has(protocol)) return false;
+  const { store, client } = reads.policyOf(path).settings;
+  return store.enabled && !client.signedUrls;
+};
 
 /** The page table that takes a request; `undefined` says that none does. */
 export type ServePages = (
@@ -84,7 +90,13 @@ export function servePage(exchange: Exchange, resource: PageResource): void | Pr
       if (isPurged) resource.meter.answered('PURGE', 200, 'purged', startedAt, 0);
     });
   }
-  const call = new PageCall(exchange, resource, policy);
+  let query: string | undefined;
+  if (policy.settings.client.signedUrls) {
+    const signed = signedRequest(exchange.request, resource.signatures);
+    if (signed.kind === 'refused') return replyProblem(exchange, signed.error, REFUSAL_FIELDS);
+    query = signed.query;
+  }
+  const call = new PageCall(exchange, resource, policy, query);
   let sending: Promise<void> | undefined;
   const reading = resource.reads.read(call, (result) => {
     if (exchange.aborted) return leave(result);

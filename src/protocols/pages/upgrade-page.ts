@@ -10,6 +10,7 @@ import { LIMITS } from '../../config/limits.ts';
 import type { HttpRequest, UpgradeVerdict } from '../http/port.ts';
 import { problemDocument } from '../http/problem.ts';
 import type { PageResource } from './serve-pages.ts';
+import { signedRequest } from './signed-page.ts';
 
 type Verdict = UpgradeVerdict<never>;
 
@@ -22,7 +23,13 @@ export async function upgradePage(request: HttpRequest, resource: PageResource):
 }
 
 async function verdictOf(request: HttpRequest, resource: PageResource): Promise<Verdict> {
-  const { path, query, remoteAddress } = request;
+  const { path, remoteAddress } = request;
+  let { query } = request;
+  if (resource.reads.policyOf(path).settings.client.signedUrls) {
+    const signed = signedRequest(request, resource.signatures);
+    if (signed.kind === 'refused') return failed(signed.error);
+    query = signed.query;
+  }
   const answered = await resource.reads.upgrade({
     target: query === '' ? path : `${path}?${query}`,
     client: {
