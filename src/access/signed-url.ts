@@ -1,5 +1,5 @@
 /**
- * URLs that carry their own permission: whoever has one may read what it names, until it ends. Three
+ * URLs that carry their own permission: whoever has one reads what it names, until it ends. Three
  * parameters stand at the end of the query, the last of which is an HMAC over host, path, the rest
  * of the query, the end and the name of the key:
  *

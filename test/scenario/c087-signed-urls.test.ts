@@ -42,7 +42,8 @@ describe.each(ENGINES)('signed URLs over %s', (engine) => {
     node = await startNode({
       files: {
         'schema.graphql':
-          'type Film @pages(origin: "web", policy: "paid", path: "/*") @export(public: [subscribe])\n',
+          'type Film @pages(origin: "web", policy: "paid", path: "/*")\n' +
+          '  @export(public: [subscribe])\n',
         'origins/web.yaml': `kind: http\nurl: ${url}\nallowPrivate: true\n`,
         'cache-policies/paid.yaml':
           'freshness: 1h\nclient: { signedUrls: true }\n' +

@@ -32,7 +32,8 @@ export function signedRequest(request: Asked, signatures: UrlSignatures): Signed
 const WHY: Readonly<Record<Exclude<UrlVerdict['kind'], 'good'>, string>> = {
   unsigned: 'this page is read by a signed URL only: ask whoever publishes it for one',
   wrong:
-    'the signature is not that of this URL: it must reach the node as it was signed, host and query included',
+    'the signature is not that of this URL: it must reach the node as it was signed, ' +
+    'host and query included',
   ended: 'this signed URL has ended: ask for a new one',
 };
 
