@@ -48,13 +48,14 @@ export async function openLink({ config, log, accept }: LinkParts): Promise<Node
     throw new NodeError('CONFIG_INVALID', `${message}; ${cure}`);
   }
   const counts = new LinkCounts();
+  const revoked = new Set(cluster.revoked);
   const onFault = (error: unknown) =>
     log.error({ error: String(error) }, 'a frame of another node could not be obeyed');
   const secret =
     cluster.token === undefined ? undefined : await ClusterSecret.derive(cluster.token);
   const options: LinkOptions = {
     ...{ name: cluster.name, secret, tls },
-    revoked: () => NOTHING_REVOKED,
+    revoked: () => revoked,
     watch: { counts, onFault },
   };
   const listener = await listenForPeers({
@@ -73,8 +74,6 @@ export async function openLink({ config, log, accept }: LinkParts): Promise<Node
     close: () => listener.close(),
   };
 }
-
-const NOTHING_REVOKED: ReadonlySet<string> = new Set();
 
 function filesOf(files: {
   readonly ca: string;

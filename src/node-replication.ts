@@ -3,6 +3,7 @@
  * thread that owns the store; what operators are told of it, and what its operations are run on.
  */
 import { createHash, randomUUID } from 'node:crypto';
+import { tableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
@@ -17,7 +18,6 @@ import type { PeerConnection } from './protocols/replication/connection.ts';
 import type { ReplicationEvents } from './replication/options.ts';
 import type { ReplicaStore } from './replication/ports.ts';
 import { createReplicator, type Replicator } from './replication/replicator.ts';
-import { EVERYTHING } from './replication/selection.ts';
 
 export interface ReplicationParts {
   readonly config: Config;
@@ -68,7 +68,10 @@ export async function startReplication(
     random: Math.random,
     cluster: clusterId(config, link),
     instance: randomUUID(),
-    selection: EVERYTHING,
+    selection: config.cluster.select.map((rule) => ({
+      ...rule,
+      table: rule.table === undefined ? undefined : tableName(rule.table),
+    })),
     events: toldTo(log),
   });
   replicator = running;

@@ -20,6 +20,7 @@ import {
   type HostCertificate,
   type LOG_LEVELS,
   SETTINGS,
+  type SelectionRule,
   type Setting,
   type SettingKey,
   type SettingValues,
@@ -106,6 +107,10 @@ export interface Config {
     readonly url: string | undefined;
     /** Absolute paths of PEM files; `undefined`: those that `millrace cluster` made, if any. */
     readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
+    /** Which rows travel; all, both ways, when there is no rule. */
+    readonly select: readonly SelectionRule[];
+    /** Serial numbers of certificates that are not believed any more; upper case, no colons. */
+    readonly revoked: readonly string[];
     readonly nats: { readonly url: string | undefined; readonly embedded: boolean };
     readonly shield: boolean;
   };
@@ -327,6 +332,10 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       peers: otherNodes(values),
       url: values['cluster.url'],
       tls: clusterTls(appFolder, values),
+      select: values['cluster.select'] ?? [],
+      revoked: (values['cluster.revoked'] ?? []).map((one) =>
+        one.replaceAll(':', '').toUpperCase(),
+      ),
       nats: {
         url: values['cluster.nats.url'],
         embedded: values['cluster.nats.embedded'] ?? false,

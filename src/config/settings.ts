@@ -100,6 +100,36 @@ const hostCertificate: Reader<HostCertificate> = (node, path, problems) => {
 
 const hostShape = shape({ host: nonEmpty, cert: nonEmpty, key: nonEmpty, passphrase: nonEmpty });
 
+/** Which rows travel between this node and others; the first rule that fits one decides. */
+const selectionRule: Reader<SelectionRule> = (node, path, problems) => {
+  const found = ruleShape(node, path, problems);
+  if (found === undefined) return undefined;
+  const { direction, ...which } = found;
+  return direction === undefined
+    ? reject(node, path, 'a direction', problems)
+    : { ...which, direction };
+};
+
+const ruleShape = shape({
+  database: nonEmpty,
+  table: nonEmpty,
+  prefix: nonEmpty,
+  direction: oneOf(['both', 'send', 'receive', 'none']),
+});
+
+export interface SelectionRule {
+  readonly database?: string | undefined;
+  readonly table?: string | undefined;
+  /** Beginning of the key. */
+  readonly prefix?: string | undefined;
+  readonly direction: 'both' | 'send' | 'receive' | 'none';
+}
+
+/** Of a certificate, in hexadecimal, with or without colons. */
+const serialNumber = textThat('the serial number of a certificate, in hexadecimal', (written) =>
+  /^[0-9A-Fa-f:]{2,64}$/.test(written),
+);
+
 export interface HostCertificate {
   readonly host: string;
   readonly cert: string;
@@ -214,6 +244,8 @@ export const SETTINGS = {
       repeatable: true,
     },
   },
+  'cluster.select': { read: listOf(selectionRule) },
+  'cluster.revoked': { read: listOf(serialNumber) },
   'cluster.url': { read: peer, env: 'MILLRACE_CLUSTER_URL' },
   'cluster.tls.ca': { read: nonEmpty, env: 'MILLRACE_CLUSTER_CA' },
   'cluster.tls.cert': { read: nonEmpty, env: 'MILLRACE_CLUSTER_CERT' },

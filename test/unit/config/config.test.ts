@@ -166,6 +166,20 @@ limits:
     });
   });
 
+  it('says which rows travel between nodes, and whose certificates are not believed', () => {
+    write(`
+cluster:
+  select: [{ table: Item, prefix: eu/, direction: send }, { database: logs, direction: none }]
+  revoked: ["0a:1B:2c"]
+`);
+    const { select, revoked } = configOf().cluster;
+    expect(select).toEqual([
+      { table: 'Item', prefix: 'eu/', direction: 'send' },
+      { database: 'logs', direction: 'none' },
+    ]);
+    expect(revoked).toEqual(['0A1B2C']);
+  });
+
   it('keeps the admin port on loopback until somebody can sign in', () => {
     write('host: 0.0.0.0\n');
     expect(configOf().admin.host).toBe('127.0.0.1');
@@ -192,6 +206,10 @@ limits:
     'mqtt: { requireAuthentication: 1 }',
     'cluster: { peers: [http://a] }',
     'cluster: { name: "a b" }',
+    'cluster: { token: "" }',
+    'cluster: { revoked: [serial] }',
+    'cluster: { select: [{ table: Item }] }',
+    'cluster: { select: [{ table: Item, direction: in }] }',
     'http: { allowedOrigins: [app.example.com] }',
     'limits: { requestBodyBytesMax: much }',
     'limits: { drainMsMax: -1 }',
