@@ -105,9 +105,10 @@ const selectionRule: Reader<SelectionRule> = (node, path, problems) => {
   const found = ruleShape(node, path, problems);
   if (found === undefined) return undefined;
   const { direction, ...which } = found;
-  return direction === undefined
-    ? reject(node, path, 'a direction', problems)
-    : { ...which, direction };
+  if (direction !== undefined) return { ...which, direction };
+  // One that is wrong has been said.
+  const isSaid = node.kind === 'map' && node.entries.has('direction');
+  return isSaid ? undefined : reject(node, path, 'a direction', problems);
 };
 
 const ruleShape = shape({
