@@ -22,6 +22,8 @@ export interface NodeOptions {
   readonly command?: 'start' | 'dev';
   /** Ports come from `flags`, `env` or the files alone; otherwise any free ones. */
   readonly ownPorts?: boolean;
+  /** What runs it, such as `ip netns exec NAME`. */
+  readonly launcher?: readonly string[];
 }
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery' } as const;
@@ -175,7 +177,7 @@ export async function startNode(options: NodeOptions): Promise<NodeProcess> {
     MILLRACE_ADMIN_PASSWORD: ADMIN.password,
     ...options.env,
   };
-  const started = launch(args, env);
+  const started = launch(args, env, undefined, options.launcher);
   return new NodeProcess(started, folder, await readyLine(started));
 }
 
@@ -183,8 +185,10 @@ function launch(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   cwd?: string,
+  launcher: readonly string[] = [],
 ): StartedProcess {
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+  const [program = '', ...rest] = [...launcher, process.execPath, ENTRY, ...args];
+  const child = spawn(program, rest, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd,
