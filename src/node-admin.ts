@@ -95,6 +95,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     purges: parts.purges,
     metrics: async () => (await scrape.read()).text,
     reload: (dryRun) => parts.reloading.reload(dryRun),
+    backup: (folder) => parts.store.store.backupTo(folder),
     records: {
       search: (table, query, bind) => searchTable(table, query, NO_REQUEST_DIRECTIVES, bind),
       read: async (table, id) =>

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';
+import type { RestoreFlags } from './backup-commands.ts';
 import type { PurgeFlags } from './cache-commands.ts';
 import type { GetFlags } from './get.ts';
 import type { Terminal } from './terminal.ts';
@@ -31,7 +32,29 @@ export function addOperateCommands(program: Command, terminal: Terminal, finish:
       const { reloadNode } = await import('./cache-commands.ts');
       finish(await reloadNode(flags, terminal));
     });
+  addBackup(program, terminal, finish);
   addReading(program, terminal, finish);
+}
+
+function addBackup(program: Command, terminal: Terminal, finish: Finish): void {
+  adminCommand(program, 'backup', 'have a running node write a backup, while it goes on')
+    .argument('<folder>', "a new or empty folder, of the node's own machine")
+    .action(async (folder: string, flags: AdminFlags) => {
+      const { backUpNode } = await import('./backup-commands.ts');
+      finish(await backUpNode(folder, flags, terminal));
+    });
+  program
+    .command('restore')
+    .description('make the data folder of a node, which does not run, from a backup')
+    .argument('<backup>', 'folder of the backup')
+    .argument('[app]', 'folder of the application', '.')
+    .option('--data <dir>', 'folder of the store, where the application says no other')
+    .option('--check', 'only check the backup, every byte')
+    .option('--json', 'print the report as JSON')
+    .action(async (backup: string, app: string, flags: RestoreFlags) => {
+      const { restoreNode } = await import('./backup-commands.ts');
+      finish(await restoreNode(backup, app, flags, terminal));
+    });
 }
 
 function addPurge(program: Command, terminal: Terminal, finish: Finish): void {

@@ -4,6 +4,7 @@
  * business.
  */
 import { NodeError } from '../base/errors.ts';
+import { backup } from './backup.ts';
 import { cacheInspect } from './cache-inspect.ts';
 import { cacheStats, originStatus } from './cache-stats.ts';
 import { confirmReplication } from './cluster/confirm.ts';
@@ -43,7 +44,7 @@ import { signUrl } from './sign-url.ts';
 import { insert, update, upsert } from './write-records.ts';
 
 const OPERATIONS: readonly Operation[] = [
-  ...[cacheInspect, cacheStats, originStatus, describeAll, purge, purgeLog, reload],
+  ...[cacheInspect, cacheStats, originStatus, describeAll, purge, purgeLog, reload, backup],
   ...[insert, update, upsert, deleteRecords],
   ...[addUser, alterUser, dropUser, listUsers, userInfo],
   ...[addRole, alterRole, dropRole, listRoles],

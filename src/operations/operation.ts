@@ -50,6 +50,8 @@ export interface OperationContext {
   readonly metrics: () => Promise<string>;
   /** Takes over what changed in the files; with `dryRun` only says what that would be. */
   readonly reload: (dryRun: boolean) => Promise<object>;
+  /** Writes a backup into a folder; rejects with `USAGE` or `STORE_FAILED`. */
+  readonly backup: (folder: string) => Promise<object>;
 }
 
 /** `nothing`: also whoever has not signed in. */

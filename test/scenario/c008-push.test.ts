@@ -1,6 +1,7 @@
 /** Subscriptions over WebSocket and event streams: what they begin with, go on with, and resume. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
+import { stream } from '../support/event-stream.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { SocketClient } from '../support/push-node.ts';
 
@@ -32,36 +33,6 @@ interface Event {
 }
 
 const offsetOf = (position: string): number => Number(position.split('.').at(-1));
-
-/** Reads blocks of an event stream until `enough`, then leaves. */
-async function stream(
-  node: NodeProcess,
-  target: string,
-  lastEventId: string | undefined,
-  enough: (blocks: readonly string[]) => boolean,
-): Promise<readonly string[]> {
-  const leave = new AbortController();
-  const response = await node.fetch(target, {
-    headers: {
-      accept: 'text/event-stream',
-      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
-    },
-    signal: leave.signal,
-  });
-  expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
-  let text = '';
-  const blocks = () =>
-    text
-      .split('\n\n')
-      .slice(0, -1)
-      .filter((block) => block.includes('data: '));
-  for await (const chunk of response.body ?? []) {
-    text += Buffer.from(chunk).toString();
-    if (enough(blocks())) break;
-  }
-  leave.abort();
-  return blocks();
-}
 
 describe.each([1, 2])('push on %i thread(s)', (threads) => {
   let node: NodeProcess;
