@@ -1,7 +1,7 @@
 /**
- * `{"operation":"backup","folder":"/backups/monday"}`: has the node write a backup of its store while
- * it goes on. The folder is one of the node's own machine, new or empty, named in full: what a
- * relative name means would depend on where somebody started the node.
+ * `{"operation":"backup","folder":"/backups/monday"}`: has the node write a backup of its store
+ * while it goes on. The folder is one of the node's own machine, new or empty, named in full: what
+ * a relative name means would depend on where somebody started the node.
  */
 import { isAbsolute } from 'node:path';
 import { type Operation, usage } from './operation.ts';
