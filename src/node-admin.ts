@@ -19,6 +19,7 @@ import type { Log } from './observe/log.ts';
 import { type AskWorker, createScrape } from './observe/scrape.ts';
 import { registerStoreMetrics } from './observe/store-metrics.ts';
 import { isOwnOperation, needsOf, runOperation } from './operations/api.ts';
+import { type LiveClients, together } from './operations/live/live-clients.ts';
 import type { Operation, OperationContext } from './operations/operation.ts';
 import type { PurgeLog } from './operations/purge-log.ts';
 import { type Asker, createAdminHandler, type HealthReport } from './protocols/http/admin.ts';
@@ -57,6 +58,7 @@ export interface AdminAssembly {
   readonly prepared: PreparedApplication;
   readonly log: Log;
   readonly scrapeWorkers: () => readonly AskWorker[];
+  readonly clients: () => readonly LiveClients[];
 }
 
 export interface RunningAdmin {
@@ -90,6 +92,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       now: () => parts.clock.now(),
     },
     urlKeys: config.auth.urlKeys,
+    live: together(() => [...parts.clients(), ...(parts.mqtt ? [parts.mqtt.clients] : [])]),
     tables: parts.tables,
     cluster: parts.replication?.cluster,
     purges: parts.purges,

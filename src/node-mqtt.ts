@@ -9,10 +9,12 @@ import { asNodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import { readThrough } from './feed/table-reads.ts';
 import { mqttGuest, mqttSignIn } from './node-mqtt-access.ts';
+import { mqttClients } from './node-mqtt-clients.ts';
 import { createMqttGuard } from './node-mqtt-guard.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, type DurationCounts, durationCounts } from './observe/request-meter.ts';
+import type { LiveClients } from './operations/live/live-clients.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
@@ -37,6 +39,7 @@ export interface RunningMqtt {
   readonly port: number | undefined;
   readonly accept: Accept;
   readonly metrics: ArrayMetrics;
+  readonly clients: LiveClients;
   stop(): Promise<void>;
 }
 
@@ -73,6 +76,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
     port: listener?.port,
     accept,
     metrics: mqttMetrics(server, lag, tally),
+    clients: mqttClients(() => server.sessions()),
     async stop() {
       listener?.stopAccepting();
       await server.stop();

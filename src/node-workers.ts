@@ -15,6 +15,7 @@ import type { ReloadThread } from './node-reload.ts';
 import type { OpenStore } from './node-store.ts';
 import type { Log } from './observe/log.ts';
 import type { AskWorker, MetricsJson } from './observe/scrape.ts';
+import type { LiveClients } from './operations/live/live-clients.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import { probePort } from './protocols/http/port-probe.ts';
@@ -23,6 +24,7 @@ import type { VerdictLine } from './protocols/rest/resource.ts';
 import { serveWriters } from './store/threads/serve.ts';
 import type { PurgeNote } from './table/purge-note.ts';
 import type { FromWorker, ToWorker, WorkerData } from './worker.ts';
+import { clientsOver } from './worker-clients-port.ts';
 import { serveSignIns } from './worker-identity.ts';
 import { serveLeases } from './worker-leases.ts';
 import { serveOperations } from './worker-operations.ts';
@@ -50,6 +52,7 @@ export interface RunningWorkers {
   readonly port: number;
   scrapeWorkers(): readonly AskWorker[];
   reloadThreads(): readonly ReloadThread[];
+  clients(): readonly LiveClients[];
   stop(): Promise<void>;
 }
 
@@ -70,6 +73,7 @@ export async function startWorkers(parts: WorkersParts): Promise<RunningWorkers>
     port: workers[0]?.port ?? port,
     scrapeWorkers: () => workers.map((worker) => () => worker.metrics()),
     reloadThreads: () => workers.map((worker) => worker.reload),
+    clients: () => workers.map((worker) => worker.clients),
     async stop() {
       await Promise.all(workers.map((worker) => worker.stop()));
     },
@@ -96,6 +100,7 @@ async function startAll(
 class WorkerThread {
   readonly port: number;
   readonly reload: ReloadThread;
+  readonly clients: LiveClients;
   readonly #worker: Worker;
   readonly #control: MessagePort;
   readonly #ended: Promise<void>;
@@ -105,13 +110,14 @@ class WorkerThread {
 
   private constructor(
     worker: Worker,
-    ports: { readonly control: MessagePort; readonly reload: MessagePort },
+    ports: Readonly<Record<'control' | 'reload' | 'clients', MessagePort>>,
     port: number,
     ended: Promise<void>,
   ) {
     this.#worker = worker;
     this.#control = ports.control;
     this.reload = reloadOver(ports.reload);
+    this.clients = clientsOver(ports.clients);
     this.port = port;
     this.#ended = ended;
   }
@@ -128,6 +134,7 @@ class WorkerThread {
     const control = new MessageChannel();
     const reload = new MessageChannel();
     const presence = new MessageChannel();
+    const clients = new MessageChannel();
     const mqtt = parts.mqtt && new MessageChannel();
     const workerData: WorkerData = {
       id,
@@ -147,6 +154,7 @@ class WorkerThread {
       controlPort: control.port2,
       reloadPort: reload.port2,
       presencePort: presence.port2,
+      clientsPort: clients.port2,
       mqttPort: mqtt?.port2,
     };
     if (mqtt !== undefined && parts.mqtt !== undefined) serveRelayed(mqtt.port1, parts.mqtt.accept);
@@ -163,13 +171,14 @@ class WorkerThread {
         control,
         reload,
         presence,
+        clients,
         ...(mqtt ? [mqtt] : []),
       ].map((each) => each.port2),
     });
     serveOperations(worker);
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const bound = await listening(worker, control.port1);
-    const ports = { control: control.port1, reload: reload.port1 };
+    const ports = { control: control.port1, reload: reload.port1, clients: clients.port1 };
     const thread = new WorkerThread(worker, ports, bound, ended);
     thread.#follow(parts);
     return thread;

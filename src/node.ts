@@ -221,6 +221,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     ...{ ...parts, tables, identity, metrics, feeds, mqtt, reload, reloading, purges, replication },
     insecure: insecure.length,
     scrapeWorkers: serving.scrapeWorkers,
+    clients: serving.clients,
   });
   started.push(() => admin.stop());
   started.push(startNodeGuard({ ...parts, metrics }));
@@ -330,6 +331,7 @@ async function serve(parts: Assembly & Served, threadTables: ThreadTables, conne
     port: app.listener.port,
     scrapeWorkers: () => [],
     reloadThreads: () => [],
+    clients: () => [app.clients],
     stop: () => app.stop(),
   };
 }

@@ -17,6 +17,7 @@ import { readThrough } from './feed/table-reads.ts';
 import { createFaultLog } from './observe/fault-log.ts';
 import type { Log } from './observe/log.ts';
 import { countDuration, durationCounts, RequestCounts } from './observe/request-meter.ts';
+import type { LiveClients } from './operations/live/live-clients.ts';
 import { withAccessLog } from './protocols/http/access-log.ts';
 import { withCors } from './protocols/http/cors.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
@@ -43,6 +44,7 @@ import type { PurgeNote } from './table/purge-note.ts';
 import type { QueryScope } from './table/query/scope.ts';
 import { formatPosition, type StoreReader, type StoreWriter } from './table/store-port.ts';
 import { openAccessLog } from './worker-access-log.ts';
+import { threadClients } from './worker-clients.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { nodeFacts } from './worker-facts.ts';
 import { createAdmission, limitedAuthenticator, limitedResolve, shedding } from './worker-guard.ts';
@@ -98,6 +100,7 @@ export interface RunningApp {
   readonly listener: Listener;
   readonly fanout: Fanout;
   readonly gateway: WebSocketGateway<Principal>;
+  readonly clients: LiveClients;
   readonly counts: AppCounts;
   /** Tells subscribers to come back elsewhere and lets open requests finish. */
   stop(): Promise<void>;
@@ -171,6 +174,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     listener,
     fanout,
     gateway,
+    clients: threadClients({ gateway, streams, clock, thread: (parts.workerIndex ?? 0) + 1 }),
     counts,
     async stop() {
       listener.stopAccepting();

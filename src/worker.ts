@@ -27,6 +27,7 @@ import type { PurgeNote } from './table/purge-note.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import { type RunningApp, startApp } from './worker-app.ts';
 import { loadApplication } from './worker-application.ts';
+import { serveClients } from './worker-clients-port.ts';
 import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
 import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identity.ts';
 import { connectLeases } from './worker-leases.ts';
@@ -59,6 +60,7 @@ export interface WorkerData {
   readonly controlPort: MessagePort;
   readonly reloadPort: MessagePort;
   readonly presencePort: MessagePort;
+  readonly clientsPort: MessagePort;
   /** Absent when no table is reached over MQTT. */
   readonly mqttPort: MessagePort | undefined;
 }
@@ -165,6 +167,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     originTimes,
   });
   serveReload(reload, thread.reloadPort);
+  serveClients(app.clients, thread.clientsPort);
   return app;
 }
 

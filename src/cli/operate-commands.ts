@@ -7,6 +7,7 @@ import type { AdminFlags } from './admin-client.ts';
 import type { RestoreFlags } from './backup-commands.ts';
 import type { PurgeFlags } from './cache-commands.ts';
 import type { GetFlags } from './get.ts';
+import type { TailFlags } from './tail.ts';
 import type { Terminal } from './terminal.ts';
 import type { WarmFlags } from './warm.ts';
 
@@ -84,6 +85,15 @@ function addReading(program: Command, terminal: Terminal, finish: Finish): void 
     .action(async (what: string, flags: GetFlags) => {
       const { getAnswer } = await import('./get.ts');
       finish(await getAnswer(what, flags, terminal));
+    });
+  remote(program.command('tail').description('follow a record, a collection or a query'))
+    .argument('<resource>', 'Table/key, Table/ or Table/?query')
+    .option('--from <position>', 'begin after this position, without what there is now')
+    .option('--count <n>', 'end after so many events')
+    .option('--json', 'print each event as the JSON it came as')
+    .action(async (what: string, flags: TailFlags) => {
+      const { tailResource } = await import('./tail.ts');
+      finish(await tailResource(what, flags, terminal));
     });
   remote(program.command('warm').description('have a node store the pages of a sitemap or a list'))
     .argument('<source>', 'URL or file: a sitemap, an index of sitemaps, or a URL a line')

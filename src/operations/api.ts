@@ -27,6 +27,8 @@ import {
   rotateSigningKey,
 } from './identity/tokens.ts';
 import { addUser, alterUser, dropUser, listUsers, userInfo } from './identity/users.ts';
+import { disconnect, sessionsList, subscriptionsList } from './live/list-live.ts';
+import { broadcast, publish } from './live/publish.ts';
 import {
   type Arguments,
   type Needs,
@@ -51,6 +53,7 @@ const OPERATIONS: readonly Operation[] = [
   ...[createTokens, refreshToken, revokeToken, revokeUser, rotateSigningKey],
   ...[createApiKey, listApiKeys, revokeApiKey, login, logout, setup, readAuditLog],
   signUrl,
+  ...[publish, broadcast, sessionsList, subscriptionsList, disconnect],
   ...[searchById, searchByHash, searchByValue, searchByConditions],
   ...[clusterStatus, clusterDigests, clusterVerify, confirmReplication],
   ...[addNode, setNode, updateNode, removeNode, configureCluster],

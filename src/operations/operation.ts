@@ -13,6 +13,7 @@ import type { Table } from '../table/table.ts';
 import type { Tables } from '../table/tables.ts';
 import type { ClusterContext } from './cluster/context.ts';
 import type { IdentityContext } from './identity/context.ts';
+import type { LiveClients } from './live/live-clients.ts';
 import type { PurgeLog } from './purge-log.ts';
 
 /** How records are read: by the queries and the reads of application code. */
@@ -44,6 +45,8 @@ export interface OperationContext {
   readonly cluster: ClusterContext | undefined;
   /** By which URLs are signed; the first unless another is named. */
   readonly urlKeys: readonly UrlKey[];
+  /** Who is connected, on all threads. */
+  readonly live: LiveClients;
   /** Where each purge is noted. */
   readonly purges: PurgeLog;
   /** What Prometheus is told, of all threads. */

@@ -5,7 +5,7 @@
 import { encode as cbor, decode as fromCbor } from 'cbor-x';
 import { pack, unpack } from 'msgpackr';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
+import { type Codec, Live } from '../support/live-client.ts';
 import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
 
 const SCHEMA = `
@@ -41,59 +41,8 @@ desk:
 
 const basic = (name: string, password: string): string =>
   `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
-const BY_ADMIN = { authorization: basic(ADMIN.username, ADMIN.password) };
-
-type Heard = Readonly<Record<string, unknown>> & { readonly value?: Record<string, unknown> };
-
 const PASSWORD = 'a password of some length';
-
-interface Codec {
-  readonly protocol: string | undefined;
-  write(message: object): string | Uint8Array;
-  read(bytes: Buffer): unknown;
-}
-const JSON_CODEC: Codec = {
-  protocol: undefined,
-  write: (message) => JSON.stringify(message),
-  read: (bytes) => JSON.parse(bytes.toString()),
-};
-
-class Live {
-  readonly heard: Heard[] = [];
-  readonly socket: WebSocket;
-  closedWith: number | undefined;
-  readonly #codec: Codec;
-  #acks = 0;
-
-  constructor(url: string, headers: Record<string, string> = {}, codec = JSON_CODEC) {
-    this.#codec = codec;
-    this.socket = new WebSocket(url, codec.protocol ?? [], { headers });
-    this.socket.on('error', () => undefined);
-    this.socket.on('close', (code) => {
-      this.closedWith = code;
-    });
-    this.socket.on('message', (bytes) => this.heard.push(codec.read(bytes as Buffer) as Heard));
-  }
-
-  async opened(): Promise<this> {
-    await until('the socket opens', () => this.socket.readyState === WebSocket.OPEN);
-    return this;
-  }
-  say(message: object): void {
-    this.socket.send(this.#codec.write(message));
-  }
-  /** Says it with an `ack` of its own, and resolves with the answer. */
-  async ask(message: object): Promise<Heard> {
-    this.#acks += 1;
-    const ack = this.#acks;
-    this.say({ ...message, ack });
-    return this.next((one) => one.ack === ack);
-  }
-  async next(wanted: (one: Heard) => boolean): Promise<Heard> {
-    await until('a message', () => this.heard.some(wanted));
-    return this.heard.find(wanted) ?? {};
-  }
-}
+const BY_ADMIN = { authorization: basic(ADMIN.username, ADMIN.password) };
 
 describe.each([1, 2])('/live on %i thread(s)', (threads) => {
   let node: NodeProcess;

@@ -27,6 +27,7 @@ const problems: Record<ErrorCode, Problem> = {
   DATA_FOLDER_LOCKED: { status: 500, title: 'Data folder locked' },
   DATA_FOLDER_TOO_NEW: { status: 500, title: 'Data folder of a newer format' },
   DEADLINE_EXCEEDED: { status: 504, title: 'Deadline exceeded' },
+  DISCONNECTED: { status: 403, title: 'Disconnected by an operator' },
   ENTRY_UNDECODABLE: { status: 500, title: 'Stored entry undecodable' },
   HEADERS_TOO_LARGE: { status: 431, title: 'Request headers too large' },
   HOST_REFUSED: { status: 421, title: 'Host refused' },

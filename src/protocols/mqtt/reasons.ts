@@ -53,6 +53,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   DATA_FOLDER_LOCKED: REASON.serverUnavailable,
   DATA_FOLDER_TOO_NEW: REASON.serverUnavailable,
   DEADLINE_EXCEEDED: REASON.serverBusy,
+  DISCONNECTED: REASON.administrativeAction,
   ENTRY_UNDECODABLE: REASON.unspecified,
   HEADERS_TOO_LARGE: REASON.packetTooLarge,
   HOST_REFUSED: REASON.notAuthorized,

@@ -86,6 +86,11 @@ export class MqttServer {
     return this.#serving.sessions.size;
   }
 
+  /** With their clients and without. */
+  sessions(): Iterable<Session> {
+    return this.#serving.sessions.all();
+  }
+
   start(): void {
     const { dispatch, keeper } = this.#serving;
     dispatch.start();

@@ -70,6 +70,8 @@ export class Session extends Consumer {
   will: Will | undefined;
   /** Who it serves; `undefined` until its client is back after a start of the node. */
   guest: Guest | undefined;
+  /** From where its client came last; '' after a start of the node. */
+  address = '';
   #wire: Wire | undefined;
 
   constructor(parts: SessionParts, cursor: Sequence) {

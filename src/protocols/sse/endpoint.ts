@@ -6,7 +6,7 @@
  */
 import { FOR_GOOD, type Standing } from '../../access/authenticate.ts';
 import { StandingWatch } from '../../access/standing-watch.ts';
-import { durationMs } from '../../base/brands.ts';
+import { durationMs, type EpochMs } from '../../base/brands.ts';
 import type { Cancel, Clock } from '../../base/clock.ts';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
@@ -40,14 +40,26 @@ export interface SseParts<Principal> {
 export const wantsEventStream = (accept: string | undefined): boolean =>
   accept !== undefined && /(?:^|[\s,])text\/event-stream\s*(?:[;,]|$)/i.test(accept);
 
+/** An open stream as it is told to those who operate the node. */
+export interface StreamFacts<Principal> {
+  /** Among those of its thread. */
+  readonly serial: number;
+  readonly principal: Principal;
+  readonly address: string;
+  readonly openedAt: EpochMs;
+  /** A path with its query. */
+  readonly resource: string;
+}
+
 export class SseEndpoint<Principal> {
   readonly #parts: SseParts<Principal>;
   readonly #streamParts: StreamParts;
-  readonly #streams = new Set<EventStream>();
+  readonly #streams = new Map<EventStream, StreamFacts<Principal>>();
   readonly #watch: StandingWatch;
   #dirty: EventStream[] = [];
   #heartbeat: Cancel | undefined;
   #stopping = false;
+  #serial = 0;
 
   constructor(parts: SseParts<Principal>) {
     this.#parts = parts;
@@ -63,6 +75,11 @@ export class SseEndpoint<Principal> {
     return this.#streams.size;
   }
 
+  /** The open streams. */
+  streams(): Iterable<readonly [EventStream, StreamFacts<Principal>]> {
+    return this.#streams;
+  }
+
   /** Answers a `GET` which `wantsEventStream`: with the stream, or with a problem document. */
   serve(exchange: Exchange, principal: Principal, standing: Standing = FOR_GOOD): void {
     const resolution = this.#resolve(exchange, principal);
@@ -71,7 +88,7 @@ export class SseEndpoint<Principal> {
     } else if (exchange.request.method === 'HEAD') {
       exchange.reply(200, HEADERS);
     } else {
-      this.#open(exchange, resolution.request, standing);
+      this.#open(exchange, resolution.request, { principal, standing });
     }
   }
 
@@ -81,7 +98,7 @@ export class SseEndpoint<Principal> {
     this.#watch.stop();
     this.#heartbeat?.();
     this.#heartbeat = undefined;
-    for (const stream of [...this.#streams]) stream.close('SHUTTING_DOWN');
+    for (const stream of [...this.#streams.keys()]) stream.close('SHUTTING_DOWN');
   }
 
   #resolve({ request }: Exchange, principal: Principal): Resolution {
@@ -94,15 +111,27 @@ export class SseEndpoint<Principal> {
     return this.#parts.resolve({ path, query, header }, principal, 'sse');
   }
 
-  #open(exchange: Exchange, resolved: SubscriptionRequest, standing: Standing): void {
+  #open(
+    exchange: Exchange,
+    resolved: SubscriptionRequest,
+    { principal, standing }: { readonly principal: Principal; readonly standing: Standing },
+  ): void {
     const from = exchange.request.header('last-event-id') || resolved.from;
     const stream = new EventStream(this.#streamParts);
-    this.#streams.add(stream);
+    this.#streams.set(stream, this.#facts(exchange, principal));
     this.#watch.add(stream, standing);
     stream.hold(this.#parts.fanout.subscribe({ ...resolved, from }, stream));
     exchange.onAborted(() => stream.gone());
     stream.begin(exchange.stream(200, HEADERS), PREAMBLE);
     this.#beat();
+  }
+
+  #facts({ request }: Exchange, principal: Principal): StreamFacts<Principal> {
+    this.#serial += 1;
+    const { path, query, remoteAddress: address } = request;
+    const resource = query === '' ? path : `${path}?${query}`;
+    const openedAt = this.#parts.clock.now();
+    return { serial: this.#serial, principal, address, openedAt, resource };
   }
 
   #closed(stream: EventStream): void {
@@ -126,7 +155,7 @@ export class SseEndpoint<Principal> {
     const every = durationMs(LIMITS.streamHeartbeatSeconds * 1000);
     this.#heartbeat = this.#parts.clock.after(every, () => {
       this.#heartbeat = undefined;
-      for (const stream of this.#streams) stream.heartbeat(HEARTBEAT);
+      for (const stream of this.#streams.keys()) stream.heartbeat(HEARTBEAT);
       if (this.#streams.size > 0) this.#beat();
     });
   }

@@ -43,6 +43,23 @@ export class EventStream implements Sink {
     this.#subscription?.begin();
   }
 
+  /** Where its subscription stands. */
+  get stage(): string {
+    return this.#subscription?.stage ?? 'closed';
+  }
+
+  /** Bytes that wait for the client. */
+  get bufferedBytes(): number {
+    return this.#outboxBytes + (this.#writer?.bufferedBytes ?? 0);
+  }
+
+  /** A block that is no event of the subscription; false when there is no room for it now. */
+  say(block: Uint8Array): boolean {
+    if (this.#closed || !this.#room) return false;
+    this.#push(block);
+    return true;
+  }
+
   ready(): boolean {
     if (this.#room && this.#outboxBytes < this.#parts.conflateBytesMax) return true;
     this.#refused = true;

@@ -18,12 +18,23 @@ export type SubscriptionName = string | number;
 /** What goes by a name on `/live`: a subscription to changes, or to a presence. */
 export interface Held {
   readonly subscription: HeldSubscription;
+  /** Where it is: a path with its query. */
+  readonly resource: string;
   readonly stop?: (() => void) | undefined;
   /** Whoever holds it is somebody else, or may do something else, by now. */
   readonly judgeAgain: () => void;
 }
 
-export type HeldSubscription = Pick<Subscription, 'drained' | 'close'>;
+export type HeldSubscription = Pick<Subscription, 'drained' | 'close'> &
+  Partial<Pick<Subscription, 'stage'>>;
+
+/** A subscription as it is told to those who operate the node. */
+export interface HeldReport {
+  /** `undefined` for that of a resource's own path. */
+  readonly name: SubscriptionName | undefined;
+  readonly resource: string | undefined;
+  readonly stage: string;
+}
 
 /** The sink of one subscription: its events carry `prefix`. A class, since there are very many. */
 class ConnectionSink implements Sink {
@@ -119,6 +130,21 @@ export class Connection {
 
   get subscriptionCount(): number {
     return this.#held?.size ?? 0;
+  }
+
+  /** Bytes that wait for the client. */
+  get bufferedBytes(): number {
+    const socket = this.#socket;
+    return this.#outboxBytes + (socket === undefined || socket.closed ? 0 : socket.bufferedBytes);
+  }
+
+  *subscriptions(): Iterable<HeldReport> {
+    if (this.#own !== undefined) {
+      yield { name: undefined, resource: undefined, stage: this.#own.stage };
+    }
+    for (const [name, { subscription, resource }] of this.#held ?? []) {
+      yield { name, resource, stage: subscription.stage ?? 'presence' };
+    }
   }
 
   has(name: SubscriptionName): boolean {

@@ -36,6 +36,10 @@ export interface SocketState<Principal> {
   /** Of a client of `/live`. */
   readonly live: LiveClient<Principal> | undefined;
   readonly openedAt: EpochMs;
+  /** The socket among those of its thread. */
+  readonly serial: number;
+  /** What its path named, as it was written; '' on `/live`. */
+  readonly resource: string;
 }
 
 /** An open socket, for those who operate the node. */
@@ -49,6 +53,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
   readonly #watch: StandingWatch;
   #dirty: Connection[] = [];
   #stopping = false;
+  #serial = 0;
   /** Messages from clients. */
   messagesReceived = 0;
 
@@ -106,7 +111,11 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     const connection = new Connection(this.#connectionParts, format);
     const live = request === undefined ? this.#client(opening, connection, principal) : undefined;
     const openedAt = this.#parts.clock.now();
-    const state = { connection, principal, standing, request, live, openedAt };
+    this.#serial += 1;
+    const { path, query } = opening;
+    const resource = live === undefined ? (query === '' ? path : `${path}?${query}`) : '';
+    const facts = { openedAt, serial: this.#serial, resource };
+    const state = { connection, principal, standing, request, live, ...facts };
     return { kind: 'accept', protocol, state };
   }
 

@@ -154,6 +154,7 @@ export class LiveDesk<Principal> {
     const subscription = fanout.subscribe(request, paced ?? plain);
     connection.hold(name, {
       subscription,
+      resource: urlOf(target),
       stop: paced && (() => paced.stop()),
       judgeAgain: () => this.#judgeAgain(client, name, { target, maxRate, request }),
     });
@@ -195,7 +196,7 @@ export class LiveDesk<Principal> {
     }
     connection.hold(name, {
       subscription: { drained: () => undefined, close: stop },
-      stop: undefined,
+      resource: urlOf(message),
       judgeAgain: () => {
         const { kind } = this.#parts.resolve(message, client.principal, 'websocket');
         if (kind === 'resolved') return;
@@ -255,6 +256,8 @@ export class LiveDesk<Principal> {
 }
 
 const NOTHING = new Uint8Array(0);
+
+const urlOf = ({ path, query }: Named): string => (query === '' ? path : `${path}?${query}`);
 
 /** As JSON, unless it is a text of another type. */
 function bodyOf({ value, fields }: Write): Uint8Array {

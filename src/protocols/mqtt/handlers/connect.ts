@@ -114,6 +114,7 @@ async function welcome(
     serving.sessions.away(session);
     return undefined;
   }
+  session.address = context.remoteAddress;
   const client = new Client(clientParts(context, packet, guest, session));
   const keepAliveSeconds = keepAliveOf(packet);
   client.answer(connack(packet, { client, clientId, isPresent, keepAliveSeconds, asked }));

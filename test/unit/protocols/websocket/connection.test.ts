@@ -54,7 +54,7 @@ function connected(conflateBytesMax = 1_000) {
     close: () => calls.push('close'),
   };
   const sink = sinkOf(connection, undefined, () => undefined);
-  connection.hold(1, { subscription, judgeAgain: () => undefined });
+  connection.hold(1, { subscription, resource: '/x', judgeAgain: () => undefined });
   return { connection, socket, dirty, calls, sink };
 }
 
