@@ -91,9 +91,7 @@ function refusal(status: number, target: string): string {
   if (status === 401 || status === 403) {
     return `you may not follow ${target}: give --username and --password of somebody who may`;
   }
-  if (status === 404) {
-    return `there is nothing to follow at ${target}: try /<Table>/ or /<Table>/<id>`;
-  }
+  if (status === 404) return `there is nothing at ${target}: try Table/ or Table/key`;
   return `${target} answered ${status} and no event stream: it cannot be followed`;
 }
 
