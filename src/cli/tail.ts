@@ -130,7 +130,7 @@ interface Told {
   readonly ids?: readonly unknown[];
 }
 
-/** For people: when, what happened, to which record, and what it is now; a row of a snapshot each. */
+/** For people: when, what happened, to which record, what it is now; a line a row of a snapshot. */
 function lineOf({ type, data }: StreamEvent): string {
   const told = parsed(data);
   if (typeof told !== 'object' || told === null) return data;
