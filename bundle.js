@@ -56,3 +56,15 @@ const { metafile } = await build({
 const written = new Set(Object.keys(metafile.outputs).map((file) => path.basename(file)));
 const left = (await readdir(DIST)).filter((name) => name.startsWith(CHUNK) && !written.has(name));
 await Promise.all(left.map((name) => rm(path.join(DIST, name), { force: true })));
+
+// The client by itself, as pages load it from the node: one small file without imports.
+await build({
+  entryPoints: [path.join(SOURCES, 'client/client.ts')],
+  outfile: path.join(DIST, 'client/client.min.js'),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  logLevel: 'warning',
+});

@@ -35,6 +35,7 @@ import { type RestResource, resourceHeaders, type VerdictLine } from './protocol
 import { createRest } from './protocols/rest/rest.ts';
 import { identified } from './protocols/rest/rest-call.ts';
 import { SseEndpoint } from './protocols/sse/endpoint.ts';
+import { createClientFile } from './protocols/websocket/client-file.ts';
 import type { WebSocketGateway } from './protocols/websocket/gateway.ts';
 import { threadScope } from './resource/thread-scope.ts';
 import type { TableDefinition } from './schema/definition.ts';
@@ -144,6 +145,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     resources,
     rest: createRest(restWith),
     code,
+    client: createClientFile(new URL('./client/client.min.js', import.meta.url)),
     openApi: createOpenApi(parts.prepared, who),
     serveCode: createServeCustom(restWith),
     events(exchange) {

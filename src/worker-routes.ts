@@ -18,6 +18,7 @@ import type { ServeCustom } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
 import type { Rest } from './protocols/rest/rest.ts';
 import { wantsEventStream } from './protocols/sse/endpoint.ts';
+import { CLIENT_PATH } from './protocols/websocket/client-file.ts';
 import type { PathMatch, PathTree } from './resource/path-tree.ts';
 import type { CodeRoute } from './worker-code.ts';
 import { OPENAPI_PATH } from './worker-openapi.ts';
@@ -37,6 +38,8 @@ export interface AppRoutes {
   /** Paths that application code has a say in; their first segments are not in `resources`. */
   readonly code?: PathTree<CodeRoute> | undefined;
   readonly serveCode: ServeCustom;
+  /** The client of `/live`, for pages. */
+  readonly client: HttpHandler;
   /** The description of all this, at `/openapi` unless something else is served there. */
   readonly openApi: HttpHandler;
 }
@@ -109,6 +112,7 @@ function serveOther(exchange: Exchange, routes: AppRoutes): void | Promise<void>
   if (found === undefined) {
     const signIn = routes.signIn(exchange.request.path);
     if (signIn !== undefined) return signIn(exchange);
+    if (exchange.request.path === CLIENT_PATH) return routes.client(exchange);
     return exchange.request.path === OPENAPI_PATH
       ? settled(exchange, routes, () => routes.openApi(exchange))
       : serveFileOrPage(exchange, routes);

@@ -20,6 +20,12 @@ export interface Rate {
   [undeclared: string]: unknown;
 }
 
+/** Rows by the name in their paths: `connect<ExportedTables>()` of `millrace/client`. */
+export interface ExportedTables {
+  Guest: Guest;
+  Rate: Rate;
+}
+
 declare module 'millrace' {
   interface Tables {
     readonly Guest: ApplicationTable<Guest>;

@@ -24,9 +24,17 @@ export function tableTypes(schema: Schema): string {
   const tables = schema.tables.map(
     ({ typeName }) => `    readonly ${propertyName(typeName)}: ApplicationTable<${typeName}>;`,
   );
+  const rows = schema.tables.flatMap(({ typeName, export: exported }) =>
+    exported === undefined ? [] : [`  ${propertyName(exported.name)}: ${typeName};`],
+  );
   return [
     HEADER,
     ...types.map((type) => recordType(type, known)),
+    '/** Rows by the name in their paths: `connect<ExportedTables>()` of `millrace/client`. */',
+    'export interface ExportedTables {',
+    ...rows,
+    '}',
+    '',
     "declare module 'millrace' {",
     '  interface Tables {',
     ...tables,

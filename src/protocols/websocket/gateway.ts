@@ -128,6 +128,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
       ...{ connection, principal },
       credentials: new LiveCredentials(opening),
       writes: new WriteTurns(),
+      held: undefined,
       stand: (standing) => {
         this.#watch.delete(connection);
         this.#watch.add(connection, standing);

@@ -50,6 +50,8 @@ export interface LiveClient<Principal> {
   readonly credentials: LiveCredentials;
   readonly writes: WriteTurns;
   principal: Principal;
+  /** What was said while it signs in: heard once it is known who says it. */
+  held: Uint8Array[] | undefined;
   /** Takes the place of the standing with which it came. */
   stand(standing: Standing): void;
 }
@@ -66,7 +68,12 @@ export class LiveDesk<Principal> {
   }
 
   hear(client: LiveClient<Principal>, bytes: Uint8Array): void {
-    const { connection } = client;
+    const { connection, held } = client;
+    if (held !== undefined) {
+      if (held.length < LIMITS.liveWritesUnderWayMax) held.push(bytes.slice());
+      else connection.say(errorMessage(tooManyWrites()));
+      return;
+    }
     let message: LiveMessage;
     try {
       message = parseLiveMessage(connection.format.decode(bytes));
@@ -94,7 +101,7 @@ export class LiveDesk<Principal> {
         this.#write(client, message);
         break;
       case 'signIn':
-        void this.#signIn(client, message.authorization, { ack: message.ack });
+        this.#awaitSignIn(client, message.authorization, { ack: message.ack });
         break;
       case 'ping':
         connection.say({ type: 'pong' });
@@ -224,6 +231,16 @@ export class LiveDesk<Principal> {
       const answer = await ask(credentials.requestOf(message, body.byteLength), body);
       if (answer.status >= 400) connection.say(refusedWrite(answer, answering));
       else if (ack !== undefined) connection.say(acknowledgement(answer, message));
+    });
+  }
+
+  /** What comes after it on the socket waits for it, as its sender expects. */
+  #awaitSignIn(client: LiveClient<Principal>, authorization: string, answering: Answering): void {
+    client.held = [];
+    void this.#signIn(client, authorization, answering).finally(() => {
+      const held = client.held ?? [];
+      client.held = undefined;
+      for (const bytes of held) this.hear(client, bytes);
     });
   }
 

@@ -105,6 +105,8 @@ export const LAYERS: readonly Layer[] = [
   // What runs in a renderer's process, not in the node: published as `millrace/render` and `/next`.
   { folder: 'render', layer: 6, values: ['cache', 'table'], types: [] },
   { folder: 'next', layer: 6, values: ['render', 'base', 'cache', 'table'], types: [] },
+  // What runs in a browser or a program, not in the node: published as `millrace/client`.
+  { folder: 'client', layer: 6, values: [], types: [] },
   { folder: 'studio', layer: 5, values: [], types: ['operations'] },
 ];
 
