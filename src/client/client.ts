@@ -25,7 +25,7 @@ export {
 export interface ConnectOptions {
   /** Address of the node; in a page, by default, where it came from. */
   readonly url?: string;
-  /** A token or key, or what yields a new one: asked for at every connection, and before it ends. */
+  /** A token or key, or what yields one: asked at every connection, and before the old one ends. */
   readonly token?: string | (() => string | Promise<string>);
   /** Needed where there is no global one: Node 20, with the package `ws`. */
   readonly WebSocket?: SocketType;

@@ -1,7 +1,7 @@
 /**
- * The socket below everything: opened again when it ends, with growing, jittered waits; at once when
- * the browser is online again or its page is looked at; never when the server says that coming back
- * does not help. A silent one is asked for a sign of life.
+ * The socket below everything: opened again when it ends, with growing, jittered waits; at once
+ * when the browser is online again or its page is looked at; never when the server says that coming
+ * back does not help. A silent one is asked for a sign of life.
  *
  *   connecting ─► open ─► waiting ─► connecting …        any ─► closed
  */

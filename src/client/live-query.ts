@@ -152,7 +152,7 @@ export class LiveQuery<Row> {
   }
 }
 
-/** Without a `limit` the order is nobody's business but the list's: the node is not asked for it. */
+/** Without a `limit` the order is the list's own business: the node is not asked for it. */
 export const asFollowed = (path: string): string =>
   /[?&]limit\(/.test(path)
     ? path

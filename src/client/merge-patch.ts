@@ -1,4 +1,4 @@
-/** JSON Merge Patch [RFC7396 §2]: what a delta makes of the value before it, which stays as it was. */
+/** JSON Merge Patch [RFC7396 §2]: what a delta makes of a value, which itself stays as it was. */
 
 type Fields = Readonly<Record<string, unknown>>;
 
