@@ -34,7 +34,8 @@ type Secret @table @export { id: ID @primaryKey }
 const PAGE = `<!doctype html><meta charset="utf-8"><title>board</title><ol></ol><p></p>
 <script type="module">
 import { connect } from '/live/client.js';
-const live = connect({ onStatus: (status) => { document.querySelector('p').textContent = status; } });
+const state = document.querySelector('p');
+const live = connect({ onStatus: (status) => { state.textContent = status; } });
 const rows = live.query('/Flight/?gate=W&sort(-delay)');
 rows.subscribe((list) => {
   document.querySelector('ol').replaceChildren(...list.map(({ id, delay }) => {
