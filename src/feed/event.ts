@@ -66,10 +66,15 @@ export class EncodedEvent {
     return bytes;
   }
 
-  /** The event as a block of an event stream; `id` only where a browser may resume from it. */
+  /**
+   * The event as a block of an event stream; `id` only where a browser may resume from it. A reset
+   * takes back the id before it: who loses the connection before the present state is complete must
+   * not go on from there, since it has forgotten what it knew [WHATWG HTML §9.2.6].
+   */
   get sse(): Buffer {
     if (this.#sse === undefined) {
-      const id = this.resumable ? `id: ${this.position}\n` : '';
+      const taken = this.type === 'reset' ? 'id\n' : '';
+      const id = this.resumable ? `id: ${this.position}\n` : taken;
       this.#sse = Buffer.from(`${id}event: ${this.type}\ndata: ${oneLine(this.json)}\n\n`);
     }
     return this.#sse;

@@ -23,6 +23,14 @@ export class WireClient {
     return this.#send('PUT', target, JSON.stringify(record));
   }
 
+  patch(target: string, change: object): Promise<WireAnswer> {
+    return this.#send('PATCH', target, JSON.stringify(change));
+  }
+
+  delete(target: string): Promise<WireAnswer> {
+    return this.#send('DELETE', target, undefined);
+  }
+
   close(): void {
     this.#agent.destroy();
   }
