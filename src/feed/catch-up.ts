@@ -12,15 +12,18 @@ import {
   type RecordId,
   type RecordVersion,
   recordVersion,
+  type Sequence,
+  sequence,
 } from '../base/brands.ts';
 import { versionTime } from '../base/hlc.ts';
 import { formatPosition } from '../table/store-port.ts';
 import type { ChangeSource } from './change-source.ts';
 import type { FeedCounters } from './counters.ts';
-import { type EncodedEvent, type EventType, encodeEvent, messageJson } from './event.ts';
+import { type EncodedEvent, type EventType, encodeEvent, messageJson, textOf } from './event.ts';
 import type { FeedLimits } from './limits.ts';
 import { parse } from './live-change.ts';
 import type { LogBlocks } from './log-blocks.ts';
+import { mergePatchOf } from './merge-patch.ts';
 import { Pending, type PendingItem } from './pending.ts';
 import { isHeld } from './position.ts';
 import { isEvictable, isPageValid, type RecordState, storedState } from './record-state.ts';
@@ -129,7 +132,8 @@ export class CatchUp {
         const told = subscriber.view === undefined ? each : seenTold(subscriber, each);
         if (subscriber.mustReset) return;
         if (told === undefined) continue;
-        subscriber.sink.write(this.#event(subscriber, told, position));
+        const last = subscriber.delta === undefined ? told : this.#asDelta(subscriber, item, told);
+        subscriber.sink.write(this.#event(subscriber, last, position));
         this.#parts.counters.messagesSent[subscriber.protocol] += 1;
       }
     }
@@ -187,12 +191,41 @@ export class CatchUp {
     return told;
   }
 
+  /** The first row not told against the present one, where the former is what was sent last. */
+  #asDelta({ delta, filter }: Subscriber, item: PendingItem, told: Told): Told {
+    const { id, type, value = '' } = told;
+    if (delta === undefined) return told;
+    if (type === 'invalidate') delta.invalidated(id);
+    const isKnown =
+      type === 'put' &&
+      delta.holds(id) &&
+      !item.wasBroken &&
+      delta.isBefore(item.first, item.firstVersion);
+    const before = isKnown ? this.#rowBefore(item.first) : undefined;
+    if (type !== 'invalidate' && type !== 'message') {
+      delta.sent(id);
+      delta.rowShown(told.version);
+    }
+    if (before === undefined) return told;
+    const row = filter && parse(before);
+    if (filter?.matches(row) === false) return told;
+    const patch = mergePatchOf(filter?.project?.(row) ?? before, value);
+    return patch === undefined ? told : { ...told, type: 'patch', value: patch };
+  }
+
+  /** JSON of the row before a change, while the ring has it. */
+  #rowBefore(first: Sequence): string | undefined {
+    const [change] = this.#parts.source.changesAfter(sequence(first - 1), 1).changes;
+    return change?.sequence === first && change.before ? textOf(change.before) : undefined;
+  }
+
   #event(subscriber: Subscriber, told: Told, position: Position): EncodedEvent {
     const { type, id, value, at, version, retained } = told;
     const make = () =>
       encodeEvent({ type, table: subscriber.typeName, id, value, position, at, retained });
     if (type === 'message') return make();
-    const kind = `${type} ${retained === true} ${typeof id}`;
+    // Patches of a record may begin at different rows.
+    const kind = `${type === 'patch' ? value : type} ${retained === true} ${typeof id}`;
     const view = subscriber.filter?.project === undefined ? '' : subscriber.filter.key;
     const key = `${subscriber.table} ${position} ${version} ${kind} ${id} ${view}`;
     let event = this.#memo.get(key);

@@ -170,6 +170,7 @@ export class Fanout {
         this.#reset(subscriber);
       } else {
         subscriber.cursor = offset;
+        subscriber.delta?.resumed(this.#source.lastSequence());
         this.#follow(subscriber);
       }
     } else if (omitCurrent === true) {
@@ -216,6 +217,7 @@ export class Fanout {
     if (version !== undefined) {
       subscriber.seenVersion = version;
       this.#live.rowShown(version);
+      subscriber.delta?.rowShown(version);
     }
     this.#write(subscriber, this.#catchUp.retained(subscriber, state, this.#clock.now()));
     this.#follow(subscriber);

@@ -9,7 +9,9 @@ import type { EpochMs, Position } from '../base/brands.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
 import type { Change } from '../table/store-port.ts';
+import type { DeltaBase } from './delta-base.ts';
 import { type EncodedEvent, type EventType, encodeEvent, messageJson, textOf } from './event.ts';
+import { EMPTY_PATCH, mergePatchOf } from './merge-patch.ts';
 import type { RecordState } from './record-state.ts';
 import { seenMessage } from './seen-message.ts';
 import type { TableTopics } from './topic-index.ts';
@@ -33,6 +35,7 @@ export class LiveChange {
   readonly #position: Position;
   readonly #row: RecordState | undefined;
   readonly #events = new Map<string, EncodedEvent>();
+  readonly #patches = new Map<string, EncodedEvent | 'same' | 'none'>();
   #state: State | undefined;
   #after: unknown;
   #before: unknown;
@@ -86,6 +89,47 @@ export class LiveChange {
     if (state.kind === 'absent') return { kind: 'gone', event: this.#event('delete'), was };
     if (!filter.matches(this.#parsed())) return { kind: 'gone', event: this.#event('leave'), was };
     return { kind: 'shown', event: this.#event(was === false ? 'enter' : 'put', filter) };
+  }
+
+  /**
+   * The event as it is told to somebody who asked for patches; `undefined` when nothing of what is
+   * shown to it has changed.
+   */
+  asDelta(
+    delta: DeltaBase,
+    filter: RowFilter | undefined,
+    event: EncodedEvent,
+  ): EncodedEvent | undefined {
+    const { id, op } = this.change;
+    if (event.type === 'invalidate' || op === 'invalidate') delta.invalidated(id);
+    if (event.type !== 'put' || !delta.holds(id)) {
+      if (event.type !== 'invalidate' && event.type !== 'message') delta.sent(id);
+      return event;
+    }
+    const patch = this.#patch(filter);
+    if (patch === 'same') return filter?.project === undefined ? event : undefined;
+    return patch ?? event;
+  }
+
+  /** The change of what such subscribers are shown; `undefined` when it is not known, or longer. */
+  #patch(filter: RowFilter | undefined): EncodedEvent | 'same' | undefined {
+    const key = filter?.project === undefined ? '' : filter.key;
+    const kept = this.#patches.get(key);
+    if (kept !== undefined) return kept === 'none' ? undefined : kept;
+    const text = this.#patchText(filter?.project);
+    const patch =
+      text === undefined ? 'none' : text === EMPTY_PATCH ? 'same' : this.#encoded('patch', text);
+    this.#patches.set(key, patch);
+    return patch === 'none' ? undefined : patch;
+  }
+
+  #patchText(project: RowFilter['project']): string | undefined {
+    const { before } = this.change;
+    const state = this.#now();
+    if (!before || this.#row !== undefined || state.kind !== 'found') return undefined;
+    if (project === undefined) return mergePatchOf(textOf(before) ?? '', state.value ?? '');
+    this.#before ??= parse(textOf(before));
+    return mergePatchOf(project(this.#before), project(this.#parsed()));
   }
 
   #seenMessage(view: RowView): SeenChange | undefined {

@@ -173,7 +173,7 @@ export class LiveStream {
       const { filter, view } = subscriber;
       if (view !== undefined && filter !== undefined) {
         this.#show(subscriber, live, sent, live.seen(filter, view));
-      } else this.#hand(subscriber, offset, sent, event);
+      } else this.#hand(subscriber, live, sent, event);
     }
   }
 
@@ -195,14 +195,15 @@ export class LiveStream {
 
   #show(
     subscriber: Subscriber,
-    { change: { id, sequence: offset } }: LiveChange,
+    live: LiveChange,
     sent: Record<FeedProtocol, number>,
     seen: SeenChange | undefined,
   ): void {
     const { shown, view } = subscriber;
+    const { id, sequence: offset } = live.change;
     if (seen === undefined || shown === undefined) return;
     if (id === undefined || seen.kind === 'told') {
-      this.#hand(subscriber, offset, sent, seen.event);
+      this.#hand(subscriber, live, sent, seen.event);
       return;
     }
     const isKnown =
@@ -213,7 +214,7 @@ export class LiveStream {
     }
     if (isKnown !== true) return;
     // Who has no room now is told later, from the log: what was shown has not changed yet.
-    if (!this.#hand(subscriber, offset, sent, seen.event)) return;
+    if (!this.#hand(subscriber, live, sent, seen.event)) return;
     if (seen.kind === 'shown') shown.add(id);
     if (seen.kind === 'gone') shown.remove(id);
   }
@@ -229,17 +230,20 @@ export class LiveStream {
   /** False: it has no room and is behind now. */
   #hand(
     subscriber: Subscriber,
-    offset: Sequence,
+    live: LiveChange,
     sent: Record<FeedProtocol, number>,
     event: EncodedEvent,
   ): boolean {
-    if (subscriber.sink.ready()) {
-      subscriber.sink.write(event);
+    const { sink, delta, filter } = subscriber;
+    if (sink.ready()) {
+      const told = delta === undefined ? event : live.asDelta(delta, filter, event);
+      if (told === undefined) return true;
+      sink.write(told);
       sent[subscriber.protocol] += 1;
       return true;
     }
     subscriber.stage = 'behind';
-    subscriber.cursor = sequence(offset - 1);
+    subscriber.cursor = sequence(live.change.sequence - 1);
     this.#parts.counters.stalls[subscriber.protocol] += 1;
     return false;
   }

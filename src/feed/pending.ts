@@ -11,11 +11,14 @@ import type { Change } from '../table/store-port.ts';
 export interface PendingItem {
   /** The first change it stands for. */
   readonly first: Sequence;
+  readonly firstVersion: RecordVersion;
   readonly id: RecordId | undefined;
   /** The newest change's. */
   op: Change['op'];
   version: RecordVersion;
   at: EpochMs;
+  /** The value was taken away meanwhile: whatever follows is told whole. */
+  wasBroken: boolean;
   /** `message` items only. */
   readonly body: Uint8Array | undefined;
 }
@@ -57,6 +60,7 @@ export class Pending {
     earlier.op = change.op;
     earlier.version = change.version;
     earlier.at = change.at;
+    earlier.wasBroken ||= breaks(change);
     return true;
   }
 
@@ -77,8 +81,12 @@ export class Pending {
   }
 }
 
+const breaks = ({ op }: Change): boolean => op === 'delete' || op === 'invalidate';
+
 const itemOf = (change: Change): PendingItem => ({
   first: change.sequence,
+  firstVersion: change.version,
+  wasBroken: breaks(change),
   id: change.id,
   op: change.op,
   version: change.version,

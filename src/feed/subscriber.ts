@@ -12,6 +12,7 @@ import type { RecordId, RecordVersion, Sequence, TableName } from '../base/brand
 import type { TableDefinition } from '../schema/definition.ts';
 import { type RowFilter, seenFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
+import { DeltaBase } from './delta-base.ts';
 import type { Pending } from './pending.ts';
 import { type ShownBudget, ShownRecords } from './shown.ts';
 import type { FeedProtocol, Sink } from './sink.ts';
@@ -23,6 +24,8 @@ interface RequestBase {
   readonly from?: string | undefined;
   /** What of the table whoever subscribes may see; absent: everything. */
   readonly view?: RowView | undefined;
+  /** Changes of rows it was sent are told as merge patches where that is shorter. */
+  readonly delta?: boolean | undefined;
   /** Changes only, without the present state first. */
   readonly omitCurrent?: boolean | undefined;
   /** Who holds it, where that is limited. */
@@ -75,6 +78,8 @@ export class Subscriber implements Subscription {
   readonly view: RowView | undefined;
   /** Present where there is a view. */
   readonly shown: ShownRecords | undefined;
+  /** Present where patches were asked for. */
+  readonly delta: DeltaBase | undefined;
   /** Whether it has missed what could not be decided: the present state is to follow. */
   mustReset = false;
   readonly request: SubscriptionRequest;
@@ -106,6 +111,7 @@ export class Subscriber implements Subscription {
     this.view = view;
     this.filter = view === undefined ? asked : seenFilter(view, asked, table);
     this.shown = view && new ShownRecords(shownBudget);
+    this.delta = request.delta === true ? new DeltaBase() : undefined;
     this.sink = sink;
     this.cursor = cursor;
     this.#drive = drive;

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../src/base/errors.ts';
 import type { EncodedEvent } from '../../src/feed/event.ts';
 import type { Sink } from '../../src/feed/sink.ts';
 import type { Subscription } from '../../src/feed/subscriber.ts';
+import { applyMergePatch } from './merge-patch.ts';
 
 export interface FeedEvent {
   readonly type: string;
@@ -80,6 +81,9 @@ export class FakeSink implements Sink {
     }
     if (id === null || id === undefined) return;
     if (type === 'put' || type === 'enter') this.#show(id, event.value);
+    if (type === 'patch' && this.picture.has(id)) {
+      this.#show(id, applyMergePatch(this.picture.get(id), event.value));
+    }
     if (type === 'delete' || type === 'leave' || type === 'invalidate') this.picture.delete(id);
   }
 

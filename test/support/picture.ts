@@ -5,6 +5,7 @@
  * `{ "m": <count> }`.
  */
 import type { FeedEvent } from './fake-sink.ts';
+import { applyMergePatch } from './merge-patch.ts';
 
 export interface PictureRow {
   readonly n: number;
@@ -41,6 +42,7 @@ export class Picture {
       }
     } else if (type === 'message') this.heard(event.value);
     else if (type === 'put' || type === 'enter') this.put(must(id), event.value as PictureRow);
+    else if (type === 'patch') this.patch(must(id), event.value);
     else if (type === 'delete' || type === 'leave') this.rows.delete(must(id));
     else throw new Error(`an event of type ${type}`);
     if (type !== 'reset' && event.more !== true) this.position = event.position;
@@ -55,6 +57,12 @@ export class Picture {
     if (!(row.n >= newest)) throw new Error(`${id} went back from ${newest} to ${row.n}`);
     this.#newest.set(id, row.n);
     this.rows.set(id, row);
+  }
+
+  /** One of a record that is not known is passed over: its leaving follows. */
+  patch(id: RowId, change: unknown): void {
+    const held = this.rows.get(id);
+    if (held !== undefined) this.put(id, applyMergePatch(held, change) as PictureRow);
   }
 
   heard(value: unknown): void {

@@ -12,6 +12,8 @@ import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
 const SEEDS = 300;
 const STEPS = 120;
+/** Makes a patch shorter than the row. */
+const TEXT = 'x'.repeat(40);
 const KEYS = ['A', 'B', 'C', 'D', 'E', 'F'];
 
 function random(seed: number): (below: number) => number {
@@ -30,6 +32,9 @@ const requests: readonly (Partial<SubscriptionRequest> & Pick<SubscriptionReques
   { kind: 'collection', filter: atSfo },
   { kind: 'record', id: 'A' },
   { kind: 'record', id: 'B', protocol: 'sse' },
+  { kind: 'collection', delta: true },
+  { kind: 'collection', filter: atSfo, delta: true },
+  { kind: 'record', id: 'A', delta: true },
 ];
 
 interface Reader {
@@ -115,7 +120,9 @@ class Run {
       source.delete(FLIGHT, id);
     } else {
       const airport = this.#next(2) === 0 ? 'SFO' : 'LAX';
-      source.put(FLIGHT, id, { v: this.#version, airport });
+      const gate = this.#next(2) === 0 ? {} : { gate: `G${this.#next(9)}` };
+      const late = this.#next(3) === 0 ? { late: this.#next(2) === 0 ? null : true } : {};
+      source.put(FLIGHT, id, { v: this.#version, airport, text: TEXT, ...gate, ...late });
     }
   }
 
