@@ -1,23 +1,31 @@
 /**
  * What is known of the values that a subscriber who asked for patches holds, in O(1): whether the
  * row before a change is the one it was last sent. Live it is, for it was handed every change. One
- * that is behind was perhaps shown a row newer than its place in the log, or held such a one when
- * it came back: then it gets whole values until every change is newer than all it was shown.
+ * that is behind was perhaps shown a row newer than its place in the log, or was not shown one that
+ * did not match when it was looked at, or came back with such a picture: it gets whole values until
+ * it has been live, and then where a change is newer than all rows it was shown.
  */
 import type { RecordId, RecordVersion, Sequence } from '../base/brands.ts';
+
+const NEVER = Number.MAX_SAFE_INTEGER as Sequence;
 
 /** Records invalidated and not told anew, of one subscriber; with more it gets no patches. */
 const UNSURE_MAX = 1_000;
 
 export class DeltaBase {
-  #resumedAt = 0 as Sequence;
+  #liveAt = NEVER;
   #newestShown = 0 as RecordVersion;
   #unsure: Set<RecordId> | undefined;
   #isOff = false;
 
-  /** It holds what it was told before, up to the end of the log at most. */
-  resumed(at: Sequence): void {
-    this.#resumedAt = at;
+  /** Whole values until it is live again. */
+  restart(): void {
+    this.#liveAt = NEVER;
+  }
+
+  /** It has been told of everything, rows that were read ahead included, up to the log's end. */
+  live(end: Sequence): void {
+    this.#liveAt = end;
   }
 
   /** A row was sent that may be newer than the place in the log. */
@@ -47,6 +55,6 @@ export class DeltaBase {
 
   /** Whether all it was shown is older than a change of that place and version. */
   isBefore(first: Sequence, version: RecordVersion): boolean {
-    return first > this.#resumedAt && version > this.#newestShown;
+    return first > this.#liveAt && version > this.#newestShown;
   }
 }

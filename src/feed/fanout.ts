@@ -170,7 +170,6 @@ export class Fanout {
         this.#reset(subscriber);
       } else {
         subscriber.cursor = offset;
-        subscriber.delta?.resumed(this.#source.lastSequence());
         this.#follow(subscriber);
       }
     } else if (omitCurrent === true) {
@@ -193,12 +192,14 @@ export class Fanout {
 
   #goLive(subscriber: Subscriber): void {
     subscriber.stage = 'live';
+    subscriber.delta?.live(this.#source.lastSequence());
     subscriber.restarts = 0;
   }
 
   /** Sends what there is at the cursor, then follows. */
   #sendPresent(subscriber: Subscriber): void {
     subscriber.shown?.restart();
+    subscriber.delta?.restart();
     if (subscriber.id === undefined) {
       subscriber.stage = 'snapshot';
       this.counters.snapshots[subscriber.protocol] += 1;
@@ -217,7 +218,6 @@ export class Fanout {
     if (version !== undefined) {
       subscriber.seenVersion = version;
       this.#live.rowShown(version);
-      subscriber.delta?.rowShown(version);
     }
     this.#write(subscriber, this.#catchUp.retained(subscriber, state, this.#clock.now()));
     this.#follow(subscriber);

@@ -5,7 +5,7 @@
  * present state takes their place, so that versions never go back.
  */
 
-import type { EpochMs, Position } from '../base/brands.ts';
+import type { EpochMs, Position, RecordVersion } from '../base/brands.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
 import type { Change } from '../table/store-port.ts';
@@ -101,6 +101,10 @@ export class LiveChange {
     event: EncodedEvent,
   ): EncodedEvent | undefined {
     const { id, op } = this.change;
+    // Without a version it is long gone, and what comes next is told whole.
+    if (this.#row !== undefined && this.#row.kind !== 'unknown') {
+      delta.rowShown(this.#row.version ?? NO_VERSION);
+    }
     if (event.type === 'invalidate' || op === 'invalidate') delta.invalidated(id);
     if (event.type !== 'put' || !delta.holds(id)) {
       if (event.type !== 'invalidate' && event.type !== 'message') delta.sent(id);
@@ -210,6 +214,8 @@ export class LiveChange {
     return state.kind === 'found' ? state.value : undefined;
   }
 }
+
+const NO_VERSION = 0 as RecordVersion;
 
 /** Whether such an event carries the row. */
 const hasValue = (type: EventType): boolean => type === 'put' || type === 'enter';

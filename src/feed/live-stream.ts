@@ -243,6 +243,8 @@ export class LiveStream {
       return true;
     }
     subscriber.stage = 'behind';
+    // What was left out for a later change, which it does not get now, it never held.
+    if (this.#skipped.size > 0) delta?.restart();
     subscriber.cursor = sequence(live.change.sequence - 1);
     this.#parts.counters.stalls[subscriber.protocol] += 1;
     return false;

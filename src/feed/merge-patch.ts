@@ -11,6 +11,8 @@ type Json = { readonly [name: string]: unknown };
 export function mergePatchOf(before: string, after: string): string | undefined {
   // Two such numbers may be one to this parser.
   if (LONG_INTEGER.test(before) || LONG_INTEGER.test(after)) return undefined;
+  // A client that merges with care for nothing would take this for what objects inherit.
+  if (before.includes('__proto__') || after.includes('__proto__')) return undefined;
   const patch = difference(parsed(before), parsed(after));
   if (patch === undefined) return undefined;
   const text = JSON.stringify(patch);
@@ -26,20 +28,15 @@ export const EMPTY_PATCH = '{}';
 function difference(before: unknown, after: unknown): Json | undefined {
   if (!isObject(before) || !isObject(after)) return undefined;
   const patch: Record<string, unknown> = {};
-  for (const name of Object.keys(before)) if (!Object.hasOwn(after, name)) put(patch, name, null);
+  for (const name of Object.keys(before)) if (!Object.hasOwn(after, name)) patch[name] = null;
   for (const [name, value] of Object.entries(after)) {
     const former = Object.hasOwn(before, name) ? before[name] : undefined;
     if (isSame(former, value)) continue;
     const nested = difference(former, value);
     if (nested === undefined && !isSayable(value)) return undefined;
-    put(patch, name, nested ?? value);
+    patch[name] = nested ?? value;
   }
   return patch;
-}
-
-/** A member named `__proto__` would otherwise be the patch's own prototype. */
-function put(patch: Record<string, unknown>, name: string, value: unknown): void {
-  Object.defineProperty(patch, name, { value, enumerable: true, writable: true });
 }
 
 /** Whether a patch that holds the value puts just that where there was no object. */

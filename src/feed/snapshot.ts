@@ -25,13 +25,12 @@ interface Chunk {
   readonly shown: readonly RecordId[];
   /** `undefined`: nothing matched, and there is more to look at. */
   readonly event: EncodedEvent | undefined;
-  readonly newest: RecordVersion;
   readonly after: RecordId | undefined;
   readonly next: number;
   readonly last: boolean;
 }
 
-type Place = Omit<Chunk, 'event' | 'shown' | 'newest'>;
+type Place = Omit<Chunk, 'event' | 'shown'>;
 
 interface IdList {
   readonly serial: number;
@@ -79,7 +78,6 @@ export class Snapshots {
     if (!subscriber.sink.ready()) return 'full';
     const chunk = this.#chunk(subscriber, progress);
     if (chunk.event !== undefined) subscriber.sink.write(chunk.event);
-    subscriber.delta?.rowShown(chunk.newest);
     for (const id of chunk.shown) subscriber.shown?.add(id);
     if (chunk.last) return 'done';
     progress.after = chunk.after;
@@ -107,7 +105,6 @@ export class Snapshots {
     return {
       ...place,
       shown: rows.shown,
-      newest: rows.newest,
       event: empty && !place.last ? undefined : this.#encode(rows, subscriber, place.last),
     };
   }
@@ -179,7 +176,6 @@ export class Snapshots {
 class Rows {
   readonly ids: string[] = [];
   readonly values: string[] = [];
-  newest = 0 as RecordVersion;
   /** Of subscribers who see a part of the table. */
   readonly shown: RecordId[] = [];
   readonly #isView: boolean;
@@ -212,7 +208,6 @@ class Rows {
     const row = filter && parse(state.value);
     if (filter?.matches(row) === false) return;
     this.#parts.rowShown(state.version);
-    if (state.version > this.newest) this.newest = state.version;
     const value = filter?.project?.(row) ?? state.value ?? 'null';
     if (this.#isView) this.shown.push(entry.id);
     this.ids.push(idJson(entry.id));

@@ -87,6 +87,8 @@ afterAll(async () => {
   );
 });
 
+const DELTA = { delta: 'merge-patch' };
+
 type Kind = (node: NodeProcess, table: string, name: string) => LiveReader;
 
 const KINDS: readonly Kind[] = [
@@ -95,6 +97,9 @@ const KINDS: readonly Kind[] = [
   (node, table) => new SocketReader(node.ws, `/${table}/a`),
   (node, table) => new SocketReader(node.ws, `/${table}/`, { maxRate: 20 }),
   (node, table) => new SocketReader(node.ws, `/${table}/?group=y`, { maxRate: 50 }),
+  (node, table) => new SocketReader(node.ws, `/${table}/`, DELTA),
+  (node, table) => new SocketReader(node.ws, `/${table}/?group=x`, { ...DELTA, maxRate: 30 }),
+  (node, table) => new SocketReader(node.ws, `/${table}/a`, DELTA),
   (node, table) => new StreamReader(node.http, `/${table}/`),
   (node, table) => new StreamReader(node.http, `/${table}/?group=x`),
   (node, table) => new StreamReader(node.http, `/${table}/b`),

@@ -119,8 +119,9 @@ export class LiveDesk<Principal> {
     const name = message.name ?? firstFree(connection);
     const request = this.#resolved(client, name, message);
     if (request === undefined) return;
-    const { from = request.from, omitCurrent, maxRate } = message;
-    this.#begin(client, name, { target: message, maxRate }, { ...request, from, omitCurrent });
+    const { from = request.from, omitCurrent, maxRate, delta } = message;
+    const wished = { ...request, from, omitCurrent, delta };
+    this.#begin(client, name, { target: message, maxRate }, wished);
   }
 
   /** `undefined` after the client was told why not. */
@@ -186,7 +187,8 @@ export class LiveDesk<Principal> {
     }
     if (held.request.view === undefined && resolution.request.view === undefined) return;
     connection.release(name);
-    this.#begin(client, name, held, { ...resolution.request, from: undefined });
+    const { delta } = held.request;
+    this.#begin(client, name, held, { ...resolution.request, from: undefined, delta });
   }
 
   #followPresence(client: LiveClient<Principal>, message: LiveMessage & { kind: 'presence' }) {

@@ -5,6 +5,7 @@
  */
 import { LIMITS } from '../../config/limits.ts';
 import type { SubscriptionName } from './connection.ts';
+import { parseWishes, type Wishes } from './live-wishes.ts';
 
 /** By which a client knows the answer to what it asked. */
 export type AckName = string | number;
@@ -20,13 +21,9 @@ interface Place {
   readonly query: string;
 }
 
-export interface Subscribe extends Place {
+export interface Subscribe extends Place, Wishes {
   readonly kind: 'subscribe';
   readonly name: SubscriptionName | undefined;
-  readonly from: string | undefined;
-  /** Bursts a second. */
-  readonly maxRate: number | undefined;
-  readonly omitCurrent: boolean;
 }
 
 export interface Write extends Place {
@@ -63,7 +60,6 @@ interface Malformed {
 type Fields = Readonly<Record<string, unknown>>;
 
 const NAME_LENGTH_MAX = 64;
-const RATE_MAX = 1_000;
 const AUTHORIZATION_LENGTH_MAX = 8_192 + 16;
 const MERGE_PATCH = 'application/merge-patch+json';
 
@@ -84,20 +80,14 @@ export function parseLiveMessage(message: unknown): LiveMessage {
 }
 
 function parseSubscribe(fields: Fields): LiveMessage {
-  const { subscribe, as, from, maxRate, omitCurrent } = fields;
+  const { subscribe, as } = fields;
   const name = parseName(as);
   if (as !== undefined && name === undefined) return malformed(wrongName('as'));
   const place = parsePlace(subscribe);
   if (place === undefined) return malformed(wrongPath('subscribe'), { name });
-  if (from !== undefined && typeof from !== 'string') {
-    return malformed('`from` is a text', { name });
-  }
-  const rate = parseRate(maxRate);
-  if (maxRate !== undefined && rate === undefined) {
-    return malformed(`\`maxRate\` is a number above 0 and at most ${RATE_MAX}`, { name });
-  }
-  const omit = omitCurrent === true;
-  return { kind: 'subscribe', ...place, name, from, maxRate: rate, omitCurrent: omit };
+  const wishes = parseWishes(fields);
+  if (typeof wishes === 'string') return malformed(wishes, { name });
+  return { kind: 'subscribe', ...place, name, ...wishes };
 }
 
 function parseUnsubscribe({ unsubscribe }: Fields): LiveMessage {
@@ -181,10 +171,6 @@ function parsePlace(url: unknown): Place | undefined {
 function parseName(value: unknown): SubscriptionName | undefined {
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   return typeof value === 'string' && value.length <= NAME_LENGTH_MAX ? value : undefined;
-}
-
-function parseRate(value: unknown): number | undefined {
-  return typeof value === 'number' && value > 0 && value <= RATE_MAX ? value : undefined;
 }
 
 const wrongName = (field: string): string =>
