@@ -175,6 +175,13 @@ export const LIMIT_DEFAULTS = {
   snapshotScanRowsMax: 2_000,
   snapshotIndexIdsMax: 10_000,
   /**
+   * The last row that a subscription with `limit()` shows, the bytes of rows held for one such
+   * query, and such queries of a thread.
+   */
+  windowRowsMax: 500,
+  windowBytesMax: 4 * 1024 * 1024,
+  windowsOfThreadMax: 1_000,
+  /**
    * Records that subscribers who see a part of a table are remembered to have been shown: by one
    * subscription, and by all of a thread. Beyond it what is not certain is told by a `reset`.
    */

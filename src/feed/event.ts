@@ -97,14 +97,17 @@ export interface EventParts {
   readonly at: EpochMs;
   /** The state at the beginning of a subscription, not a change. */
   readonly retained?: boolean | undefined;
+  /** Where the row stands among those shown, once the event was applied. */
+  readonly index?: number | undefined;
 }
 
 export function encodeEvent(parts: EventParts): EncodedEvent {
   const value = parts.value === undefined ? '' : `,"value":${parts.value}`;
   const retained = parts.retained === true ? ',"retained":true' : '';
+  const index = parts.index === undefined ? '' : `,"index":${parts.index}`;
   const json = `{"type":"${parts.type}","table":${JSON.stringify(parts.table)},"id":${idJson(
     parts.id,
-  )}${value},"position":"${parts.position}","at":${parts.at}${retained}}`;
+  )}${value},"position":"${parts.position}","at":${parts.at}${retained}${index}}`;
   return new EncodedEvent(parts.type, parts.position, json);
 }
 

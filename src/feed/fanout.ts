@@ -28,6 +28,7 @@ import {
   type SubscriptionRequest,
 } from './subscriber.ts';
 import { TopicIndex } from './topic-index.ts';
+import { isWindowRequest, Windows } from './windows.ts';
 
 export interface FanoutOptions {
   readonly source: ChangeSource;
@@ -61,6 +62,7 @@ export class Fanout {
   readonly #shownBudget: ShownBudget;
   readonly #live: LiveStream;
   readonly #blocks: LogBlocks;
+  readonly #windows: Windows;
   readonly #onFollow: FanoutOptions['onFollow'];
   #scheduled = false;
   #stop: (() => void) | undefined;
@@ -88,6 +90,10 @@ export class Fanout {
     this.#blocks = blocks;
     this.#catchUp = new CatchUp({ source, blocks, limits, counters: this.counters, rowShown });
     this.#snapshots = new Snapshots({ source, limits, now: () => clock.now(), rowShown });
+    this.#windows = new Windows({
+      ...{ source, clock, limits, counters: this.counters, schedule: () => this.#schedule() },
+      closed: ({ request }) => this.#count(request, -1),
+    });
     this.#drive = {
       begin: (subscriber) => this.#begin(subscriber),
       drained: (subscriber) => this.#run(subscriber),
@@ -122,6 +128,8 @@ export class Fanout {
    * `Subscription.begin()`; nothing committed after this call is missed.
    */
   subscribe(request: SubscriptionRequest, sink: Sink): Subscription {
+    this.#count(request, 1);
+    if (isWindowRequest(request)) return this.#windows.subscribe(request, sink);
     const cursor = this.#source.lastSequence();
     // Without subscribers the log is not read: the head stands where the last one left.
     if (this.#index.size === 0) this.#live.skipToEnd();
@@ -130,9 +138,6 @@ export class Fanout {
       shownBudget: this.#shownBudget,
     });
     this.#index.add(subscriber);
-    this.counters.subscriptions[request.protocol] += 1;
-    this.#own(request.owner, 1);
-    this.#onFollow?.(request, 1);
     return subscriber;
   }
 
@@ -144,9 +149,13 @@ export class Fanout {
     subscriber.shown?.clear();
     this.#index.remove(subscriber);
     this.#runnable.delete(subscriber);
-    this.counters.subscriptions[subscriber.protocol] -= 1;
-    this.#own(subscriber.request.owner, -1);
-    this.#onFollow?.(subscriber.request, -1);
+    this.#count(subscriber.request, -1);
+  }
+
+  #count(request: SubscriptionRequest, change: 1 | -1): void {
+    this.counters.subscriptions[request.protocol] += change;
+    this.#own(request.owner, change);
+    this.#onFollow?.(request, change);
   }
 
   /** Open subscriptions of one owner. */
@@ -261,8 +270,9 @@ export class Fanout {
     this.#soon(() => {
       this.#scheduled = false;
       const live = this.#live.pump();
+      const windows = this.#windows.pump();
       const behind = this.#advanceRunnable();
-      if (live || behind) this.#schedule();
+      if (live || windows || behind) this.#schedule();
     });
   }
 

@@ -17,6 +17,8 @@ export const feedLimits = () => ({
   shownRecordsOfThreadMax: LIMITS.shownRecordsOfThreadMax,
   snapshotRestartsMax: LIMITS.snapshotRestartsMax,
   feedTurnMsMax: LIMITS.feedTurnMsMax,
+  windowBytesMax: LIMITS.windowBytesMax,
+  windowsOfThreadMax: LIMITS.windowsOfThreadMax,
 });
 
 export type FeedLimits = ReturnType<typeof feedLimits>;

@@ -7,7 +7,7 @@
 import type { RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import type { TableDefinition } from '../schema/definition.ts';
-import { parseRowFilter } from '../table/query/row-filter.ts';
+import { parseRowQuery } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
 import type { QueryScope } from '../table/query/scope.ts';
 import { recordIdFromUrl } from '../table/record-key.ts';
@@ -124,7 +124,8 @@ function within(access: SubscribeAccess, request: SubscriptionRequest): Subscrip
     const message = `you may not subscribe to ${typeName}/${String(request.id)}`;
     throw new NodeError('ACCESS_DENIED', message, CLIENT);
   }
-  const named = request.filter?.attributes ?? new Set<string>();
+  const { filter, window } = request;
+  const named = new Set([...(filter?.attributes ?? []), ...(window?.attributes ?? [])]);
   const view = access.among(named);
   if (view !== undefined && [...named].every((name) => access.mayName(name))) {
     return { ...request, view };
@@ -141,8 +142,8 @@ function requestFor(
   const table = scope.definition;
   const { conditions, from } = withoutPosition(query);
   if (rest === '' || rest === '/') {
-    const filter = parseRowFilter(conditions, scope);
-    return { kind: 'collection', table, protocol, from, filter };
+    const { filter, window } = parseRowQuery(conditions, scope);
+    return { kind: 'collection', table, protocol, from, filter, window };
   }
   if (rest.endsWith('/')) {
     throw new NodeError('QUERY_INVALID', 'a part of a collection cannot be subscribed to', CLIENT);

@@ -12,6 +12,7 @@ import type { RecordId, RecordVersion, Sequence, TableName } from '../base/brand
 import type { TableDefinition } from '../schema/definition.ts';
 import { type RowFilter, seenFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
+import type { RowWindow } from '../table/query/row-window.ts';
 import { DeltaBase } from './delta-base.ts';
 import type { Pending } from './pending.ts';
 import { type ShownBudget, ShownRecords } from './shown.ts';
@@ -34,7 +35,12 @@ interface RequestBase {
 
 export type SubscriptionRequest =
   | (RequestBase & { readonly kind: 'record'; readonly id: RecordId })
-  | (RequestBase & { readonly kind: 'collection'; readonly filter?: RowFilter | undefined });
+  | (RequestBase & {
+      readonly kind: 'collection';
+      readonly filter?: RowFilter | undefined;
+      /** The part of the rows that is shown, in its order. */
+      readonly window?: RowWindow | undefined;
+    });
 
 export type Stage = 'registered' | 'reading' | 'snapshot' | 'behind' | 'live' | 'closed';
 

@@ -35,15 +35,12 @@ limits:
   logEntriesMax: 120
   replayEntriesMax: 60
   conflatedRecordsMax: 3
-  changeBatchMax: 5
-  snapshotChunkRowsMax: 3
-  snapshotRestartsMax: 1000
   changeRingBytes: 1MiB
 `;
 const ROOMY = `
 store: { durability: process }
 mqtt: { requireAuthentication: false }
-limits: { writeQueueAgeMsMax: 60s, changeBatchMax: 16 }
+limits: { writeQueueAgeMsMax: 60s }
 `;
 
 const schema = Array.from(

@@ -98,6 +98,8 @@ export class SocketReader extends Applying implements LiveReader {
 
 export class StreamReader extends Applying implements LiveReader {
   readonly name: string;
+  /** Takes the events instead of the picture. */
+  onEvent: ((event: FeedEvent) => void) | undefined;
   readonly #url: string;
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
@@ -125,7 +127,8 @@ export class StreamReader extends Applying implements LiveReader {
     const parser = createParser({
       onEvent: ({ data, id }) => {
         if (request !== this.#request) return;
-        this.take(JSON.parse(data));
+        if (this.onEvent === undefined) this.take(JSON.parse(data));
+        else this.onEvent(JSON.parse(data));
         // The stream itself says where to go on from.
         if (id !== undefined) this.picture.position = id === '' ? undefined : id;
       },

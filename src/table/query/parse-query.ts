@@ -71,11 +71,18 @@ export function parseFilter(text: string, scope: QueryScope): Filter | undefined
   return new QueryParser(text, scope, undefined).parse();
 }
 
-/** Reads what a subscription may say: conditions, and a `select()` of what is in the row itself. */
-export function parseWatched(text: string, scope: QueryScope): Pick<Query, 'filter' | 'select'> {
-  const parser = new QueryParser(text, scope, undefined, ['select']);
+/** Reads what a subscription may say: conditions, and what is in the row itself. */
+export function parseWatched(text: string, scope: QueryScope): Watched {
+  const limits = { rowsDefault: 0, rowsMax: LIMITS.windowRowsMax };
+  const parser = new QueryParser(text, scope, limits, ['select', 'sort', 'limit']);
   const filter = parser.parse();
-  return { filter, select: parser.directives.select };
+  const { select, sort, rows } = parser.directives;
+  return { filter, select, sort, rows };
+}
+
+interface Watched extends Pick<Query, 'filter' | 'select'> {
+  readonly sort: Directives['sort'] | undefined;
+  readonly rows: Directives['rows'] | undefined;
 }
 
 const NO_ROWS: QueryLimits = { rowsDefault: 0, rowsMax: 0 };

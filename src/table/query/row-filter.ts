@@ -15,6 +15,7 @@ import { projectRow } from './project.ts';
 import type { Filter, Row, Select } from './query.ts';
 import { queryInvalid } from './query-error.ts';
 import { type AttributeMask, maskedRow, type RowView } from './row-view.ts';
+import { type RowWindow, rowWindow } from './row-window.ts';
 import type { QueryScope } from './scope.ts';
 import { filterKey } from './signature.ts';
 
@@ -34,11 +35,30 @@ export interface RowFilter {
   readonly indexed?: { readonly attribute: string; readonly value: IndexValue } | undefined;
 }
 
-/** `undefined` for all rows as they are; throws `QUERY_INVALID` with a position. */
-export function parseRowFilter(text: string, scope: QueryScope): RowFilter | undefined {
-  const { filter, select } = parseWatched(text, { ...scope, related: () => undefined });
+/** Which rows, and the part of them in an order, if only that is shown. */
+export interface RowQuery {
+  /** `undefined` for all rows as they are. */
+  readonly filter: RowFilter | undefined;
+  readonly window: RowWindow | undefined;
+}
+
+/** Throws `QUERY_INVALID` with a position. */
+export function parseRowQuery(text: string, scope: QueryScope): RowQuery {
+  const { definition } = scope;
+  const watched = parseWatched(text, { ...scope, related: () => undefined });
+  const { filter, select, sort, rows } = watched;
+  return { filter: rowFilter(filter, select, definition), window: rowWindow(sort, rows) };
+}
+
+export const parseRowFilter = (text: string, scope: QueryScope): RowFilter | undefined =>
+  parseRowQuery(text, scope).filter;
+
+function rowFilter(
+  filter: Filter | undefined,
+  select: Select | undefined,
+  { primaryKey }: TableDefinition,
+): RowFilter | undefined {
   if (filter === undefined && select === undefined) return undefined;
-  const { primaryKey } = scope.definition;
   const test = filter && compileFilter(filter, NOTHING_RELATED);
   return {
     key: `${filterKey(filter)}${select === undefined ? '' : `;${JSON.stringify(select)}`}`,
