@@ -1,7 +1,7 @@
 /**
- * Queries with `sort()` and `limit()` followed in seeded runs: sinks that stall and drain, rows that
- * enter, move and leave. Whoever applies the events shows exactly the first rows in their order, and
- * no record's version goes back.
+ * Queries with `sort()` and `limit()` followed in seeded runs: sinks that stall and drain, rows
+ * that enter, move and leave. Whoever applies the events shows exactly the first rows in their
+ * order, and no record's version goes back.
  */
 import { expect, it } from 'vitest';
 import type { EncodedEvent } from '../../../src/feed/event.ts';
