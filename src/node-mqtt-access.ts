@@ -68,6 +68,7 @@ export function mqttGuest(
         : createWriteGuard(principal, table),
     maySubscribe: (tables) =>
       [...tables].some((table) => access(table, 'subscribe').kind !== 'none'),
+    maySeeSystem: () => principal.kind === 'admin',
     seen(message) {
       const found = access(message.parts.table, 'subscribe');
       if (found.kind !== 'limited') return found.kind === 'whole' ? message : undefined;

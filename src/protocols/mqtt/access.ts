@@ -19,6 +19,8 @@ export interface Guest {
   guard(table: TableDefinition): WriteGuard | undefined;
   /** Whether some record of these tables may be subscribed to. */
   maySubscribe(tables: Iterable<TableDefinition>): boolean;
+  /** Whether it may hear what the server says of itself. */
+  maySeeSystem(): boolean;
   /**
    * The message as it may be seen, `undefined` when it may not be: judged for each one, since a
    * filter matches what nobody thought of, and rows change.

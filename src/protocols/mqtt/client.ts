@@ -3,15 +3,18 @@
  * may have in flight, and the ways to answer it.
  */
 import type { Packet } from 'mqtt-packet';
+import type { Sequence } from '../../base/brands.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Guest } from './access.ts';
 import { AnswerQueue } from './answer-queue.ts';
 import { encodePacket } from './codec.ts';
+import type { Message } from './message.ts';
 import type { Outbox } from './outbox.ts';
 import type { ProtocolLevel, TopicAlias } from './publish-encoder.ts';
 import type { Publisher } from './publisher.ts';
 import type { Reason } from './reasons.ts';
 import type { Session, Wire } from './session.ts';
+import type { Wishes } from './wishes.ts';
 
 export interface ClientParts {
   readonly level: ProtocolLevel;
@@ -25,6 +28,8 @@ export interface ClientParts {
   readonly wantsReasons: boolean;
   /** Expiry which CONNECT asked for: DISCONNECT may not raise it from 0. */
   readonly askedExpirySeconds: number;
+  readonly wishes: Wishes;
+  readonly positionOfChange: (at: Sequence) => string;
   readonly close: (reason: Reason, text: string) => void;
 }
 
@@ -32,6 +37,7 @@ export class Client implements Wire {
   readonly level: ProtocolLevel;
   readonly session: Session;
   readonly guest: Guest;
+  readonly wishes: Wishes;
   readonly receiveMaximum: number;
   readonly packetBytesMax: number;
   readonly askedExpirySeconds: number;
@@ -49,6 +55,7 @@ export class Client implements Wire {
     this.level = parts.level;
     this.session = parts.session;
     this.guest = parts.guest;
+    this.wishes = parts.wishes;
     this.receiveMaximum = Math.min(parts.receiveMaximum, LIMITS.mqttSendMaximum);
     this.packetBytesMax = parts.packetBytesMax;
     this.askedExpirySeconds = parts.askedExpirySeconds;
@@ -56,6 +63,11 @@ export class Client implements Wire {
 
   get publisher(): Publisher {
     return { guest: this.guest, sessionKey: this.session.parts.key };
+  }
+
+  positionOf({ parts: { sequence } }: Message): string | undefined {
+    if (!this.wishes.position || sequence === undefined) return undefined;
+    return this.#parts.positionOfChange(sequence);
   }
 
   ready(): boolean {

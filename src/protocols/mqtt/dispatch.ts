@@ -4,14 +4,14 @@
  * again once it has, records conflated to what they are now. Work is done in turns, so that sockets
  * are served in between.
  */
-import type { RecordVersion, Sequence } from '../../base/brands.ts';
+import type { Position, RecordVersion, Sequence } from '../../base/brands.ts';
 import { sequence } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import { compileTopicFilter } from '../../base/topic-filter.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { ChangeSource, Soon } from '../../feed/change-source.ts';
 import { LogBlocks } from '../../feed/log-blocks.ts';
-import type { Change } from '../../table/store-port.ts';
+import { type Change, formatPosition } from '../../table/store-port.ts';
 import type { Message } from './message.ts';
 import { changeMessage } from './read-message.ts';
 import { type Subscription, SubscriptionTree } from './subscription-tree.ts';
@@ -106,6 +106,11 @@ export class Dispatch {
   stop(): void {
     this.#stop?.();
     this.#runnable.clear();
+  }
+
+  /** Of a change, as clients are told it. */
+  positionOfChange(at: Sequence): Position {
+    return formatPosition(this.#parts.source.epoch, at);
   }
 
   /** Where a new subscription begins: nothing committed after this is missed. */

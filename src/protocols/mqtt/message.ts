@@ -20,6 +20,8 @@ export interface MessageParts {
   readonly sequence: Sequence | undefined;
   readonly at: EpochMs;
   readonly publication: Uint8Array | undefined;
+  /** Said by the server of itself, under `$SYS/`. */
+  readonly isSystem?: boolean | undefined;
   /** The record before; `null`: there was none; `undefined`: not known. */
   readonly before?: Uint8Array | null | undefined;
 }

@@ -11,6 +11,19 @@ export interface Delivery {
   readonly qos: QoS;
   readonly retain: boolean;
   readonly subscriptionIds: readonly number[];
+  /** Taken for a shared group: another member may get it in its stead. */
+  readonly share?: Shared | undefined;
+}
+
+export interface Shared {
+  readonly group: Returning;
+  /** As the group has it: members may see different parts. */
+  readonly message: Message;
+}
+
+/** Takes back what a member did not acknowledge before its session ended [MQTT5 §4.8.2]. */
+export interface Returning {
+  giveBack(messages: readonly Message[]): void;
 }
 
 /** `publish`: waits for PUBACK or PUBREC; `release`: PUBREL was sent, waits for PUBCOMP. */

@@ -7,7 +7,9 @@
 import { generate, type IPublishPacket } from 'mqtt-packet';
 import type { EpochMs } from '../../base/brands.ts';
 import type { Message } from './message.ts';
+import { inFormat } from './payload-format.ts';
 import type { QoS } from './publication.ts';
+import { POSITION_PROPERTY, type Wishes } from './wishes.ts';
 
 export type ProtocolLevel = 3 | 4 | 5;
 
@@ -26,12 +28,16 @@ export interface PublishForm {
   readonly packetId: number;
   readonly alias: TopicAlias | undefined;
   readonly subscriptionIds: readonly number[];
+  readonly wishes: Wishes;
+  /** Where the change stands, if the client wants to know and it is one. */
+  readonly position: string | undefined;
 }
 
 export function encodePublish(message: Message, form: PublishForm, now: EpochMs): Buffer {
   if (isOwn(message, form)) return generate(packetOf(message, form, now), options(form));
-  const { level, qos, retain, dup } = form;
-  const key = `${level === 5 ? 5 : 4} ${qos} ${retain} ${dup}`;
+  const { level, qos, retain, dup, position, wishes } = form;
+  const wished = `${position !== undefined} ${wishes.format?.contentType ?? ''}`;
+  const key = `${level === 5 ? 5 : 4} ${qos} ${retain} ${dup} ${wished}`;
   let shared = message.encoded.get(key);
   if (shared === undefined) {
     shared = generate(packetOf(message, { ...form, packetId: 1 }, now), options(form));
@@ -49,31 +55,42 @@ const isOwn = (message: Message, { level, alias, subscriptionIds }: PublishForm)
 
 function packetOf(message: Message, form: PublishForm, now: EpochMs): IPublishPacket {
   const { topic, payload } = message.parts;
-  const { alias, level, qos, retain, dup, packetId } = form;
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const { alias, level, qos, retain, dup, packetId, wishes } = form;
+  const formed = wishes.format && inFormat(message, wishes.format);
+  const bytes = formed ?? Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const contentType = formed && wishes.format?.contentType;
   const packet = {
     ...{ cmd: 'publish' as const, qos, retain, dup, payload: bytes },
     topic: alias?.isKnown === true ? '' : topic,
     ...(qos === 0 ? {} : { messageId: packetId }),
   };
-  return level === 5 ? { ...packet, properties: propertiesOf(message, form, now) } : packet;
+  if (level < 5) return packet;
+  const properties = propertiesOf(message, form, now);
+  return { ...packet, properties: contentType ? { ...properties, contentType } : properties };
 }
 
 function propertiesOf(
   message: Message,
-  { alias, subscriptionIds }: PublishForm,
+  { alias, subscriptionIds, position }: PublishForm,
   now: EpochMs,
 ): NonNullable<IPublishPacket['properties']> {
   const { facts } = message;
   const left = facts?.expiresAt === undefined ? undefined : facts.expiresAt - now;
   return {
     ...facts?.properties,
+    ...(position === undefined ? {} : { userProperties: withPosition(message, position) }),
     // [MQTT5-3.3.2-6]
     ...(left === undefined ? {} : { messageExpiryInterval: Math.max(1, Math.ceil(left / 1000)) }),
     ...(alias === undefined ? {} : { topicAlias: alias.alias }),
     ...(subscriptionIds.length === 0 ? {} : { subscriptionIdentifier: [...subscriptionIds] }),
   } as NonNullable<IPublishPacket['properties']>;
 }
+
+/** Behind those of its publisher, which go on as they are [MQTT5-3.3.2-17]. */
+const withPosition = ({ facts }: Message, position: string) => ({
+  ...facts?.properties.userProperties,
+  [POSITION_PROPERTY]: position,
+});
 
 /** A copy with the identifier in its place: behind the fixed header and the topic. */
 function withPacketId(shared: Buffer, packetId: number): Buffer {

@@ -6,12 +6,14 @@
 import type { DeltaSeconds, EpochMs, RecordId, TableName } from '../../base/brands.ts';
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
+import type { TableDefinition } from '../../schema/definition.ts';
 import { barsBytes } from '../../table/bytes-draft.ts';
 import { guardedDelete, guardedPut, type WriteGuard } from '../../table/guarded-write.ts';
 import type { JsonRecord } from '../../table/record-draft.ts';
 import type { Table } from '../../table/table.ts';
 import { checkJsonStructure } from '../http/json-structure.ts';
 import type { Guest } from './access.ts';
+import { formatNamed } from './payload-format.ts';
 import { type MessageProperties, packPublication, type QoS } from './publication.ts';
 import { REASON, REASONS, type Reason } from './reasons.ts';
 import type { Topics } from './topics.ts';
@@ -64,7 +66,8 @@ export async function publish(
     return { reason: REASON.notAuthorized, text: `you may not publish to ${request.topic}` };
   }
   try {
-    const publication = publicationOf(parts, publisher, request);
+    const properties = propertiesKept(table, request);
+    const publication = publicationOf(parts, publisher, { ...request, properties });
     await write({ table, id: located.id, guard: guest.guard(located.table) }, request, publication);
     return { reason: REASON.success, text: '' };
   } catch (error) {
@@ -76,6 +79,13 @@ export async function publish(
 export function outcomeOf({ code, message, details: { limit } }: NodeError): PublishOutcome {
   const named = typeof limit === 'string' ? limit : undefined;
   return { reason: REASONS[code], text: message, limit: named };
+}
+
+/** A record is kept and told as JSON, in whatever format it came. */
+function propertiesKept(table: Table, { retain, properties }: PublishRequest): MessageProperties {
+  const isDecoded = retain && !keepsBytes(table) && formatNamed(properties.contentType);
+  if (!isDecoded) return properties;
+  return { ...properties, contentType: undefined, payloadFormatIndicator: undefined };
 }
 
 function publicationOf(
@@ -114,7 +124,7 @@ async function write(
     if (guard !== undefined) guard.putBytes(id, (await table.held(id))?.row);
     await table.putBytes(id, { body, contentType: contentType ?? typeOf(body) }, options);
   } else {
-    const record = recordOf(body, table);
+    const record = recordOf(body, table, contentType);
     if (guard === undefined) await table.put(id, record, options);
     else await guardedPut(table, guard, id, record, options);
   }
@@ -128,20 +138,28 @@ const keepsBytes = (table: Table): boolean =>
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-function recordOf(body: Uint8Array, { definition }: Table): JsonRecord {
-  checkJsonStructure(body, { depthMax: LIMITS.jsonDepthMax, keysMax: LIMITS.jsonKeysMax });
-  let record: unknown;
-  try {
-    record = JSON.parse(decoder.decode(body));
-  } catch (cause) {
-    const text = `${definition.typeName} takes records: the payload is no JSON`;
-    throw new NodeError('BODY_MALFORMED', text, { blame: 'client', cause });
-  }
+function recordOf(
+  body: Uint8Array,
+  { definition }: Table,
+  contentType: string | undefined,
+): JsonRecord {
+  const format = formatNamed(contentType);
+  const record = format === undefined ? jsonOf(body, definition) : format.decode(body);
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
-    const text = `${definition.typeName} takes records: the payload is no JSON object`;
+    const text = `${definition.typeName} takes records: the payload is no object`;
     throw new NodeError('RECORD_INVALID', text, { blame: 'client' });
   }
   return record as JsonRecord;
+}
+
+function jsonOf(body: Uint8Array, { typeName }: TableDefinition): unknown {
+  checkJsonStructure(body, { depthMax: LIMITS.jsonDepthMax, keysMax: LIMITS.jsonKeysMax });
+  try {
+    return JSON.parse(decoder.decode(body));
+  } catch (cause) {
+    const text = `${typeName} takes records: the payload is no JSON; say what it is by Content Type`;
+    throw new NodeError('BODY_MALFORMED', text, { blame: 'client', cause });
+  }
 }
 
 /** The media type of a payload whose publisher did not say. */

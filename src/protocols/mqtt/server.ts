@@ -24,6 +24,7 @@ import type { Session, Will } from './session.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { Sessions } from './sessions.ts';
 import { Snapshots } from './snapshots.ts';
+import { SystemTopics } from './system-topics.ts';
 import { Topics } from './topics.ts';
 import { Wills } from './wills.ts';
 
@@ -70,6 +71,11 @@ export class MqttServer {
     });
     this.#serving = {
       ...{ clock, topics, dispatch, sessions, wills, keeper, counts: this.counts },
+      system: new SystemTopics({
+        ...{ clock, counts: this.counts, sessions: () => sessions.all() },
+        sessionCount: () => sessions.size,
+        subscriptionCount: () => dispatch.subscriptionCount,
+      }),
       snapshots: new Snapshots({ source: reader, topics, dispatch, readRecord, soon }),
       publishing: { topics, tableNamed: parts.tableNamed, now: () => clock.now() },
       signIn: parts.signIn,
@@ -115,6 +121,7 @@ export class MqttServer {
     this.#stopping = true;
     for (const connection of [...this.#connections]) connection.stop();
     this.#serving.dispatch.stop();
+    this.#serving.system.stop();
     await Promise.all([...this.#wills, this.#serving.keeper.flush()]);
   }
 

@@ -7,13 +7,14 @@ import type { EpochMs, Sequence } from '../../base/brands.ts';
 import type { Guest } from './access.ts';
 import { Consumer } from './dispatch.ts';
 import type { Message } from './message.ts';
-import { type Delivery, type InFlight, Outgoing } from './outgoing.ts';
+import { type Delivery, type InFlight, Outgoing, type Shared } from './outgoing.ts';
 import type { MessageProperties, QoS } from './publication.ts';
 import { encodePublish, type ProtocolLevel, type TopicAlias } from './publish-encoder.ts';
 import { REASON, type Reason } from './reasons.ts';
 import type { RetainedScan } from './retained-scan.ts';
 import type { ShareGroup } from './share-group.ts';
 import type { Subscription } from './subscription-tree.ts';
+import type { Wishes } from './wishes.ts';
 
 /** What a session needs of the connection that serves it. */
 export interface Wire {
@@ -26,6 +27,9 @@ export interface Wire {
   ready(): boolean;
   send(bytes: Buffer): void;
   release(packetId: number): void;
+  readonly wishes: Wishes;
+  /** Where a message stands in the log, if it is a change and the client wants to know. */
+  positionOf(message: Message): string | undefined;
   /** `undefined`: the topic is sent as it is. */
   aliasFor(topic: string): TopicAlias | undefined;
   close(reason: Reason, text: string): void;
@@ -111,6 +115,9 @@ export class Session extends Consumer {
 
   /** What its principal may see of a message [R9]. */
   seen(message: Message): Message | undefined {
+    if (message.parts.isSystem === true) {
+      return this.guest?.maySeeSystem() === true ? message : undefined;
+    }
     return this.guest?.seen(message);
   }
 
@@ -126,12 +133,17 @@ export class Session extends Consumer {
     return wire.ready();
   }
 
-  deliver(message: Message, matched: readonly Subscription[], retained: boolean): boolean {
+  deliver(
+    message: Message,
+    matched: readonly Subscription[],
+    retained: boolean,
+    share?: Shared,
+  ): boolean {
     const wanted = this.#wanted(message, matched);
     if (wanted === undefined || message.isExpired(this.parts.now())) return true;
     const seen = this.seen(message);
     if (seen === undefined) return true;
-    const delivery = deliveryOf(seen, wanted, retained);
+    const delivery = { ...deliveryOf(seen, wanted, retained), share };
     if (!this.hasRoomFor(delivery.qos)) return false;
     const wire = this.#wire;
     if (wire === undefined) return false;
@@ -153,7 +165,9 @@ export class Session extends Consumer {
   #send(wire: Wire, delivery: Delivery, packetId: number, dup: boolean): boolean {
     const { message, qos, retain, subscriptionIds } = delivery;
     const alias = wire.aliasFor(message.parts.topic);
-    const form = { level: wire.level, qos, retain, dup: dup && qos > 0, packetId };
+    const { level, wishes } = wire;
+    const position = wire.positionOf(message);
+    const form = { level, qos, retain, dup: dup && qos > 0, packetId, wishes, position };
     const packet = encodePublish(message, { ...form, alias, subscriptionIds }, this.parts.now());
     if (packet.length > wire.packetBytesMax) return false;
     wire.send(packet);

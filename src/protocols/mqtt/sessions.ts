@@ -7,6 +7,8 @@ import type { Cancel, Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Counts } from './counts.ts';
 import type { Dispatch } from './dispatch.ts';
+import type { Message } from './message.ts';
+import type { Returning } from './outgoing.ts';
 import { REASON } from './reasons.ts';
 import { Session, type SessionParts } from './session.ts';
 import { ShareGroup } from './share-group.ts';
@@ -76,7 +78,7 @@ export class Sessions {
     this.#expiries.get(session)?.();
     this.#expiries.delete(session);
     this.#parts.dispatch.join(session);
-    for (const group of session.groups.values()) this.#parts.dispatch.wake(group);
+    for (const group of session.groups.values()) this.handOut(group);
   }
 
   /** Its client is gone: it is kept for its expiry interval, or ended at once. */
@@ -101,7 +103,10 @@ export class Sessions {
     this.#expiries.get(session)?.();
     this.#expiries.delete(session);
     this.#parts.dispatch.leave(session);
+    const groups = [...session.groups.values()];
     for (const written of [...session.groups.keys()]) this.#leaveGroup(session, written);
+    giveBack(session);
+    for (const group of groups) this.handOut(group);
     session.scans.length = 0;
     this.#parts.ended(session);
   }
@@ -152,6 +157,11 @@ export class Sessions {
     return group;
   }
 
+  /** Some member may have room for what came back, or for what is to come. */
+  handOut(group: ShareGroup): void {
+    if (group.handOut()) this.#parts.dispatch.wake(group);
+  }
+
   /** Goes on from the end of the log: there is nobody to whom it could be said. */
   #groupLost(group: ShareGroup): void {
     const { dispatch } = this.#parts;
@@ -168,4 +178,15 @@ export class Sessions {
     this.#groups.delete(group.key);
     this.#parts.dispatch.leave(group);
   }
+}
+
+/** Each group gets back what the session had of it, unless it has arrived already. */
+function giveBack({ outgoing }: Session): void {
+  const returned = new Map<Returning, Message[]>();
+  for (const { delivery, stage } of outgoing.all()) {
+    const { share } = delivery;
+    if (share === undefined || stage !== 'publish') continue;
+    returned.set(share.group, [...(returned.get(share.group) ?? []), share.message]);
+  }
+  for (const [group, messages] of returned) group.giveBack(messages);
 }

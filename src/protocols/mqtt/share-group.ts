@@ -1,7 +1,8 @@
 /**
  * A shared subscription: each message goes to one of its members, in turn, to one that has room
  * [MQTT5 §4.8.2]. It has a cursor of its own: while no member can take more, it waits in the log,
- * and who joins or comes back goes on from there.
+ * and who joins or comes back goes on from there. What a member had not acknowledged when its
+ * session ended goes to another, before anything newer.
  */
 import type { Sequence } from '../../base/brands.ts';
 import { Consumer } from './dispatch.ts';
@@ -12,6 +13,8 @@ import type { Subscription } from './subscription-tree.ts';
 export class ShareGroup extends Consumer {
   readonly key: string;
   readonly #members = new Map<Session, Subscription>();
+  /** In the order in which they were sent. */
+  readonly #returned: Message[] = [];
   readonly #onLost: (group: ShareGroup) => void;
 
   constructor(key: string, cursor: Sequence, onLost: (group: ShareGroup) => void) {
@@ -32,13 +35,31 @@ export class ShareGroup extends Consumer {
     this.#members.delete(session);
   }
 
+  /** At most what one session has in flight at a time, for each that ends. */
+  giveBack(messages: readonly Message[]): void {
+    this.#returned.push(...messages);
+  }
+
   take(message: Message): boolean {
+    return this.handOut() && this.#give(message);
+  }
+
+  /** Gives what came back to other members; false while some of it is left. */
+  handOut(): boolean {
+    for (let next = this.#returned[0]; next !== undefined; next = this.#returned[0]) {
+      if (!this.#give(next)) return false;
+      this.#returned.shift();
+    }
+    return true;
+  }
+
+  #give(message: Message): boolean {
     let hasMember = false;
     for (const [session, subscription] of this.#members) {
       if (session.seen(message) === undefined) continue;
       hasMember = true;
       if (!session.hasRoomFor(subscription.qos)) continue;
-      if (!session.deliver(message, [subscription], false)) continue;
+      if (!session.deliver(message, [subscription], false, { group: this, message })) continue;
       // To the end of the line.
       this.#members.delete(session);
       this.#members.set(session, subscription);

@@ -15,6 +15,7 @@ import type { ProtocolLevel } from '../publish-encoder.ts';
 import { REASON, REASONS, type Reason, returnCode } from '../reasons.ts';
 import type { Session, SessionParts, Will } from '../session.ts';
 import { expirySecondsWithin } from '../sessions.ts';
+import { NO_WISHES, wishesOf } from '../wishes.ts';
 import type { PacketOf, Serving } from './handler.ts';
 import { kept } from './publish.ts';
 
@@ -152,7 +153,7 @@ export function newSession(
     now: () => clock.now(),
     onRoom: (session) => {
       dispatch.wake(session);
-      for (const group of session.groups.values()) dispatch.wake(group);
+      for (const group of session.groups.values()) sessions.handOut(group);
       snapshots.wake(session);
     },
     onLost: (session) => sessions.lost(session),
@@ -182,11 +183,14 @@ function willOf({ will }: Connect): Will | undefined {
   };
 }
 
+const userPropertiesOf = ({ properties }: Connect) =>
+  properties?.userProperties as Parameters<typeof wishesOf>[0];
+
 const PACKET_BYTES_MAX = 268_435_460;
 const RECEIVE_MAXIMUM = 65_535;
 
 function clientParts(
-  { outbox, close }: ConnectContext,
+  { serving, outbox, close }: ConnectContext,
   packet: Connect,
   guest: Guest,
   session: Session,
@@ -194,6 +198,8 @@ function clientParts(
   const { properties } = packet;
   return {
     ...{ level: levelOf(packet), guest, session, outbox, close },
+    wishes: levelOf(packet) === 5 ? wishesOf(userPropertiesOf(packet)) : NO_WISHES,
+    positionOfChange: (at) => serving.dispatch.positionOfChange(at),
     receiveMaximum: properties?.receiveMaximum ?? RECEIVE_MAXIMUM,
     packetBytesMax: properties?.maximumPacketSize ?? PACKET_BYTES_MAX,
     topicAliasMaximum: properties?.topicAliasMaximum ?? 0,

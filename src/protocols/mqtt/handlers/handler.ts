@@ -9,6 +9,7 @@ import type { PublishParts } from '../publisher.ts';
 import type { SessionKeeper } from '../session-keeper.ts';
 import type { Sessions } from '../sessions.ts';
 import type { Snapshots } from '../snapshots.ts';
+import type { SystemTopics } from '../system-topics.ts';
 import type { Topics } from '../topics.ts';
 import type { Wills } from '../wills.ts';
 
@@ -18,6 +19,7 @@ export interface Serving {
   readonly dispatch: Dispatch;
   readonly sessions: Sessions;
   readonly snapshots: Snapshots;
+  readonly system: SystemTopics;
   readonly wills: Wills;
   readonly keeper: SessionKeeper;
   readonly publishing: PublishParts;

@@ -8,6 +8,7 @@ import { limitHit } from '../counts.ts';
 import type { QoS } from '../publication.ts';
 import { ackReason, REASON, REASONS } from '../reasons.ts';
 import type { Subscription } from '../subscription-tree.ts';
+import { isSystemFilter } from '../system-topics.ts';
 import { sharedFilter } from '../topics.ts';
 import type { PacketOf, Serving } from './handler.ts';
 
@@ -46,6 +47,10 @@ export async function handleSubscribe(
   await serving.keeper.keep(session);
   client.answer({ cmd: 'suback', messageId, granted, ...client.reasonString(text) });
   for (const subscription of withRetained) serving.snapshots.add(session, subscription);
+  const isTold = (at: number) => isSystemFilter(subscriptions[at]?.topic ?? '');
+  if (granted.some((code, at) => code < REASON.unspecified && isTold(at))) {
+    serving.system.follow(session);
+  }
 }
 
 interface Refusal {
@@ -85,6 +90,7 @@ function quotaRefusal({ sessions, counts }: Serving, { session }: Client): Refus
 
 /** A topic is judged as it is; under a wildcard each message is, when it comes. */
 function maySubscribe({ topics }: Serving, { guest }: Client, filter: string): boolean {
+  if (isSystemFilter(filter)) return guest.maySeeSystem();
   if (/[+#]/.test(filter)) return guest.maySubscribe(topics.tablesUnder(filter));
   const located = topics.locate(filter);
   return located !== undefined && guest.may('subscribe', located.table, located.id);
