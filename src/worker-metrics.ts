@@ -40,6 +40,10 @@ export function connectAppMetrics(metrics: ArrayMetrics, parts: AppMetricParts):
     messagesSent: () => byProtocol(counters.messagesSent),
     messagesReceived: () => byProtocol({ websocket: app.gateway.messagesReceived }),
     subscriberResets: () => byProtocol(counters.resets),
+    slowSubscribers: () => byProtocol(app.fanout.slowSubscribers()),
+    subscriberStalls: () => byProtocol(counters.stalls),
+    conflated: () => byProtocol(counters.conflated),
+    snapshots: () => byProtocol(counters.snapshots),
     *deliveryLag() {
       for (const [protocol, counts] of app.counts.lag) yield { labels: { protocol }, counts };
     },

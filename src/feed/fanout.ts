@@ -19,7 +19,7 @@ import { LogBlocks } from './log-blocks.ts';
 import { resumeOffset } from './position.ts';
 import { isEvictable, type ReadRecord, type RecordState, storedState } from './record-state.ts';
 import { ShownBudget } from './shown.ts';
-import type { Sink } from './sink.ts';
+import type { FeedProtocol, Sink } from './sink.ts';
 import { Snapshots } from './snapshot.ts';
 import {
   type Drive,
@@ -99,6 +99,15 @@ export class Fanout {
       drained: (subscriber) => this.#run(subscriber),
       close: (subscriber) => this.#close(subscriber),
     };
+  }
+
+  /** Subscribers who are behind at the moment, by protocol: looked for when it is asked. */
+  slowSubscribers(): Readonly<Record<FeedProtocol, number>> {
+    const slow = { websocket: 0, sse: 0, mqtt: 0, code: 0 };
+    for (const { stage, protocol } of this.#index.all())
+      if (stage === 'behind') slow[protocol] += 1;
+    this.#windows.countSlow(slow);
+    return slow;
   }
 
   /** What is kept in memory for those who join or catch up together. */

@@ -13,7 +13,7 @@ import type { ChangeSource } from './change-source.ts';
 import type { FeedCounters } from './counters.ts';
 import type { FeedLimits } from './limits.ts';
 import { LiveWindow } from './live-window.ts';
-import type { Sink } from './sink.ts';
+import type { FeedProtocol, Sink } from './sink.ts';
 import type { SubscriptionRequest } from './subscriber.ts';
 import { WindowEvents } from './window-events.ts';
 import { type MemberDrive, WindowMember } from './window-member.ts';
@@ -66,6 +66,15 @@ export class Windows {
     const member = new WindowMember(request, kept.window, sink, this.#drive);
     kept.members.add(member);
     return member;
+  }
+
+  /** Adds those who are behind. */
+  countSlow(slow: Record<FeedProtocol, number>): void {
+    for (const { members } of this.#byKey.values()) {
+      for (const { stage, request } of members) {
+        if (stage === 'behind') slow[request.protocol] += 1;
+      }
+    }
   }
 
   /** One turn; true: there is more. */

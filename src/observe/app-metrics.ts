@@ -43,6 +43,11 @@ export interface AppMetricSources {
   messagesSent(): Iterable<Counted>;
   messagesReceived(): Iterable<Counted>;
   subscriberResets(): Iterable<Counted>;
+  /** Of those who read more slowly than changes come. */
+  slowSubscribers(): Iterable<Counted>;
+  subscriberStalls(): Iterable<Counted>;
+  conflated(): Iterable<Counted>;
+  snapshots(): Iterable<Counted>;
   deliveryLag(): Iterable<Timed>;
   authFailures(): Iterable<Counted>;
   limitsHit(): Iterable<Counted>;
@@ -159,5 +164,23 @@ function registerPush(metrics: ArrayMetrics, from: AppMetricSources): void {
   );
   metrics.histogram('millrace_delivery_lag_seconds', 'From a change to its delivery', () =>
     from.deliveryLag(),
+  );
+  registerSlowReaders(metrics, from);
+}
+
+function registerSlowReaders(metrics: ArrayMetrics, from: AppMetricSources): void {
+  metrics.gauge('millrace_slow_subscribers', 'Subscribers behind what changes', 'sum', () =>
+    from.slowSubscribers(),
+  );
+  metrics.counter('millrace_subscriber_stalls_total', 'Times a subscriber had no room', () =>
+    from.subscriberStalls(),
+  );
+  metrics.counter(
+    'millrace_conflated_changes_total',
+    'Changes left out for a newer one of the same record',
+    () => from.conflated(),
+  );
+  metrics.counter('millrace_snapshots_total', 'Collections sent to those who begin anew', () =>
+    from.snapshots(),
   );
 }

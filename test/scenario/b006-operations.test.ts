@@ -22,6 +22,7 @@ const METRICS = [
   ...['origin_in_flight', 'origin_breaker_open', 'origin_bytes_total', 'feed_connected'],
   ...['connections', 'subscriptions', 'messages_sent_total', 'messages_received_total'],
   ...['subscriber_resets_total', 'delivery_lag_seconds', 'log_entries', 'log_bytes'],
+  ...['slow_subscribers', 'subscriber_stalls_total', 'conflated_changes_total', 'snapshots_total'],
   ...['store_commit_duration_seconds', 'store_bytes', 'write_queue_depth', 'limits_hit_total'],
   ...['auth_failures_total', 'cache_evictions_total', 'memory_cache_bytes'],
   ...['memory_cache_requests_total'],

@@ -205,6 +205,46 @@ describe('TLS', () => {
       stream.close();
     });
 
+    it('conflates for an event stream that is not read, and holds up no other by it', async () => {
+      const open = (path: string, more: object = {}) =>
+        session.request({ ':path': path, accept: 'text/event-stream', ...more });
+      const read = (stream: http2.ClientHttp2Stream) => {
+        const numbers: number[] = [];
+        let text = '';
+        stream.setEncoding('utf8').on('data', (piece: string) => {
+          const lines = (text + piece).split('\n');
+          text = lines.pop() ?? '';
+          for (const line of lines) {
+            const n = /^data: .*"name":"(\d+) x/.exec(line)?.[1];
+            if (n !== undefined) numbers.push(Number(n));
+          }
+        });
+        return numbers;
+      };
+      const put = (n: number) => {
+        const write = { ':method': 'PUT', ':path': '/Item/h2', 'content-type': 'application/json' };
+        return ask(session, write, JSON.stringify({ name: `${n} ${'x'.repeat(30_000)}` }));
+      };
+      await put(0);
+      const [stalled, other] = [open('/Item/h2'), open('/Item/h2')];
+      const heard = read(other);
+      await until('the present state', () => heard.length > 0);
+      const late = read(stalled);
+      await until('the present state', () => late.length > 0);
+      stalled.pause();
+      for (let n = 1; n <= 40; n += 1) {
+        await put(n);
+        await until(`change ${n}`, () => heard.at(-1) === n);
+      }
+      stalled.resume();
+      await until('the newest', () => late.at(-1) === 40);
+      expect(heard).toEqual(Array.from({ length: 41 }, (_, n) => n));
+      expect(late.length).toBeLessThan(40);
+      expect(late).toEqual([...late].sort((one, next) => one - next));
+      stalled.close();
+      other.close();
+    });
+
     it('ends a session which opens streams only to reset them [CVE-2023-44487]', async () => {
       const hostile = http2.connect(node.http, { ca: authority.cert });
       let ended = false;
