@@ -174,6 +174,8 @@ export const LIMIT_DEFAULTS = {
   snapshotChunkRowsMax: 500,
   snapshotScanRowsMax: 2_000,
   snapshotIndexIdsMax: 10_000,
+  /** Changes of the past that a subscription may begin with. */
+  historyEventsMax: 1_000,
   /**
    * The last row that a subscription with `limit()` shows, the bytes of rows held for one such
    * query, and such queries of a thread.

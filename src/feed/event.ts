@@ -97,6 +97,8 @@ export interface EventParts {
   readonly at: EpochMs;
   /** The state at the beginning of a subscription, not a change. */
   readonly retained?: boolean | undefined;
+  /** What was told before this subscription began. */
+  readonly history?: boolean | undefined;
   /** Where the row stands among those shown, once the event was applied. */
   readonly index?: number | undefined;
 }
@@ -105,10 +107,12 @@ export function encodeEvent(parts: EventParts): EncodedEvent {
   const value = parts.value === undefined ? '' : `,"value":${parts.value}`;
   const retained = parts.retained === true ? ',"retained":true' : '';
   const index = parts.index === undefined ? '' : `,"index":${parts.index}`;
+  const history = parts.history === true ? ',"history":true' : '';
   const json = `{"type":"${parts.type}","table":${JSON.stringify(parts.table)},"id":${idJson(
     parts.id,
-  )}${value},"position":"${parts.position}","at":${parts.at}${retained}${index}}`;
-  return new EncodedEvent(parts.type, parts.position, json);
+  )}${value},"position":"${parts.position}","at":${parts.at}${retained}${index}${history}}`;
+  // Who goes on from the past would miss what did not change since.
+  return new EncodedEvent(parts.type, parts.position, json, parts.history !== true);
 }
 
 export interface SnapshotParts {

@@ -13,6 +13,7 @@ import { CatchUp } from './catch-up.ts';
 import type { ChangeSource, Soon } from './change-source.ts';
 import { createCounters, type FeedCounters, type ObserveLag } from './counters.ts';
 import { type EncodedEvent, encodeReset } from './event.ts';
+import { History } from './history.ts';
 import { type FeedLimits, feedLimits } from './limits.ts';
 import { LiveStream } from './live-stream.ts';
 import { LogBlocks } from './log-blocks.ts';
@@ -63,6 +64,7 @@ export class Fanout {
   readonly #live: LiveStream;
   readonly #blocks: LogBlocks;
   readonly #windows: Windows;
+  readonly #history: History;
   readonly #onFollow: FanoutOptions['onFollow'];
   #scheduled = false;
   #stop: (() => void) | undefined;
@@ -88,6 +90,7 @@ export class Fanout {
     const rowShown = (version: RecordVersion) => this.#live.rowShown(version);
     const blocks = new LogBlocks(source, limits.changeBatchMax);
     this.#blocks = blocks;
+    this.#history = new History({ source, blocks, limits });
     this.#catchUp = new CatchUp({ source, blocks, limits, counters: this.counters, rowShown });
     this.#snapshots = new Snapshots({ source, limits, now: () => clock.now(), rowShown });
     this.#windows = new Windows({
@@ -181,7 +184,7 @@ export class Fanout {
 
   #begin(subscriber: Subscriber): void {
     if (subscriber.stage !== 'registered') return;
-    const { from, omitCurrent } = subscriber.request;
+    const { from, history } = subscriber.request;
     if (from !== undefined) {
       const offset = resumeOffset(from, this.#source);
       if (offset === undefined) {
@@ -190,11 +193,19 @@ export class Fanout {
         subscriber.cursor = offset;
         this.#follow(subscriber);
       }
-    } else if (omitCurrent === true) {
-      this.#follow(subscriber);
+    } else if (history !== undefined) {
+      subscriber.stage = 'history';
+      this.#history.begin(subscriber);
+      this.#run(subscriber);
     } else {
-      this.#sendPresent(subscriber);
+      this.#goOn(subscriber);
     }
+  }
+
+  #goOn(subscriber: Subscriber): void {
+    subscriber.history = undefined;
+    if (subscriber.request.omitCurrent === true) this.#follow(subscriber);
+    else this.#sendPresent(subscriber);
   }
 
   /** Goes on from the cursor: live when the head has not passed it, otherwise by catching up. */
@@ -301,7 +312,12 @@ export class Fanout {
   }
 
   #step(subscriber: Subscriber): void {
-    if (subscriber.stage === 'snapshot') {
+    if (subscriber.stage === 'history') {
+      const progress = must(subscriber.history, 'the progress of a history');
+      const result = this.#history.advance(subscriber, progress);
+      if (result === 'more') this.#runnable.add(subscriber);
+      if (result === 'done') this.#goOn(subscriber);
+    } else if (subscriber.stage === 'snapshot') {
       const progress = must(subscriber.snapshot, 'the progress of a snapshot');
       const result = this.#snapshots.advance(subscriber, progress);
       if (result === 'more') this.#runnable.add(subscriber);

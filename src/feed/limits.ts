@@ -17,6 +17,7 @@ export const feedLimits = () => ({
   shownRecordsOfThreadMax: LIMITS.shownRecordsOfThreadMax,
   snapshotRestartsMax: LIMITS.snapshotRestartsMax,
   feedTurnMsMax: LIMITS.feedTurnMsMax,
+  historyEventsMax: LIMITS.historyEventsMax,
   windowBytesMax: LIMITS.windowBytesMax,
   windowsOfThreadMax: LIMITS.windowsOfThreadMax,
 });

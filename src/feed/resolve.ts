@@ -11,6 +11,7 @@ import { parseRowQuery } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
 import type { QueryScope } from '../table/query/scope.ts';
 import { recordIdFromUrl } from '../table/record-key.ts';
+import { type HistoryWish, historyWish } from './history-wish.ts';
 import type { FeedProtocol } from './sink.ts';
 import type { SubscriptionRequest } from './subscriber.ts';
 
@@ -73,6 +74,8 @@ export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolv
       const access = parts.viewOf(principal, table);
       if (typeof access === 'string' && access !== 'whole') throw refused(access, table);
       const request = requestFor(found, target.query, protocol);
+      const error = refusedHistory(request);
+      if (error !== undefined) throw error;
       return { kind: 'resolved', request: within(access, request) };
     } catch (error) {
       return { kind: 'refused', error: asNodeError(error) };
@@ -140,10 +143,11 @@ function requestFor(
   protocol: Exclude<FeedProtocol, 'code'>,
 ): SubscriptionRequest {
   const table = scope.definition;
-  const { conditions, from } = withoutPosition(query);
+  const { conditions: asked, from } = withoutPosition(query);
+  const { conditions, history } = withoutHistory(asked);
   if (rest === '' || rest === '/') {
     const { filter, window } = parseRowQuery(conditions, scope);
-    return { kind: 'collection', table, protocol, from, filter, window };
+    return { kind: 'collection', table, protocol, from, filter, window, history };
   }
   if (rest.endsWith('/')) {
     throw new NodeError('QUERY_INVALID', 'a part of a collection cannot be subscribed to', CLIENT);
@@ -151,8 +155,41 @@ function requestFor(
   if (conditions !== '') {
     throw new NodeError('QUERY_INVALID', 'a subscription to one record takes no query', CLIENT);
   }
-  return { kind: 'record', table, protocol, from, id: recordIdFromUrl(table, rest.slice(1)) };
+  const id = recordIdFromUrl(table, rest.slice(1));
+  return { kind: 'record', table, protocol, from, history, id };
 }
+
+/** Why no history goes with the request; `undefined` when none is asked for, or there is one. */
+export function refusedHistory(request: SubscriptionRequest): NodeError | undefined {
+  const { history, table } = request;
+  if (history === undefined) return undefined;
+  const isWindow = request.kind === 'collection' && request.window !== undefined;
+  if (table.history && !isWindow) return undefined;
+  const message = isWindow
+    ? 'a subscription with limit() has no history'
+    : `${table.typeName} keeps no history: declare it @table(history: true)`;
+  return new NodeError('QUERY_INVALID', message, CLIENT);
+}
+
+/** The conditions, and `history(20)` or `history(since:2026-01-31T12:00:00Z)` among them. */
+function withoutHistory(query: string): {
+  conditions: string;
+  history: HistoryWish | undefined;
+} {
+  if (!query.includes('history(')) return { conditions: query, history: undefined };
+  const terms = query.split('&');
+  const wish = terms.find((term) => HISTORY.test(term));
+  if (wish === undefined) return { conditions: query, history: undefined };
+  const [, since, last] = HISTORY.exec(wish) ?? [];
+  const history = historyWish(last, since === undefined ? undefined : decode(since));
+  if (history === undefined) {
+    const message = `${wish} is neither history(20) nor history(since:2026-01-31T12:00:00Z)`;
+    throw new NodeError('QUERY_INVALID', message, CLIENT);
+  }
+  return { conditions: terms.filter((term) => term !== wish).join('&'), history };
+}
+
+const HISTORY = /^history\((?:since:([^)]*)|([^)]*))\)$/;
 
 const POSITION = 'lastEventId=';
 

@@ -3,9 +3,9 @@
  * it still owes. Memory is O(1) while it is live; a subscriber which is behind holds at most
  * `conflatedRecordsMax` record ids.
  *
- *   registered ─► reading | snapshot ─► behind ─► live
- *                     ▲                 │  ▲        │
- *                     └──── reset ──────┘  └─ no room ┘        any ─► closed
+ *   registered ─► (history) ─► reading | snapshot ─► behind ─► live
+ *                                    ▲              │  ▲        │
+ *                                    └─── reset ────┘  └─ no room ┘      any ─► closed
  */
 
 import type { RecordId, RecordVersion, Sequence, TableName } from '../base/brands.ts';
@@ -14,6 +14,7 @@ import { type RowFilter, seenFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
 import type { RowWindow } from '../table/query/row-window.ts';
 import { DeltaBase } from './delta-base.ts';
+import type { HistoryProgress, HistoryWish } from './history.ts';
 import type { Pending } from './pending.ts';
 import { type ShownBudget, ShownRecords } from './shown.ts';
 import type { FeedProtocol, Sink } from './sink.ts';
@@ -27,6 +28,8 @@ interface RequestBase {
   readonly view?: RowView | undefined;
   /** Changes of rows it was sent are told as merge patches where that is shorter. */
   readonly delta?: boolean | undefined;
+  /** Changes of the past, before the present state. */
+  readonly history?: HistoryWish | undefined;
   /** Changes only, without the present state first. */
   readonly omitCurrent?: boolean | undefined;
   /** Who holds it, where that is limited. */
@@ -42,7 +45,14 @@ export type SubscriptionRequest =
       readonly window?: RowWindow | undefined;
     });
 
-export type Stage = 'registered' | 'reading' | 'snapshot' | 'behind' | 'live' | 'closed';
+export type Stage =
+  | 'registered'
+  | 'history'
+  | 'reading'
+  | 'snapshot'
+  | 'behind'
+  | 'live'
+  | 'closed';
 
 /** What a protocol holds of its subscription. */
 export interface Subscription {
@@ -97,6 +107,7 @@ export class Subscriber implements Subscription {
   seenVersion = 0 as RecordVersion;
   pending: Pending | undefined;
   snapshot: SnapshotProgress | undefined;
+  history: HistoryProgress | undefined;
   /** Times in a row that the log was trimmed past it. */
   restarts = 0;
   readonly #drive: Drive;
@@ -128,7 +139,9 @@ export class Subscriber implements Subscription {
   }
 
   drained(): void {
-    if (this.stage === 'behind' || this.stage === 'snapshot') this.#drive.drained(this);
+    const { stage } = this;
+    if (stage === 'behind' || stage === 'snapshot' || stage === 'history')
+      this.#drive.drained(this);
   }
 
   close(): void {

@@ -13,6 +13,10 @@ type Team @table @export(public: [read, insert, update, delete, subscribe]) {
   points: Int
   name: String
 }
+type Score @table(history: true) @export(public: [read, insert, update, delete, subscribe]) {
+  id: ID @primaryKey
+  n: Int
+}
 `;
 
 const NAME = 'a name that is long enough for a patch to be shorter';
@@ -107,11 +111,53 @@ describe.each([
     ]);
   });
 
+  it('begins with changes of the past where the table keeps them, and then as ever', async () => {
+    for (let n = 1; n <= 4; n += 1) {
+      await node.put('/Score/h', { id: 'h', n });
+      await node.put('/Score/other', { id: 'other', n });
+    }
+    await node.fetch('/Score/other', { method: 'DELETE' });
+    const client = await socket('/Score/h?history(3)');
+    await client.count(4);
+    await node.put('/Score/h', { id: 'h', n: 5 });
+    await client.count(5);
+    const brief = client.events.map(({ type, value, ...event }) => {
+      const { history, retained } = event as { history?: boolean; retained?: boolean };
+      return [type, (value as { n: number }).n, history ?? retained];
+    });
+    expect(brief).toEqual([
+      ['put', 2, true],
+      ['put', 3, true],
+      ['put', 4, true],
+      ['put', 4, true],
+      ['put', 5, undefined],
+    ]);
+    const live = await socket('/live');
+    live.say({ subscribe: '/Score/', as: 1, history: { since: 0 }, omitCurrent: true });
+    await live.count(10);
+    expect(live.events.map(({ type }) => type)).toEqual([
+      ...Array<string>(8).fill('put'),
+      ...['delete', 'put'],
+    ]);
+    const told: FeedEvent[] = [];
+    const reader = new StreamReader(node.http, '/Score/?n=gt=2&history(1)');
+    reader.onEvent = (event) => told.push(event);
+    await reader.connect();
+    await until('the snapshot', () => told.length === 2);
+    expect(told).toMatchObject([{ type: 'put', value: { n: 5 } }, { type: 'snapshot' }]);
+    reader.drop();
+  });
+
   it('says what is wrong with a wish', async () => {
     const client = await socket('/live');
     client.say({ subscribe: '/Team/', as: 1, delta: 'fossil' });
     client.say({ subscribe: '/Team/?sort(points)', as: 2 });
-    await client.count(2);
+    client.say({ subscribe: '/Team/', as: 3, history: 5 });
+    client.say({ subscribe: '/Score/?history(many)', as: 4 });
+    client.say({ subscribe: '/Score/', as: 5, history: { last: 0 } });
+    await client.count(5);
+    const codes = client.events.slice(2).map(({ code }) => code);
+    expect(codes).toEqual(['QUERY_INVALID', 'QUERY_INVALID', 'REQUEST_MALFORMED']);
     expect(client.events[0]).toMatchObject({ type: 'error', sub: 1, code: 'REQUEST_MALFORMED' });
     expect(client.events[1]).toMatchObject({ type: 'error', sub: 2, code: 'QUERY_INVALID' });
   });

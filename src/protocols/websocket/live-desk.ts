@@ -10,7 +10,7 @@ import { LIMITS } from '../../config/limits.ts';
 import type { Fanout } from '../../feed/fanout.ts';
 import { PacedSink } from '../../feed/paced-sink.ts';
 import type { Follow } from '../../feed/presence.ts';
-import type { Resolve } from '../../feed/resolve.ts';
+import { type Resolve, refusedHistory } from '../../feed/resolve.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { InternalAnswer } from '../http/internal-exchange.ts';
 import type { HttpRequest } from '../http/port.ts';
@@ -120,7 +120,13 @@ export class LiveDesk<Principal> {
     const request = this.#resolved(client, name, message);
     if (request === undefined) return;
     const { from = request.from, omitCurrent, maxRate, delta } = message;
-    const wished = { ...request, from, omitCurrent, delta };
+    const { history = request.history } = message;
+    const wished = { ...request, from, omitCurrent, delta, history };
+    const error = refusedHistory(wished);
+    if (error !== undefined) {
+      refuse(connection, error, { sub: name });
+      return;
+    }
     this.#begin(client, name, { target: message, maxRate }, wished);
   }
 

@@ -1,5 +1,7 @@
 /** How a subscription on `/live` is to be served: what is asked for beside what is followed. */
 
+import { type HistoryWish, historyWish } from '../../feed/history-wish.ts';
+
 export interface Wishes {
   /** Position to resume from. */
   readonly from: string | undefined;
@@ -8,13 +10,15 @@ export interface Wishes {
   readonly omitCurrent: boolean;
   /** Changes as merge patches. */
   readonly delta: boolean;
+  /** Changes of the past first. */
+  readonly history: HistoryWish | undefined;
 }
 
 const RATE_MAX = 1_000;
 
 /** What is wrong, if it cannot be read. */
 export function parseWishes(fields: Readonly<Record<string, unknown>>): Wishes | string {
-  const { from, maxRate, omitCurrent, delta } = fields;
+  const { from, maxRate, omitCurrent, delta, history } = fields;
   if (from !== undefined && typeof from !== 'string') return '`from` is a text';
   const rate = parseRate(maxRate);
   if (maxRate !== undefined && rate === undefined) {
@@ -23,8 +27,21 @@ export function parseWishes(fields: Readonly<Record<string, unknown>>): Wishes |
   if (delta !== undefined && delta !== 'merge-patch') {
     return '`delta` is "merge-patch", the only form there is';
   }
+  const past = parseHistory(history);
+  if (history !== undefined && past === undefined) {
+    return '`history` is a number of changes, or { "since": an instant, "last": a number }';
+  }
   const isDelta = delta !== undefined;
-  return { from, maxRate: rate, omitCurrent: omitCurrent === true, delta: isDelta };
+  return {
+    ...{ from, maxRate: rate, omitCurrent: omitCurrent === true, delta: isDelta, history: past },
+  };
+}
+
+function parseHistory(value: unknown): HistoryWish | undefined {
+  if (typeof value === 'number') return historyWish(value, undefined);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { since, last } = value as { since?: unknown; last?: unknown };
+  return historyWish(last, since);
 }
 
 function parseRate(value: unknown): number | undefined {
