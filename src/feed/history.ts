@@ -1,8 +1,8 @@
 /**
  * What was told before, for subscribers to a table that keeps its history: the last changes under
  * the subscription, or those since an instant, with the values they had. They come before the
- * present state, from the log as far as it reaches back, and are marked; the subscription is what it
- * would be without them. Bounds: the entries looked at (`replayEntriesMax`), the events of one
+ * present state, from the log as far as it reaches back, and are marked; the subscription is what
+ * it would be without them. Bounds: the entries looked at (`replayEntriesMax`), the events of one
  * history (`historyEventsMax`), and the work of one step.
  */
 import type { EpochMs, Sequence } from '../base/brands.ts';

@@ -157,7 +157,7 @@ function jsonOf(body: Uint8Array, { typeName }: TableDefinition): unknown {
   try {
     return JSON.parse(decoder.decode(body));
   } catch (cause) {
-    const text = `${typeName} takes records: the payload is no JSON, and Content Type names no other`;
+    const text = `${typeName} takes records: the payload is no JSON; Content Type names no other`;
     throw new NodeError('BODY_MALFORMED', text, { blame: 'client', cause });
   }
 }
