@@ -80,6 +80,12 @@ export async function startWorkers(parts: WorkersParts): Promise<RunningWorkers>
   };
 }
 
+/** The binary of the engine was checked once for the whole process. */
+const threadConfig = ({ config, engine }: WorkersParts): Config => ({
+  ...config,
+  http: { ...config.http, uwsPath: engine.uwsPath },
+});
+
 /** All or none: a worker that listens while the process ends would abort it. */
 async function startAll(
   parts: WorkersParts,
@@ -139,7 +145,7 @@ class WorkerThread {
     const workerData: WorkerData = {
       id,
       appFolder: parts.config.appFolder,
-      config: parts.config,
+      config: threadConfig(parts),
       connection: parts.store.connection,
       liveMemory: parts.liveMemory,
       guardMemory: parts.guard.buffer,

@@ -15,6 +15,8 @@ export interface ChosenEngine {
   readonly reason: string;
   /** Several workers can listen on one port; otherwise only one worker may serve HTTP. */
   readonly sharesPorts: boolean;
+  /** The uWS binary that was checked: other threads of the process load it without hashing it. */
+  readonly uwsPath?: string | undefined;
 }
 
 export interface EngineOptions {
@@ -54,6 +56,7 @@ export async function selectEngine(
     reason: `uWebSockets.js ${loaded.build} loads on this machine`,
     // Elsewhere the kernel does not balance between sockets of one port.
     sharesPorts: process.platform === 'linux',
+    uwsPath: loaded.file,
   };
 }
 

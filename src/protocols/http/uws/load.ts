@@ -13,7 +13,13 @@ import { UWS_20_30, UWS_20_57 } from './binaries.ts';
 import type { UwsModule } from './types.ts';
 
 export type UwsLoaded =
-  | { readonly kind: 'loaded'; readonly uws: UwsModule; readonly build: string }
+  | {
+      readonly kind: 'loaded';
+      readonly uws: UwsModule;
+      readonly build: string;
+      /** The binary, checked. */
+      readonly file: string;
+    }
   | { readonly kind: 'unusable'; readonly reason: string };
 
 interface Candidate {
@@ -69,7 +75,7 @@ function loadFile(file: string, build: string): UwsLoaded {
     }
     // Its own name and version are nobody's business.
     uws._cfg?.('silent');
-    return { kind: 'loaded', uws, build };
+    return { kind: 'loaded', uws, build, file };
   } catch (error) {
     return { kind: 'unusable', reason: firstLine(error) };
   }
