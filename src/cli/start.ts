@@ -8,7 +8,7 @@ import { type Config, loadConfig } from '../config/config.ts';
 import { applicationEnvironment } from '../config/env-file.ts';
 import type { FlagValues } from '../config/flags.ts';
 import { adoptLimits } from '../config/limits.ts';
-import { type RunningNode, startNode } from '../node.ts';
+import type { RunningNode } from '../node.ts';
 import type { ReadConfiguration } from '../node-reload.ts';
 import { createLog } from '../observe/log.ts';
 import { formatProblem, type Problem } from '../schema/problem.ts';
@@ -52,6 +52,8 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     end(EXIT.fault);
   };
   try {
+    // Loaded now: an application with mistakes is told them without waiting for the node's code.
+    const { startNode } = await import('../node.ts');
     const { application } = read;
     const onVerdict = options.dev
       ? (line: VerdictArgument) => terminal.out(verdictLine(line))

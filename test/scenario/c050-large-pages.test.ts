@@ -9,9 +9,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { patternAt, patternChunks } from '../support/pattern.ts';
 import { ENGINES } from '../support/scenario-apps.ts';
+import { volume } from '../support/volume.ts';
 
 const MB = 1024 * 1024;
-const LARGE_BYTES = 300 * MB;
+const LARGE_BYTES = volume(130, 300) * MB;
 const GROWTH_BYTES_MAX = 64 * MB;
 const POLICY =
   'freshness: { default: 1h, jitter: 0% }\nstore: { bodyMax: 400MiB }\n' +

@@ -8,9 +8,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { patternAt, patternChunks } from '../support/pattern.ts';
 import { ENGINES } from '../support/scenario-apps.ts';
+import { volume } from '../support/volume.ts';
 
 const MB = 1024 * 1024;
-const BODY_BYTES = 200 * MB;
+const BODY_BYTES = volume(130, 200) * MB;
 const GROWTH_BYTES_MAX = 64 * MB;
 const SCHEMA =
   'type File @table @export(public: [read, insert, update, delete]) { id: ID @primaryKey }';
