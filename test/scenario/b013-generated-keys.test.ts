@@ -1,5 +1,5 @@
 /** Number keys that the node makes: counted up, on every thread, over restarts and `kill -9`. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { type NodeProcess, startNode } from '../support/node-process.ts';
 import { JSON_BODY } from '../support/scenario-apps.ts';
 
@@ -10,9 +10,6 @@ type Event @table @export(public: [read, insert, update]) { id: Long @primaryKey
 const POSTS = 200;
 
 const nodes: NodeProcess[] = [];
-afterEach(async () => {
-  for (const node of nodes.splice(0)) await node.dispose();
-});
 
 async function start(threads: number, folder?: string): Promise<NodeProcess> {
   const node = await startNode({
@@ -41,6 +38,11 @@ const postMany = (node: NodeProcess, table: string) =>
   Promise.all(Array.from({ length: POSTS }, (_, n) => post(node, table, n)));
 
 describe.each([1, 2])('generated number keys with %i threads', (threads) => {
+  let running: NodeProcess | undefined;
+  afterAll(async () => {
+    for (const node of nodes.splice(0)) await node.dispose();
+  });
+
   it('are never given twice, whoever asks at once and however the node ended', async () => {
     const first = await start(threads);
     const before = await postMany(first, 'Ticket');
@@ -52,10 +54,11 @@ describe.each([1, 2])('generated number keys with %i threads', (threads) => {
     for (const id of all) expect(Number.isInteger(id) && id > 0 && id < 2 ** 31).toBe(true);
     const rows = await (await second.fetch('/Ticket/?limit(1000)')).json();
     expect((rows as { id: number }[]).map(({ id }) => id)).toEqual([...all].sort((a, b) => a - b));
+    running = second;
   });
 
   it('pass over the numbers that clients chose themselves', async () => {
-    const node = await start(threads);
+    const node = running ?? (await start(threads));
     for (const id of [1, 2, 3, 65, 66]) await node.put(`/Event/${id}`, { n: -1 });
     const made = await Promise.all(Array.from({ length: 20 }, (_, n) => post(node, 'Event', n)));
     expect(made.filter((id) => [1, 2, 3, 65, 66].includes(id))).toEqual([]);
