@@ -20,6 +20,8 @@ export interface HybridClock {
   next(now: EpochMs): RecordVersion;
   /** Makes later versions greater than `seen`. */
   observe(seen: RecordVersion): void;
+  /** Goes on from `version`, even back: only when nobody has kept what was given ahead of it. */
+  reset(version: RecordVersion): void;
   readonly last: RecordVersion;
 }
 
@@ -34,6 +36,9 @@ export function createHybridClock(highWater: RecordVersion): HybridClock {
     },
     observe(seen) {
       if (seen > last) last = seen;
+    },
+    reset(version) {
+      last = version;
     },
     get last() {
       return last;

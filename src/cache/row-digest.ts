@@ -5,7 +5,7 @@
  * buckets, and compared between replicas.
  */
 import type { RecordId } from '../base/brands.ts';
-import { additionsOf, type RowState, type Stamp, touchedOf } from './row-state.ts';
+import { additionsOf, type RowStamps, type Stamp, touchedOf } from './row-state.ts';
 
 /** Buckets of a table; a power of two. */
 export const DIGEST_BUCKETS = 4096;
@@ -53,8 +53,14 @@ export function baseDigest(id: RecordId, base: Stamp, isDelete: boolean): RowDig
 }
 
 /** The digest of any row. */
-export const rowDigest = (id: RecordId, state: RowState): RowDigest =>
+export const rowDigest = (id: RecordId, state: RowStamps): RowDigest =>
   digestWith(id, (seed) => stateHash(seed, state));
+
+/** The bucket in which a row counts. */
+export function bucketOf(id: RecordId): number {
+  const first = mixed(textHash(FIRST_SEED, String(id)), typeof id === 'number' ? 1 : 2);
+  return (first >>> 16) % DIGEST_BUCKETS;
+}
 
 function digestWith(id: RecordId, hashOf: (seed: number) => number): RowDigest {
   const text = String(id);
@@ -68,7 +74,7 @@ function digestWith(id: RecordId, hashOf: (seed: number) => number): RowDigest {
   };
 }
 
-function stateHash(seed: number, state: RowState): number {
+function stateHash(seed: number, state: RowStamps): number {
   const { base, revived, times } = state;
   let hash = 0;
   if (base !== undefined) {

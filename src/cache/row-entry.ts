@@ -20,6 +20,7 @@ import {
   NO_ROW,
   type RowBase,
   type RowBlob,
+  type RowStamps,
   type RowState,
   type Stamp,
   type Touched,
@@ -31,18 +32,27 @@ const NO_PLACE = -1;
 /** The state which an entry stands for. It shares the bytes of the entry, which may be a view. */
 export function stateOfEntry(entry: Entry): RowState {
   if (entry.kind !== 'record' && entry.kind !== 'tombstone') return NO_ROW;
-  const merging = entry.meta.merging;
-  const isDelete = entry.kind === 'tombstone';
-  const base = merging === undefined ? ownBase(entry, isDelete) : baseOf(merging);
+  const { times, ...shared } = stampsOfEntry(entry);
+  return entry.kind === 'tombstone' ? shared : { ...shared, ...recordParts(entry, times) };
+}
+
+/** The stamps of that state alone. */
+export function stampsOfEntry({ kind, version, author, meta }: EntryStamps): RowStamps {
+  const { merging } = meta;
+  const isDelete = kind === 'tombstone';
+  const base = merging === undefined ? ownBase({ version, author }, isDelete) : baseOf(merging);
   const revived = stampOf(merging?.revived);
   const touched = merging?.touched && touchedOfMeta(merging.touched);
-  const shared = {
+  const times = isDelete ? undefined : (stampOf(merging?.times) ?? base);
+  return {
     ...(base && { base }),
     ...(revived && { revived }),
     ...(touched && { touched }),
+    ...(times && { times: { version: times.version, author: times.author } }),
   };
-  return isDelete ? shared : { ...shared, ...recordParts(entry, stampOf(merging?.times) ?? base) };
 }
+
+type EntryStamps = Pick<Entry, 'kind' | 'version' | 'author' | 'meta'>;
 
 const ownBase = ({ version, author }: Stamp, isDelete: boolean): RowBase => ({
   ...{ version, author },

@@ -111,10 +111,15 @@ export interface RowState {
   readonly record?: JsonObject | undefined;
 }
 
+/** The stamps of a state: what its digest is made of. */
+export interface RowStamps extends Pick<RowState, 'base' | 'revived' | 'touched'> {
+  readonly times?: Stamp | undefined;
+}
+
 /** Nothing has ever been written. */
 export const NO_ROW: RowState = Object.freeze({});
 const NOTHING_TOUCHED: Readonly<Record<string, Touched>> = Object.freeze({});
-export const touchedOf = (state: RowState): Readonly<Record<string, Touched>> =>
+export const touchedOf = (state: Pick<RowState, 'touched'>): Readonly<Record<string, Touched>> =>
   state.touched ?? NOTHING_TOUCHED;
 
 /** What stands under a name that may be one of `Object.prototype`. */

@@ -12,7 +12,7 @@ import type {
   Sequence,
   TableName,
 } from '../base/brands.ts';
-import type { Change } from '../table/store-port.ts';
+import type { Change, Relay } from '../table/store-port.ts';
 import { packPlain, unpackPlain } from './entry-format.ts';
 
 type Packed = readonly [
@@ -24,8 +24,9 @@ type Packed = readonly [
   id: RecordId | null,
   size: number,
   body?: Uint8Array | null,
-  properties?: Uint8Array,
-  payload?: Uint8Array,
+  properties?: Uint8Array | null,
+  payload?: Uint8Array | null,
+  relay?: Relay,
 ];
 
 /** The log's value for a change; `keepBody` puts the row after (or the message) into it. */
@@ -34,7 +35,11 @@ export function encodeChange(change: Change, keepBody: boolean): Buffer {
   const { version, author, at, table, op } = change;
   const head: Packed = [version, author, at, table, op, change.id ?? null, size];
   const body = keepBody ? (change.after ?? null) : null;
-  const { publication } = change;
+  const { publication, relay } = change;
+  if (relay !== undefined) {
+    const { properties = null, payload = null } = publication ?? {};
+    return packPlain([...head, body, properties, payload, relay]);
+  }
   if (publication !== undefined) {
     const { properties, payload } = publication;
     return packPlain([...head, body, properties, ...(payload === undefined ? [] : [payload])]);
@@ -44,13 +49,14 @@ export function encodeChange(change: Change, keepBody: boolean): Buffer {
 
 export function decodeChange(sequence: Sequence, bytes: Uint8Array): Change {
   const packed = unpackPlain(bytes) as Packed;
-  const [version, author, at, table, op, id, , body, properties, payload] = packed;
-  const change = { sequence, version, author, at, table, op, id: id ?? undefined };
+  const [version, author, at, table, op, id, , body, properties, payload, relay] = packed;
+  const whole = { sequence, version, author, at, table, op, id: id ?? undefined };
+  const change = relay === undefined ? whole : { ...whole, relay };
   const after = body === undefined || body === null ? undefined : new Uint8Array(body);
-  if (properties === undefined) return { ...change, after };
+  if (properties === undefined || properties === null) return { ...change, after };
   const publication = {
     properties: new Uint8Array(properties),
-    payload: payload === undefined ? undefined : new Uint8Array(payload),
+    payload: payload === undefined || payload === null ? undefined : new Uint8Array(payload),
   };
   return { ...change, after, publication };
 }

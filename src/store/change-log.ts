@@ -17,6 +17,8 @@ const RECENT_BYTES_MAX = 64 * 1024;
 const rowBytes = (change: Change): number =>
   (change.before?.length ?? 0) + (change.after?.length ?? 0);
 
+const isQuiet = ({ relay }: Change): boolean => relay?.isQuiet === true;
+
 export class ChangeReader {
   readonly #ring: ChangeRing;
   readonly #log: Tree;
@@ -27,8 +29,15 @@ export class ChangeReader {
     this.#log = log;
   }
 
-  /** Changes with `after` < sequence <= `last`, at most `max`, given what the log still holds. */
+  /** As `allAfter`, without those of which nobody here is told. */
   changesAfter(after: Sequence, max: number, first: Sequence, last: Sequence): ChangeBatch {
+    const batch = this.allAfter(after, max, first, last);
+    if (!batch.changes.some(isQuiet)) return batch;
+    return { ...batch, changes: batch.changes.filter((change) => !isQuiet(change)) };
+  }
+
+  /** Changes with `after` < sequence <= `last`, at most `max`, given what the log still holds. */
+  allAfter(after: Sequence, max: number, first: Sequence, last: Sequence): ChangeBatch {
     const truncated = after + 1 < first || after > last;
     const from = Math.max(after + 1, first);
     const end = Math.min(last, from + max - 1);

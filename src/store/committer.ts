@@ -14,7 +14,7 @@
  */
 
 import { must } from '../base/assert.ts';
-import { sequence, type TableName } from '../base/brands.ts';
+import { type RecordVersion, sequence, type TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import {
@@ -45,11 +45,14 @@ export interface CommitterParts {
   readonly invalidations: (table: TableName) => TableInvalidations;
   /** Trims the log in small steps, inside every commit. */
   readonly trim: (batch: Batch) => void;
+  /** What the disk confirms is told to other nodes; absent when there are none. */
+  readonly onFlushed?: ((batch: Batch, flushed: Promise<void>) => void) | undefined;
   readonly onCommitted: (batch: Batch, seconds: number, operations: number) => void;
 }
 
 /** Work of the store itself which goes into a commit: expiry, index builds. */
 interface Chore {
+  readonly durability: Durability;
   run(batch: Batch): void;
   resolve(): void;
   reject(error: unknown): void;
@@ -88,6 +91,7 @@ export class Committer {
   #isChoreTurn = false;
   #inFlight: Promise<void> | undefined;
   #isClosing = false;
+  #clockAheadMs = 0;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -105,6 +109,7 @@ export class Committer {
     unity: Unity = 'each',
   ): Promise<readonly WriteOutcome[]> {
     this.#assertOpen();
+    if (this.#clockAheadMs > 0) this.#refuseStamps(ops);
     for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
     // A purge must survive a power loss before anybody believes in it.
     const isPurge = ops.some((op) => op.kind === 'invalidate');
@@ -112,6 +117,19 @@ export class Committer {
     const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability, unity);
     this.#start();
     return outcomes;
+  }
+
+  /** What would be stamped with a time that other nodes refuse. */
+  #refuseStamps(ops: readonly WriteOp[]): void {
+    const isClients = ops.some((op) => 'reason' in op && op.reason === 'client');
+    if (!isClients && !ops.some((op) => op.kind === 'message')) return;
+    const seconds = Math.round(this.#clockAheadMs / 1000);
+    throw new NodeError(
+      'CLOCK_AHEAD',
+      `the clock of this node is ${seconds} s ahead of what most other nodes say, so they would ` +
+        'refuse what is written here; set the clock right (NTP), the node notices by itself',
+      { retry: 'later', details: { aheadMs: this.#clockAheadMs } },
+    );
   }
 
   /** Readers need not wait for the commit, nor for the disk. */
@@ -125,11 +143,21 @@ export class Committer {
     }
   }
 
+  /** The greatest version given out or taken. */
+  get newestVersion(): RecordVersion {
+    return this.#parts.batch.clock.last;
+  }
+
+  /** Refuses clients' writes while the clock of this node is ahead of all others by so much. */
+  setClockAhead(ms: number): void {
+    this.#clockAheadMs = ms;
+  }
+
   /** Runs `work` in the next commit, after the writes that are already waiting. */
-  async chore(work: (batch: Batch) => void): Promise<void> {
+  async chore(work: (batch: Batch) => void, durability: Durability = 'process'): Promise<void> {
     this.#assertOpen();
     return new Promise((resolve, reject) => {
-      this.#chores.push({ run: work, resolve, reject });
+      this.#chores.push({ durability, run: work, resolve, reject });
       this.#start();
     });
   }
@@ -184,7 +212,8 @@ export class Committer {
     const { batch, outcomes } = committed.result;
     this.#publish(batch);
     acknowledge(taken.writes, outcomes, committed.flushed);
-    taken.chore?.resolve();
+    if (taken.chore !== undefined) acknowledgeChore(taken.chore, committed.flushed);
+    this.#parts.onFlushed?.(batch, committed.flushed);
     const seconds = (this.#parts.clock.monotonic() - begun) / 1000;
     this.#parts.onCommitted(batch, seconds, outcomes.flat().length);
   }
@@ -243,6 +272,7 @@ export class Committer {
 
   #publish(batch: Batch): void {
     this.#state = batch.state;
+    for (const work of batch.afterCommit) work();
     batch.changes.forEach((change, at) => {
       this.#parts.ring.append(change, must(batch.heads[at], 'head of a change'));
     });
@@ -257,6 +287,18 @@ export class Committer {
   }
 }
 
+function acknowledgeChore(chore: Chore, flushed: Promise<void>): void {
+  if (chore.durability === 'process') chore.resolve();
+  else
+    flushed.then(
+      () => chore.resolve(),
+      (cause: unknown) => chore.reject(unconfirmed(cause)),
+    );
+}
+
+const unconfirmed = (cause: unknown): NodeError =>
+  new NodeError('STORE_FAILED', 'the disk did not confirm the write', { cause });
+
 function acknowledge(
   writes: readonly PendingWrite[],
   outcomes: readonly (readonly WriteOutcome[])[],
@@ -268,10 +310,7 @@ function acknowledge(
     else
       flushed.then(
         () => write.resolve(outcome),
-        (cause: unknown) =>
-          write.reject(
-            new NodeError('STORE_FAILED', 'the disk did not confirm the write', { cause }),
-          ),
+        (cause: unknown) => write.reject(unconfirmed(cause)),
       );
   });
 }

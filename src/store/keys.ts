@@ -61,3 +61,32 @@ export function indexElement(value: IndexValue): Exclude<IndexValue, undefined> 
   if (value.length <= PLAIN_INDEX_LENGTH_MAX && isPlain(value)) return value;
   return `${value.slice(0, 32)}#${digest(value)}`;
 }
+
+const RANKS = { boolean: 1, number: 2, string: 3 } as const;
+
+function rankOf(element: Key): number {
+  if (element === null) return 0;
+  if (element instanceof Uint8Array) return 4;
+  const type = typeof element;
+  return type === 'object' ? 4 : RANKS[type as keyof typeof RANKS];
+}
+
+/** Kinds first, then values; a sequence element by element, the shorter one first. */
+export function compareKeys(left: Key, right: Key): number {
+  const one = Array.isArray(left) ? (left as readonly Key[]) : [left];
+  const other = Array.isArray(right) ? (right as readonly Key[]) : [right];
+  for (let at = 0; at < one.length && at < other.length; at += 1) {
+    const order = compareElements(one[at] ?? null, other[at] ?? null);
+    if (order !== 0) return order;
+  }
+  return one.length - other.length;
+}
+
+function compareElements(left: Key, right: Key): number {
+  const ranks = rankOf(left) - rankOf(right);
+  if (ranks !== 0) return ranks;
+  if (typeof left === 'string' && typeof right === 'string') {
+    return left === right ? 0 : Buffer.compare(Buffer.from(left), Buffer.from(right));
+  }
+  return Number(left) - Number(right) || 0;
+}

@@ -166,6 +166,12 @@ export class EngineReader implements StoreReader {
     return this.#changes.changesAfter(after, max, this.firstSequence(), this.lastSequence());
   }
 
+  /** As `changesAfter`, with those which concern other nodes only, up to `last`. */
+  allChangesAfter(after: Sequence, max: number, last: Sequence): ChangeBatch {
+    this.#renew();
+    return this.#changes.allAfter(after, max, this.firstSequence(), last);
+  }
+
   invalidations(table: TableName): Invalidations {
     return this.tableInvalidations(table);
   }

@@ -72,7 +72,8 @@ export class RecordInterest {
 
   /** Notes a change, in constant time; true when entries of some table name such records. */
   changed(table: TableTrees, version: number, sequence: number): boolean {
-    this.#newest[table.index * 2] = version;
+    // What another node wrote may come late, under an older version.
+    this.#newest[table.index * 2] = Math.max(this.newestVersion(table), version);
     this.#newest[table.index * 2 + 1] = sequence;
     return this.#readers.has(table.definition.typeName);
   }

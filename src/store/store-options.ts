@@ -6,6 +6,7 @@
 import type { Epoch, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Limits } from '../config/limits.ts';
+import type { ReplicaStore } from '../replication/ports.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { BodyStore } from '../table/body-store.ts';
 import type { StoreReader, StoreWriter } from '../table/store-port.ts';
@@ -46,6 +47,8 @@ export interface StoreEvents {
   readonly bodyDamaged?: ((name: string) => void) | undefined;
   /** Looking for files that an earlier run left behind failed; the next start tries again. */
   readonly orphanSearchFailed?: ((error: unknown) => void) | undefined;
+  /** Making the digests of tables failed; rows are compared by pages until the next start. */
+  readonly digestsFailed?: ((error: unknown) => void) | undefined;
   /** Building an index failed; the index stays incomplete until the next start. */
   readonly indexBuildFailed?: ((error: unknown) => void) | undefined;
 }
@@ -53,6 +56,8 @@ export interface StoreEvents {
 export interface StoreOptions extends RecordRules {
   readonly definitions: readonly TableDefinition[];
   readonly clock: Clock;
+  /** Whether there are other nodes; without, nothing is kept for them and nothing costs. */
+  readonly isReplicated?: boolean | undefined;
   /** Tables whose changes `watchedVersion` counts. */
   readonly watched?: ReadonlySet<TableName> | undefined;
   readonly events?: StoreEvents | undefined;
@@ -98,6 +103,10 @@ export interface Store extends StoreReader, StoreWriter, AsyncDisposable {
   readonly orphansRemoved: Promise<number>;
   /** Resolves when every declared index is complete; until then it holds a part of the rows. */
   readonly indexesReady: Promise<void>;
+  /** What replication needs; `undefined` unless `isReplicated`. Only on the store's own thread. */
+  readonly replica: ReplicaStore | undefined;
+  /** Resolves when the digests of all tables are made, if there are other nodes. */
+  readonly digestsReady: Promise<void>;
   /** Removes what is due and evicts for room, within the budget; call again soon on `more`. */
   sweep(): Promise<SweepResult>;
   stats(): StoreStats;

@@ -11,6 +11,7 @@ import { createHybridClock } from '../base/hlc.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Invalidations } from '../cache/ports.ts';
 import { LIMITS } from '../config/limits.ts';
+import type { ReplicaStore } from '../replication/ports.ts';
 import type {
   ChangeBatch,
   Durability,
@@ -39,6 +40,7 @@ import { trimLog } from './log-trim.ts';
 import { type Identity, readLogState, writeIdentity } from './meta.ts';
 import { EngineReader } from './reader.ts';
 import { RecordInterest } from './record-interest.ts';
+import { type ReplicaState, replicaState, saveReplica } from './replica/begin.ts';
 import { ScopeRegistry } from './scopes.ts';
 import {
   createSharedMemory,
@@ -69,6 +71,8 @@ export interface Kept {
   readonly folder: BodyFolder;
   /** Absent where nothing is on a disk. */
   readonly backUp?: BackUp | undefined;
+  /** The run before has closed it, so what it wrote down for the next start is right. */
+  readonly wasClean?: boolean | undefined;
 }
 
 export function createStore(
@@ -76,7 +80,7 @@ export function createStore(
   trees: Trees,
   identity: Identity,
   options: StoreOptions,
-  { folder, backUp }: Kept,
+  kept: Kept,
 ): EngineStore {
   const limits: StoreLimits = { ...LIMITS, ...options.limits };
   const memory = createSharedMemory({
@@ -86,13 +90,7 @@ export function createStore(
     ringSlots: RING_SLOTS,
   });
   const shared = viewSharedMemory(memory);
-  return new EngineStore(
-    engine,
-    trees,
-    identity,
-    { ...options, limits },
-    { shared, folder, backUp },
-  );
+  return new EngineStore(engine, trees, identity, { ...options, limits }, { ...kept, shared });
 }
 
 /** The store on the thread that owns it: an `EngineReader` and the `Committer`. */
@@ -103,6 +101,9 @@ export class EngineStore implements Store {
   readonly run = newRun();
   readonly bodies: BodyFiles;
   readonly indexesReady: Promise<void>;
+  readonly digestsReady: Promise<void>;
+  readonly replica: ReplicaStore | undefined;
+  readonly #replica: ReplicaState | undefined;
   readonly orphansRemoved: Promise<number>;
   readonly #keeper: BodyKeeper;
   readonly #reader: EngineReader;
@@ -131,8 +132,9 @@ export class EngineStore implements Store {
     trees: Trees,
     identity: Identity,
     options: StoreOptions & { readonly limits: StoreLimits },
-    { shared, folder, backUp }: Kept & { readonly shared: SharedState },
+    kept: Kept & { readonly shared: SharedState },
   ) {
+    const { shared, folder, backUp } = kept;
     const { clock, limits, events = {} } = options;
     const onUndecodable = (table: TableName, id: RecordId) => events.undecodable?.(table, id);
     const { epoch, author } = identity;
@@ -177,13 +179,19 @@ export class EngineStore implements Store {
       tableBytesMax: (table) =>
         this.#shortage.get(table.name) ?? options.tableBytesMax?.(table.name),
     };
+    const { wasClean } = kept;
+    this.#replica = replicaState({ ...options, wasClean: wasClean === true }, trees, identity);
     this.#committer = this.#makeCommitter(options, shared, onUndecodable);
+    this.replica = this.#replica?.replica(this.#committer, this.#reader);
     const state = readLogState(trees.meta);
     publishCommit(shared, state.sequence, state.first);
     this.orphansRemoved = this.#keeper.removeOrphans().catch((error: unknown) => {
       events.orphanSearchFailed?.(error);
       return 0;
     });
+    const digestsFailed = (error: unknown) => events.digestsFailed?.(error);
+    this.digestsReady =
+      this.#replica?.makeDigests(this.#committer, digestsFailed) ?? Promise.resolve();
     const counting = this.#interest.countStored(this.#committer);
     const building = buildMissingIndexes(this.#committer, trees);
     this.indexesReady = Promise.all([building, counting]).then(noValue, (error: unknown) => {
@@ -200,6 +208,7 @@ export class EngineStore implements Store {
     const { limits, clock } = options;
     const trees = this.#trees;
     const state = readLogState(trees.meta);
+    const replicaOf = this.#replica;
     const retention = {
       daysMax: limits.logDaysMax,
       bytesMax: limits.logBytesMax,
@@ -220,9 +229,11 @@ export class EngineStore implements Store {
         author: this.author,
         clock: createHybridClock(state.version),
         inlineBodyBytesMax: limits.inlineBodyBytesMax,
+        replica: this.#replica?.parts,
         watched: options.watched ?? new Set(),
         onUndecodable,
       },
+      onFlushed: replicaOf && ((batch, flushed) => replicaOf.knowledge.committed(batch, flushed)),
       invalidations: (table) => this.#reader.tableInvalidations(table),
       trim: (batch) => trimLog(batch, retention),
       onCommitted: (batch, seconds, operations) => this.#committed(batch, seconds, operations),
@@ -371,7 +382,10 @@ export class EngineStore implements Store {
     this.#keeper.close();
     await this.#committer.close();
     await this.orphansRemoved;
-    const mark = () => writeIdentity(this.#trees.meta, { ...this.#identity, isClean: true });
+    const mark = () => {
+      saveReplica(this.#replica, this.#trees.meta);
+      writeIdentity(this.#trees.meta, { ...this.#identity, isClean: true });
+    };
     const { flushed } = await this.#engine.transact(mark);
     await flushed;
     await this.#engine.close();

@@ -163,6 +163,31 @@ export interface Change {
   readonly after?: Uint8Array | undefined;
   /** What its publisher said beside it; only for what was published over MQTT. */
   readonly publication?: Publication | undefined;
+  /** Where other nodes are to hear of it, and more than the rest of it tells. */
+  readonly relay?: Relay | undefined;
+}
+
+/** What an invalidation is about. */
+export type InvalidationScope =
+  | { readonly kind: 'key'; readonly id: RecordId }
+  | { readonly kind: 'prefix'; readonly prefix: string }
+  | { readonly kind: 'group'; readonly group: string }
+  | { readonly kind: 'table' };
+
+/** What the log keeps of a change for other nodes. */
+export interface Relay {
+  /**
+   * Its place in the log of its author, and how much of that log was known before it. `null`: it
+   * came out of order, from a snapshot or a repair. Absent: it was made here.
+   */
+  readonly origin?: { readonly sequence: Sequence; readonly after: Sequence } | null | undefined;
+  readonly scope?: InvalidationScope | undefined;
+  readonly soft?: boolean | undefined;
+  readonly reason?: 'purge' | 'invalidate' | undefined;
+  /** Nothing changed for anybody here; `changesAfter` passes it over. */
+  readonly isQuiet?: boolean | undefined;
+  /** A client's write to a cache: other nodes are to ask the origin again. */
+  readonly isClients?: boolean | undefined;
 }
 
 /**
@@ -274,11 +299,7 @@ export type WriteOp =
   | {
       readonly kind: 'invalidate';
       readonly table: TableName;
-      readonly scope:
-        | { readonly kind: 'key'; readonly id: RecordId }
-        | { readonly kind: 'prefix'; readonly prefix: string }
-        | { readonly kind: 'group'; readonly group: string }
-        | { readonly kind: 'table' };
+      readonly scope: InvalidationScope;
       readonly soft: boolean;
       readonly reason: 'purge' | 'invalidate';
     }

@@ -15,6 +15,7 @@ import { idContract } from './store-ids.ts';
 import { indexContract } from './store-indexes.ts';
 import { invalidationContract } from './store-invalidation.ts';
 import { readerContract } from './store-readers.ts';
+import { replicaContract } from './store-replica.ts';
 import { writeContract } from './store-writes.ts';
 
 export interface StoreContract {
@@ -29,6 +30,8 @@ export interface StoreSubject {
   /** Ids of entries which the store reported as undecodable. */
   readonly undecodable: unknown[];
   open(more: Partial<StoreOptions>): Promise<Store>;
+  /** Another store beside it, on the same clock. */
+  another(more: Partial<StoreOptions>): Promise<Store>;
 }
 
 export type Subject = () => StoreSubject;
@@ -39,16 +42,20 @@ export function storeContract({ name, make }: StoreContract): void {
     let clock = new ManualClock();
     let undecodable: unknown[] = [];
 
+    let others: Store[] = [];
+    const options = (more: Partial<StoreOptions>): StoreOptions => ({
+      ...{ definitions, clock: clock as Clock, indexedValues, checkRecord },
+      events: { undecodable: (_table, id) => void undecodable.push(id) },
+      ...more,
+    });
+    const another = async (more: Partial<StoreOptions>): Promise<Store> => {
+      const made = await make(options(more));
+      others.push(made);
+      return made;
+    };
     const open = async (more: Partial<StoreOptions> = {}): Promise<Store> => {
       await store?.close();
-      store = await make({
-        definitions,
-        clock: clock as Clock,
-        indexedValues,
-        checkRecord,
-        events: { undecodable: (_table, id) => void undecodable.push(id) },
-        ...more,
-      });
+      store = await make(options(more));
       await store.indexesReady;
       return store;
     };
@@ -62,14 +69,17 @@ export function storeContract({ name, make }: StoreContract): void {
     afterEach(async () => {
       await store?.close();
       store = undefined;
+      for (const other of others) await other.close();
+      others = [];
     });
 
     const subject: Subject = () => {
       if (store === undefined) throw new Error('the store is not open');
-      return { store, clock, undecodable, open };
+      return { store, clock, undecodable, open, another };
     };
     entryContract(subject);
     writeContract(subject);
+    replicaContract(subject);
     indexContract(subject);
     changeContract(subject);
     invalidationContract(subject);

@@ -22,6 +22,7 @@ const problems: Record<ErrorCode, Problem> = {
   BODY_MALFORMED: { status: 400, title: 'Body malformed' },
   BODY_TOO_LARGE: { status: 413, title: 'Body too large' },
   BREAKER_OPEN: { status: 503, title: 'Origin suspended after failures' },
+  CLOCK_AHEAD: { status: 503, title: 'Clock ahead of other nodes' },
   CONFIG_INVALID: { status: 500, title: 'Configuration invalid' },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, title: 'Content type unsupported' },
   DATA_FOLDER_LOCKED: { status: 500, title: 'Data folder locked' },

@@ -48,6 +48,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   BODY_MALFORMED: REASON.payloadFormatInvalid,
   BODY_TOO_LARGE: REASON.packetTooLarge,
   BREAKER_OPEN: REASON.serverBusy,
+  CLOCK_AHEAD: REASON.serverUnavailable,
   CONFIG_INVALID: REASON.implementationSpecific,
   CONTENT_TYPE_UNSUPPORTED: REASON.payloadFormatInvalid,
   DATA_FOLDER_LOCKED: REASON.serverUnavailable,

@@ -20,6 +20,7 @@ import {
   writeTableSize,
 } from '../meta.ts';
 import type { DroppedName, RecordInterest } from '../record-interest.ts';
+import type { TableDigests } from '../replica/digests.ts';
 import type { ScopeRegistry } from '../scopes.ts';
 import { type TableTrees, type Trees, tableOf } from '../tables.ts';
 
@@ -42,13 +43,29 @@ export interface BatchParts {
   readonly author: NodeId;
   readonly clock: HybridClock;
   readonly inlineBodyBytesMax: number;
+  /** Absent when the node is alone: then nothing is kept for other nodes. */
+  readonly replica?: ReplicaParts | undefined;
   /** Tables whose changes every thread notices at once. */
   readonly watched: ReadonlySet<TableName>;
   readonly onUndecodable: (table: TableName, id: string | number) => void;
 }
 
+/** What a commit keeps up for other nodes. */
+export interface ReplicaParts {
+  /** The steady clock, from which versions are made. */
+  readonly now: () => EpochMs;
+  readonly digests: TableDigests;
+  /** Whether the rows of a table are held by other nodes too. */
+  hasRows(table: TableName): boolean;
+}
+
 /** Bytes that a log entry costs beside its value: key and page overhead. */
 const LOG_ENTRY_BYTES = 24;
+
+/** A change for the log; made here unless it says whose it is. */
+export type Appended = Omit<Change, 'sequence' | 'author' | 'at'> & {
+  readonly author?: NodeId | undefined;
+};
 
 export class Batch {
   readonly parts: BatchParts;
@@ -63,6 +80,8 @@ export class Batch {
   /** Names of records which entries do not hold any more. */
   readonly droppedNames: DroppedName[] = [];
   readonly evicted = new Map<string, { table: TableName; reason: EvictionReason; count: number }>();
+  /** What is to be done once the commit is in force, before anybody hears of it. */
+  readonly afterCommit: (() => void)[] = [];
   /** Something of a watched table was changed. */
   touchesWatched = false;
   readonly #sizes = new Map<TableName, TableSize>();
@@ -79,9 +98,21 @@ export class Batch {
   }
 
   nextVersion(): RecordVersion {
-    const version = this.parts.clock.next(this.now);
+    const version = this.parts.clock.next(this.parts.replica?.now() ?? this.now);
     this.state.version = version;
     return version;
+  }
+
+  /** Makes later versions greater than one that another node has given. */
+  observe(version: RecordVersion): void {
+    this.parts.clock.observe(version);
+    if (version > this.state.version) this.state.version = version;
+  }
+
+  /** Versions go on from this one, even back; see `HybridClock.reset`. */
+  resetClock(version: RecordVersion): void {
+    this.parts.clock.reset(version);
+    this.state.version = version;
   }
 
   /** The sequence which the next change will have. */
@@ -90,12 +121,12 @@ export class Batch {
   }
 
   /** Appends to the log; subscribers hear of it once the batch has committed. */
-  append(change: Omit<Change, 'sequence' | 'author' | 'at'>): Sequence {
+  append(change: Appended): Sequence {
     const next = this.upcoming();
     const whole: Change = {
       sequence: next,
       version: change.version,
-      author: this.parts.author,
+      author: change.author ?? this.parts.author,
       at: this.now,
       table: change.table,
       op: change.op,
@@ -103,6 +134,7 @@ export class Batch {
       before: change.before,
       after: change.after,
       publication: change.publication,
+      relay: change.relay,
     };
     const keepBody =
       change.op === 'message' ||

@@ -28,6 +28,7 @@ export function outdateReaders(batch: Batch, from: number): void {
   for (let at = from; at < until; at += 1) {
     const change = batch.changes[at];
     if (change === undefined || change.op === 'message') continue;
+    if (change.relay?.isQuiet === true) continue;
     const table = batch.table(change.table);
     if (batch.parts.interest.changed(table, change.version, change.sequence)) {
       outdateReadersOf(batch, table, change);

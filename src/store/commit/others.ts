@@ -2,7 +2,7 @@
  * The smaller writes: a client's delete, an invalidation, a message, an eviction asked for.
  */
 import { epochMs, type RecordId, type TableName } from '../../base/brands.ts';
-import type { Publication, WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import type { Publication, Relay, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import { conditionHolds } from '../conditions.ts';
 import { HIGH, type Key } from '../engine.ts';
 import { entityTagOf } from '../entity-tag.ts';
@@ -48,11 +48,23 @@ export function applyDelete(
   const before = loggedBody(removed);
   const { id, table: name } = op;
   const publication = publicationOf(op);
-  const sequence = batch.append({ version, table: name, op: 'delete', id, before, publication });
+  const relay = clientsRelay(batch, op);
+  const sequence = batch.append({
+    ...{ version, table: name, op: 'delete', id, before, publication, relay },
+  });
   const evictAt = epochMs(batch.now + TOMBSTONE_RETENTION_MS);
   writeRow(batch, row, { ...tombstone(batch), version, stamp: sequence, evictAt });
   return { kind: 'deleted', sequence };
 }
+
+/** Marks a client's write to a cache for other nodes, which hold no rows of it. */
+export const clientsRelay = (
+  batch: Batch,
+  { table, reason }: Pick<OpOf<'put' | 'patch' | 'delete'>, 'table' | 'reason'>,
+): Relay | undefined =>
+  batch.parts.replica && reason === 'client' && !batch.parts.replica.hasRows(table)
+    ? { isClients: true }
+    : undefined;
 
 export function applyInvalidate(batch: Batch, op: OpOf<'invalidate'>): WriteOutcome {
   const table = batch.table(op.table);
@@ -62,7 +74,9 @@ export function applyInvalidate(batch: Batch, op: OpOf<'invalidate'>): WriteOutc
   }
   const version = batch.nextVersion();
   const id = op.scope.kind === 'key' ? op.scope.id : undefined;
-  const sequence = batch.append({ version, table: op.table, op: 'invalidate', id });
+  const { soft, scope, reason } = op;
+  const relay = batch.parts.replica && { scope, soft, reason };
+  const sequence = batch.append({ version, table: op.table, op: 'invalidate', id, relay });
   scopes.bump(table, op.scope, op.soft, sequence, batch.now);
   return { kind: 'invalidated', sequence };
 }

@@ -27,6 +27,7 @@ import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
+import { clientsRelay } from './others.ts';
 import { outdate } from './outdate.ts';
 import { instantFor } from './put.ts';
 import {
@@ -71,7 +72,9 @@ export function applyPatch(
   const record = stamped(merged.record, row.table.definition, op, batch.now);
   const problem = wrongWith(batch, op, row.table.definition, record);
   if (problem !== undefined) return { kind: 'invalid', problem };
-  if (current !== undefined && isSame(current, merged)) return unchanged(batch, current);
+  if (current !== undefined && !isShared(batch, op) && isSame(current, merged)) {
+    return unchanged(batch, current);
+  }
   const known = { ...current?.meta.blobs, ...op.blobs };
   const kept = keptBlobs(row.table.definition, record, known);
   if (kept.kind === 'unknown') return { kind: 'invalid', problem: kept.problem };
@@ -124,6 +127,10 @@ function wrongWith(
   return batch.parts.rules.checkRecord(op.table, record);
 }
 
+/** On other nodes an older write of something else may still be under way: this one is the last. */
+const isShared = (batch: Batch, { table }: PatchOp): boolean =>
+  batch.parts.replica?.hasRows(table) === true;
+
 function isSame(current: EntryView, merged: Merged): boolean {
   return Buffer.compare(current.body, Buffer.from(JSON.stringify(merged.record))) === 0;
 }
@@ -157,7 +164,8 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
   // The origin's validators described other bytes.
   const { contentType, groups, headers, variant } = current?.meta ?? NO_META;
   const meta = { contentType, groups, headers, variant, merging, indexed, blobs };
-  const sequence = batch.append({ version, table, op: 'patch', id, before, after: body });
+  const relay = clientsRelay(batch, op);
+  const sequence = batch.append({ version, table, op: 'patch', id, before, after: body, relay });
   writeRow(batch, row, {
     kind: 'record',
     status: current?.status ?? HTTP_OK,

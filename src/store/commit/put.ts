@@ -14,6 +14,7 @@ import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
 import { comparedWithRecords } from './named-records.ts';
+import { clientsRelay } from './others.ts';
 import {
   loggedBody,
   placedBodyOf,
@@ -44,7 +45,10 @@ export function applyPut(
   const body = bodyOf(batch, op, table.definition, current);
   // A refill of what was invalidated brings subscribers nothing new when its bytes are the same.
   const known = table.sourced || op.reason === 'fill' ? recordOf(row) : current;
-  if (known !== undefined && op.publication === undefined && isSame(known, op, body.asBefore)) {
+  // On other nodes an older write of something else may still be under way: this is the last.
+  const isShared = batch.parts.replica?.hasRows(op.table) === true;
+  const mayFreshen = known !== undefined && op.publication === undefined && !isShared;
+  if (mayFreshen && isSame(known, op, body.asBefore)) {
     const isValid = invalidations(op.table).judge(known).kind === 'valid';
     return isValid && isEcho(batch, known, op)
       ? unchanged(batch, known)
@@ -193,7 +197,8 @@ function logPut(
     const after = isRecord ? bytes : undefined;
     const { publication: properties } = op;
     const publication = properties && { properties, payload: isRecord ? undefined : bytes };
-    return batch.append({ version, table, op: 'put', id, before, after, publication });
+    const relay = clientsRelay(batch, op);
+    return batch.append({ version, table, op: 'put', id, before, after, publication, relay });
   }
   if (op.entryKind === 'negative' && before !== null) {
     return batch.append({ version, table, op: 'delete', id, before });

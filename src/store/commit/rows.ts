@@ -107,6 +107,8 @@ export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
   moveIndexes(table, key, row.id, stands, meta.indexed ?? NO_VALUES);
   moveNames(batch, table, old?.meta.groups, meta.groups);
   moveExpiry(batch, row, draft.evictAt);
+  const { replica } = batch.parts;
+  if (replica?.hasRows(table.name)) replica.digests.changed(batch, row, { ...draft, meta });
   const stored = bytes.length + bytesApart(body);
   const counts = draft.kind === 'tombstone' ? 0 : 1;
   batch.resize(table.name, counts - countOf(row), stored - bytesOf(row));
@@ -121,6 +123,8 @@ export function removeRow(batch: Batch, row: Row): void {
   moveIndexes(table, key, row.id, entry?.meta.indexed ?? NO_VALUES, NO_VALUES);
   moveNames(batch, table, entry?.meta.groups, undefined);
   moveExpiry(batch, row, undefined);
+  const { replica } = batch.parts;
+  if (replica?.hasRows(table.name)) replica.digests.changed(batch, row, undefined);
   batch.resize(table.name, -countOf(row), -bytesOf(row));
 }
 

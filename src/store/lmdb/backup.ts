@@ -73,7 +73,10 @@ export async function makeBackup(source: BackupSource, folder: string): Promise<
     const marked = await markCopy(join(folder, ENVIRONMENT));
     const files: BackedUpFile[] = [await checksumOf(folder, ENVIRONMENT_FILE)];
     for (const name of marked.names) {
-      files.push(await copyFile(source.path, folder, `bodies/${name.slice(0, 2)}/${name}`));
+      const path = `bodies/${name.slice(0, 2)}/${name}`;
+      // A body that is gone here is none there either; its row says so.
+      const copied = await copyFile(source.path, folder, path).catch(unlessMissing);
+      if (copied !== undefined) files.push(copied);
     }
     await writeFile(join(folder, FORMAT_FILE), `${FOLDER_FORMAT}\n`);
     const { author, epoch, sequence } = marked;
@@ -212,6 +215,11 @@ export async function copyFile(from: string, to: string, path: string): Promise<
   const written = createWriteStream(target, { flush: true });
   await pipeline(createReadStream(join(from, path)), counted, written);
   return { path, bytes, sha256: hash.digest('hex') };
+}
+
+/** For what is read: nothing, when there is no such file. */
+export function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 async function writeManifest(folder: string, manifest: BackupManifest): Promise<void> {

@@ -60,11 +60,12 @@ async function openLocked(options: LmdbStoreOptions, lock: FolderLock): Promise<
   });
   try {
     const trees = openTrees(engine, definitions);
+    const wasClean = readIdentity(trees.meta)?.isClean === true;
     const identity = await begin(engine, trees, options.bootId ?? (await readBootId()));
     const freeBytes = options.freeBytes ?? (() => freeBytesOf(path));
     const folder = new DiskBodyFolder(bodiesPath(path));
     const backUp = (target: string, madeAt: string) => makeBackup({ path, engine, madeAt }, target);
-    const kept = { folder, backUp };
+    const kept = { folder, backUp, wasClean };
     const store = createStore(engine, trees, identity, { ...options, freeBytes }, kept);
     store.onClosed(() => lock.release());
     return store;

@@ -9,7 +9,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NodeError } from '../../base/errors.ts';
 import type { BackupReport } from '../store-options.ts';
-import { checkSame, copyFile, readManifest, reportOf } from './backup.ts';
+import { checkSame, copyFile, readManifest, reportOf, unlessMissing } from './backup.ts';
 import { FOLDER_FORMAT, lockFolder } from './folder.ts';
 
 export interface RestoreOptions {
@@ -49,10 +49,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<BackupRepo
 }
 
 const copyOf = ({ from, to }: RestoreOptions, path: string) =>
-  copyFile(from, to, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
+  copyFile(from, to, path).catch(unlessMissing);
 
 async function checkEmpty(to: string): Promise<void> {
   const found = (await readdir(to)).filter((name) => name !== LOCK_FILE);

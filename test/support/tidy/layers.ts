@@ -38,7 +38,12 @@ export const LAYERS: readonly Layer[] = [
     layer: 2,
     values: ['base', 'schema', 'cache'],
     types: [],
-    ports: ['table/store-port.ts', 'table/body-store.ts', 'table/record-groups.ts'],
+    ports: [
+      'table/store-port.ts',
+      'table/body-store.ts',
+      'table/record-groups.ts',
+      'replication/ports.ts',
+    ],
   },
   { folder: 'origin', layer: 2, values: ['base', 'config', 'cache'], types: ['schema'] },
   { folder: 'table', layer: 3, values: ['base', 'schema', 'cache'], types: [] },

@@ -1,0 +1,233 @@
+/**
+ * Merging into a row what another node knows of it. Who watches the row, its indexes, its expiry
+ * and the pages made from it see the outcome as they see a local write. Other nodes are told too:
+ * what came in the order of its author's log gets an entry in this one even when all was known.
+ */
+import { durationMs, epochMs, type NodeId, type RecordVersion } from '../../base/brands.ts';
+import { versionTime } from '../../base/hlc.ts';
+import {
+  type EntryMeta,
+  FOREVER,
+  NEVER,
+  type StoredBlob,
+  type StoredBody,
+} from '../../cache/entry.ts';
+import { setOwn } from '../../cache/merge-record.ts';
+import { mergeRows } from '../../cache/merge-rows.ts';
+import { isJsonType, standIn } from '../../cache/record-json.ts';
+import { mergingMeta, shownVersion, stateOfEntry } from '../../cache/row-entry.ts';
+import {
+  isPresent,
+  isSameStamp,
+  NO_ROW,
+  newestStamp,
+  type RowFile,
+  type RowState,
+  recordOfRow,
+  type Stamp,
+} from '../../cache/row-state.ts';
+import type { Change, Relay } from '../../table/store-port.ts';
+import { entityTagOf } from '../entity-tag.ts';
+import type { EntryView } from '../entry-view.ts';
+import type { Batch } from './batch.ts';
+import { TOMBSTONE_RETENTION_MS } from './others.ts';
+import { tombstone } from './outdate.ts';
+import { livingRecord, loggedBody, type Row, type RowDraft, readRow, writeRow } from './rows.ts';
+
+const HTTP_OK = 200;
+const JSON_TYPE = 'application/json';
+const NO_BYTES = new Uint8Array(0);
+
+export interface RemoteRow {
+  readonly table: Change['table'];
+  readonly id: NonNullable<Change['id']>;
+  readonly state: RowState;
+  /** Who made the change, and its place in that log; `null` without one. */
+  readonly author: NodeId;
+  readonly origin: NonNullable<Relay['origin']> | null;
+  /** Bodies in files which the state names, as they are kept here. */
+  readonly files?: ReadonlyMap<string, StoredBody> | undefined;
+}
+
+export function applyRow(batch: Batch, remote: RemoteRow): 'merged' | 'unchanged' {
+  const row = readRow(batch, batch.table(remote.table), remote.id, '');
+  const living = livingRecord(batch, row);
+  const local = stateNow(row, living);
+  const merged = isForgotten(batch, row, local, remote.state)
+    ? local
+    : mergeRows(local, remote.state);
+  const newest = newestStamp(remote.state);
+  if (newest !== undefined) batch.observe(newest.version);
+  if (merged === local) {
+    if (remote.origin !== null) logQuietly(batch, remote, newest?.version);
+    return 'unchanged';
+  }
+  const stamp = newestStamp(merged) ?? { version: batch.nextVersion(), author: remote.author };
+  const version = shownVersion(stamp, row.entry?.version);
+  batch.observe(version);
+  writeMerged(batch, row, remote, { merged, living, stamp: { version, author: stamp.author } });
+  return 'merged';
+}
+
+/** What has expired counts as removed, as it will be by the next sweep. */
+function stateNow(row: Row, living: EntryView | undefined): RowState {
+  const { entry } = row;
+  if (entry === undefined || (entry.kind === 'record' && living === undefined)) return NO_ROW;
+  return stateOfEntry(entry);
+}
+
+/** What is over, and unknown here: it was removed, or would be at once. */
+function isForgotten(batch: Batch, row: Row, local: RowState, state: RowState): boolean {
+  if (local !== NO_ROW) return false;
+  if (!isPresent(state)) return tombstoneEnd(state) <= batch.now;
+  const { times } = state;
+  if (times === undefined) return false;
+  return times.evictAt <= batch.now || (!row.table.sourced && times.freshUntil <= batch.now);
+}
+
+const tombstoneEnd = ({ base }: RowState): number =>
+  base === undefined ? FOREVER : versionTime(base.version) + TOMBSTONE_RETENTION_MS;
+
+const relayOf = (remote: RemoteRow, isQuiet: boolean): Relay => ({
+  origin: remote.origin,
+  ...(isQuiet && { isQuiet }),
+});
+
+function logQuietly(batch: Batch, remote: RemoteRow, version: RecordVersion | undefined): number {
+  const { table, id, author } = remote;
+  return batch.append({
+    ...{ table, id, author, op: 'put', relay: relayOf(remote, true) },
+    version: version ?? batch.nextVersion(),
+  });
+}
+
+interface Outcome {
+  readonly merged: RowState;
+  /** What readers saw before. */
+  readonly living: EntryView | undefined;
+  /** Version and author of the entry. */
+  readonly stamp: Stamp;
+}
+
+function writeMerged(batch: Batch, row: Row, remote: RemoteRow, outcome: Outcome): void {
+  const { merged, living, stamp } = outcome;
+  const change = changeOf(row, remote, outcome);
+  const sequence =
+    change === undefined
+      ? logQuietly(batch, remote, stamp.version)
+      : batch.append({ ...change, author: remote.author, relay: relayOf(remote, false) });
+  if (!isPresent(merged)) {
+    const evictAt = epochMs(tombstoneEnd(merged));
+    const meta = { merging: mergingMeta(merged, stamp) };
+    writeRow(batch, row, {
+      ...tombstone(batch),
+      ...stamp,
+      stamp: sequenceOf(sequence),
+      evictAt,
+      meta,
+    });
+    return;
+  }
+  const body = placed(merged.body ?? NO_BYTES, remote, living);
+  const entityTag = entityTagOf(body);
+  writeRow(batch, row, {
+    kind: 'record',
+    status: merged.content?.status ?? HTTP_OK,
+    ...stamp,
+    stamp: sequenceOf(sequence),
+    initialAge: durationMs(0),
+    ...timesOf(batch, merged),
+    mustValidate: false,
+    staleForbidden: false,
+    entityTag,
+    meta: metaOf(batch, row, remote, merged, stamp),
+    body: body instanceof Uint8Array ? body : { kind: 'file', file: body },
+  });
+}
+
+const sequenceOf = (value: number): RowDraft['stamp'] => value as RowDraft['stamp'];
+
+/** What subscribers are told; `undefined` when nothing changed for them. */
+function changeOf(row: Row, { table, id }: RemoteRow, { merged, living, stamp }: Outcome) {
+  const { version } = stamp;
+  const before = living === undefined ? null : loggedBody(living);
+  if (!isPresent(merged)) {
+    return living && ({ version, table, id, op: 'delete', before } as const);
+  }
+  const { body, content } = merged;
+  const isRecord = isJsonType(content?.contentType ?? JSON_TYPE) && body instanceof Uint8Array;
+  const after = isRecord ? body : undefined;
+  const isSeen = after !== undefined && before !== null && before !== undefined;
+  const last = row.entry && stateOfEntry(row.entry).base;
+  const isPut = living === undefined || !isSameStamp(last, merged.base);
+  const properties = isPut ? content?.publication : undefined;
+  const isSame = isSeen && Buffer.compare(before, after) === 0;
+  if (isSame && properties === undefined) return undefined;
+  const payload = isRecord || !(body instanceof Uint8Array) ? undefined : body;
+  const publication = properties && { properties, payload };
+  return { version, table, id, op: isPut ? 'put' : 'patch', before, after, publication } as const;
+}
+
+function timesOf(batch: Batch, { times }: RowState) {
+  const { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = times ?? {
+    ...{ storedAt: batch.now, freshUntil: FOREVER, evictAt: FOREVER },
+    ...{ staleWhileRevalidateUntil: NEVER, staleIfErrorUntil: NEVER },
+  };
+  return { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt };
+}
+
+/** The body where it is kept here: bytes, or the file which has them. */
+function placed(
+  body: Uint8Array | RowFile,
+  remote: RemoteRow,
+  living: EntryView | undefined,
+): Uint8Array | StoredBody {
+  if (body instanceof Uint8Array) return body;
+  const { storedBody } = living ?? {};
+  if (storedBody?.digest === body.digest) return storedBody;
+  const found = remote.files?.get(body.digest);
+  // Nobody has the bytes: readers are told that the body is gone, and the row waits for it.
+  return found ?? { name: missingName(body), length: body.length, digest: body.digest };
+}
+
+const missingName = ({ digest }: RowFile): string => `missing${digest}`;
+
+function metaOf(
+  batch: Batch,
+  row: Row,
+  remote: RemoteRow,
+  merged: RowState,
+  stamp: Stamp,
+): EntryMeta {
+  const { contentType, lastModified, groups, publication } = merged.content ?? {};
+  const { definition } = row.table;
+  const size = merged.body instanceof Uint8Array ? merged.body.length : (merged.body?.length ?? 0);
+  const record =
+    recordOfRow(merged) ??
+    standIn(definition.primaryKey, remote.id, { contentType: contentType ?? JSON_TYPE, size });
+  return {
+    contentType,
+    lastModified,
+    groups,
+    publication,
+    merging: mergingMeta(merged, stamp),
+    indexed: batch.parts.rules.indexedValues(row.table.name, record),
+    blobs: blobsOf(row, remote, merged),
+  };
+}
+
+function blobsOf(row: Row, remote: RemoteRow, { blobs }: RowState): EntryMeta['blobs'] {
+  if (blobs === undefined) return undefined;
+  const known = Object.values(row.entry?.meta.blobs ?? {});
+  const found: Record<string, StoredBlob> = {};
+  for (const [name, { contentType, entityTag, length, digest }] of Object.entries(blobs)) {
+    const held = known.find(({ body }) => body.digest === digest)?.body;
+    const body = held ??
+      remote.files?.get(digest) ?? {
+        ...{ length, digest },
+        name: missingName({ length, digest }),
+      };
+    setOwn(found, name, { contentType, entityTag: entityTag as StoredBlob['entityTag'], body });
+  }
+  return found;
+}

@@ -1,0 +1,132 @@
+/**
+ * What another node sent, inside one commit: rows, invalidations, messages, cursors and notes. What
+ * is at or below the cursor of its author was there before and is passed over. See
+ * `replication/SPEC.md` §3 and §9.
+ */
+import { type NodeId, type Sequence, sequence } from '../../base/brands.ts';
+import { newestStamp } from '../../cache/row-state.ts';
+import type {
+  ApplyReport,
+  InvalidationItem,
+  Item,
+  MessageItem,
+  RemoteBatch,
+} from '../../replication/ports.ts';
+import type { Relay } from '../../table/store-port.ts';
+import type { Batch } from '../commit/batch.ts';
+import { applyRow, type RemoteRow } from '../commit/merge.ts';
+import { outdateReaders } from '../commit/named-records.ts';
+import { evictRecord, publicationOf } from '../commit/others.ts';
+import type { TableTrees } from '../tables.ts';
+import type { Knowledge } from './knowledge.ts';
+
+type Origin = NonNullable<Relay['origin']>;
+
+export interface ApplyParts {
+  readonly knowledge: Knowledge;
+  /** Cache tables that are dropped when their invalidations were missed. */
+  readonly caches: readonly TableTrees[];
+  readonly files?: RemoteRow['files'];
+}
+
+export function applyRemote(batch: Batch, remote: RemoteBatch, parts: ApplyParts): ApplyReport {
+  const { knowledge } = parts;
+  const known = new Map(knowledge.cursors);
+  const report = { merged: 0, unchanged: 0, unknown: 0 };
+  const from = batch.changes.length;
+  for (const item of remote.items) {
+    const origin = placeOf(item, known, remote.isAhead === true);
+    if (origin === 'known') continue;
+    if (!batch.trees.tables.has(item.table)) report.unknown += 1;
+    else applyItem(batch, item, origin, { parts, report });
+  }
+  if (remote.invalidateCaches === true) for (const table of parts.caches) dropAll(batch, table);
+  // A place that was passed counts without being named in the batch's cursors, too.
+  if (remote.isAhead !== true) for (const [author, at] of remote.cursors) raise(known, author, at);
+  knowledge.raise(batch, known);
+  if (remote.notes !== undefined) knowledge.setNotes(batch, remote.notes);
+  outdateReaders(batch, from);
+  return report;
+}
+
+function raise(known: Map<NodeId, Sequence>, author: NodeId, at: Sequence): void {
+  if (at > (known.get(author) ?? 0)) known.set(author, at);
+}
+
+/** Where the item stands in its author's log, as this log is to say; raises the cursor to it. */
+function placeOf(
+  { origin }: Item,
+  known: Map<NodeId, Sequence>,
+  isAhead: boolean,
+): Origin | null | 'known' {
+  if (origin === undefined || isAhead) return null;
+  const after = known.get(origin.author) ?? sequence(0);
+  if (origin.sequence <= after) return 'known';
+  known.set(origin.author, origin.sequence);
+  return { sequence: origin.sequence, after };
+}
+
+interface Applying {
+  readonly parts: ApplyParts;
+  readonly report: { merged: number; unchanged: number };
+}
+
+function applyItem(
+  batch: Batch,
+  item: Item,
+  origin: Origin | null,
+  { parts, report }: Applying,
+): void {
+  if (item.kind === 'invalidation') {
+    applyInvalidation(batch, item, origin);
+    return;
+  }
+  if (item.kind === 'message') {
+    applyRemoteMessage(batch, item, origin);
+    return;
+  }
+  const { table, id, state } = item;
+  const author = item.origin?.author ?? newestStamp(state)?.author ?? batch.parts.author;
+  const outcome = applyRow(batch, { table, id, state, author, origin, files: parts.files });
+  report[outcome] += 1;
+}
+
+/** Takes effect on arrival whatever its clock says: a fetch that began before must not store. */
+function applyInvalidation(batch: Batch, item: InvalidationItem, origin: Origin | null): void {
+  const { table, scope, soft, reason, version } = item;
+  const isKnown = item.isKnown === true;
+  const { author } = item.origin;
+  const id = scope.kind === 'key' ? scope.id : undefined;
+  batch.observe(version);
+  const relay: Relay = { origin, scope, soft, reason, ...(isKnown && { isQuiet: true }) };
+  const at = batch.append({ version, table, op: 'invalidate', id, author, relay });
+  if (!isKnown) bump(batch, batch.table(table), scope, soft, at);
+}
+
+function bump(
+  batch: Batch,
+  table: TableTrees,
+  scope: InvalidationItem['scope'],
+  soft: boolean,
+  at: Sequence,
+): void {
+  const { scopes } = batch.parts;
+  for (const held of scopes.fold(batch.now)) evictRecord(batch, held.table, held.id, 'scope');
+  scopes.bump(table, scope, soft, at, batch.now);
+}
+
+function dropAll(batch: Batch, table: TableTrees): void {
+  const version = batch.nextVersion();
+  const relay = { origin: null };
+  const change = { version, table: table.name, op: 'invalidate', id: undefined, relay } as const;
+  bump(batch, table, { kind: 'table' }, false, batch.append(change));
+}
+
+function applyRemoteMessage(batch: Batch, item: MessageItem, origin: Origin | null): void {
+  const { table, id, body, version } = item;
+  batch.observe(version);
+  const publication = publicationOf(item);
+  const { author } = item.origin;
+  const relay = { origin };
+  batch.append({ version, table, op: 'message', id, after: body, publication, author, relay });
+}

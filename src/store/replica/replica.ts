@@ -1,0 +1,183 @@
+/**
+ * The store as replication sees it (`replication/ports.ts`), on the thread that owns it: states of
+ * rows, the log with origins, cursors, digests, and the one way in for what other nodes send.
+ * Whatever is read here is already on the disk, or was committed after that: only the horizon is
+ * told to other nodes.
+ */
+
+import { must } from '../../base/assert.ts';
+import {
+  type EpochMs,
+  epochMs,
+  type NodeId,
+  type RecordId,
+  type RecordVersion,
+  type Sequence,
+  sequence,
+  type TableName,
+} from '../../base/brands.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Entry } from '../../cache/entry.ts';
+import { bucketOf } from '../../cache/row-digest.ts';
+import { stateOfEntry } from '../../cache/row-entry.ts';
+import type { RowState } from '../../cache/row-state.ts';
+import type {
+  ApplyReport,
+  Horizon,
+  Life,
+  LogPage,
+  RemoteBatch,
+  ReplicaStore,
+  ReplicatedTable,
+  RowPage,
+  RowPageOptions,
+  TableDigest,
+} from '../../replication/ports.ts';
+import type { Committer } from '../committer.ts';
+import type { EngineReader } from '../reader.ts';
+import { type Trees, tableOf } from '../tables.ts';
+import { applyRemote } from './apply.ts';
+import type { TableDigests } from './digests.ts';
+import type { Knowledge } from './knowledge.ts';
+import { logEntry } from './log-entries.ts';
+import { restampRows } from './restamp.ts';
+import type { TableMode } from './tables.ts';
+
+export interface StoreReplicaParts {
+  readonly committer: Committer;
+  readonly reader: EngineReader;
+  readonly trees: Trees;
+  readonly knowledge: Knowledge;
+  readonly digests: TableDigests;
+  readonly modes: ReadonlyMap<TableName, TableMode>;
+  readonly now: () => EpochMs;
+}
+
+/** Wall time at the start and what has passed since: steps of the wall clock do not enter. */
+export function steadyClock(clock: Clock): () => EpochMs {
+  const begin = clock.now() - clock.monotonic();
+  return () => epochMs(Math.floor(begin + clock.monotonic()));
+}
+
+export class StoreReplica implements ReplicaStore {
+  readonly author: NodeId;
+  readonly lives: readonly Life[];
+  readonly #parts: StoreReplicaParts;
+
+  constructor(parts: StoreReplicaParts) {
+    this.#parts = parts;
+    this.lives = parts.knowledge.lives;
+    this.author = must(this.lives.at(-1), 'the present life').author;
+  }
+
+  now(): EpochMs {
+    return this.#parts.now();
+  }
+
+  newestVersion(): RecordVersion {
+    return this.#parts.committer.newestVersion;
+  }
+
+  tables(): readonly ReplicatedTable[] {
+    return [...this.#parts.modes].map(([name, mode]) => {
+      const { database } = tableOf(this.#parts.trees, name).definition;
+      return { name, database, mode };
+    });
+  }
+
+  horizon(): Horizon {
+    return this.#parts.knowledge.horizon;
+  }
+
+  firstSequence(): Sequence {
+    const { sequence: last } = this.horizon();
+    const first = this.#parts.reader.firstSequence();
+    return first > last ? sequence(last + 1) : first;
+  }
+
+  logAfter(after: Sequence, max: number): LogPage {
+    const { modes, reader } = this.#parts;
+    const { changes, truncated, next } = reader.allChangesAfter(
+      after,
+      max,
+      this.horizon().sequence,
+    );
+    const entries = changes.map((change) => logEntry(change, modes));
+    return { entries, next, isTruncated: truncated };
+  }
+
+  rowState(table: TableName, id: RecordId): RowState | undefined {
+    if (this.#parts.modes.get(table) !== 'rows') return undefined;
+    return this.#parts.reader.withEntry(table, id, '', (entry) => this.#stateOf(entry));
+  }
+
+  rowPage(table: TableName, options: RowPageOptions): RowPage {
+    const rows: { id: RecordId; state: RowState }[] = [];
+    const { after, rowsMax, bytesMax, buckets } = options;
+    let bytes = 0;
+    let last: RecordId | undefined;
+    const scan = { after, limit: rowsMax };
+    const { next } = this.#parts.reader.scan(table, scan, (entry) => {
+      last = entry.id;
+      if (buckets !== undefined && !buckets.has(bucketOf(entry.id))) return true;
+      const state = this.#stateOf(entry);
+      if (state === undefined) return true;
+      rows.push({ id: entry.id, state });
+      bytes += entry.bodyLength;
+      return bytes < bytesMax;
+    });
+    const isCut = bytes >= bytesMax;
+    const goesOn = isCut ? last : next;
+    return goesOn === undefined ? { rows } : { rows, next: goesOn };
+  }
+
+  digest(table: TableName): TableDigest | undefined {
+    return this.#parts.digests.get(table);
+  }
+
+  async apply(remote: RemoteBatch): Promise<ApplyReport> {
+    const { committer, knowledge } = this.#parts;
+    let report: ApplyReport = { merged: 0, unchanged: 0, unknown: 0 };
+    const caches = this.#caches();
+    await committer.chore((batch) => {
+      report = applyRemote(batch, remote, { knowledge, caches });
+    }, 'flushed');
+    return report;
+  }
+
+  note(name: string): unknown {
+    return this.#parts.knowledge.note(name);
+  }
+
+  onHorizon(listener: () => void): () => void {
+    return this.#parts.knowledge.onHorizon(listener);
+  }
+
+  setClockAhead(ms: number): void {
+    this.#parts.committer.setClockAhead(ms);
+  }
+
+  async restampAhead(): Promise<void> {
+    const { committer, trees, modes, now } = this.#parts;
+    const tables = [...modes].filter(([, mode]) => mode === 'rows');
+    await restampRows(
+      committer,
+      tables.map(([name]) => tableOf(trees, name)),
+      { now, authors: new Set(this.lives.map(({ author }) => author)) },
+    );
+  }
+
+  /** The state of what stands there, owning its bytes; nothing of what is over. */
+  #stateOf(entry: Entry | undefined): RowState | undefined {
+    if (entry === undefined) return undefined;
+    if (entry.kind !== 'record' && entry.kind !== 'tombstone') return undefined;
+    const state = stateOfEntry(entry.retain());
+    return state;
+  }
+
+  #caches() {
+    const { modes, trees } = this.#parts;
+    const found = [...modes].filter(([, mode]) => mode === 'invalidations');
+    return found.map(([name]) => tableOf(trees, name));
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Puts right what a clock that ran ahead has stamped: own rows whose stamps lie ahead of the clock
+ * are written anew as they are, under stamps of now, and the clock of versions begins from now.
+ * Nobody could take them before, so nobody holds those stamps.
+ */
+import type { EpochMs, NodeId } from '../../base/brands.ts';
+import { versionAt } from '../../base/hlc.ts';
+import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
+import { newestStamp, type RowState, type Stamp } from '../../cache/row-state.ts';
+import type { Batch } from '../commit/batch.ts';
+import { loggedBody, placedBodyOf, rowAt, writeRow } from '../commit/rows.ts';
+import type { Committer } from '../committer.ts';
+import { HIGH, type Key } from '../engine.ts';
+import { idOfKey } from '../keys.ts';
+import type { TableTrees } from '../tables.ts';
+
+const PAGE_ROWS = 500;
+
+export interface Restamping {
+  readonly now: () => EpochMs;
+  readonly authors: ReadonlySet<NodeId>;
+}
+
+export async function restampRows(
+  committer: Committer,
+  tables: readonly TableTrees[],
+  restamping: Restamping,
+): Promise<void> {
+  const ahead = versionAt(restamping.now()) + 1;
+  await committer.chore((batch) => batch.resetClock(versionAt(restamping.now())));
+  for (const table of tables) {
+    let after: Key | undefined;
+    let isDone = false;
+    while (!isDone) {
+      await committer.chore((batch) => {
+        after = restampPage(batch, table, after, (stamp) => isAhead(stamp, ahead, restamping));
+        isDone = after === undefined;
+      }, 'flushed');
+    }
+  }
+}
+
+const isAhead = (stamp: Stamp | undefined, ahead: number, { authors }: Restamping): boolean =>
+  stamp !== undefined && stamp.version > ahead && authors.has(stamp.author);
+
+function restampPage(
+  batch: Batch,
+  table: TableTrees,
+  after: Key | undefined,
+  isDue: (stamp: Stamp | undefined) => boolean,
+): Key | undefined {
+  const range = { start: after ?? false, exclusiveStart: after !== undefined, end: HIGH };
+  const page: [Key, Uint8Array][] = [];
+  table.entries.range({ ...range, limit: PAGE_ROWS }, (key, value) => {
+    page.push([key, value]);
+    return true;
+  });
+  for (const [key, value] of page) restampRow(batch, table, key, value, isDue);
+  return page.length < PAGE_ROWS ? undefined : page.at(-1)?.[0];
+}
+
+function restampRow(
+  batch: Batch,
+  table: TableTrees,
+  key: Key,
+  value: Uint8Array,
+  isDue: (stamp: Stamp | undefined) => boolean,
+): void {
+  const row = rowAt(batch, table, key, idOfKey(key) ?? '', value);
+  const { entry } = row;
+  if (entry === undefined || !isDue(newestStamp(stateOfEntry(entry)))) return;
+  const id = entry.meta.fullKey ?? row.id;
+  const version = batch.nextVersion();
+  const { author } = batch.parts;
+  const isDelete = entry.kind === 'tombstone';
+  const base = { version, author, kind: isDelete ? 'delete' : 'put' } as const;
+  const body = loggedBody(entry);
+  const bodies = isDelete ? { before: body } : { before: body, after: body };
+  const change = { version, table: table.name, id, op: base.kind, ...bodies } as const;
+  const stamp = batch.append({ ...change, relay: { isQuiet: true } });
+  const state: RowState = { base };
+  const { kind, status, storedAt, initialAge, freshUntil, staleWhileRevalidateUntil } = entry;
+  const { staleIfErrorUntil, evictAt, mustValidate, staleForbidden, entityTag } = entry;
+  writeRow(
+    batch,
+    { ...row, id },
+    {
+      ...{ kind, status, version, author, stamp, storedAt, initialAge, freshUntil },
+      ...{ staleWhileRevalidateUntil, staleIfErrorUntil, evictAt },
+      ...{ mustValidate, staleForbidden },
+      entityTag: isDelete ? undefined : entityTag,
+      meta: { ...entry.meta, merging: mergingMeta(state, { version, author }) },
+      body: placedBodyOf(entry),
+    },
+  );
+}
