@@ -185,10 +185,7 @@ export class EngineStore implements Store {
     this.replica = this.#replica?.replica(this.#committer, this.#reader);
     const state = readLogState(trees.meta);
     publishCommit(shared, state.sequence, state.first);
-    this.orphansRemoved = this.#keeper.removeOrphans().catch((error: unknown) => {
-      events.orphanSearchFailed?.(error);
-      return 0;
-    });
+    this.orphansRemoved = this.#removeOrphans();
     const digestsFailed = (error: unknown) => events.digestsFailed?.(error);
     this.digestsReady =
       this.#replica?.makeDigests(this.#committer, digestsFailed) ?? Promise.resolve();
@@ -197,6 +194,13 @@ export class EngineStore implements Store {
     this.indexesReady = Promise.all([building, counting]).then(noValue, (error: unknown) => {
       // Closing in the middle is no fault: the next start begins it again.
       if (asNodeError(error).code !== 'SHUTTING_DOWN') events.indexBuildFailed?.(error);
+    });
+  }
+
+  #removeOrphans(): Promise<number> {
+    return this.#keeper.removeOrphans().catch((error: unknown) => {
+      this.#events.orphanSearchFailed?.(error);
+      return 0;
     });
   }
 
