@@ -36,17 +36,24 @@ export interface LinkParts {
   readonly accept: (connection: PeerConnection) => void;
 }
 
-/** `undefined` outside of a cluster. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
-export async function openLink({ config, log, accept }: LinkParts): Promise<NodeLink | undefined> {
+/** Whether other nodes are to be talked to. Throws `CONFIG_INVALID` when they could not be. */
+export function isClustered(config: Config): boolean {
+  const { cluster, dataFolder } = config;
+  const hasToken = cluster.token !== undefined;
+  if (hasToken || cluster.tls !== undefined || new ClusterFolder(dataFolder).hasCertificates) {
+    return true;
+  }
+  if (cluster.peers.length === 0) return false;
+  const message = 'cluster.peers is set, but nothing by which the nodes know one another';
+  const cure = 'give all of them one --cluster-token, or certificates by millrace cluster';
+  throw new NodeError('CONFIG_INVALID', `${message}; ${cure}`);
+}
+
+/** Of a node that `isClustered`. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
+export async function openLink({ config, log, accept }: LinkParts): Promise<NodeLink> {
   const { cluster, host, replication } = config;
   const folder = new ClusterFolder(config.dataFolder);
   const tls = cluster.tls === undefined ? folder.certificates() : filesOf(cluster.tls);
-  if (cluster.token === undefined && tls === undefined) {
-    if (cluster.peers.length === 0) return undefined;
-    const message = 'cluster.peers is set, but nothing by which the nodes know one another';
-    const cure = 'give all of them one --cluster-token, or certificates by millrace cluster';
-    throw new NodeError('CONFIG_INVALID', `${message}; ${cure}`);
-  }
   const counts = new LinkCounts();
   const revoked = new Set(cluster.revoked);
   const onFault = (error: unknown) =>

@@ -46,10 +46,8 @@ export interface ClusterHealth {
 
 const ROUTES_NOTE = 'replication/routes';
 
-/** `undefined` outside of a cluster. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
-export async function startReplication(
-  parts: ReplicationParts,
-): Promise<RunningReplication | undefined> {
+/** Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
+export async function startReplication(parts: ReplicationParts): Promise<RunningReplication> {
   const { config, store, clock, log } = parts;
   let replicator: Replicator | undefined;
   const accept = (connection: PeerConnection) => {
@@ -57,7 +55,6 @@ export async function startReplication(
     else replicator.accept(connection);
   };
   const link = await openLink({ config, log, accept });
-  if (link === undefined) return undefined;
   const { name } = config.cluster;
   // The core looks at this list each time it dials.
   const peers = [...config.cluster.peers];

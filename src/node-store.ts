@@ -8,6 +8,7 @@ import type { RecordId, TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
+import { isClustered } from './node-link.ts';
 import type { Seed } from './node-seeds.ts';
 import type { Counted } from './observe/app-metrics.ts';
 import type { Log } from './observe/log.ts';
@@ -57,6 +58,7 @@ export async function openStore(parts: StoreParts): Promise<OpenStore> {
   const options: LmdbStoreOptions = {
     path: config.dataFolder,
     definitions: all,
+    isReplicated: isClustered(config),
     watched: WATCHED_TABLES,
     clock,
     limits: config.limits,

@@ -44,7 +44,6 @@ import { type ChosenEngine, selectEngine } from './protocols/http/engine.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
 import type { VerdictLine } from './protocols/rest/resource.ts';
-import type { ReplicaStore } from './replication/ports.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import type { PurgeNote } from './table/purge-note.ts';
@@ -248,9 +247,10 @@ async function joined(
   { config, clock, log, store }: Assembly,
   started: (() => Promise<void>)[],
 ): Promise<RunningReplication | undefined> {
-  const { replica } = store.store as { readonly replica?: ReplicaStore };
-  const replication = replica && (await startReplication({ config, clock, log, store: replica }));
-  if (replication !== undefined) started.push(() => replication.stop());
+  const { replica } = store.store;
+  if (replica === undefined) return undefined;
+  const replication = await startReplication({ config, clock, log, store: replica });
+  started.push(() => replication.stop());
   return replication;
 }
 

@@ -51,8 +51,12 @@ export class ClusterFolder {
 
   /** `undefined` when this node has no certificate. Throws `CONFIG_INVALID`. */
   certificates(): LinkTls | undefined {
-    if (!this.#has('node.pem')) return undefined;
+    if (!this.hasCertificates) return undefined;
     return { cert: this.#read('node.pem'), key: this.#read('node.key'), ca: this.#read('ca.pem') };
+  }
+
+  get hasCertificates(): boolean {
+    return this.#has('node.pem');
   }
 
   get mayInvite(): boolean {
