@@ -62,9 +62,10 @@ export class Network {
       this.#open.delete(link);
       far.destroy();
     });
-    far.once('close', () => near.destroy());
-    const pass = (sink) => (chunk) =>
-      setTimeout(() => sink.writable && sink.write(chunk), this.#delays.get(pair) ?? 0);
+    // What is on its way arrives before the end of it does.
+    far.once('close', () => setTimeout(() => near.destroySoon(), delay() + 10));
+    const delay = () => this.#delays.get(pair) ?? 0;
+    const pass = (sink) => (chunk) => setTimeout(() => sink.writable && sink.write(chunk), delay());
     const outward = pass(far);
     outward(head);
     near.on('data', outward);

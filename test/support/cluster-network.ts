@@ -128,9 +128,9 @@ export class ClusterNetwork {
     this.#running.add(running);
     near.once('close', () => {
       this.#running.delete(running);
-      far.destroy();
+      pumps[0]?.end();
     });
-    far.once('close', () => near.destroy());
+    far.once('close', () => pumps[1]?.end());
     pumps[0]?.take(head);
     near.resume();
   }
@@ -160,6 +160,14 @@ class Pump {
     this.#waiting.push({ chunk, dueAt: performance.now() + delayMs });
     if (delayMs === 0) this.pass();
     else setTimeout(() => this.pass(), delayMs + 1);
+  }
+
+  /** What is on its way arrives before the end of it does. */
+  end(): void {
+    const { isHeld, delayMs } = this.#direction;
+    if (this.#sink.destroyed) return;
+    if (isHeld || this.#waiting.length > 0) setTimeout(() => this.end(), delayMs + 10);
+    else this.#sink.destroySoon();
   }
 
   pass(): void {
