@@ -2,6 +2,7 @@
  * Starts the admin port: health, metrics and operations over what the node runs. What they answer
  * is read from the store, the feeds and the counters at the time they are asked.
  */
+import { RefusalLog, requestRefusals } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
@@ -107,6 +108,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   };
   threadScope().runOperation = (document, by) =>
     runOperation(document, { ...context, ...ownAsker(by) });
+  const refusals = new RefusalLog(parts.identity.audit, () => parts.clock.now());
   const listener = await engine.listen({
     host: config.admin.host,
     port: config.admin.port,
@@ -115,6 +117,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     tls: config.admin.tls ? parts.tls : undefined,
     http2: config.http.http2,
     onRefused: (limit) => refused.set(limit, (refused.get(limit) ?? 0) + 1),
+    onDenied: requestRefusals(refusals, parts.identity.authenticator.authenticate),
     handler: createAdminHandler({
       ...parts.identity.authenticator,
       runOperation: (document, asker) => runOperation(document, { ...context, ...asker }),
@@ -125,6 +128,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       health: () => health(status, parts),
       openMetrics: LOOPBACK.has(config.admin.host),
       bodyBytesMax: config.limits.requestBodyBytesMax,
+      impersonate: parts.identity.impersonate,
       onRejected: (method) => rejected.set(method, (rejected.get(method) ?? 0) + 1),
     }),
     allowedOrigins: [],

@@ -7,6 +7,7 @@ import { askingWith } from './access/asking.ts';
 import { type Authenticator, FOR_GOOD, type Standing } from './access/authenticate.ts';
 import { accessTo } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
+import type { RefusalLog } from './access/refusal-log.ts';
 import type { RowAccess } from './access/row-access.ts';
 import { StandingWatch } from './access/standing-watch.ts';
 import { createWriteGuard } from './access/write-guard.ts';
@@ -23,6 +24,7 @@ export interface SignInParts {
   readonly clock: Clock;
   readonly onRejected: (method: string) => void;
   readonly pacing: MqttPacing;
+  readonly refusals: RefusalLog;
 }
 
 export function mqttSignIn(parts: SignInParts): SignIn {
@@ -40,7 +42,12 @@ export function mqttSignIn(parts: SignInParts): SignIn {
     }
     const { principal, standing } = found;
     const pace: Guest['pace'] = (verb) => pacing.ask(verb, principal, asking);
-    return { guest: mqttGuest(principal, { standing, watch, pace }) };
+    const denied = (what: string) => {
+      if (principal.kind === 'anonymous') return;
+      const { name: by } = principal;
+      parts.refusals.add({ by, address: asking.remoteAddress, protocol: 'mqtt', what });
+    };
+    return { guest: mqttGuest(principal, { standing, watch, pace, denied }) };
   };
 }
 
@@ -48,11 +55,12 @@ export interface GuestParts {
   readonly standing?: Standing | undefined;
   readonly watch?: StandingWatch | undefined;
   readonly pace?: Guest['pace'] | undefined;
+  readonly denied?: Guest['denied'] | undefined;
 }
 
 export function mqttGuest(
   principal: Principal,
-  { standing = FOR_GOOD, watch, pace = () => undefined }: GuestParts = {},
+  { standing = FOR_GOOD, watch, pace = () => undefined, denied = () => undefined }: GuestParts = {},
 ): Guest {
   const access = (table: TableDefinition, verb: Verb) => accessTo(principal, table, verb);
   return {
@@ -80,6 +88,7 @@ export function mqttGuest(
     },
     holds: () => standing.state() !== 'gone',
     pace,
+    denied,
   };
 }
 

@@ -3,7 +3,9 @@
  * TCP port, and what the app port hands over of WebSockets. Where the port was not chosen and is
  * taken, the node goes on without it and says so.
  */
+import type { Audit } from './access/audit.ts';
 import type { Authenticator } from './access/authenticate.ts';
+import { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { asNodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
@@ -32,6 +34,7 @@ export interface MqttParts {
   readonly log: Log;
   readonly tls: TlsCertificates | undefined;
   readonly guard: GuardMemory;
+  readonly audit: Audit;
 }
 
 export interface RunningMqtt {
@@ -62,6 +65,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
     signIn: mqttSignIn({
       ...parts,
       pacing: guard,
+      refusals: new RefusalLog(parts.audit, () => clock.now()),
       onRejected: (method) => increment(tally.rejected, method),
     }),
     nodeGuest: mqttGuest({ kind: 'admin', name: 'node' }),

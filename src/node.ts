@@ -7,6 +7,7 @@
  *                    └─ threads: N ─► N workers, each: reader + link to this thread's writer
  *         ─► feeds, admin port, sweeping of what has expired
  */
+import type { Audit } from './access/audit.ts';
 import { durationMs } from './base/brands.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
@@ -203,11 +204,12 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     tls: parts.tls,
     tables: threadTables.tables,
     guard: parts.guard,
+    audit: identity.audit,
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const replication = await joined(parts, started);
   const purges = new PurgeLog(clock);
-  const served = { ...parts, reload, identity, mqtt, ...noting(purges) };
+  const served = { ...parts, reload, identity, mqtt, ...noting(purges, identity.audit) };
   const serving = await serve(served, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, memoryCaches, cacheCounts, originTimes }),
   );
@@ -297,7 +299,17 @@ function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[
 
 type ConnectApp = (app: Awaited<ReturnType<typeof startApp>>) => void;
 
-const noting = (purges: PurgeLog) => ({ onPurged: (note: PurgeNote) => purges.add(note) });
+/** A purge by the URL of a page; an operation tells of its own. */
+const noting = (purges: PurgeLog, audit: Audit) => ({
+  onPurged: (note: PurgeNote) => {
+    purges.add(note);
+    const { by, address, kind: scope, soft, count } = note;
+    for (const table of note.tables) {
+      const what = { kind: 'purged', table, scope, soft, count } as const;
+      audit({ ...what, by, address, protocol: 'http' });
+    }
+  },
+});
 
 interface Served {
   readonly reload: ReloadParts;

@@ -3,8 +3,10 @@
  * and event streams, static files; and the counters of all that. Runs in the only thread of a small
  * node, or in each worker of a larger one.
  */
+
 import { accessTo, subscribeAccess } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
+import { RefusalLog, requestRefusals } from './access/refusal-log.ts';
 import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import { createLimit } from './base/limit.ts';
@@ -48,7 +50,13 @@ import { openAccessLog } from './worker-access-log.ts';
 import { threadClients } from './worker-clients.ts';
 import { type CodeParts, callOfNobody, codeRoutes } from './worker-code.ts';
 import { nodeFacts } from './worker-facts.ts';
-import { createAdmission, limitedAuthenticator, limitedResolve, shedding } from './worker-guard.ts';
+import {
+  createAdmission,
+  limitedAuthenticator,
+  limitedResolve,
+  notingRefusals,
+  shedding,
+} from './worker-guard.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
 import { openGateway } from './worker-live.ts';
@@ -68,7 +76,7 @@ export interface AppParts {
   readonly writer: StoreWriter;
   readonly bodies: BodyStore;
   readonly threadTables: ThreadTables;
-  readonly identity: Pick<ThreadIdentity, 'authenticator' | 'signIns' | 'directory'>;
+  readonly identity: Pick<ThreadIdentity, 'authenticator' | 'signIns' | 'directory' | 'audit'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly guard: GuardMemory;
@@ -135,7 +143,9 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const known = limitedAuthenticator(parts.identity.authenticator, admission, parts);
   const who = { ...known, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
-  const resolve = limitedResolve(createSubscriptions(scopes, pages), fanout, parts);
+  const refusals = new RefusalLog(parts.identity.audit, () => clock.now());
+  const subscriptions = notingRefusals(createSubscriptions(scopes, pages), refusals);
+  const resolve = limitedResolve(subscriptions, fanout, parts);
   const push = { fanout, clock, resolve };
   const streams = new SseEndpoint<Principal>(push);
   const restWith = { ...who, limits: restLimits(config), confirm: confirmWrite };
@@ -157,19 +167,20 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   });
   const accessLog = openAccessLog(parts, who.authenticate);
   const onRefused = (limit: string) => increment(counts.refusals, limit);
+  const onDenied = requestRefusals(refusals, parts.identity.authenticator.authenticate);
   const onFault = createFaultLog(parts.log, clock);
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const shed = (inner: HttpHandler) => shedding(inner, resources, parts);
   const gateway = openGateway({
     ...{ ...parts, push, who, handler: around, shed, admission, onFault, onLimit: onRefused },
-    ...{ publish: createPublish(restWith), routes: { resources, code } },
+    ...{ onDenied, publish: createPublish(restWith), routes: { resources, code } },
   });
   const shared = withCors(shed(around), config.http.cors);
   const listener = await engine.listen({
     ...listening(parts),
     handler: withAccessLog(shared, accessLog),
     webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
-    ...{ onRefused, admission, onFault },
+    ...{ onRefused, onDenied, admission, onFault },
   });
   fanout.start();
   return {

@@ -5,6 +5,7 @@
  */
 import type { Authentication, Authenticator } from './access/authenticate.ts';
 import type { Principal } from './access/principal.ts';
+import type { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
@@ -70,6 +71,23 @@ export function limitedResolve(
     const owner = principal.name;
     if (fanout.heldBy(owner) >= most) return { kind: 'refused', error: tooManySubscriptions(most) };
     return { kind: 'resolved', request: { ...resolution.request, owner } };
+  };
+}
+
+/** Tells of subscriptions that were not granted to somebody who has signed in. */
+export function notingRefusals(
+  resolve: Resolve<Principal>,
+  refusals: RefusalLog,
+): Resolve<Principal> {
+  return (target, principal, protocol) => {
+    const resolution = resolve(target, principal, protocol);
+    if (resolution.kind !== 'refused' || principal.kind === 'anonymous') return resolution;
+    const { code, message: what } = resolution.error;
+    // An event stream is a request, and told of as one.
+    if (code === 'ACCESS_DENIED' && protocol !== 'sse') {
+      refusals.add({ by: principal.name, address: '', protocol, what });
+    }
+    return resolution;
   };
 }
 

@@ -13,7 +13,7 @@ import { type ConfiguredAdmin, Identities } from './access/identity/identities.t
 import { Issuers } from './access/identity/issuers.ts';
 import { Registry } from './access/identity/registry.ts';
 import type { SignIns } from './access/identity/sign-ins.ts';
-import { createImpersonate, withImpersonation } from './access/impersonate.ts';
+import { createImpersonate, type Impersonate, withImpersonation } from './access/impersonate.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import type { IssuerSettings } from './config/auth-settings.ts';
@@ -50,6 +50,7 @@ export interface ThreadIdentity {
   readonly identities: Identities;
   readonly signIns: SignIns;
   /** Remembers an event, and says it in the log. */
+  readonly impersonate: Impersonate;
   readonly audit: Audit;
   readonly auditLog: AuditLog;
 }
@@ -75,7 +76,7 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
     audit,
   });
   const authenticator = withImpersonation(own, impersonate);
-  return { authenticator, directory, identities, signIns, audit, auditLog };
+  return { authenticator, directory, identities, signIns, impersonate, audit, auditLog };
 }
 
 const KEYS_BYTES_MAX = 256 * 1024;

@@ -11,7 +11,7 @@ import type { ThreadPresence } from './feed/presence.ts';
 import type { Admission } from './protocols/http/admission.ts';
 import { type FaultListener, refusalError } from './protocols/http/faults.ts';
 import { askHandler, MESSAGE_METHOD } from './protocols/http/internal-exchange.ts';
-import type { Exchange, HttpHandler } from './protocols/http/port.ts';
+import type { Exchange, HttpHandler, HttpRequest } from './protocols/http/port.ts';
 import { replyProblem } from './protocols/http/problem.ts';
 import type { Rest, RestParts } from './protocols/rest/rest.ts';
 import { type GatewayParts, WebSocketGateway } from './protocols/websocket/gateway.ts';
@@ -32,6 +32,7 @@ export interface LiveAssembly {
   readonly routes: Pick<AppRoutes, 'resources' | 'code'>;
   readonly onFault: FaultListener;
   readonly onLimit: (limit: string) => void;
+  readonly onDenied: (request: HttpRequest, what: string) => void;
 }
 
 export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
@@ -46,7 +47,7 @@ export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
 }
 
 function askThread(parts: LiveAssembly): AskNode {
-  const { handler, shed, admission, onFault, onLimit } = parts;
+  const { handler, shed, admission, onFault, onLimit, onDenied } = parts;
   const serve = shed((exchange) => {
     const refused = admission.asksRequests ? admission.request(exchange.request) : undefined;
     if (refused !== undefined) return replyProblem(exchange, refusalError(refused));
@@ -56,7 +57,7 @@ function askThread(parts: LiveAssembly): AskNode {
   });
   return (request, body) => {
     const answerBytesMax = LIMITS.messageBytesMax;
-    return askHandler(serve, { request, body, answerBytesMax, onLimit }, onFault);
+    return askHandler(serve, { request, body, answerBytesMax, onLimit, onDenied }, onFault);
   };
 }
 

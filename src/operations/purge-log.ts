@@ -8,7 +8,7 @@ import { LIMITS } from '../config/limits.ts';
 import type { PurgeNote } from '../table/purge-note.ts';
 import { type Operation, usage } from './operation.ts';
 
-export interface PurgeEntry extends Omit<PurgeNote, 'count' | 'tables'> {
+export interface PurgeEntry extends Omit<PurgeNote, 'count' | 'tables' | 'address'> {
   readonly at: string;
   /** The table, or all that the purge was for. */
   readonly table?: string | undefined;
@@ -32,7 +32,7 @@ export class PurgeLog {
     this.#clock = clock;
   }
 
-  add({ count, tables, ...note }: PurgeNote): void {
+  add({ count, tables, address: _, ...note }: PurgeNote): void {
     const at = new Date(this.#clock.now()).toISOString();
     const [table] = tables;
     const where = tables.length === 1 ? { table } : { tables };

@@ -6,6 +6,8 @@ export type PurgeKind = 'key' | 'url' | 'prefix' | 'host' | 'group' | 'query' | 
 
 export interface PurgeNote {
   readonly by: string;
+  /** Of the client that asked by a request. */
+  readonly address?: string | undefined;
   /** `operation`: over the admin port; `request`: by the URL of a page. */
   readonly via: 'operation' | 'request';
   readonly kind: PurgeKind;

@@ -99,6 +99,9 @@ class WatchedExchange implements Exchange {
   limitHit(limit: string): void {
     this.#inner.limitHit(limit);
   }
+  denied(what: string): void {
+    this.#inner.denied(what);
+  }
 
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     this.#begin(status, headers);

@@ -4,6 +4,7 @@
  */
 import type { Authenticate, Authentication, Settle } from '../../access/authenticate.ts';
 import { sessionOf } from '../../access/identity/session-cookie.ts';
+import type { Impersonate } from '../../access/impersonate.ts';
 import { ANONYMOUS, type Principal } from '../../access/principal.ts';
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
@@ -35,6 +36,7 @@ export interface AdminParts {
   /** Metrics need no sign-in while the port can be reached from this machine only. */
   readonly openMetrics: boolean;
   readonly bodyBytesMax: number;
+  readonly impersonate: Impersonate;
   readonly onRejected: (method: string) => void;
 }
 
@@ -137,22 +139,22 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
   if (asked.kind === 'rejected' && !bringsRefreshToken(request)) {
     return refuseStranger(exchange, parts, asked);
   }
-  const principal = asked.kind === 'principal' ? asked.principal : ANONYMOUS;
-  const isAdmin = principal.kind === 'admin';
+  let principal = asked.kind === 'principal' ? asked.principal : ANONYMOUS;
   const type = request.header('content-type') ?? '';
   // A browser cannot send this type across origins without asking first.
   if (!type.toLowerCase().startsWith('application/json')) {
-    if (!isAdmin) return refuseStranger(exchange, parts, asked);
+    if (principal.kind !== 'admin') return refuseStranger(exchange, parts, asked);
     throw new NodeError('CONTENT_TYPE_UNSUPPORTED', 'operations are application/json', {
       blame: 'client',
     });
   }
   const isKnown = principal.kind !== 'anonymous';
   const bytesMax = isKnown ? parts.bodyBytesMax : Math.min(STRANGER_BYTES_MAX, parts.bodyBytesMax);
-  const document = parseDocument(await exchange.body(bytesMax));
+  const { impersonate, ...document } = parseDocument(await exchange.body(bytesMax));
+  if (impersonate !== undefined) principal = acting(parts, asked, impersonate, request);
   const needs = parts.needsOf(document.operation);
-  if (!isAdmin && !mayRun(principal, needs, document.operation)) {
-    return refuseStranger(exchange, parts, asked);
+  if (principal.kind !== 'admin' && !mayRun(principal, needs, document.operation)) {
+    return refuseStranger(exchange, parts, { ...asked, principal } as Authentication);
   }
   const cookies: string[] = [];
   const answer = await signingIn(parts, needs, document, {
@@ -164,6 +166,21 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
     setCookie: (cookie) => cookies.push('set-cookie', cookie),
   });
   replyJson(exchange, 200, answer, cookies);
+}
+
+/** Whom an administrator acts as, by the argument `impersonate`; as the field of a request says. */
+function acting(
+  parts: AdminParts,
+  asked: Authentication,
+  whom: unknown,
+  request: Exchange['request'],
+): Principal {
+  if (typeof whom !== 'string' || whom === '') {
+    const text = 'impersonate: user=NAME, role=NAME&desk=sport, or anonymous';
+    throw new NodeError('USAGE', text, { blame: 'client' });
+  }
+  if (asked.kind === 'rejected' || asked.principal.kind === 'anonymous') throw refusalOf(asked);
+  return parts.impersonate(asked, whom, request).principal;
 }
 
 /** Runs the operation; counts those that were to sign somebody in and did not. */

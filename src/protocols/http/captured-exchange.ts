@@ -68,6 +68,9 @@ export class CapturedExchange implements Exchange {
   limitHit(limit: string): void {
     this.#inner.limitHit(limit);
   }
+  denied(what: string): void {
+    this.#inner.denied(what);
+  }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     // The view that a caller hands over ends with this call.
     const kept = typeof body === 'string' || body === undefined ? body : new Uint8Array(body);

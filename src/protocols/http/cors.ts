@@ -103,6 +103,9 @@ class SharedExchange implements Exchange {
   limitHit(limit: string): void {
     this.#inner.limitHit(limit);
   }
+  denied(what: string): void {
+    this.#inner.denied(what);
+  }
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     this.#inner.reply(status, this.#with(headers), body);
   }

@@ -22,6 +22,7 @@ export interface InternalRequest {
   readonly answerBytesMax: number;
   /** Told which limit refused it. */
   readonly onLimit?: ((limit: string) => void) | undefined;
+  readonly onDenied?: ((request: HttpRequest, what: string) => void) | undefined;
 }
 
 /** Never rejects: what fails is an answer, as over the wire. */
@@ -51,12 +52,14 @@ class InternalExchange implements Exchange {
   readonly #body: Uint8Array;
   readonly #bytesMax: number;
   readonly #onLimit: ((limit: string) => void) | undefined;
+  readonly #onDenied: InternalRequest['onDenied'];
   #settle: (answer: InternalAnswer) => void = () => undefined;
   #replied = false;
 
-  constructor({ request, body, answerBytesMax, onLimit }: InternalRequest) {
+  constructor({ request, body, answerBytesMax, onLimit, onDenied }: InternalRequest) {
     this.request = request;
     this.#onLimit = onLimit;
+    this.#onDenied = onDenied;
     this.#body = body;
     this.#bytesMax = answerBytesMax;
     this.answer = new Promise((resolve) => {
@@ -71,6 +74,9 @@ class InternalExchange implements Exchange {
   interim(): void {}
   limitHit(limit: string): void {
     this.#onLimit?.(limit);
+  }
+  denied(what: string): void {
+    this.#onDenied?.(this.request, what);
   }
   async body(maxBytes: number): Promise<Uint8Array> {
     if (this.#body.byteLength <= maxBytes) return this.#body;

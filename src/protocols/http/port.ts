@@ -90,6 +90,8 @@ export interface Exchange {
   stream(status: number, headers: HeaderList, length?: number): BodyWriter;
   /** Counts that a limit refuses this request. */
   limitHit(limit: string): void;
+  /** Remembers that whoever asks was not granted this. */
+  denied(what: string): void;
 }
 
 export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
@@ -182,6 +184,8 @@ export interface ListenOptions {
   readonly allowedHosts?: readonly string[] | undefined;
   /** Told which limit refused a request, for metrics; `requestFraming` is that of HTTP itself. */
   readonly onRefused?: ((limit: string) => void) | undefined;
+  /** Told of what somebody was not granted, for the audit log. */
+  readonly onDenied?: ((request: HttpRequest, what: string) => void) | undefined;
   /** Who may come in; without it only `connectionsMax` holds, for this listener alone. */
   readonly admission?: Admission | undefined;
   /** Told of handlers that threw (not of the client's mistakes), for the log. */

@@ -159,6 +159,7 @@ export function replyProblem(
 ): void {
   const problem = problemDocument(error, status);
   if (problem.limit !== undefined) exchange.limitHit(problem.limit);
+  if (error.code === 'ACCESS_DENIED') exchange.denied(error.message);
   const own = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
   if (error.retry !== 'never') own.push('retry-after', retryAfter(error));
   // A caller's own field of the same name wins: two Cache-Control lines would contradict.

@@ -28,6 +28,8 @@ export interface Guest {
   seen(message: Message): Message | undefined;
   /** Ends the connection when its credentials do. */
   watch(connection: Watchable): () => void;
+  /** Remembers what it was not granted. */
+  denied(what: string): void;
   /** Whether what it signed in with still holds; a will outlives its connection. */
   holds(): boolean;
   /** Why it may not ask for more at the moment; each SUBSCRIBE and PUBLISH is a request. */

@@ -49,7 +49,8 @@ export async function purgePage(
   const { kind, scopes, purged, soft, count } = asked;
   await Promise.all(scopes.map((scope) => table.invalidate(scope, { soft, reason: 'purge' })));
   const { typeName } = table.definition;
-  onPurged({ by, via: 'request', kind, tables: [typeName], purged, soft, count });
+  const { remoteAddress: address } = exchange.request;
+  onPurged({ by, address, via: 'request', kind, tables: [typeName], purged, soft, count });
   const headers = ['content-type', 'application/json', 'cache-control', 'no-store'];
   const said = { table: typeName, purged, soft };
   if (!exchange.aborted) exchange.reply(200, headers, `${JSON.stringify(said)}\n`);

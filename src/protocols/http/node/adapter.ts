@@ -156,6 +156,7 @@ class NodeListener implements Listener {
       connections: this,
       fault: (error) => this.#options.onFault?.(error, request),
       limitHit: (limit) => this.#limitHit(limit),
+      denied: (asked, what) => this.#options.onDenied?.(asked, what),
     };
   }
 

@@ -25,6 +25,7 @@ export interface ExchangeTerms {
   /** Told of exceptions which nobody else can see. */
   fault(error: unknown, request: RequestCopy): void;
   limitHit(limit: string): void;
+  denied(request: RequestCopy, what: string): void;
 }
 
 export class NodeExchange implements CuttableExchange {
@@ -135,6 +136,10 @@ export class NodeExchange implements CuttableExchange {
 
   limitHit(limit: string): void {
     this.#terms.limitHit(limit);
+  }
+
+  denied(what: string): void {
+    this.#terms.denied(this.request, what);
   }
 
   interim(status: number, headers: HeaderList): void {

@@ -98,6 +98,10 @@ export class Http2Exchange implements CuttableExchange {
     this.#terms.limitHit(limit);
   }
 
+  denied(what: string): void {
+    this.#terms.denied(this.request, what);
+  }
+
   reply(status: number, headers: HeaderList, body?: Uint8Array | string): void {
     if (this.#gone) return;
     const bytes = body === undefined ? nothing : Buffer.from(body);

@@ -211,6 +211,10 @@ class UwsListener implements Listener, ExchangeHost {
     this.#options.onRefused?.(limit);
   }
 
+  denied(request: RequestCopy, what: string): void {
+    this.#options.onDenied?.(request, what);
+  }
+
   #notAdmitted({ request }: UwsExchange): Refusal | undefined {
     const { admission, limits } = this.#options;
     if (this.connections >= limits.connectionsMax) return overloaded;

@@ -46,6 +46,7 @@ export interface ExchangeHost {
   hold(request: RequestCopy): void;
   release(request: RequestCopy): void;
   limitHit(limit: string): void;
+  denied(request: RequestCopy, what: string): void;
   /** Told of exceptions which nobody else can see. */
   fault(error: unknown, request: RequestCopy): void;
 }
@@ -127,6 +128,10 @@ export class UwsExchange implements CuttableExchange {
 
   limitHit(limit: string): void {
     this.#host.limitHit(limit);
+  }
+
+  denied(what: string): void {
+    this.#host.denied(this.request, what);
   }
 
   /** The engine has no call for it, but its status line may hold one; see `#writeStatus`. */

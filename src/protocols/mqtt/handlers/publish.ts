@@ -46,6 +46,7 @@ function commit(serving: Serving, client: Client, packet: Publish, topic: string
     if (packet.qos === 1) client.publishesUnderWay -= 1;
     if (packet.qos === 2) client.session.received.set(packet.messageId ?? 0, true);
     if (outcome.reason !== REASON.success) serving.counts.refused += 1;
+    if (outcome.reason === REASON.notAuthorized) client.guest.denied(`publish to ${topic}`);
     if (outcome.limit !== undefined) limitHit(serving.counts, outcome.limit);
     answer(client, packet, outcome);
   });

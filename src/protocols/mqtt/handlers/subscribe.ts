@@ -70,6 +70,7 @@ function refusalOf(serving: Serving, client: Client, asked: Asked): Refusal | un
   const most = subscriptions.has(topic) ? undefined : quotaRefusal(serving, client);
   if (most !== undefined) return most;
   if (maySubscribe(serving, client, filter)) return undefined;
+  client.guest.denied(`subscribe to ${topic}`);
   return { reason: REASON.unspecified, text: `you may not subscribe to ${topic}` };
 }
 
