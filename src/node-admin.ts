@@ -108,7 +108,6 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
   };
   threadScope().runOperation = (document, by) =>
     runOperation(document, { ...context, ...ownAsker(by) });
-  const refusals = new RefusalLog(parts.identity.audit, () => parts.clock.now());
   const listener = await engine.listen({
     host: config.admin.host,
     port: config.admin.port,
@@ -117,7 +116,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     tls: config.admin.tls ? parts.tls : undefined,
     http2: config.http.http2,
     onRefused: (limit) => refused.set(limit, (refused.get(limit) ?? 0) + 1),
-    onDenied: requestRefusals(refusals, parts.identity.authenticator.authenticate),
+    onDenied: deniedTo(parts),
     handler: createAdminHandler({
       ...parts.identity.authenticator,
       runOperation: (document, asker) => runOperation(document, { ...context, ...asker }),
@@ -142,6 +141,12 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     },
     stop: () => listener.close(),
   };
+}
+
+/** Whoever is not granted something here is remembered. */
+function deniedTo({ identity, clock }: AdminAssembly) {
+  const refusals = new RefusalLog(identity.audit, () => clock.now());
+  return requestRefusals(refusals, identity.authenticator.authenticate);
 }
 
 /** Code of the application asks in its own name, with all rights. */

@@ -14,7 +14,7 @@ import type { Config } from './config/config.ts';
 import type { ReloadParts } from './config/reload.ts';
 import { Fanout } from './feed/fanout.ts';
 import type { ThreadPresence } from './feed/presence.ts';
-import { createResolve } from './feed/resolve.ts';
+import { createResolve, type Resolve } from './feed/resolve.ts';
 import { readThrough } from './feed/table-reads.ts';
 import { createFaultLog } from './observe/fault-log.ts';
 import type { Log } from './observe/log.ts';
@@ -143,8 +143,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const known = limitedAuthenticator(parts.identity.authenticator, admission, parts);
   const who = { ...known, onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
-  const refusals = new RefusalLog(parts.identity.audit, () => clock.now());
-  const subscriptions = notingRefusals(createSubscriptions(scopes, pages), refusals);
+  const { subscriptions, onDenied } = withRefusals(createSubscriptions(scopes, pages), parts);
   const resolve = limitedResolve(subscriptions, fanout, parts);
   const push = { fanout, clock, resolve };
   const streams = new SseEndpoint<Principal>(push);
@@ -167,7 +166,6 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   });
   const accessLog = openAccessLog(parts, who.authenticate);
   const onRefused = (limit: string) => increment(counts.refusals, limit);
-  const onDenied = requestRefusals(refusals, parts.identity.authenticator.authenticate);
   const onFault = createFaultLog(parts.log, clock);
   const around = withHandlers(handler, handlerParts(parts, codeWith.commit));
   const shed = (inner: HttpHandler) => shedding(inner, resources, parts);
@@ -199,6 +197,15 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       await listener.close();
       accessLog?.close();
     },
+  };
+}
+
+/** Whoever is not granted something is remembered, whatever the protocol. */
+function withRefusals(resolve: Resolve<Principal>, { identity, clock }: AppParts) {
+  const refusals = new RefusalLog(identity.audit, () => clock.now());
+  return {
+    subscriptions: notingRefusals(resolve, refusals),
+    onDenied: requestRefusals(refusals, identity.authenticator.authenticate),
   };
 }
 
