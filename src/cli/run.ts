@@ -122,8 +122,22 @@ async function startCommand(
     const { supervise } = await import('./supervise.ts');
     return supervise(line.entry, ['start', appFolder, ...flagArguments(flags)], terminal);
   }
+  // Before the import: that is when native code is loaded.
+  if (!(await isNativeSound(terminal))) return EXIT.fault;
   const { start } = await import('./start.ts');
   return start({ appFolder, flags, dev: dev === true }, terminal);
+}
+
+/** Whether the native binaries are those that were published, or are trusted as they are. */
+async function isNativeSound(terminal: Terminal): Promise<boolean> {
+  const { nativeFaults, nativeProblem } = await import('./native-check.ts');
+  if (terminal.env.MILLRACE_TRUST_NATIVE === '1') {
+    terminal.err('INSECURE: MILLRACE_TRUST_NATIVE 1: native code is loaded without a look at it');
+    return true;
+  }
+  const problem = nativeProblem(nativeFaults());
+  if (problem !== '') terminal.err(`millrace: ${problem}`);
+  return problem === '';
 }
 
 const resolved = (folder: string, terminal: Terminal): string => path.resolve(terminal.cwd, folder);
