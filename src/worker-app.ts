@@ -140,8 +140,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const code = codeRoutes(codeWith, resources);
   threadScope().node = nodeFacts({ ...parts, resources, code });
   const admission = createAdmission(parts);
-  const known = limitedAuthenticator(parts.identity.authenticator, admission, parts);
-  const who = { ...known, onRejected };
+  const who = { ...limitedAuthenticator(admission, parts), onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const { subscriptions, onDenied } = withRefusals(createSubscriptions(scopes, pages), parts);
   const resolve = limitedResolve(subscriptions, fanout, parts);

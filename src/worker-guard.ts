@@ -32,11 +32,14 @@ export function createAdmission({ guard, config, clock }: GuardParts): SharedAdm
   return new SharedAdmission({ memory: guard, limits: config.limits, trust, nowMs });
 }
 
-/** `authenticator` itself unless requests of a user are limited. */
+interface Identified {
+  readonly identity: { readonly authenticator: Authenticator };
+}
+
+/** The authenticator itself unless requests of a user are limited. */
 export function limitedAuthenticator(
-  authenticator: Authenticator,
   admission: SharedAdmission,
-  { config }: GuardParts,
+  { config, identity: { authenticator } }: GuardParts & Identified,
 ): Authenticator {
   if (config.limits.requestsPerPrincipalSecondMax === 0) return authenticator;
   return {

@@ -1,5 +1,5 @@
 /**
- * The native binaries that a node loads besides uWebSockets.js, by package and SHA-256, as they were
+ * The native binaries a node loads besides uWebSockets.js, by package and SHA-256, as they were
  * published for the versions in `package-lock.json` and checked against its integrity hashes. A new
  * version of one of these packages needs new lines here; `test/unit/cli/native-check.test.ts` says
  * which.

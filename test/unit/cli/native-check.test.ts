@@ -1,4 +1,4 @@
-/** The look at native binaries: what is installed is what was published; what is changed is told. */
+/** The look at native binaries: what is installed is what was published; a change is told. */
 import {
   copyFileSync,
   mkdirSync,
