@@ -12,8 +12,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // What a test waits for are conditions: their time is only how long a busy machine may take.
+    testTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
+    hookTimeout: 120_000,
     globalSetup: ['test/support/build-once.ts'],
   },
 });

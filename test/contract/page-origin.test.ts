@@ -4,13 +4,12 @@
  */
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { durationMs } from '../../src/base/brands.ts';
 import type { ErrorCode } from '../../src/base/errors.ts';
 import type { PageOrigin, PageOriginRequest } from '../../src/cache/pages/ports.ts';
 import type { OriginSettings } from '../../src/config/origin-file.ts';
 import type { OriginRuntime } from '../../src/origin/runtime.ts';
 import { type Behaviour, behave, HttpOrigin, type Script } from '../support/http-origin.ts';
-import { failureOf, openTestOrigin } from '../support/origins.ts';
+import { failureOf, IMPATIENT, openTestOrigin } from '../support/origins.ts';
 
 const opened: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -168,7 +167,8 @@ describe('a page origin that misbehaves', () => {
   ];
   for (const [title, behaviour, code] of late) {
     it(`ends with ${code} when it ${title}`, async () => {
-      const { pages } = await open(() => behaviour);
+      const patience = code === 'ORIGIN_TIMED_OUT' ? IMPATIENT : {};
+      const { pages } = await open(() => behaviour, patience);
       const error = await failureOf(wholeText(pages));
       expect([error.code, error.blame]).toEqual([code, 'origin']);
     });
@@ -246,7 +246,7 @@ describe('retries, limits and counters of a page origin', () => {
           before = written;
           return stands;
         },
-        { interval: 200, timeout: 5_000 },
+        { interval: 200, timeout: 20_000 },
       )
       .toBe(true);
     expect(written).toBeLessThan(32 * 1024 * 1024);
@@ -256,7 +256,6 @@ describe('retries, limits and counters of a page origin', () => {
   it('holds its slot until the body ends, and gives it back when the body is left', async () => {
     const { runtime, pages } = await open(() => behave.hangInBody(), {
       concurrency: 1,
-      timeoutMs: durationMs(10_000),
     });
     const reply = await pages.fetch(request());
     expect(runtime.counters.inFlight).toBe(1);
@@ -266,7 +265,7 @@ describe('retries, limits and counters of a page origin', () => {
   });
 
   it('breaks off the body when the request is aborted', async () => {
-    const { pages } = await open(() => behave.hangInBody(), { timeoutMs: durationMs(10_000) });
+    const { pages } = await open(() => behave.hangInBody());
     const controller = new AbortController();
     const reply = await pages.fetch(request({ signal: controller.signal }));
     controller.abort(new Error('client left'));

@@ -33,10 +33,10 @@ const UNKEYED = [
 
 describe.each(ENGINES)('pages under attack over %s', (engine) => {
   const asked: IncomingMessage[] = [];
-  let render: (request: IncomingMessage, response: ServerResponse) => void;
+  let render: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   const origin = createServer((incoming, response) => {
     asked.push(incoming);
-    render(incoming, response);
+    void render(incoming, response);
   });
   let node: NodeProcess;
   let serial = 0;
@@ -96,18 +96,23 @@ describe.each(ENGINES)('pages under attack over %s', (engine) => {
         return response.status;
       }),
     );
-  /** Answers when the whole herd has had the time to come. */
-  const late = (status: number, fields: Record<string, string>) => {
-    render = (_, response) => {
-      setTimeout(() => {
-        response.writeHead(status, fields);
-        response.end('late');
-      }, 400);
+  const joined = () => node.metric('millrace_collapsed_requests_total', { table: 'Page' });
+  /** Answers once the whole herd has come, and waits for that answer. */
+  const whenAllWait = async (answer: (response: ServerResponse) => void) => {
+    const before = await joined();
+    render = async (_, response) => {
+      await until('the herd', async () => (await joined()) - before >= CLIENTS - 1);
+      answer(response);
     };
   };
+  const late = (status: number, fields: Record<string, string>) =>
+    whenAllWait((response) => {
+      response.writeHead(status, fields);
+      response.end('late');
+    });
 
   it('asks once for a herd at a cold page', async () => {
-    late(200, { 'cache-control': 'max-age=60' });
+    await late(200, { 'cache-control': 'max-age=60' });
     expect(new Set(await herd())).toEqual(new Set([200]));
     expect(asked).toHaveLength(1);
   });
@@ -124,13 +129,13 @@ describe.each(ENGINES)('pages under attack over %s', (engine) => {
       return asked[0]?.headers['if-none-match'] === '"one"';
     });
     asked.length = 0;
-    late(200, { 'cache-control': 'max-age=60', etag: '"two"' });
+    await late(200, { 'cache-control': 'max-age=60', etag: '"two"' });
     expect(new Set(await herd())).toEqual(new Set([200]));
     expect(asked.length).toBeLessThanOrEqual(2);
   });
 
   it('asks at most twice for a herd while the origin fails, and shares the failure', async () => {
-    render = (_, response) => setTimeout(() => response.destroy(), 400);
+    await whenAllWait((response) => response.destroy());
     const statuses = new Set(await herd());
     expect([...statuses].every((status) => status >= 500)).toBe(true);
     expect(asked.length).toBeLessThanOrEqual(2);

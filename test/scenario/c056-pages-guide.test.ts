@@ -100,7 +100,7 @@ describe.each(['beside the node', 'run by the node'])(
         async () => {
           expect(await printed(line)).toEqual(expect.arrayContaining(told));
         },
-        { timeout: 5_000, interval: 50 },
+        { timeout: 20_000, interval: 50 },
       );
     });
   },

@@ -79,7 +79,7 @@ describe('the guide to rendering servers', () => {
     const lines = await printed(line);
     if (once) return expect(missing(prints, lines)).toEqual([]);
     await vi.waitFor(async () => expect(missing(prints, await printed(line))).toEqual([]), {
-      timeout: 5_000,
+      timeout: 20_000,
       interval: 50,
     });
   });

@@ -1,4 +1,4 @@
-/** Opens origins for tests: quick settings, system clock, requests in the read path's words. */
+/** Opens origins for tests: patient settings, system clock, requests in the read path's words. */
 import { durationMs } from '../../src/base/brands.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { asNodeError, type NodeError } from '../../src/base/errors.ts';
@@ -7,12 +7,12 @@ import { ORIGIN_DEFAULTS, type OriginSettings } from '../../src/config/origin-fi
 import { openOrigin } from '../../src/origin/open-origin.ts';
 import type { OriginRuntime } from '../../src/origin/runtime.ts';
 
-export const quickSettings = (over: Partial<OriginSettings>): OriginSettings => ({
+export const testSettings = (over: Partial<OriginSettings>): OriginSettings => ({
   ...ORIGIN_DEFAULTS,
   name: 'test',
   kind: 'http',
   headers: {},
-  timeoutMs: durationMs(400),
+  timeoutMs: durationMs(20_000),
   retries: 0,
   allowPrivate: true,
   options: {},
@@ -20,8 +20,11 @@ export const quickSettings = (over: Partial<OriginSettings>): OriginSettings => 
   ...over,
 });
 
+/** For an origin that is to be given up: nothing else ends within it on a busy machine. */
+export const IMPATIENT = { timeoutMs: durationMs(400) } as const;
+
 export const openTestOrigin = (over: Partial<OriginSettings>): Promise<OriginRuntime> =>
-  openOrigin(quickSettings(over), { clock: systemClock, random: Math.random });
+  openOrigin(testSettings(over), { clock: systemClock, random: Math.random });
 
 export const ask = (id: string, over: Partial<OriginRequest> = {}): OriginRequest => ({
   id,

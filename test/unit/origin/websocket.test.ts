@@ -75,7 +75,7 @@ describe('origin kind websocket', () => {
   it('comes back when the server has closed the connection', async () => {
     const { sockets, events, feed } = await open(MAPPED);
     sockets[0]?.terminate();
-    await vi.waitUntil(() => sockets.length === 2, { timeout: 5_000 });
+    await vi.waitUntil(() => sockets.length === 2, { timeout: 20_000 });
     await vi.waitUntil(() => feed.live());
     sockets[1]?.send('{"flight":"AA2","state":{}}');
     await vi.waitUntil(() => events.length === 1);
@@ -87,10 +87,10 @@ describe('origin kind websocket', () => {
     sockets[0]?.on('ping', () => {
       pings += 1;
     });
-    await vi.waitUntil(() => pings > 3, { timeout: 5_000 });
+    await vi.waitUntil(() => pings > 3, { timeout: 20_000 });
     expect(feed.counters.sessions).toBe(1);
     for (const socket of server.clients) socket.pause();
-    await vi.waitUntil(() => !feed.live(), { timeout: 5_000 });
+    await vi.waitUntil(() => !feed.live(), { timeout: 20_000 });
   });
 
   it('leaves the socket unread while the store is behind, and loses nothing', async () => {
