@@ -1,5 +1,5 @@
 /** A renderer that the node runs itself, by `run:` of its origin, as records and pages see it. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type AppFiles, type NodeProcess, startNode, until } from '../support/node-process.ts';
 
 const RENDERER = `
@@ -58,27 +58,25 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-describe('a renderer that the node runs', () => {
-  let node: NodeProcess | undefined;
-  afterEach(() => node?.dispose());
-
-  const start = async (threads = '1', files: AppFiles = FILES) => {
-    node = await startNode({ files, flags: ['--threads', threads] });
-    return node;
+const facts = async (from: NodeProcess): Promise<Facts> => {
+  const response = await from.fetch('/Fact/facts');
+  if (!response.ok) throw new Error(`${response.status}`);
+  return (await response.json()) as Facts;
+};
+const health = async (of: NodeProcess) =>
+  (await (await fetch(`${of.admin}/health`)).json()) as {
+    status: string;
+    renderers: { web: { kind: string; restarts: number } };
   };
-  const facts = async (from: NodeProcess): Promise<Facts> => {
-    const response = await from.fetch('/Fact/facts');
-    if (!response.ok) throw new Error(`${response.status}`);
-    return (await response.json()) as Facts;
-  };
-  const health = async (of: NodeProcess) =>
-    (await (await fetch(`${of.admin}/health`)).json()) as {
-      status: string;
-      renderers: { web: { kind: string; restarts: number } };
-    };
 
-  it.each(['1', '2'])('is there when a node of %s threads is ready', async (threads) => {
-    const running = await start(threads);
+describe.each(['1', '2'])('a renderer that a node of %s threads runs', (threads) => {
+  let running: NodeProcess;
+  beforeAll(async () => {
+    running = await startNode({ files: FILES, flags: ['--threads', threads] });
+  });
+  afterAll(() => running.dispose());
+
+  it('is there when the node is ready', async () => {
     const told = await facts(running);
     // It hears where the node is, and none of the node's secrets.
     const isTold = [['MILLRACE_URL', running.http]];
@@ -92,7 +90,6 @@ describe('a renderer that the node runs', () => {
   });
 
   it('has its output in the log of the node, line by line, with its name', async () => {
-    const running = await start();
     await facts(running);
     const said = (text: string) =>
       running
@@ -110,7 +107,6 @@ describe('a renderer that the node runs', () => {
   });
 
   it('is started again when it crashes, with all that it started gone', async () => {
-    const running = await start();
     const before = await facts(running);
     await running.fetch('/Fact/crash').catch(() => undefined);
     const after = await until('the new renderer', () => facts(running).catch(() => undefined));
@@ -121,7 +117,6 @@ describe('a renderer that the node runs', () => {
   });
 
   it('does not drown the log', async () => {
-    const running = await start();
     await running.fetch('/Fact/flood');
     // What was left out is said with the first line a second later.
     await until('the count of the others', async () => {
@@ -130,6 +125,16 @@ describe('a renderer that the node runs', () => {
     });
     expect(running.stderr().match(/flood \d+/g)?.length).toBeLessThan(20_000);
   });
+});
+
+describe('a renderer that the node runs', () => {
+  let node: NodeProcess | undefined;
+  afterEach(() => node?.dispose());
+
+  const start = async (threads = '1', files: AppFiles = FILES) => {
+    node = await startNode({ files, flags: ['--threads', threads] });
+    return node;
+  };
 
   it.each(['1', '2'])(
     'finishes the page it is at when a node of %s threads stops',
