@@ -37,7 +37,8 @@ import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
-import type { Log } from './observe/log.ts';
+import type { LevelledLog, Log } from './observe/log.ts';
+import { logLevelPart } from './observe/log-level.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import { PurgeLog } from './operations/purge-log.ts';
 import { breakerBytes } from './origin/breaker-cell.ts';
@@ -66,7 +67,7 @@ export interface NodeOptions {
   readonly config: Config;
   /** Reads application and configuration again, as they were read for this start. */
   readonly read: () => ReadConfiguration;
-  readonly log: Log;
+  readonly log: LevelledLog;
   readonly onVerdict?: ((line: VerdictLine) => void) | undefined;
   /** Called when the node cannot go on (a worker died): the process should end. */
   readonly onFatal: (error: unknown) => void;
@@ -197,7 +198,8 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, identity.audit);
   const certificates = certificatesPart(parts.tls, engine.engine);
-  const reload = reloadParts([followed.origins, followed.policies, roles, certificates]);
+  const level = logLevelPart(log, parts.config.log.level);
+  const reload = reloadParts([followed.origins, followed.policies, roles, certificates, level]);
   const origins = startOrigins(threadTables, started);
   const mqtt = await startMqtt({
     ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },

@@ -13,6 +13,7 @@ import type { Roles } from './config/roles-file.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import { createCacheCounts } from './observe/cache-counts.ts';
 import { createLog, type Log } from './observe/log.ts';
+import { logLevelPart } from './observe/log-level.ts';
 import { createOriginTimes } from './observe/origin-times.ts';
 import type { MetricsJson } from './observe/scrape.ts';
 import { selectEngine } from './protocols/http/engine.ts';
@@ -144,7 +145,10 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   const roles = new ThreadRoles(identity.identities, application.roles, identity.audit);
   const reload = new ReloadParts();
   const { engine, tls, certificates } = await openDoor(config);
-  for (const part of [followed.origins, followed.policies, roles, certificates]) reload.add(part);
+  const level = logLevelPart(log, config.log.level);
+  for (const part of [followed.origins, followed.policies, roles, certificates, level]) {
+    reload.add(part);
+  }
   const app = await startApp({
     ...{ prepared, config, engine, tls, threadTables, identity, reload },
     ...{ reader, writer, bodies },

@@ -13,10 +13,15 @@ export interface Log {
   error(facts: object, message: string): void;
 }
 
+/** A log whose level may change while it is written. */
+export interface LevelledLog extends Log {
+  level: string;
+}
+
 const SECRETS = ['password', 'token', 'authorization', '*.password', '*.token', '*.authorization'];
 
 /** Synchronous: a line written before a crash is there after it. */
-export function createLog(level: LogLevel, name: string): Log {
+export function createLog(level: LogLevel, name: string): LevelledLog {
   return pino(
     { level, base: { name }, redact: SECRETS, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ fd: 2, sync: true }),

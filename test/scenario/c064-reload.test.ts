@@ -180,6 +180,18 @@ describe.each(NODES)('a reload of $threads threads of $engine', ({ engine, threa
     expect(await told('/Item/', ({ status }) => status)).toEqual(new Set([200]));
   });
 
+  it('takes over the level of the log', async () => {
+    const tellings = () => node.stderr().split('configuration reloaded').length;
+    const before = tellings();
+    save({ 'millrace.yaml': 'log: { level: error }\nlimits: { writeQueueAgeMsMax: 60s }\n' });
+    const { changes, restarts } = await reload();
+    expect([changes, restarts]).toEqual([['log.level: info → error'], []]);
+    expect(tellings()).toBe(before);
+    save({ 'millrace.yaml': 'limits: { writeQueueAgeMsMax: 60s }\n' });
+    expect((await reload()).changes).toEqual(['log.level: error → info']);
+    await until('the log to speak again', () => tellings() === before + 1);
+  });
+
   it('says what needs a restart, and does the rest', async () => {
     save({
       'schema.graphql': `${SCHEMA}type Other @table { id: ID @primaryKey }\n`,
