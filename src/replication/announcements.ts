@@ -2,7 +2,6 @@
  * What is told to all connected nodes at once, and who has confirmed it: purges ahead of their
  * place in the log (SPEC §9), and how far others have this node's own changes.
  */
-import type { Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { NO_CURSORS } from './cursors.ts';
@@ -67,7 +66,7 @@ export class Announcements {
   }
 
   places(
-    place: Sequence,
+    place: number,
     names: readonly string[],
     least: number,
     timeMs: number,

@@ -85,9 +85,8 @@ export class ApplyQueue {
   }
 
   #placed(item: Item, origin: Origin): Item {
-    if (item.kind === 'invalidation' && this.#ahead.take(origin)) {
-      return { ...item, origin, isKnown: true };
-    }
-    return { ...item, origin };
+    if (item.kind !== 'invalidation') return { ...item, origin };
+    // What the sender had known says nothing of what is known here.
+    return { ...item, origin, isKnown: this.#ahead.take(origin) };
   }
 }

@@ -37,7 +37,8 @@ export const BOUNDS = {
   // Times, milliseconds.
   tickMs: 250,
   beatMs: 1_000,
-  heldMs: 1_000,
+  /** What is stamped ahead of the clock is asked for again after so long. */
+  heldMs: 5_000,
   settleMs: 2_000,
   laterMs: 1_000,
   /** Time for the server to find its place in the log. */

@@ -11,21 +11,18 @@ export const JOINING_NOTE = 'replication/joining';
 
 export class Joining {
   readonly #clock: Clock;
-  readonly #hasOthers: () => boolean;
-  /** `undefined`: the store was empty, and whether there are others may still be learned. */
-  #isJoining: boolean | undefined;
+  #isJoining: boolean;
   #aloneSince: number | undefined;
 
-  constructor(store: ReplicaStore, clock: Clock, hasOthers: () => boolean) {
+  constructor(store: ReplicaStore, clock: Clock, hasOthers: boolean) {
     this.#clock = clock;
-    this.#hasOthers = hasOthers;
-    if (store.note(JOINING_NOTE) === true) this.#isJoining = true;
-    else if (store.note(JOINING_NOTE) === false) this.#isJoining = false;
-    else if (store.horizon().sequence > 0) this.#isJoining = false;
+    const note = store.note(JOINING_NOTE);
+    const isEmpty = store.horizon().sequence === 0;
+    this.#isJoining = typeof note === 'boolean' ? note : isEmpty && hasOthers;
   }
 
   get isJoining(): boolean {
-    return this.#isJoining ?? this.#hasOthers();
+    return this.#isJoining;
   }
 
   /** What to remember with the first commit of all. */

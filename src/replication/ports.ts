@@ -27,8 +27,8 @@ export interface Origin {
   readonly author: NodeId;
   readonly sequence: Sequence;
   /**
-   * The cursor of that author just before the change was applied here (for a change made here, the
-   * sequence before). All that the author changed after `after` up to `sequence` stands in this log
+   * The cursor of that author just before the change was applied here (of a change made here it is
+   * not asked for). All that the author changed after `after` up to `sequence` stands in this log
    * at this place or behind it: where a relay may begin.
    */
   readonly after: Sequence;
@@ -85,7 +85,8 @@ export interface Life {
 
 /**
  * A state of the store that is kept for good. The cursors are those of that very commit; own lives
- * are among them (the present one stands at `sequence`, earlier ones where they ended).
+ * are among them, each at the last change it made itself (not at the end of the log, which holds
+ * changes of others too: else every node would seem to miss what nobody made).
  */
 export interface Horizon {
   readonly sequence: Sequence;
@@ -196,8 +197,9 @@ export interface ReplicaStore {
    */
   setClockAhead(ms: number): void;
   /**
-   * Writes own rows whose stamps lie ahead of the clock anew, under stamps of now, and has the
-   * clock begin from now. Called when others say that the clock is right and stamps are not.
+   * Writes rows whose stamps lie ahead of the clock by more than `clockAheadMsMax` anew, whoever
+   * wrote them, under stamps of now, and has the clock begin from now. Called when others say that
+   * this clock is right: then nobody whose clock is right has taken those stamps.
    */
   restampAhead(): Promise<void>;
 }

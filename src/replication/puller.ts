@@ -42,8 +42,6 @@ export interface PullOwner {
   /** One snapshot is taken at a time. */
   readonly mayTakeSnapshot: (puller: Puller) => boolean;
   readonly snapshotTaken: () => void;
-  /** The end that the peer named when the pull began is reached. */
-  readonly caughtUp: (puller: Puller) => void;
   readonly failed: (puller: Puller, error: unknown) => void;
 }
 
@@ -70,7 +68,6 @@ export class Puller {
   #stream = 0;
   #terms: PullTerms = { scope: 'own', covered: new Set(), direct: new Set() };
   #target: Sequence = sequence(0);
-  #isCaughtUp = false;
   #ordinal = 0;
   #waiting: BatchFrame[] = [];
   /** When something last moved, and until when there is nothing to do. */
@@ -78,6 +75,7 @@ export class Puller {
   #retryAt = 0;
   #verifyAt = 0;
   #isVerifying = false;
+  #isDirect = false;
   /** Work of this node's own that is waited for. */
   #busy = 0;
 
@@ -89,10 +87,9 @@ export class Puller {
     return this.#session;
   }
 
-  /** The author that is pulled from its own node. */
+  /** The author that is pulled from its own node; a stream that is opened anew counts still. */
   get direct(): NodeId | undefined {
-    const isLive = this.state === 'streaming' || this.state === 'held';
-    return isLive ? this.#session?.author : undefined;
+    return this.#isDirect ? this.#session?.author : undefined;
   }
 
   get isAtEnd(): boolean {
@@ -100,17 +97,22 @@ export class Puller {
     return this.state === 'streaming' && session !== undefined && this.position >= session.peerLast;
   }
 
+  /** The end that the peer named when the stream began is reached. */
+  get hasCaughtUp(): boolean {
+    return this.isAtEnd && this.position >= this.#target;
+  }
+
   start(session: Session): void {
     this.#session = session;
-    this.#isCaughtUp = false;
+    this.#isDirect = false;
     this.#isVerifying = false;
     this.#verifyAt = this.#now() + BOUNDS.settleMs;
     this.open();
   }
 
   stop(): void {
-    this.#session = undefined;
     this.#enter('idle');
+    this.#session = undefined;
   }
 
   /** Opens the stream anew, behind what is here now. */
@@ -178,7 +180,7 @@ export class Puller {
     if (this.state === 'later' && now >= this.#retryAt) {
       this.#enter('opening');
       this.open();
-    } else if (this.state === 'held') this.#work();
+    } else if (this.state === 'held') this.#tryAgain(now);
     else if (this.#isStalled(now)) session.dismiss('STALLED', 'the pull does not move', 0);
     else if (this.isAtEnd && !this.#isVerifying && now >= this.#verifyAt) this.#verify(session);
   }
@@ -193,8 +195,10 @@ export class Puller {
   }
 
   #enter(state: PullState): void {
-    const direct = this.direct;
+    const { direct } = this;
     this.state = state;
+    if (state === 'streaming') this.#isDirect = true;
+    else if (state !== 'held' && state !== 'opening') this.#isDirect = false;
     this.#movedAt = this.#now();
     if (state !== 'streaming' && state !== 'held') this.#waiting = [];
     if (this.direct !== direct) this.#parts.owner.directChanged();
@@ -228,11 +232,13 @@ export class Puller {
       this.#session?.fault('a stream begins behind what is known here');
       return;
     }
-    this.#terms = { ...this.#terms, covered: new Set(covers.map(([author]) => author)) };
+    const covered = new Set(covers.map(([author]) => author));
+    // Also when it has changed nothing so far.
+    if (this.#session?.author !== undefined) covered.add(this.#session.author);
+    this.#terms = { ...this.#terms, covered };
     this.#target = last;
     this.#ordinal = 0;
     this.#enter('streaming');
-    this.#reached();
   }
 
   /** Hands what waits to the store, in order, until a stamp is ahead of the clock. */
@@ -250,8 +256,16 @@ export class Puller {
   }
 
   #hold(): void {
-    if (this.state !== 'held') this.counts.held += 1;
+    if (this.state === 'held') return;
+    this.counts.held += 1;
     this.#enter('held');
+    this.#retryAt = this.#now() + BOUNDS.heldMs;
+  }
+
+  /** The clock may have come closer, or the peer may have stamped its rows anew meanwhile. */
+  #tryAgain(now: number): void {
+    if (now >= this.#retryAt) this.open();
+    else this.#work();
   }
 
   #take(frame: BatchFrame, limit: EpochMs): void {
@@ -284,13 +298,6 @@ export class Puller {
     if (frame.stream !== this.#stream) return;
     this.position = frame.at;
     this.#movedAt = this.#now();
-    this.#reached();
-  }
-
-  #reached(): void {
-    if (this.#isCaughtUp || this.position < this.#target) return;
-    this.#isCaughtUp = true;
-    this.#parts.owner.caughtUp(this);
   }
 
   #pageParts(): PageParts {

@@ -50,15 +50,13 @@ const stampOf = (state: RowState): EpochMs | undefined => {
 export const isStateAhead = (state: RowState, limit: EpochMs): boolean =>
   (stampOf(state) ?? 0) > limit;
 
-/** Whether an item must wait for the clock. Invalidations never do. */
-export function isAhead(item: Item, limit: EpochMs): boolean {
-  if (item.kind === 'row') return isStateAhead(item.state, limit);
-  return item.kind === 'message' && versionTime(item.version) > limit;
-}
+/** Whether an item must wait for the clock. Events never do: nothing is ordered by their stamps. */
+export const isAhead = (item: Item, limit: EpochMs): boolean =>
+  item.kind === 'row' && isStateAhead(item.state, limit);
 
-/** An invalidation whose stamp is ahead has the effect, and not the stamp. */
+/** An event whose stamp is ahead has its effect, and not its stamp. */
 export function withoutHaste(item: Item, limit: EpochMs): Item {
-  if (item.kind !== 'invalidation' || versionTime(item.version) <= limit) return item;
+  if (item.kind === 'row' || versionTime(item.version) <= limit) return item;
   return { ...item, version: versionAt(limit) };
 }
 

@@ -55,8 +55,8 @@ export class Replicator {
     this.#queue = new ApplyQueue(store, this.#ahead, (error) => this.#failed(error));
     const parts = { store, clock, queue: this.#queue };
     this.#announcements = new Announcements({ ...parts, ahead: this.#ahead, peers: this.#peers });
-    this.#joining = new Joining(store, clock, () => this.#membership.hasOthers);
     this.#membership = this.#newMembership();
+    this.#joining = new Joining(store, clock, this.#membership.hasOthers);
     this.#owner = this.#sessionOwner();
     this.#redial = new Redial({
       ...{ dial, clock, random },
@@ -120,7 +120,11 @@ export class Replicator {
     timeMs: number,
     names: readonly string[] = this.#membership.otherNames,
   ): Promise<Confirmation> {
-    return this.#announcements.places(place, names, least, timeMs);
+    const { store } = this.#options;
+    const { sequence, cursors } = store.horizon();
+    // Others know of the changes that were made here, not of all that stands in the log.
+    const own = place <= sequence ? Math.min(place, cursorOf(cursors, store.author)) : place;
+    return this.#announcements.places(own, names, least, timeMs);
   }
 
   /** Has every pull compare digests as soon as it is at the end. */
@@ -292,7 +296,6 @@ export class Replicator {
         },
         mayTakeSnapshot: (one) => this.#mayTakeSnapshot(one),
         snapshotTaken: () => this.#snapshotTaken(),
-        caughtUp: (one) => this.#caughtUp(one),
         failed: (_one, error) => this.#events.failed?.(error),
       },
     });
@@ -354,10 +357,6 @@ export class Replicator {
   #snapshotTaken(): void {
     this.#snapshotBy = undefined;
     for (const session of this.#sessions) session.server?.restart();
-  }
-
-  #caughtUp(puller: Puller): void {
-    if (puller.session?.peerJoining === false) this.#joinEnded();
   }
 
   #joinEnded(): void {
@@ -458,10 +457,14 @@ export class Replicator {
   }
 
   #bootstrap(): void {
+    if (!this.#joining.isJoining) return;
     const others = this.#ready().map(({ peer, peerJoining }) => {
       return { name: peer?.name ?? '', isJoining: peerJoining };
     });
-    if (this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
+    const hasAll = [...this.#peers.values()].some(
+      ({ puller }) => puller.hasCaughtUp && puller.session?.peerJoining === false,
+    );
+    if (hasAll || this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
   }
 }
 

@@ -188,7 +188,6 @@ export class StreamServer {
       this.#take(stream, batch, entry);
     }
     if (page.entries.length === 0) stream.at = last;
-    raise(stream.sent, store.author, stream.at);
     if (stream.at >= last) {
       const covered = [...cursors].filter(([author]) => this.#covers(stream, author));
       raiseAll(stream.sent, new Map(covered));

@@ -52,21 +52,41 @@ const gone = (): SessionGone => new SessionGone('the connection has ended');
 
 /** Takes all pages of a table; rejects with `SessionGone` when the connection ends. */
 export async function takePages(session: Session, parts: PageParts, work: PageWork): Promise<void> {
-  const { table, buckets } = work;
+  const { table } = work;
   let after = work.after;
   do {
-    const place = after;
-    const reply = await session.request((request) => ({
-      ...{ kind: 'pageRequest', request, table: table.name },
-      ...(place !== undefined && { after: place }),
-      ...(buckets !== undefined && { buckets }),
-    }));
-    const { rows, next } = pageOf(reply);
-    const report = await applyPage(session, parts, { ...work, rows, next });
+    const { rows, next } = await askPage(session, work, after);
+    const wanted = wantedRows(rows, table, parts.own());
+    if (wanted.some(({ state }) => isStateAhead(state, parts.stampLimit()))) {
+      await holdBack(session, parts);
+      continue;
+    }
+    const report = await applyPage(parts, { ...work, rows: wanted, next });
     work.report?.(report);
     parts.moved();
     after = next;
-  } while (after !== undefined);
+    if (next === undefined) return;
+  } while (session.isReady);
+  throw gone();
+}
+
+async function askPage(session: Session, work: PageWork, after: PagePlace): Promise<PageFrame> {
+  const { table, buckets } = work;
+  const reply = await session.request((request) => ({
+    ...{ kind: 'pageRequest', request, table: table.name },
+    ...(after !== undefined && { after }),
+    ...(buckets !== undefined && { buckets }),
+  }));
+  return pageOf(reply);
+}
+
+/** The clock comes closer, or the peer stamps its rows anew: the page is asked for again. */
+async function holdBack(session: Session, parts: PageParts): Promise<void> {
+  parts.heldBack();
+  parts.busy(true);
+  await pause(parts.clock, BOUNDS.heldMs);
+  parts.busy(false);
+  if (!session.isReady) throw gone();
 }
 
 function pageOf(reply: { readonly kind: string }): PageFrame {
@@ -80,19 +100,12 @@ interface TakenPage extends PageWork {
 }
 
 async function applyPage(
-  session: Session,
   parts: PageParts,
   { table, rows, next, notes }: TakenPage,
 ): Promise<ApplyReport> {
-  const wanted = wantedRows(rows, table, parts.own());
   parts.busy(true);
   try {
-    while (wanted.some(({ state }) => isStateAhead(state, parts.stampLimit()))) {
-      parts.heldBack();
-      await pause(parts.clock, BOUNDS.heldMs);
-      if (!session.isReady) throw gone();
-    }
-    const items = wanted.map(
+    const items = rows.map(
       ({ id, state }): Item => ({ kind: 'row', table: table.name, id, state }),
     );
     return await parts.queue.apply({ items, cursors: NO_CURSORS, notes: notes(next) });
