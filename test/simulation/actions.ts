@@ -1,6 +1,6 @@
 /**
- * A schedule as plain data, made from a seed: what clients, operators and misfortune do, and when. It
- * can be cut down action by action, to find the few that matter.
+ * A schedule as plain data, made from a seed: what clients, operators and misfortune do, and when.
+ * It can be cut down action by action, to find the few that matter.
  */
 import { Random } from './random.ts';
 

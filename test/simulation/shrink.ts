@@ -1,6 +1,7 @@
 /**
- * Cuts a failing schedule down: leaves out ever smaller runs of actions as long as it still fails, so
- * that what is left is what matters. The failure may be another one than at first; any is worth having.
+ * Cuts a failing schedule down: leaves out ever smaller runs of actions as long as it still fails,
+ * so that what is left is what matters. The failure may be another one than at first; any is worth
+ * having.
  */
 import type { Schedule } from './actions.ts';
 

@@ -1,8 +1,8 @@
 /**
- * A network under a seed: latency and jitter by direction, cuts of one direction or both, and, while
- * it is dirty, frames that are lost, doubled or overtake each other, which no real link does and
- * which the core must take for faults. A cut holds frames back, as TCP does, until it heals or one
- * side gives up; the other side does not hear of that while the way there is cut.
+ * A network under a seed: latency and jitter by direction, cuts of one direction or both, and,
+ * while it is dirty, frames that are lost, doubled or overtake each other, which no real link does
+ * and which the core must take for faults. A cut holds frames back, as TCP does, until it heals or
+ * one side gives up; the other side does not hear of that while the way there is cut.
  */
 import type { ChangeLink, LinkUser } from '../../src/replication/ports.ts';
 import type { Random } from './random.ts';

@@ -1,6 +1,6 @@
 /**
- * A simulated node: its disk, and one run of a process at a time, which is ended without notice, by a
- * power cut, or in good order. What a run left under way never happens.
+ * A simulated node: its disk, and one run of a process at a time, which is ended without notice, by
+ * a power cut, or in good order. What a run left under way never happens.
  */
 import { type RecordId, tableName } from '../../src/base/brands.ts';
 import type { ChangeLink, ReplicatedTable } from '../../src/replication/ports.ts';

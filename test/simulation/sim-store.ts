@@ -1,7 +1,7 @@
 /**
  * The store of one run of a simulated node: commits after a moment, flushes after another, tells of
- * it when it is flushed, and keeps everything on its `Disk`. Rows are merged by the code of the real
- * store (`cache/merge-rows.ts`); what the oracle must know of writes it is told by `Ledger`.
+ * it when it is flushed, and keeps everything on its `Disk`. Rows are merged by the code of the
+ * real store (`cache/merge-rows.ts`); what the oracle must know of writes it is told by `Ledger`.
  */
 import {
   type EpochMs,

@@ -1,7 +1,7 @@
 /**
- * `npm run simulate [-- --seeds N --from N --operations N --seed N --minutes N]`: runs seeded schedules
- * of the replication core on all processors, and prints a failing seed with the schedule that is left
- * when it is cut down. `--seed N` replays one.
+ * `npm run simulate [-- --seeds N --from N --operations N --seed N --minutes N]`: runs seeded
+ * schedules of the replication core on all processors, and prints a failing seed with the schedule
+ * that is left when it is cut down. `--seed N` replays one.
  */
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';

@@ -1,7 +1,7 @@
 /**
- * One run of a schedule: a fleet in virtual time, what is done to it, and what must hold in the end.
- * When all is done the network heals, all nodes run with right clocks, and within a bounded time all
- * must hold the same rows, everything that was acknowledged among them.
+ * One run of a schedule: a fleet in virtual time, what is done to it, and what must hold in the
+ * end. When all is done the network heals, all nodes run with right clocks, and within a bounded
+ * time all must hold the same rows, everything that was acknowledged among them.
  */
 import type { NodeId, RecordId } from '../../src/base/brands.ts';
 import {
