@@ -58,9 +58,15 @@ export function rivalsOf(newcomer: Session, ready: readonly Session[]): readonly
   );
 }
 
-/** Asks a rival whether it is there; `decide` is told when it answered or time is up. */
-export function probe(clock: Clock, rival: Session, decide: (isThere: boolean) => void): void {
+/** Asks rivals whether they are there; `decide` is told who of those then ready has answered. */
+export function probe(
+  clock: Clock,
+  rivals: () => readonly Session[],
+  decide: (answered: readonly Session[]) => void,
+): void {
   const askedAt = clock.monotonic();
-  rival.heartbeat();
-  clock.after(durationMs(BOUNDS.probeMs), () => decide(rival.isReady && rival.echoedAt >= askedAt));
+  for (const rival of rivals()) rival.heartbeat();
+  clock.after(durationMs(BOUNDS.probeMs), () =>
+    decide(rivals().filter(({ echoedAt }) => echoedAt >= askedAt)),
+  );
 }

@@ -41,6 +41,8 @@ export const BOUNDS = {
   heldMs: 5_000,
   settleMs: 2_000,
   laterMs: 1_000,
+  /** Who would be served is to ask again, when cursors are just being raised. */
+  raisingMs: 200,
   /** Time for the server to find its place in the log. */
   openMs: 30_000,
   probeMs: 1_500,

@@ -41,7 +41,8 @@ export interface PullOwner {
   readonly directChanged: () => void;
   /** One snapshot is taken at a time. */
   readonly mayTakeSnapshot: (puller: Puller) => boolean;
-  readonly snapshotTaken: () => void;
+  /** Ends the streams that are served, and begins none before it is done. */
+  readonly raising: <T>(run: () => Promise<T>) => Promise<T>;
   readonly failed: (puller: Puller, error: unknown) => void;
 }
 
@@ -222,7 +223,7 @@ export class Puller {
 
   #waitBeforeOpening(ms: number): void {
     this.#enter('later');
-    const wait = Math.min(Math.max(ms, BOUNDS.laterMs), BOUNDS.openMs);
+    const wait = Math.min(Math.max(ms, BOUNDS.raisingMs), BOUNDS.openMs);
     this.#retryAt = this.#now() + wait * (0.5 + this.#parts.random());
   }
 
@@ -301,9 +302,9 @@ export class Puller {
   }
 
   #pageParts(): PageParts {
-    const { store, queue, clock, own, stampLimit } = this.#parts;
+    const { store, queue, clock, own, stampLimit, owner } = this.#parts;
     return {
-      ...{ store, queue, clock, own, stampLimit },
+      ...{ store, queue, clock, own, stampLimit, raising: owner.raising },
       moved: () => {
         this.#movedAt = this.#now();
       },
@@ -330,7 +331,6 @@ export class Puller {
     takeSnapshot(session, this.#pageParts(), note).then(
       () => {
         this.counts.snapshots += 1;
-        owner.snapshotTaken();
         this.#ended(session, undefined);
       },
       (error: unknown) => this.#ended(session, error),

@@ -46,6 +46,7 @@ export class Replicator {
   #directAt: number | undefined;
   #snapshotBy: Puller | undefined;
   #clockAhead = 0;
+  #isRaising = false;
   #isStopped = false;
 
   constructor(options: ReplicatorOptions) {
@@ -179,7 +180,11 @@ export class Replicator {
     const { clock, store } = this.#options;
     const session = new Session({
       ...{ link, clock, owner: this.#owner },
-      server: { store, own: () => this.#holdings(), isSource: () => !this.#joining.isJoining },
+      server: {
+        ...{ store, own: () => this.#holdings() },
+        isSource: () => !this.#joining.isJoining,
+        isRaising: () => this.#isRaising,
+      },
     });
     this.#sessions.add(session);
     if (url !== undefined) this.#dialled.set(session, url);
@@ -238,24 +243,25 @@ export class Replicator {
       this.#dismiss(session, 'NOT_A_MEMBER', `${hello.name} was removed; add it anew to let it in`);
       return;
     }
-    const rivals = rivalsOf(session, this.#ready());
-    if (rivals.length === 0) this.#admit(session);
-    else for (const rival of rivals) this.#decide(session, rival);
+    const rivals = () => rivalsOf(session, this.#ready());
+    if (rivals().length === 0) this.#admit(session);
+    else probe(this.#options.clock, rivals, (answered) => this.#decide(session, answered));
   }
 
-  #decide(session: Session, rival: Session): void {
-    probe(this.#options.clock, rival, (isThere) => {
-      if (session.state !== 'waiting') return;
-      if (isThere) {
-        const message =
-          `another node named ${session.peer?.name} is connected and well; ` +
-          'give one of them another name, or stop one';
-        this.#dismiss(session, 'DUPLICATE_NODE', message);
-        return;
-      }
+  /** The name is taken by who has answered; who has not makes room. */
+  #decide(session: Session, answered: readonly Session[]): void {
+    if (session.state !== 'waiting') return;
+    if (answered.length > 0) {
+      const message =
+        `another node named ${session.peer?.name} is connected and well; ` +
+        'give one of them another name, or stop one';
+      this.#dismiss(session, 'DUPLICATE_NODE', message);
+      return;
+    }
+    for (const rival of rivalsOf(session, this.#ready())) {
       rival.dismiss('STALLED', 'another run of this node came, and this one did not answer', 0);
-      if (rivalsOf(session, this.#ready()).length === 0) this.#admit(session);
-    });
+    }
+    this.#admit(session);
   }
 
   #dismiss(session: Session, code: ByeCode, message: string): void {
@@ -295,7 +301,7 @@ export class Replicator {
           this.#directAt ??= clock.monotonic() + BOUNDS.directMs;
         },
         mayTakeSnapshot: (one) => this.#mayTakeSnapshot(one),
-        snapshotTaken: () => this.#snapshotTaken(),
+        raising: (run) => this.#raising(run),
         failed: (_one, error) => this.#events.failed?.(error),
       },
     });
@@ -353,10 +359,19 @@ export class Replicator {
     return true;
   }
 
-  /** [SPEC §4] Cursors rose for which no entry stands behind the streams that are served. */
-  #snapshotTaken(): void {
-    this.#snapshotBy = undefined;
+  /**
+   * [SPEC §4] A snapshot ends: cursors rise for which no entry stands behind the streams that are
+   * served. They are ended before, so that none of them tells of those cursors.
+   */
+  async #raising<T>(run: () => Promise<T>): Promise<T> {
+    this.#isRaising = true;
     for (const session of this.#sessions) session.server?.restart();
+    try {
+      return await run();
+    } finally {
+      this.#isRaising = false;
+      this.#snapshotBy = undefined;
+    }
   }
 
   #joinEnded(): void {

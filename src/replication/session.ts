@@ -54,7 +54,7 @@ export interface SessionParts {
   readonly link: ChangeLink;
   readonly clock: Clock;
   readonly owner: SessionOwner;
-  readonly server: Pick<ServerParts, 'store' | 'own' | 'isSource'>;
+  readonly server: Pick<ServerParts, 'store' | 'own' | 'isSource' | 'isRaising'>;
 }
 
 interface Request {
@@ -219,7 +219,7 @@ export class Session implements LinkUser {
         break;
       case 'ack':
         this.#heardCursor(frame.cursor);
-        server?.acknowledged(frame);
+        if (this.isReady) server?.acknowledged(frame);
         break;
       case 'pageRequest':
         if (server !== undefined) this.send(server.page(frame));
@@ -251,6 +251,10 @@ export class Session implements LinkUser {
   }
 
   #heardCursor(cursor: Sequence): void {
+    if (cursor > this.#parts.server.store.horizon().sequence) {
+      this.fault('it has more of this node than there is');
+      return;
+    }
     if (cursor <= this.confirmed) return;
     this.confirmed = cursor;
     this.#parts.owner.confirmed(this);

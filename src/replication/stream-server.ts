@@ -35,6 +35,8 @@ export interface ServerParts {
   readonly peer: Holdings;
   /** Whether this node may stand for others: false while it is joining. */
   readonly isSource: () => boolean;
+  /** Cursors are being raised for which no entry will stand behind any place in the log. */
+  readonly isRaising: () => boolean;
 }
 
 interface Stream {
@@ -72,8 +74,18 @@ export class StreamServer {
       ...{ at: sequence(0), sent: new Map(cursors), underWay: new Map(), underWayBytes: 0 },
       ...{ ordinal: 0, isBegun: false, toldAt: sequence(-1) },
     };
+    const { store, isRaising, send } = this.#parts;
+    if (isRaising()) {
+      const later = {
+        kind: 'begin',
+        mode: 'later',
+        covers: [],
+        retryMs: BOUNDS.raisingMs,
+      } as const;
+      send({ ...later, stream: frame.stream, last: store.horizon().sequence });
+      return;
+    }
     this.#stream = stream;
-    const { store } = this.#parts;
     const source = { lives: store.lives, horizon: store.horizon(), first: store.firstSequence() };
     this.#plan(stream, new StreamPlanner(source, request));
   }

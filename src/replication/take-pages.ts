@@ -28,6 +28,8 @@ export interface PageParts {
   /** Begins and ends a time for which this node itself is the one to wait for. */
   readonly busy: (isBusy: boolean) => void;
   readonly heldBack: () => void;
+  /** Runs what raises cursors for which the log has no entries. */
+  readonly raising: <T>(run: () => Promise<T>) => Promise<T>;
 }
 
 /** Where to go on after a page; `undefined` at the end. */

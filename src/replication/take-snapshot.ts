@@ -43,12 +43,11 @@ export async function takeSnapshot(
   }
   parts.busy(true);
   try {
-    await parts.queue.apply({
-      items: [],
-      cursors: cursorsOf(note.covers),
+    const last = {
+      ...{ items: [], cursors: cursorsOf(note.covers), invalidateCaches: true },
       notes: { [SNAPSHOT_NOTE]: null },
-      invalidateCaches: true,
-    });
+    };
+    await parts.raising(() => parts.queue.apply(last));
   } finally {
     parts.busy(false);
   }

@@ -180,6 +180,14 @@ export class Simulation {
       case 'invalidate':
         this.#tell(node, action);
         break;
+      default:
+        this.#trouble(node, other, action);
+    }
+  }
+
+  #trouble(node: SimNode, other: SimNode, action: Action): void {
+    const present = this.#present;
+    switch (action.kind) {
       case 'cut':
       case 'cutOneWay':
         if (node === other) break;
