@@ -14,7 +14,9 @@ import { mergeReport, type Section, sectionText } from './harness/report.ts';
 import { killServers } from './harness/server.ts';
 import { coldStart } from './scenarios/cold-start.ts';
 import { durablePut } from './scenarios/durable-put.ts';
+import { fanOut } from './scenarios/fan-out.ts';
 import { herd } from './scenarios/herd.ts';
+import { conflation, idle } from './scenarios/idle.ts';
 import { bulkImport } from './scenarios/import.ts';
 import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
@@ -39,6 +41,9 @@ const scenarios: readonly Scenario[] = [
   bulkImport,
   races,
   push,
+  ...fanOut,
+  idle,
+  conflation,
   coldStart,
 ];
 const reportFile = fileURLToPath(new URL('./report.md', import.meta.url));

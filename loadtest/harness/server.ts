@@ -14,6 +14,8 @@ export interface Server {
   readonly url: string;
   readonly pid: number;
   readonly startedInMs: number;
+  /** What it has written so far. */
+  output(): string;
   stop(): Promise<void>;
 }
 
@@ -87,7 +89,9 @@ export async function startServer(options: StartOptions): Promise<Server> {
     const startedInMs = performance.now() - began;
     const { name } = options;
     if (url !== undefined) {
-      return { name, url, pid: child.pid ?? 0, startedInMs, stop: () => stopProcess(child) };
+      const pid = child.pid ?? 0;
+      const stop = () => stopProcess(child);
+      return { name, url, pid, startedInMs, output: () => output, stop };
     }
     if (child.exitCode !== null || performance.now() > end) {
       await stopProcess(child);

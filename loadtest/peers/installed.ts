@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 import { answers, type Server, startServer } from '../harness/server.ts';
 
 /** A port that was free a moment ago; these peers cannot choose one themselves. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const address = probe.address();

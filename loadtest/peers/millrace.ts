@@ -25,7 +25,7 @@ type failing @table @export(public: [read])
   id: ID! @primaryKey
 }
 type Page @pages(origin: "items", policy: "kept", path: "/pages/*")
-type Note @table @export(public: [read, insert, update, subscribe]) {
+type Note @table @export(public: [read, insert, update, subscribe, publish]) {
   id: ID! @primaryKey
   kind: String @indexed
   text: String
@@ -41,6 +41,15 @@ type Small @table @export(public: [read, insert]) { id: ID! @primaryKey, kind: I
 type Medium @table @export(public: [read, insert]) { id: ID! @primaryKey, kind: Int @indexed }
 type Big @table @export(public: [read, insert]) { id: ID! @primaryKey, kind: Int @indexed }
 type Count @table @export(public: [read, insert, update]) { id: ID! @primaryKey, n: Long }
+`;
+
+/** All clients of a load test come from one address. */
+const settings = `
+mqtt: { requireAuthentication: false }
+limits:
+  connectionsPerAddressMax: 20000
+  connectionsPerAddressSecondMax: 100000
+  mqttConnectionsMax: 20000
 `;
 
 const policies: Readonly<Record<string, string>> = {
@@ -66,6 +75,7 @@ export function writeApplication(originUrl: string): AppFolder {
   mkdirSync(join(app, 'origins'), { recursive: true });
   mkdirSync(join(app, 'cache-policies'));
   writeFileSync(join(app, 'schema.graphql'), schema);
+  writeFileSync(join(app, 'millrace.yaml'), settings);
   for (const [name, text] of Object.entries(policies)) {
     writeFileSync(join(app, 'cache-policies', `${name}.yaml`), text);
   }
