@@ -10,6 +10,8 @@ import { connect, type Socket } from 'node:net';
 export interface Greeting {
   readonly says: Buffer;
   readonly began: (received: Buffer) => boolean;
+  /** What is said once it has. */
+  readonly adds?: Buffer | undefined;
 }
 
 const HEAD_END = '\r\n\r\n';
@@ -92,7 +94,9 @@ export class LiveReceiver {
       const socket = connect({ host: '127.0.0.1', port });
       const receiver = new LiveReceiver(socket, greeting);
       receiver.#opened = () => resolve(receiver);
-      socket.once('close', () => reject(new Error('the subscription was refused')));
+      socket.once('close', () =>
+        reject(new Error(`refused: ${receiver.#rest.toString().slice(0, 300)}`)),
+      );
       socket.write(greeting.says);
     });
   }
@@ -115,6 +119,7 @@ export class LiveReceiver {
       this.#rest = bytes;
       if (!this.#greeting.began(bytes)) return;
       this.#isOpen = true;
+      if (this.#greeting.adds !== undefined) this.#socket.write(this.#greeting.adds);
       this.#rest = Buffer.alloc(0);
       this.#opened();
       return;

@@ -10,9 +10,10 @@ export interface LiveServer {
   readonly name: string;
   readonly pid: number;
   readonly port: number;
-  readonly greeting: Greeting;
-  /** Sends one change; it is not waited for. */
-  readonly publish: (json: string) => void;
+  /** Of one more subscriber. */
+  readonly greeting: () => Greeting;
+  /** Sends one change, which is not waited for; false: it cannot at the moment. */
+  readonly publish: (json: string) => boolean;
 }
 
 export interface RoundOptions {
@@ -44,7 +45,7 @@ export async function openReceivers(server: LiveServer, count: number): Promise<
   while (receivers.length < count) {
     const size = Math.min(BATCH, count - receivers.length);
     const batch = Array.from({ length: size }, () =>
-      LiveReceiver.open(server.port, server.greeting),
+      LiveReceiver.open(server.port, server.greeting()),
     );
     receivers.push(...(await Promise.all(batch)));
   }
@@ -96,9 +97,10 @@ async function send(
   for (let sent = 0; sent < seconds * changesPerSecond; sent += 1) {
     const wait = began + (sent * 1000) / changesPerSecond - performance.now();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    number += 1;
-    sentAt.set(number, performance.now());
-    server.publish(JSON.stringify({ id: 'live', n: number, text: 'x'.repeat(220) }));
+    const next = number + 1;
+    const json = JSON.stringify({ id: 'live', n: next, text: 'x'.repeat(220) });
+    sentAt.set(next, performance.now());
+    if (server.publish(json)) number = next;
   }
 }
 

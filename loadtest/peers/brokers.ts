@@ -31,10 +31,11 @@ export interface Closing extends LiveServer {
 /** Puts over as many connections as it takes to keep the rate. */
 async function putting(url: string) {
   const idle = await Promise.all(Array.from({ length: 16 }, () => RawClient.connect(url)));
-  return (json: string): void => {
+  return (json: string): boolean => {
     const client = idle.shift();
-    if (client === undefined) return;
+    if (client === undefined) return false;
     void client.request('PUT', PATH, JSON_TYPE, json).then(() => idle.push(client));
+    return true;
   };
 }
 
@@ -46,13 +47,13 @@ export async function nodeBy(bench: Bench, protocol: 'websocket' | 'sse'): Promi
   const greet = protocol === 'sse' ? eventStream : webSocket;
   const { pid } = node;
   const common = { name: `Millrace, ${protocol}`, pid, port: Number(port), stop: staying };
-  return { ...common, greeting: greet(host, PATH), publish: await putting(node.url) };
+  return { ...common, greeting: () => greet(host, PATH), publish: await putting(node.url) };
 }
 
 /** A path of the node by WebSocket, its changes put. */
 export async function nodeAt(bench: Bench, path: string): Promise<Closing> {
   const node = await nodeBy(bench, 'websocket');
-  return { ...node, greeting: webSocket(`127.0.0.1:${node.port}`, path) };
+  return { ...node, greeting: () => webSocket(`127.0.0.1:${node.port}`, path) };
 }
 
 export async function nodeByMqtt(bench: Bench): Promise<Closing> {
@@ -71,12 +72,12 @@ async function mqttServer(
   socket.on('error', () => socket.destroy());
   socket.write(mqttConnect());
   await new Promise((resolve) => socket.once('data', resolve));
-  const publish = (json: string) => void socket.write(publishPacket(TOPIC, json));
+  const publish = (json: string) => socket.write(publishPacket(TOPIC, json)) || true;
   const end = async () => {
     socket.destroy();
     await stop();
   };
-  return { name, pid, port, greeting: mqtt(TOPIC), publish, stop: end };
+  return { name, pid, port, greeting: () => mqtt(TOPIC), publish, stop: end };
 }
 
 export async function barePublish(): Promise<Closing> {
@@ -84,7 +85,7 @@ export async function barePublish(): Promise<Closing> {
   const { host, port } = new URL(bare.url);
   const { name, pid } = bare;
   const publish = await putting(bare.url);
-  const greeting = webSocket(host, PATH);
+  const greeting = () => webSocket(host, PATH);
   return { name, pid, port: Number(port), greeting, publish, stop: () => bare.stop() };
 }
 
@@ -113,13 +114,13 @@ export async function natsServer(): Promise<Closing | undefined> {
   });
   socket.write('CONNECT {"verbose":false}\r\n');
   const publish = (json: string) =>
-    void socket.write(`PUB live ${Buffer.byteLength(json)}\r\n${json}\r\n`);
+    socket.write(`PUB live ${Buffer.byteLength(json)}\r\n${json}\r\n`) || true;
   const stop = async () => {
     socket.destroy();
     await server.stop();
   };
   const { name, pid } = server;
-  return { name, pid, port, greeting: nats('live'), publish, stop };
+  return { name, pid, port, greeting: () => nats('live'), publish, stop };
 }
 
 /** Ready when its port takes connections. */

@@ -64,7 +64,7 @@ async function runConflation(bench: Bench): Promise<Section> {
   const node = await nodeBy(bench, 'websocket');
   const subscribers = 1_000;
   const round = await liveRound(
-    { ...node, greeting: pacedLive(node.port) },
+    { ...node, greeting: () => pacedLive(node.port) },
     { subscribers, changesPerSecond: 200, seconds: bench.settings.seconds },
   );
   const wanted = 5 * subscribers;
@@ -94,7 +94,7 @@ function pacedLive(port: number) {
   const wish = JSON.stringify({ subscribe: '/Note/live', as: 1, maxRate: 5, omitCurrent: true });
   const head = Buffer.from([0x81, 0x80 | wish.length, 0, 0, 0, 0]);
   const upgrade = webSocket(`127.0.0.1:${port}`, '/live');
-  return { ...upgrade, says: Buffer.concat([upgrade.says, head, Buffer.from(wish)]) };
+  return { ...upgrade, adds: Buffer.concat([head, Buffer.from(wish)]) };
 }
 
 export const conflation: Scenario = { name: 'conflation', run: runConflation };

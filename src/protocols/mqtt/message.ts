@@ -29,7 +29,7 @@ export interface MessageParts {
 export class Message {
   readonly parts: MessageParts;
   /** Encoded packets of this message by what they have in common; see `publish-encoder.ts`. */
-  readonly encoded = new Map<string, Buffer>();
+  readonly encoded = new Map<number | string, Buffer>();
   #facts: PublicationFacts | undefined;
   #views: Map<string, Message | undefined> | undefined;
 

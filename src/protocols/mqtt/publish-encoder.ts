@@ -36,8 +36,11 @@ export interface PublishForm {
 export function encodePublish(message: Message, form: PublishForm, now: EpochMs): Buffer {
   if (isOwn(message, form)) return generate(packetOf(message, form, now), options(form));
   const { level, qos, retain, dup, position, wishes } = form;
-  const wished = `${position !== undefined} ${wishes.format?.contentType ?? ''}`;
-  const key = `${level === 5 ? 5 : 4} ${qos} ${retain} ${dup} ${wished}`;
+  // A number in all but the rare case: this is asked for each delivery.
+  const bits =
+    qos | (retain ? 4 : 0) | (dup ? 8 : 0) | (level === 5 ? 16 : 0) | (position ? 32 : 0);
+  const { format } = wishes;
+  const key = format === undefined ? bits : `${bits} ${format.contentType}`;
   let shared = message.encoded.get(key);
   if (shared === undefined) {
     shared = generate(packetOf(message, { ...form, packetId: 1 }, now), options(form));

@@ -143,7 +143,7 @@ export class Session extends Consumer {
     if (wanted === undefined || message.isExpired(this.parts.now())) return true;
     const seen = this.seen(message);
     if (seen === undefined) return true;
-    const delivery = { ...deliveryOf(seen, wanted, retained), share };
+    const delivery = deliveryOf(seen, wanted, retained, share);
     if (!this.hasRoomFor(delivery.qos)) return false;
     const wire = this.#wire;
     if (wire === undefined) return false;
@@ -203,6 +203,7 @@ function deliveryOf(
   message: Message,
   matched: readonly Subscription[],
   retained: boolean,
+  share: Shared | undefined,
 ): Delivery {
   let granted: QoS = 0;
   let asPublished = false;
@@ -222,6 +223,7 @@ function deliveryOf(
     qos: Math.min(granted, published) as QoS,
     retain: retained || (asPublished && message.parts.isState),
     subscriptionIds: subscriptionIds ?? NONE,
+    share,
   };
 }
 
