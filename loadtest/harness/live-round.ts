@@ -1,6 +1,6 @@
 /**
- * One round of a real-time scenario: subscribers are opened, numbered changes are sent at their rate
- * whatever the server does, and what arrived is counted beside the server's CPU and memory.
+ * One round of a real-time scenario: subscribers are opened, numbered changes are sent at their
+ * rate whatever the server does, and what arrived is counted beside the server's CPU and memory.
  */
 import { cpuMicros, ownBytes } from './cpu.ts';
 import { type Greeting, LiveReceiver } from './live-receiver.ts';
