@@ -35,6 +35,7 @@ const NEEDED = {
   millrace: 'url: http://127.0.0.1:9/Thing',
   websocket: 'url: ws://127.0.0.1:9/live\nfeed: { id: $.id }',
   mqtt: 'url: mqtt://127.0.0.1:9\ntopic: things/{id}',
+  nats: 'url: nats://127.0.0.1:9\nsubject: things.{id}',
   postgres: 'url: postgres://nobody@127.0.0.1:9/app\ntable: things',
 };
 const settingsOf = (kind) =>

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { NATIVE_DIGESTS } from './native-digests.ts';
+import { NATIVE_DIGESTS, NATIVE_VERSIONS } from './native-digests.ts';
 
 export interface NativeFault {
   readonly file: string;
@@ -42,12 +42,22 @@ function changedFiles(digests: typeof NATIVE_DIGESTS, folderOf: FolderOf): Nativ
   return Object.entries(digests).flatMap(([name, files]) => {
     if (!isOfThisMachine(name)) return [];
     const folder = folderOf(name);
-    if (folder === undefined) return [];
+    if (folder === undefined || !isKnownVersion(name, folder)) return [];
     return loadedOf(readdirSync(folder))
       .map((file) => ({ file: path.join(folder, file), wanted: files[file] }))
       .filter(({ file, wanted }) => sha256(file) !== wanted)
       .map(({ file }) => ({ file, package: name }));
   });
+}
+
+/**
+ * Whoever installs the package of this program gets the versions that its dependencies ask for,
+ * which may be newer than those of our lock: npm has checked them, and there is no digest here.
+ */
+function isKnownVersion(name: string, folder: string): boolean {
+  const [scope = ''] = name.split('/');
+  const manifest = readFileSync(path.join(folder, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version?: string }).version === NATIVE_VERSIONS[scope];
 }
 
 /** What was built in place would be loaded before what was published. */

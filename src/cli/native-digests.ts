@@ -4,6 +4,13 @@
  * version of one of these packages needs new lines here; `test/unit/cli/native-check.test.ts` says
  * which.
  */
+export const NATIVE_VERSIONS: Readonly<Record<string, string>> = {
+  '@cbor-extract': '2.2.2',
+  '@lmdb': '3.5.6',
+  '@msgpackr-extract': '3.0.4',
+  '@node-rs': '2.2.1',
+};
+
 export const NATIVE_DIGESTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '@cbor-extract/cbor-extract-darwin-arm64': {
     'node.abi137.node': 'd8f0d89a6000acbed9cf3067f88db2092fb532f95600fed1458354e6453a8ae5',

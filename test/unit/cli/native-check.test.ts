@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { nativeFaults, nativeProblem } from '../../../src/cli/native-check.ts';
-import { NATIVE_DIGESTS } from '../../../src/cli/native-digests.ts';
+import { NATIVE_DIGESTS, NATIVE_VERSIONS } from '../../../src/cli/native-digests.ts';
 
 interface Locked {
   readonly packages: Readonly<Record<string, { readonly version: string }>>;
@@ -30,6 +30,8 @@ describe('native binaries', () => {
     expect(Object.keys(NATIVE_DIGESTS).sort()).toEqual(names.sort());
     const all = Object.values(NATIVE_DIGESTS).flatMap((files) => Object.values(files));
     expect(all.every((digest) => /^[0-9a-f]{64}$/.test(digest))).toBe(true);
+    const locked = names.map((name) => lock.packages[`node_modules/${name}`]?.version);
+    expect(names.map((name) => NATIVE_VERSIONS[name.split('/')[0] ?? ''])).toEqual(locked);
   });
 
   it('that were changed, or built in place, are named with what to do', () => {
@@ -48,6 +50,9 @@ describe('native binaries', () => {
     expect(nativeFaults(NATIVE_DIGESTS, own)).toEqual([
       { file: path.join(folder, changed), package: name },
     ]);
+    // Of another version there is no digest: npm has checked what it installed.
+    writeFileSync(path.join(folder, 'package.json'), '{"version":"99.0.0"}');
+    expect(nativeFaults(NATIVE_DIGESTS, own)).toEqual([]);
     const built = mkdtempSync(path.join(tmpdir(), 'millrace-native-'));
     mkdirSync(path.join(built, 'build', 'Release'), { recursive: true });
     writeFileSync(path.join(built, 'build', 'Release', 'lmdb.node'), '');
