@@ -118,8 +118,12 @@ function toldTo(log: Log): ReplicationEvents {
   return {
     connected: (peer) => log.info({ peer }, 'connected to another node'),
     disconnected: (peer, why) => log.info({ peer, why }, 'the connection to another node ended'),
-    dismissed: (peer, code, message) =>
-      log.warn({ peer, code }, `a connection between nodes was refused: ${message}`),
+    dismissed(peer, code, message) {
+      const told = `a connection between nodes was ended: ${message}`;
+      // Of two connections one is too many, and whoever stops says so: nothing is wrong.
+      if (code === 'SPARE' || code === 'LEAVING') log.debug({ peer, code }, told);
+      else log.warn({ peer, code }, told);
+    },
     refused: (peer, why) => log.warn({ peer, why }, 'another node sent a frame that is wrong'),
     held: (peer) =>
       log.error(

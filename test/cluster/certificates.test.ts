@@ -1,0 +1,50 @@
+/** A cluster that is founded, joined and run by the command line, with certificates alone. */
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { CLUSTER_APP } from '../support/cluster-app.ts';
+import {
+  type NodeProcess,
+  runCommand,
+  startNode,
+  until,
+  writeApp,
+} from '../support/node-process.ts';
+
+const nodes: NodeProcess[] = [];
+afterAll(() => Promise.all(nodes.map((node) => node.dispose())));
+
+const start = async (folder: string, name: string, peer?: string): Promise<NodeProcess> => {
+  const flags = ['--node-name', name, ...(peer === undefined ? [] : ['--peer', peer])];
+  const node = await startNode({ files: CLUSTER_APP, folder, flags });
+  nodes.push(node);
+  return node;
+};
+
+const cluster = (command: string, folder: string, ...args: readonly string[]) =>
+  runCommand(['cluster', command, ...args, folder, '--data', path.join(folder, 'data')]);
+
+describe('millrace cluster', () => {
+  it('founds a cluster, admits a node by a token that is good once, and connects them', async () => {
+    const [first, second, third] = [CLUSTER_APP, CLUSTER_APP, CLUSTER_APP].map((app) =>
+      writeApp(app),
+    );
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('three');
+    const founded = await cluster('init', first, '--node-name', 'n1');
+    const token = /millrace-join\.\S+/.exec(founded.stdout)?.[0] ?? '';
+    const one = await start(first, 'n1');
+    expect(one.replication).toMatch(/^wss:/);
+    const joined = await cluster('join', second, one.replication, token, '--node-name', 'n2');
+    expect({ code: joined.code, err: joined.stderr }).toEqual({ code: 0, err: '' });
+    const again = await cluster('join', third, one.replication, token, '--node-name', 'n3');
+    expect(again.code).toBe(1);
+    expect(again.stderr).toContain('join token');
+    const two = await start(second, 'n2', one.replication);
+    await one.put('/Item/a', { name: 'over TLS' });
+    await until('the row', async () => (await two.fetch('/Item/a')).ok);
+    const status = await runCommand(['cluster', 'status', '--url', two.admin], {
+      env: { MILLRACE_ADMIN_USERNAME: 'admin', MILLRACE_ADMIN_PASSWORD: 'correct horse battery' },
+    });
+    expect(status.stdout).toContain('peer     n1: live');
+  });
+});
