@@ -20,6 +20,7 @@ export interface AnnouncementParts {
 }
 
 const PLACE = 'place ';
+const NOTHING = { items: [], cursors: NO_CURSORS } as const;
 
 export class Announcements {
   readonly #parts: AnnouncementParts;
@@ -49,8 +50,13 @@ export class Announcements {
     const { store, queue, ahead } = this.#parts;
     const confirm = () => from.send({ kind: 'purged', author, sequence });
     const isOwn = store.lives.some((life) => life.author === author);
-    if (isOwn || ahead.has(origin) || queue.cursor(author) >= sequence) {
+    if (isOwn) {
       confirm();
+      return;
+    }
+    if (ahead.has(origin) || queue.cursor(author) >= sequence) {
+      // It came by another way, and may not be in force yet: what is behind it in the queue is.
+      queue.apply(NOTHING).then(confirm, () => undefined);
       return;
     }
     ahead.add(origin);
