@@ -24,7 +24,7 @@ const cluster = (command: string, folder: string, ...args: readonly string[]) =>
   runCommand(['cluster', command, ...args, folder, '--data', path.join(folder, 'data')]);
 
 describe('millrace cluster', () => {
-  it('founds a cluster, admits a node by a token that is good once, and connects them', async () => {
+  it('founds a cluster, admits a node by a token good once, and connects them', async () => {
     const [first, second, third] = [CLUSTER_APP, CLUSTER_APP, CLUSTER_APP].map((app) =>
       writeApp(app),
     );

@@ -132,7 +132,7 @@ function patch(at: RealNode, id: string, set: Record<string, unknown>, added = {
 }
 
 describe('replication over sockets', () => {
-  it('carries puts, patches, additions and deletes, and what patches left of a deleted row', async () => {
+  it('carries puts, patches, additions and deletes, and what a deleted row keeps', async () => {
     const world = realWorld();
     const one = await node('n1', world, []);
     const two = await node('n2', world, [one.url]);
