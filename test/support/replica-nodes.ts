@@ -49,30 +49,42 @@ function itemOf(from: ReplicaStore, entry: LogEntry): Item | undefined {
   }
 }
 
-/** What a stream brings, of what stands behind the cursors of `to`. */
+/**
+ * What a stream brings, of what stands behind the cursors of `to`; of other authors only what the
+ * log of the sender has without a gap (`replication/SPEC.md` §4).
+ */
 export function streamed(from: Store, to: Store): Item[] {
   const sender = replicaOf(from);
   const receiver = replicaOf(to);
-  const known = receiver.horizon().cursors;
+  const known = new Map(receiver.horizon().cursors);
   const { entries } = sender.logAfter((sender.firstSequence() - 1) as Sequence, 10_000);
   const items: Item[] = [];
   for (const entry of entries) {
     const { origin } = entry;
     if (origin === undefined || origin.author === receiver.author) continue;
-    if (origin.sequence <= (known.get(origin.author) ?? 0)) continue;
+    const cursor = known.get(origin.author) ?? 0;
+    const isGap = origin.author !== sender.author && origin.after > cursor;
+    if (origin.sequence <= cursor || isGap) continue;
+    known.set(origin.author, origin.sequence);
     const item = itemOf(sender, entry);
     if (item !== undefined) items.push(item);
   }
   return items;
 }
 
-/** Everything that is new, in one batch, with the cursors of the sender. */
+/** Everything that is new, in one batch, and the sender's own cursor. */
 export async function stream(from: Store, to: Store): Promise<ApplyReport> {
   await flushed(from);
   await flushed(to);
-  const { cursors } = replicaOf(from).horizon();
+  const { author, horizon } = own(from);
+  const cursors = new Map([[author, horizon.sequence]]);
   return replicaOf(to).apply({ items: streamed(from, to), cursors });
 }
+
+const own = (store: Store) => ({
+  author: replicaOf(store).author,
+  horizon: replicaOf(store).horizon(),
+});
 
 /** All rows, without their places; cursors are raised at the end. */
 export async function snapshot(from: Store, to: Store): Promise<void> {
