@@ -1,7 +1,7 @@
 /**
- * The matrix of access over MQTT: the same roles, rows and askers as over HTTP, as users who sign in
- * with a password. Retained messages, live ones, records kept and taken away by publishing, and
- * messages that are not kept; what no role grants is refused or not told.
+ * The matrix of access over MQTT: roles, rows and askers are those of the one over HTTP, as users
+ * who sign in with a password. Retained messages, live ones, records kept and taken away by
+ * publishing, and messages that are not kept; what no role grants is refused or not told.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ASKERS, ROLES, ROWS, TABLES, tableType } from '../support/declared-access.ts';
