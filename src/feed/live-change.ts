@@ -14,7 +14,7 @@ import { type EncodedEvent, type EventType, encodeEvent, messageJson, textOf } f
 import { EMPTY_PATCH, mergePatchOf } from './merge-patch.ts';
 import type { RecordState } from './record-state.ts';
 import { seenMessage } from './seen-message.ts';
-import type { TableTopics } from './topic-index.ts';
+import type { FilterGroup, TableTopics } from './topic-index.ts';
 
 type State =
   | { readonly kind: 'found'; readonly value: string | undefined }
@@ -55,6 +55,17 @@ export class LiveChange {
   /** Whether the change is about what a record is, and not a message or an invalidation. */
   get isState(): boolean {
     return this.change.op !== 'message' && this.change.op !== 'invalidate';
+  }
+
+  /** The filters it may concern: all of them where the row before is not known. */
+  groups(): Iterable<FilterGroup> {
+    const { groups, predicates, evictable } = this.#topics;
+    const { before } = this.change;
+    const isKnown = this.#row === undefined && before !== undefined;
+    if (!predicates.isSelective || !this.isState || !isKnown) return groups.values();
+    if (before === null && evictable) return groups.values();
+    if (before !== null) this.#before ??= parse(textOf(before));
+    return predicates.concerned([this.#before, this.#parsed()]);
   }
 
   /** For subscribers of the record and of the whole collection. */

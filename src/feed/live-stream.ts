@@ -103,7 +103,7 @@ export class LiveStream {
       const members = topics.records.get(change.id);
       if (members !== undefined) this.#send(members, live, sent);
     }
-    for (const { filter, view, members } of topics.groups.values()) {
+    for (const { filter, view, members } of live.groups()) {
       if (view !== undefined && filter !== undefined) {
         this.#sendSeen(members, live, sent, live.seen(filter, view));
         continue;

@@ -1,7 +1,7 @@
 /**
  * Who wants to hear of a change: table → record id → subscribers, and table → filter →
- * subscribers of the collection. Each distinct filter stands once, so that it is evaluated once
- * per change. Sets, because a sink may close its subscription while a change is handed round.
+ * subscribers of the collection. Each distinct filter stands once, so that it is evaluated at most
+ * once per change (`predicate-index.ts` says which can be left out). Sets, because a sink may close its subscription while a change is handed round.
  * Prefix and wildcard topics will come in here; the fan-out only asks `table()`.
  */
 
@@ -10,6 +10,7 @@ import type { RecordId, TableName } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
+import { PredicateIndex } from './predicate-index.ts';
 import { isEvictable } from './record-state.ts';
 import type { Subscriber } from './subscriber.ts';
 
@@ -28,6 +29,8 @@ export interface TableTopics {
   readonly records: Map<RecordId, Set<Subscriber>>;
   /** By the filter's key; '' for the whole collection. */
   readonly groups: Map<string, FilterGroup>;
+  /** The same, by what a row must have. */
+  readonly predicates: PredicateIndex<FilterGroup>;
 }
 
 export class TopicIndex {
@@ -55,7 +58,9 @@ export class TopicIndex {
       const { table: definition } = subscriber.request;
       const evictable = isEvictable(definition);
       const { typeName } = subscriber;
-      topics = { typeName, definition, evictable, records: new Map(), groups: new Map() };
+      const predicates = new PredicateIndex<FilterGroup>(definition);
+      const [records, groups] = [new Map(), new Map()];
+      topics = { typeName, definition, evictable, records, groups, predicates };
       this.#tables.set(subscriber.table, topics);
     }
     membersOf(topics, subscriber).add(subscriber);
@@ -69,7 +74,7 @@ export class TopicIndex {
     this.#size -= 1;
     if (members.size > 0) return;
     if (subscriber.id !== undefined) topics.records.delete(subscriber.id);
-    else topics.groups.delete(groupKey(subscriber));
+    else forgetGroup(topics, groupKey(subscriber));
     if (topics.records.size + topics.groups.size === 0) this.#tables.delete(subscriber.table);
   }
 }
@@ -90,6 +95,13 @@ function membersOf(topics: TableTopics, subscriber: Subscriber): Set<Subscriber>
   if (group === undefined) {
     group = { filter: subscriber.filter, view: subscriber.view, members: new Set() };
     topics.groups.set(key, group);
+    topics.predicates.add(group);
   }
   return group.members;
+}
+
+function forgetGroup({ groups, predicates }: TableTopics, key: string): void {
+  const group = groups.get(key);
+  if (group !== undefined) predicates.remove(group);
+  groups.delete(key);
 }
