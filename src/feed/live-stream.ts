@@ -9,6 +9,7 @@ import { must } from '../base/assert.ts';
 import { type DurationMs, type RecordVersion, type Sequence, sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Change, formatPosition } from '../table/store-port.ts';
+import { BatchSize } from './batch-size.ts';
 import type { ChangeSource } from './change-source.ts';
 import type { FeedCounters, ObserveLag } from './counters.ts';
 import type { EncodedEvent } from './event.ts';
@@ -34,12 +35,14 @@ export class LiveStream {
   readonly #source: ChangeSource;
   /** Records of this batch with a change left out: the next one's *before* was told to nobody. */
   readonly #skipped = new Set<string>();
+  readonly #batch: BatchSize;
   #head: Sequence;
   #newestRow = 0 as RecordVersion;
 
   constructor(parts: LiveStreamParts) {
     this.#parts = parts;
     this.#source = parts.source;
+    this.#batch = new BatchSize(parts.changeBatchMax);
     this.#head = parts.source.lastSequence();
   }
 
@@ -66,11 +69,14 @@ export class LiveStream {
       this.#head = last;
       return false;
     }
-    const batch = this.#source.changesAfter(this.#head, this.#parts.changeBatchMax);
+    const { clock } = this.#parts;
+    const began = clock.monotonic();
+    const batch = this.#source.changesAfter(this.#head, this.#batch.size);
     if (batch.truncated) return this.#loseAll(last);
     const { changes } = batch;
     this.#skipped.clear();
     for (let at = 0; at < changes.length; at += 1) this.#deliver(changes, at);
+    this.#batch.took(clock.monotonic() - began, changes.length);
     const advanced = batch.next > this.#head;
     this.#head = sequence(Math.max(this.#head, batch.next));
     return advanced && this.#head < last;

@@ -18,7 +18,7 @@ import type { PictureRow } from '../support/picture.ts';
 import { type Random, seededRandom } from '../support/random.ts';
 import { WireClient } from '../support/wire-client.ts';
 
-const SEEDS = Number(process.env.MILLRACE_READER_SEEDS ?? 24);
+const SEEDS = Number(process.env.MILLRACE_READER_SEEDS ?? 18);
 const ONLY = process.env.MILLRACE_READER_SEED;
 const STEPS = 40;
 const READERS = 5;
@@ -171,7 +171,7 @@ class Run {
   }
 
   async #readOn(player: Playing): Promise<void> {
-    if (player.state === 'away') await this.#come(player);
+    if (player.state === 'away' || player.reader.isLost) await this.#come(player);
     if (player.state === 'stalled') player.reader.resume();
     player.state = 'reading';
   }
@@ -232,7 +232,14 @@ class Run {
         rows.filter((row) => isFollowed(player, row)).map((row) => [row.id, row]),
       );
       try {
-        await until('the state of the table', () => isDone(player, wanted), 20_000);
+        await until(
+          'the state of the table',
+          async () => {
+            if (player.reader.isLost) await this.#come(player);
+            return isDone(player, wanted);
+          },
+          20_000,
+        );
         await this.#checkMessages(player);
       } catch (cause) {
         throw new Error(this.#describe(player, wanted), { cause });

@@ -13,6 +13,8 @@ import { Picture, type PictureRow } from './picture.ts';
 export interface LiveReader {
   readonly name: string;
   readonly picture: Picture;
+  /** The node ended a connection that was silent for too long, as it does. */
+  readonly isLost: boolean;
   /** Set when an event could not be applied or the reader was refused. */
   readonly failure: Error | undefined;
   connect(): Promise<void>;
@@ -27,6 +29,14 @@ export interface LiveReader {
 class Applying {
   readonly picture = new Picture();
   failure: Error | undefined;
+  isLost = false;
+  protected isStalled = false;
+
+  /** Only who did not read may be ended. */
+  protected ended(what: string): void {
+    if (this.isStalled) this.isLost = true;
+    else this.failure ??= new Error(what);
+  }
 
   protected take(event: FeedEvent & { readonly code?: string }): void {
     try {
@@ -62,6 +72,8 @@ export class SocketReader extends Applying implements LiveReader {
   }
 
   async connect(): Promise<void> {
+    this.isLost = false;
+    this.isStalled = false;
     const from = this.resumption();
     const mark = this.#path.includes('?') ? '&' : '?';
     const query = from === undefined ? '' : `${mark}lastEventId=${encodeURIComponent(from)}`;
@@ -72,7 +84,7 @@ export class SocketReader extends Applying implements LiveReader {
       if (socket === this.#socket) this.take(JSON.parse(String(bytes)));
     });
     socket.on('close', (code) => {
-      if (socket === this.#socket) this.failure ??= new Error(`closed with ${code}`);
+      if (socket === this.#socket) this.ended(`closed with ${code}`);
     });
     await once(socket, 'open');
     if (this.#wishes === undefined) return;
@@ -82,6 +94,7 @@ export class SocketReader extends Applying implements LiveReader {
   }
 
   stall(): void {
+    this.isStalled = true;
     this.#socket?.pause();
   }
 
@@ -111,6 +124,8 @@ export class StreamReader extends Applying implements LiveReader {
   }
 
   async connect(): Promise<void> {
+    this.isLost = false;
+    this.isStalled = false;
     const from = this.resumption();
     const headers = {
       accept: 'text/event-stream',
@@ -119,7 +134,7 @@ export class StreamReader extends Applying implements LiveReader {
     const request = httpRequest(this.#url, { headers, agent: false });
     this.#request = request;
     request.on('error', (error) => {
-      if (request === this.#request) this.failure ??= error;
+      if (request === this.#request) this.ended(error.message);
     });
     request.end();
     const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -136,11 +151,12 @@ export class StreamReader extends Applying implements LiveReader {
     response.setEncoding('utf8').on('data', (text: string) => parser.feed(text));
     response.on('error', () => undefined);
     response.on('close', () => {
-      if (request === this.#request) this.failure ??= new Error('the stream ended');
+      if (request === this.#request) this.ended('the stream ended');
     });
   }
 
   stall(): void {
+    this.isStalled = true;
     this.#response?.pause();
   }
 
@@ -160,6 +176,8 @@ export class MqttReader implements LiveReader {
   readonly name: string;
   readonly picture = new Picture();
   failure: Error | undefined;
+  isLost = false;
+  #isStalled = false;
   readonly #url: string;
   readonly #filter: string;
   readonly #clientId: string;
@@ -174,6 +192,8 @@ export class MqttReader implements LiveReader {
   }
 
   async connect(): Promise<void> {
+    this.isLost = false;
+    this.#isStalled = false;
     const client = mqtt.connect(this.#url, {
       ...{ protocolVersion: 5, clientId: this.#clientId, clean: false, reconnectPeriod: 0 },
       properties: { sessionExpiryInterval: 300 },
@@ -188,7 +208,9 @@ export class MqttReader implements LiveReader {
       client.once('close', () => reject(new Error('refused or closed before CONNACK')));
     });
     client.on('close', () => {
-      if (client === this.#client) this.failure ??= new Error('the connection was closed');
+      if (client !== this.#client) return;
+      if (this.#isStalled) this.isLost = true;
+      else this.failure ??= new Error('the connection was closed');
     });
     if (sessionPresent) return;
     if (this.#isSubscribed) this.picture.resets += 1;
@@ -200,6 +222,7 @@ export class MqttReader implements LiveReader {
   }
 
   stall(): void {
+    this.#isStalled = true;
     this.#client?.stream.pause();
   }
 

@@ -9,6 +9,7 @@ import { sequence } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import { compileTopicFilter } from '../../base/topic-filter.ts';
 import { LIMITS } from '../../config/limits.ts';
+import { BatchSize } from '../../feed/batch-size.ts';
 import type { ChangeSource, Soon } from '../../feed/change-source.ts';
 import { LogBlocks } from '../../feed/log-blocks.ts';
 import { type Change, formatPosition } from '../../table/store-port.ts';
@@ -80,6 +81,7 @@ export class Dispatch {
   readonly #consumers = new Set<Consumer>();
   readonly #runnable = new Set<Consumer>();
   readonly #blocks: LogBlocks;
+  readonly #batch: BatchSize;
   /** All changes up to here were told to the live ones. */
   #head: Sequence;
   /** Live ones that were shown what is newer than the head. */
@@ -91,6 +93,7 @@ export class Dispatch {
     this.#parts = parts;
     this.#soon = parts.soon ?? ((fn) => void setImmediate(fn));
     this.#blocks = new LogBlocks(parts.source, LIMITS.changeBatchMax);
+    this.#batch = new BatchSize(LIMITS.changeBatchMax);
     this.#head = parts.source.lastSequence();
   }
 
@@ -194,17 +197,19 @@ export class Dispatch {
 
   /** One batch of changes to the live ones; true: there is more. */
   #pump(): boolean {
-    const { source } = this.#parts;
+    const { source, clock } = this.#parts;
     if (this.#consumers.size === 0) {
       this.#head = source.lastSequence();
       return false;
     }
-    const { changes, truncated, next } = source.changesAfter(this.#head, LIMITS.changeBatchMax);
+    const began = clock.monotonic();
+    const { changes, truncated, next } = source.changesAfter(this.#head, this.#batch.size);
     if (truncated) this.#loseLive();
     for (const change of changes) {
       this.#tell(change);
       this.#head = change.sequence;
     }
+    this.#batch.took(clock.monotonic() - began, changes.length);
     if (next > this.#head) this.#head = next;
     if (this.#head < source.lastSequence()) return true;
     for (const consumer of this.#ahead) if (consumer.isLive) consumer.shown.clear();
