@@ -1,6 +1,6 @@
 /**
- * How many changes are handed round in one turn of the event loop: as many as it takes for what goes
- * to a socket to leave together, and so few that the loop does not stand still, however many
+ * How many changes are handed round in one turn of the event loop: as many as it takes for what
+ * goes to a socket to leave together, and so few that the loop does not stand still, however many
  * subscribers each change has. Found out by measuring, from a small number on.
  */
 const FIRST = 16;
