@@ -1,8 +1,8 @@
 /**
  * Who wants to hear of a change: table → record id → subscribers, and table → filter →
  * subscribers of the collection. Each distinct filter stands once, so that it is evaluated at most
- * once per change (`predicate-index.ts` says which can be left out). Sets, because a sink may close its subscription while a change is handed round.
- * Prefix and wildcard topics will come in here; the fan-out only asks `table()`.
+ * once per change (`predicate-index.ts` says which can be left out). Sets, because a sink may close
+ * its subscription while a change is handed round.
  */
 
 import { must } from '../base/assert.ts';
@@ -58,7 +58,7 @@ export class TopicIndex {
       const { table: definition } = subscriber.request;
       const evictable = isEvictable(definition);
       const { typeName } = subscriber;
-      const predicates = new PredicateIndex<FilterGroup>(definition);
+      const predicates = new PredicateIndex<FilterGroup>();
       const [records, groups] = [new Map(), new Map()];
       topics = { typeName, definition, evictable, records, groups, predicates };
       this.#tables.set(subscriber.table, topics);

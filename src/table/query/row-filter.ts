@@ -32,7 +32,16 @@ export interface RowFilter {
   /** JSON of what is shown of a row; without it the row as it is. */
   readonly project?: Project | undefined;
   /** A condition which all rows satisfy and an index can answer. */
-  readonly indexed?: { readonly attribute: string; readonly value: IndexValue } | undefined;
+  readonly indexed?: IndexedCondition | undefined;
+}
+
+export interface IndexedCondition {
+  readonly attribute: string;
+  readonly value: IndexValue;
+  /** Whether the value stands in the row: what is computed does not. */
+  readonly isStored: boolean;
+  /** The form in which a value of the attribute is compared with `value`. */
+  readonly formOf: (held: unknown) => IndexValue | undefined;
 }
 
 /** Which rows, and the part of them in an order, if only that is shown. */
@@ -123,7 +132,10 @@ function indexedOf(filter: Filter): RowFilter['indexed'] {
     const attribute = each.field.indexed;
     if (attribute === undefined) continue;
     const value = indexValueOf(attribute, each.test.value);
-    if (value !== undefined) return { attribute: attribute.name, value };
+    if (value === undefined) continue;
+    const formOf = (held: unknown) => indexValueOf(attribute, held);
+    const isStored = each.field.compute === undefined;
+    return { attribute: attribute.name, value, isStored, formOf };
   }
   return undefined;
 }
