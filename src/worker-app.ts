@@ -110,6 +110,7 @@ export interface RunningApp {
   readonly fanout: Fanout;
   readonly gateway: WebSocketGateway<Principal>;
   readonly clients: LiveClients;
+  readonly presence: ThreadPresence;
   readonly counts: AppCounts;
   /** Tells subscribers to come back elsewhere and lets open requests finish. */
   stop(): Promise<void>;
@@ -184,6 +185,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     listener,
     fanout,
     gateway,
+    presence: parts.presence,
     clients: threadClients({ gateway, streams, clock, thread: (parts.workerIndex ?? 0) + 1 }),
     counts,
     async stop() {

@@ -39,6 +39,7 @@ export function connectAppMetrics(metrics: ArrayMetrics, parts: AppMetricParts):
     subscriptions: () => byProtocol(counters.subscriptions),
     messagesSent: () => byProtocol(counters.messagesSent),
     messagesReceived: () => byProtocol({ websocket: app.gateway.messagesReceived }),
+    presences: () => [{ labels: {}, value: app.presence.wanted }],
     subscriberResets: () => byProtocol(counters.resets),
     slowSubscribers: () => byProtocol(app.fanout.slowSubscribers()),
     subscriberStalls: () => byProtocol(counters.stalls),

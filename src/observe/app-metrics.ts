@@ -48,6 +48,8 @@ export interface AppMetricSources {
   subscriberStalls(): Iterable<Counted>;
   conflated(): Iterable<Counted>;
   snapshots(): Iterable<Counted>;
+  /** Resources whose presence somebody follows. */
+  presences(): Iterable<Counted>;
   deliveryLag(): Iterable<Timed>;
   authFailures(): Iterable<Counted>;
   limitsHit(): Iterable<Counted>;
@@ -162,6 +164,8 @@ function registerPush(metrics: ArrayMetrics, from: AppMetricSources): void {
   metrics.counter('millrace_subscriber_resets_total', 'Subscribers told to start over', () =>
     from.subscriberResets(),
   );
+  const presences = 'Resources whose number of followers somebody follows';
+  metrics.gauge('millrace_presences_followed', presences, 'sum', () => from.presences());
   metrics.histogram('millrace_delivery_lag_seconds', 'From a change to its delivery', () =>
     from.deliveryLag(),
   );
