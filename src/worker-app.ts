@@ -60,12 +60,11 @@ import {
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
 import { openGateway } from './worker-live.ts';
-import { withMqtt } from './worker-mqtt.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import { createPages, pageAt } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 import { createAppHandler } from './worker-routes.ts';
-import { withPageSockets } from './worker-sockets.ts';
+import { openSockets } from './worker-sockets.ts';
 import type { ThreadTables } from './worker-tables.ts';
 
 export interface AppParts {
@@ -173,24 +172,22 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     ...{ ...parts, push, who, handler: around, shed, admission, onFault, onLimit: onRefused },
     ...{ onDenied, publish: createPublish(restWith), routes: { resources, code } },
   });
+  const sockets = openSockets(gateway, { ...parts, who, resources, code, pages });
   const shared = withCors(shed(around), config.http.cors);
   const listener = await engine.listen({
     ...listening(parts),
     handler: withAccessLog(shared, accessLog),
-    webSocket: withMqtt(withPageSockets(gateway, { resources, code, pages }), parts.mqtt),
+    webSocket: sockets.handler,
     ...{ onRefused, onDenied, admission, onFault },
   });
   fanout.start();
   return {
-    listener,
-    fanout,
-    gateway,
-    presence: parts.presence,
+    ...{ listener, fanout, gateway, presence: parts.presence },
     clients: threadClients({ gateway, streams, clock, thread: (parts.workerIndex ?? 0) + 1 }),
     counts,
     async stop() {
       listener.stopAccepting();
-      gateway.stop();
+      sockets.stop();
       streams.stop();
       fanout.stop();
       parts.presence.stop();

@@ -9,18 +9,25 @@ import type { Clock } from './base/clock.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './observe/log.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
-import type { Exchange } from './protocols/http/port.ts';
+import type { Exchange, HttpRequest } from './protocols/http/port.ts';
 import type { CustomRequest, CustomResource } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
+import type { CodeStream } from './protocols/websocket/code-sockets.ts';
 import { extendedTable } from './resource/application-table.ts';
-import { Call } from './resource/call.ts';
+import { Call, ReadFacts } from './resource/call.ts';
 import { placeInCode } from './resource/code-place.ts';
 import type { Context, User } from './resource/context.ts';
 import { failureOf } from './resource/failure.ts';
 import type { LoadedResource } from './resource/load-resources.ts';
-import { PathTree } from './resource/path-tree.ts';
+import { type PathMatch, PathTree } from './resource/path-tree.ts';
 import { methodsOf, ownMethod, type Resource } from './resource/resource.ts';
-import { type CallSurroundings, runCall } from './resource/run-call.ts';
+import {
+  type AnsweredCall,
+  type CallRequest,
+  type CallSurroundings,
+  runCall,
+} from './resource/run-call.ts';
+import { admitToStream, openStream, publishTo, streamsOf } from './resource/run-stream.ts';
 import type { Commit } from './resource/transaction.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
@@ -28,11 +35,22 @@ import type { PreparedApplication } from './worker-resources.ts';
 export interface CodeRoute {
   readonly custom: CustomResource | undefined;
   readonly type?: typeof Resource | undefined;
+  /** What clients may follow or send messages to, where the class has a say in it. */
+  readonly stream?: CodeStream<Principal> | undefined;
+  readonly publish?: PublishToCode | undefined;
   /** The table behind it, for the methods which the class leaves as they are. */
   readonly table: RestResource | undefined;
   /** Methods which go to the table at once. */
   readonly untouched: ReadonlySet<string>;
 }
+
+/** Rejects with what the code threw, made an error of ours. */
+export type PublishToCode = (
+  exchange: Exchange,
+  principal: Principal,
+  found: PathMatch<unknown>,
+  message: unknown,
+) => Promise<void>;
 
 export interface CodeParts {
   readonly prepared: PreparedApplication;
@@ -75,7 +93,13 @@ function codeRoute(
   const behind = extendedTable(type)?.export?.name;
   const table = behind === path ? tables.get(path) : undefined;
   const untouched = table === undefined ? new Set<string>() : untouchedMethods(type);
-  return { custom: customResource(type, path, parts), type, table, untouched };
+  const custom = customResource(type, path, parts);
+  const { follows, publishes } = streamsOf(type);
+  return {
+    ...{ custom, type, table, untouched },
+    stream: follows ? codeStream(type, path, parts) : undefined,
+    publish: publishes ? publishToCode(type, parts) : undefined,
+  };
 }
 
 const METHODS = {
@@ -100,6 +124,29 @@ function untouchedMethods(type: typeof Resource): Set<string> {
 }
 
 function customResource(type: typeof Resource, path: string, parts: CodeParts): CustomResource {
+  const { clock } = parts;
+  const { around, complain } = surroundings(type, parts);
+  const { follows } = streamsOf(type);
+  const methods = methodsOf(type);
+  return {
+    methods: follows && !methods.includes('GET') ? ['GET', ...methods] : methods,
+    meter: parts.meter(path === '' ? '/' : path),
+    monotonic: () => clock.monotonic(),
+    answer: (request) =>
+      follows && wantsEventStream(request.exchange)
+        ? streamedEvents(type, callRequest(request), around)
+        : runCall(type, callRequest(request), around),
+    failure(thrown, { request }) {
+      const failure = failureOf(thrown);
+      const { method, path: at } = request;
+      if (failure.isFault) complain(thrown, { method, path: at }, 'a resource failed');
+      return failure;
+    },
+  };
+}
+
+/** How code of the class is run, and where its faults are told. */
+function surroundings(type: typeof Resource, parts: CodeParts) {
   const { clock, config, log, prepared } = parts;
   const { folder } = prepared.application;
   const complain = (thrown: unknown, facts: object, message: string): void => {
@@ -113,21 +160,65 @@ function customResource(type: typeof Resource, path: string, parts: CodeParts): 
     deadlineMs: config.limits.resourceMsMax,
     late: (error) => complain(error, {}, 'a resource failed after it had been given up'),
   };
+  return { around, complain };
+}
+
+const wantsEventStream = ({ request }: Exchange): boolean =>
+  request.method === 'GET' && /text\/event-stream/i.test(request.header('accept') ?? '');
+
+/** `connect` without incoming messages: an event for each that it yields. */
+async function streamedEvents(
+  type: typeof Resource,
+  request: CallRequest,
+  around: CallSurroundings,
+): Promise<AnsweredCall> {
+  await admitToStream(type, request, around);
+  const rows = await openStream(type, request, undefined, around);
+  const headers = new Headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  return { answer: { status: 200, headers, body: { kind: 'rows', rows } }, reads: new ReadFacts() };
+}
+
+function codeStream(type: typeof Resource, path: string, parts: CodeParts): CodeStream<Principal> {
+  const { around, complain } = surroundings(type, parts);
+  const tree = new PathTree<true>();
+  tree.set(path, true);
+  const asked = (request: HttpRequest, principal: Principal, signal: AbortSignal): CallRequest => {
+    const { rest, params, wildcard } = tree.match(request.path) ?? NOWHERE;
+    const exchange = { request, signal, interim: () => undefined };
+    return callRequest({ exchange, principal, rest, params, wildcard, body: undefined });
+  };
   return {
-    methods: methodsOf(type),
-    meter: parts.meter(path === '' ? '/' : path),
-    monotonic: () => clock.monotonic(),
-    answer: (request) => runCall(type, callRequest(request), around),
-    failure(thrown, { request }) {
+    admit: (request, principal) => admitToStream(type, asked(request, principal, NEVER), around),
+    open: (request, principal, { incoming, signal }) =>
+      openStream(type, asked(request, principal, signal), incoming, around),
+    failure(thrown, { path: at }) {
       const failure = failureOf(thrown);
-      const { method, path: at } = request;
-      if (failure.isFault) complain(thrown, { method, path: at }, 'a resource failed');
-      return failure;
+      if (failure.isFault) complain(thrown, { path: at }, 'a stream of a resource failed');
+      return failure.error;
     },
   };
 }
 
-function callRequest(request: CustomRequest) {
+const NEVER = new AbortController().signal;
+const NOWHERE = { rest: '', params: {}, wildcard: undefined };
+
+function publishToCode(type: typeof Resource, parts: CodeParts): PublishToCode {
+  const { around, complain } = surroundings(type, parts);
+  return async (exchange, principal, { rest, params, wildcard }, body) => {
+    try {
+      const request = callRequest({ exchange, principal, rest, params, wildcard, body });
+      await publishTo(type, request, around);
+    } catch (thrown) {
+      const { error, isFault } = failureOf(thrown);
+      if (isFault) complain(thrown, { path: exchange.request.path }, 'a resource failed');
+      throw error;
+    }
+  };
+}
+
+type Surrounding = Pick<Exchange, 'request' | 'signal' | 'interim'>;
+
+function callRequest(request: Omit<CustomRequest, 'exchange'> & { exchange: Surrounding }) {
   const { exchange, principal, rest, params, wildcard } = request;
   return {
     method: exchange.request.method,
@@ -143,7 +234,7 @@ function callRequest(request: CustomRequest) {
 
 type MayArguments = [Parameters<typeof authorise>[1], Parameters<typeof authorise>[2]];
 
-export function contextOf(exchange: Exchange, principal: Principal, body: unknown): Context {
+export function contextOf(exchange: Surrounding, principal: Principal, body: unknown): Context {
   const { request } = exchange;
   return {
     user: userOf(principal),

@@ -14,8 +14,11 @@ import { askHandler, MESSAGE_METHOD } from './protocols/http/internal-exchange.t
 import type { Exchange, HttpHandler, HttpRequest } from './protocols/http/port.ts';
 import { replyProblem } from './protocols/http/problem.ts';
 import type { Rest, RestParts } from './protocols/rest/rest.ts';
+import { identify } from './protocols/rest/rest-call.ts';
 import { type GatewayParts, WebSocketGateway } from './protocols/websocket/gateway.ts';
 import type { AskNode } from './protocols/websocket/live-desk.ts';
+import type { PathMatch } from './resource/path-tree.ts';
+import type { CodeRoute } from './worker-code.ts';
 import { type AppRoutes, routePath } from './worker-routes.ts';
 
 export interface LiveAssembly {
@@ -61,18 +64,41 @@ function askThread(parts: LiveAssembly): AskNode {
   };
 }
 
-async function publishing(
-  exchange: Exchange,
-  { publish, who, routes: { resources, code } }: LiveAssembly,
-): Promise<void> {
+async function publishing(exchange: Exchange, parts: LiveAssembly): Promise<void> {
+  const { publish, who, routes } = parts;
+  const { resources, code } = routes;
   const { request } = exchange;
   await who.settle(request);
   const routed = routePath(resources, request.path);
   if (routed !== undefined) return publish(exchange, routed.resource, routed.rest);
   const found = code?.match(request.path);
+  if (found?.value.publish !== undefined) return publishedToCode(exchange, parts, found);
   if (found?.value.table !== undefined) return publish(exchange, found.value.table, found.rest);
   const message = `there is no table to publish to at ${request.path}`;
   throw new NodeError('TABLE_UNKNOWN', message, { blame: 'client' });
+}
+
+/** Messages to a class that has a `publish` of its own. */
+async function publishedToCode(
+  exchange: Exchange,
+  { who, config }: LiveAssembly,
+  found: PathMatch<CodeRoute>,
+): Promise<void> {
+  const principal = identify(exchange, who);
+  if (principal === undefined) return;
+  const body = await exchange.body(config.limits.requestBodyBytesMax);
+  await found.value.publish?.(exchange, principal, found, spoken(body));
+  exchange.reply(204, []);
+}
+
+/** A message of another type than JSON is a text. */
+function spoken(body: Uint8Array): unknown {
+  const text = Buffer.from(body).toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Whoever was nobody in particular may sign in; anybody else stays who they are. */

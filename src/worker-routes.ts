@@ -125,10 +125,14 @@ function serveCode(
   found: PathMatch<CodeRoute>,
   routes: AppRoutes,
 ): void | Promise<void> {
-  const { custom, table, untouched } = found.value;
+  const { custom, table, untouched, stream } = found.value;
   const { method, header } = exchange.request;
   const isEvents = method === 'GET' && wantsEventStream(header.call(exchange.request, 'accept'));
-  if (table !== undefined && (custom === undefined || isEvents || untouched.has(method))) {
+  // Events of a table whose class has a `connect` of its own are the class's.
+  if (
+    table !== undefined &&
+    (custom === undefined || (isEvents && stream === undefined) || untouched.has(method))
+  ) {
     return serveTable(exchange, { resource: table, rest: found.rest }, routes);
   }
   return custom === undefined ? undefined : routes.serveCode(exchange, custom, found);

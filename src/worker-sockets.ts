@@ -3,15 +3,36 @@
  * what is left belongs to the page table that takes the path, and is passed on to its origin.
  */
 import type { HttpRequest, WebSocketHandler } from './protocols/http/port.ts';
+import type { Accept } from './protocols/mqtt/channel.ts';
 import { canFollow, type PageResource, type ServePages } from './protocols/pages/serve-pages.ts';
 import { upgradePage } from './protocols/pages/upgrade-page.ts';
-import { LIVE_PATH } from './protocols/websocket/gateway.ts';
+import { LIVE_PATH, type WebSocketGateway } from './protocols/websocket/gateway.ts';
+import { type CodeSocketParts, openCodeSockets, withCodeSockets } from './worker-code-sockets.ts';
+import { withMqtt } from './worker-mqtt.ts';
 import { type AppRoutes, routePath } from './worker-routes.ts';
 
 type Routes = Pick<AppRoutes, 'resources' | 'code'> & { readonly pages: ServePages | undefined };
 
+export interface SocketParts extends Routes, CodeSocketParts {
+  /** Serves those that speak MQTT. */
+  readonly mqtt?: Accept | undefined;
+}
+
+/** All WebSockets of the app port, by whose they are. */
+export function openSockets<Principal>(gateway: WebSocketGateway<Principal>, parts: SocketParts) {
+  const ofCode = openCodeSockets(parts);
+  const own = withPageSockets(withCodeSockets(gateway, ofCode), parts);
+  return {
+    handler: withMqtt(own, parts.mqtt),
+    stop() {
+      gateway.stop();
+      ofCode?.stop();
+    },
+  };
+}
+
 /** The sockets of the node's own, and around them those of pages. */
-export function withPageSockets<State>(
+function withPageSockets<State>(
   own: WebSocketHandler<State>,
   { resources, code, pages }: Routes,
 ): WebSocketHandler<State> {

@@ -87,6 +87,8 @@ export class LiveClient<Schema extends Rows = Rows> {
   #serial = 0;
   /** What is asked may be sent: whoever has to sign in has done so. */
   #ready = false;
+  /** Which of the connections it is. */
+  #session = 0;
   #renewal: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ConnectOptions = {}) {
@@ -191,6 +193,7 @@ export class LiveClient<Schema extends Rows = Rows> {
   async #opened(): Promise<void> {
     if (this.#options.token !== undefined) await this.#signIn();
     this.#ready = true;
+    this.#session += 1;
     for (const one of this.#subscriptions.values()) this.#ask(one);
     for (const waiting of this.#waiting.values()) this.#send(waiting);
   }
@@ -292,8 +295,13 @@ export class LiveClient<Schema extends Rows = Rows> {
       return;
     }
     subscription.position = undefined;
+    const session = this.#session;
     setTimeout(
-      () => this.#subscriptions.has(subscription.as) && this.#ask(subscription),
+      () => {
+        // Another connection has asked for it by itself.
+        if (session !== this.#session || !this.#subscriptions.has(subscription.as)) return;
+        this.#ask(subscription);
+      },
       RETRY_MS * (1 + Math.random()),
     );
   }

@@ -10,6 +10,7 @@
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { Context, User } from './context.ts';
+import { MessageStream } from './message-stream.ts';
 import type { QueryObject } from './query-object.ts';
 import type { RequestTarget } from './request-target.ts';
 import { SourceEvents } from './source-events.ts';
@@ -88,6 +89,20 @@ export class Resource {
   static subscribe(_context?: unknown): unknown {
     return new SourceEvents();
   }
+  /**
+   * A client follows: what is yielded goes to it. `incoming` is what it says, absent for event
+   * streams. Not overridden: a stream to `send` to.
+   */
+  static connect(target: Target, incoming?: MessageStream, context?: Context): unknown {
+    const own = ['connect', 'subscribe'].find((name) => ownMethod(this.prototype, name));
+    if (own === undefined) return new MessageStream();
+    const args = own === 'connect' ? [target, incoming, context] : [target, context];
+    return callInstance(this, own as 'connect' | 'subscribe', args);
+  }
+  /** A message of a client, which is not to be stored as a record. */
+  static publish(target: Target, message?: unknown, context?: Context): unknown {
+    return callInstance(this, 'publish', [target, message, context]);
+  }
   static isCollection(target: unknown): boolean {
     return isCollectionTarget(target);
   }
@@ -95,6 +110,9 @@ export class Resource {
   /** Of a source: a stream whose `send(event)` tells the table of changes. */
   subscribe(_context?: unknown): unknown {
     return new SourceEvents();
+  }
+  connect(_target?: unknown, _incoming?: unknown, _context?: unknown): unknown {
+    return new MessageStream();
   }
   getId(): RecordId | undefined {
     return this.#id;
@@ -119,8 +137,8 @@ export class Resource {
 
 export type Allowed = boolean | Promise<boolean>;
 export const HOOKS = ['allowRead', 'allowUpdate', 'allowCreate', 'allowDelete'] as const;
-markDefaults(Resource, [...CALL_VERBS, 'subscribe']);
-markDefaults(Resource.prototype, [...HOOKS, 'subscribe']);
+markDefaults(Resource, [...CALL_VERBS, 'subscribe', 'connect', 'publish']);
+markDefaults(Resource.prototype, [...HOOKS, 'subscribe', 'connect']);
 
 export const isResourceClass = (value: unknown): value is typeof Resource =>
   typeof value === 'function' && RESOURCE in value;
@@ -140,7 +158,7 @@ function isCollectionTarget(target: unknown): boolean {
 /** Runs a verb which the class has as a method of its instances. */
 export function callInstance(
   type: typeof Resource,
-  verb: CallVerb,
+  verb: CallVerb | 'connect' | 'subscribe' | 'publish',
   args: readonly unknown[],
 ): unknown {
   const method = Reflect.get(type.prototype, verb) as Method | undefined;

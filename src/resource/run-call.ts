@@ -139,7 +139,11 @@ function withContext(answer: ResourceAnswer, context: Context): ResourceAnswer {
 
 type ParsePath = (path: string, context: Context, query: RequestTarget) => unknown;
 
-async function targetOf(type: typeof Resource, request: CallRequest): Promise<RequestTarget> {
+/** What the path and the query of a request name, as code sees it. */
+export async function targetOf(
+  type: typeof Resource,
+  request: CallRequest,
+): Promise<RequestTarget> {
   const { path, query, params, wildcard, context } = request;
   if (type.directURLMapping === true) {
     const id = path.replace(/^\//, '') + (query === '' ? '' : `?${query}`);
@@ -167,7 +171,7 @@ async function targetOf(type: typeof Resource, request: CallRequest): Promise<Re
  * Hooks decide before the method runs. With `loadAsInstance = false` a refused read is begun all
  * the same, marked as denied: such a method may take the decision upon itself.
  */
-async function checkPermission(
+export async function checkPermission(
   type: typeof Resource,
   hook: Hook,
   target: RequestTarget,

@@ -215,6 +215,21 @@ describe.each([1, 2])('/live on %i thread(s)', (threads) => {
     expect(live.heard.filter((one) => one.sub === 'f')).toHaveLength(1);
   });
 
+  it('begins nothing for a client that leaves while it signs in', async () => {
+    const slow = { username: 'slow', password: PASSWORD, roles: ['desk'], active: true };
+    await node.operate({ operation: 'add_user', ...slow });
+    const live = await connect();
+    live.say(by('slow'));
+    live.say({ subscribe: '/Note/', as: 'gone' });
+    live.socket.close();
+    const other = await connect();
+    expect(await other.ask(by('slow'))).toMatchObject({ status: 204 });
+    await until('the end of the socket', () => live.closedWith !== undefined);
+    const listed = await node.operate({ operation: 'subscriptions_list' });
+    const names = (listed.subscriptions as { name?: unknown }[]).map(({ name }) => name);
+    expect(names).not.toContain('gone');
+  });
+
   it('tells how many follow a record, on all threads', async () => {
     const watcher = await connect();
     watcher.say({ presence: '/Flight/P', as: 'p' });

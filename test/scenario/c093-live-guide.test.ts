@@ -32,7 +32,9 @@ function fits(heard: object, wanted: object): boolean {
 describe('the guide to /live', () => {
   let node: NodeProcess;
   beforeAll(async () => {
-    node = await startNode({ files: { 'schema.graphql': textOf('graphql') } });
+    node = await startNode({
+      files: { 'schema.graphql': textOf('graphql'), 'resources/desk.ts': textOf('ts') },
+    });
   });
   afterAll(() => node.dispose());
 
@@ -68,6 +70,17 @@ describe('the guide to /live', () => {
     const live = (await run(connect, node.http, type, print)) as { close(): void };
     await until('the last of it', () => printed.at(-1) === 'AA100 B2,UA7 C9');
     live.close();
+  });
+
+  it('has its class followed, and told', async () => {
+    await node.put('/Flight/D1', { gate: '1' });
+    const desk = await new Live(`${node.ws}/Desk/D1`).opened();
+    await desk.next((one) => one.welcome === 'D1');
+    const live = await new Live(`${node.ws}/live`).opened();
+    const told = await live.ask({ publish: '/Desk/D1', value: { gate: '2' } });
+    expect(told).toMatchObject({ outcome: 'published' });
+    await desk.next((one) => JSON.stringify(one) === '{"flight":{"id":"D1","gate":"2"}}');
+    for (const one of [desk, live]) one.socket.terminate();
   });
 
   it('names the metrics that there are', async () => {

@@ -148,6 +148,14 @@ const body = (table: DescribedTable): Json => ({
   content: jsonContent(refTo(table)),
 });
 
+const POSITION: Json = {
+  'Millrace-Position': {
+    schema: { type: 'string' },
+    description: 'at which subscribers have been told of the write',
+  },
+};
+const WRITTEN: Json = { ETag: { schema: { type: 'string' } }, ...POSITION };
+
 const createRecord = (table: DescribedTable): Json =>
   operation(table, 'create', {
     summary: `Stores a new record of ${table.name} under a new key`,
@@ -155,7 +163,7 @@ const createRecord = (table: DescribedTable): Json =>
     responses: {
       201: {
         description: 'stored',
-        headers: { Location: { schema: { type: 'string' } } },
+        headers: { Location: { schema: { type: 'string' } }, ...WRITTEN },
       },
       default: PROBLEM,
     },
@@ -168,8 +176,8 @@ function writeRecord(table: DescribedTable, verb: 'put' | 'patch'): Json {
       verb === 'put' ? `Stores a record of ${table.name}` : `Merges into a record of ${table.name}`,
     requestBody: verb === 'put' ? body(table) : partial,
     responses: {
-      201: { description: 'there was none before' },
-      204: { description: 'stored' },
+      201: { description: 'there was none before', headers: WRITTEN },
+      204: { description: 'stored', headers: WRITTEN },
       412: PROBLEM,
       default: PROBLEM,
     },
@@ -179,7 +187,7 @@ function writeRecord(table: DescribedTable, verb: 'put' | 'patch'): Json {
 const deleteRecord = (table: DescribedTable): Json =>
   operation(table, 'delete', {
     summary: `Deletes a record of ${table.name}`,
-    responses: { 204: { description: 'deleted' }, default: PROBLEM },
+    responses: { 204: { description: 'deleted', headers: POSITION }, default: PROBLEM },
   });
 
 /** `a/:id/*rest` → `/a/{id}/{rest}`. */

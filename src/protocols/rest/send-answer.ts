@@ -170,8 +170,21 @@ function sendRows(
 /** Begins with a comment: the client then knows that it is connected. */
 async function* asEvents(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
   yield ':\n\n';
-  for await (const row of rows) yield `data: ${stringify(row)}\n\n`;
+  for await (const row of rows) yield eventOf(row);
 }
+
+/** `{ event, data, id }` is a named event; anything else is the data of one without a name. */
+function eventOf(row: unknown): string {
+  if (typeof row !== 'object' || row === null || !('data' in row) || !('event' in row)) {
+    return `data: ${stringify(row)}\n\n`;
+  }
+  const { event, data, id } = row as { event: unknown; data: unknown; id?: unknown };
+  const said = id === undefined ? '' : `id: ${oneLine(id)}\n`;
+  return `${said}event: ${oneLine(event)}\ndata: ${stringify(data)}\n\n`;
+}
+
+/** A line end would begin another field. */
+const oneLine = (value: unknown): string => String(value).replace(/[\r\n\0]+/g, ' ');
 
 async function* inFormat(rows: AsyncIterable<unknown>, format: Format): AsyncGenerator<Uint8Array> {
   let writer: RowWriter | undefined;

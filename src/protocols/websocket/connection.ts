@@ -132,6 +132,11 @@ export class Connection {
     return this.#held?.size ?? 0;
   }
 
+  /** False before the socket is there, and once it is gone. */
+  get isOpen(): boolean {
+    return this.#socket !== undefined;
+  }
+
   /** Bytes that wait for the client. */
   get bufferedBytes(): number {
     const socket = this.#socket;

@@ -198,7 +198,7 @@ const spoken = ({ protocol }: LiveFormat): string =>
   `this socket speaks ${protocol}: send binary messages, or offer no sub-protocol to speak JSON`;
 
 /** An upgrade refused as HTTP: the socket never opens, so the client learns why. */
-function refusal(error: NodeError): Extract<UpgradeVerdict<never>, { kind: 'refuse' }> {
+export function refusal(error: NodeError): Extract<UpgradeVerdict<never>, { kind: 'refuse' }> {
   const problem = problemDocument(error);
   const headers = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
   if (problem.status === 401) {

@@ -70,7 +70,7 @@ export class LiveDesk<Principal> {
   hear(client: LiveClient<Principal>, bytes: Uint8Array): void {
     const { connection, held } = client;
     if (held !== undefined) {
-      if (held.length < LIMITS.liveWritesUnderWayMax) held.push(bytes.slice());
+      if (fitsAmong(held, bytes)) held.push(bytes.slice());
       else connection.say(errorMessage(tooManyWrites()));
       return;
     }
@@ -248,7 +248,8 @@ export class LiveDesk<Principal> {
     void this.#signIn(client, authorization, answering).finally(() => {
       const held = client.held ?? [];
       client.held = undefined;
-      for (const bytes of held) this.hear(client, bytes);
+      // Nothing is begun for a client that left meanwhile: nobody would end it.
+      for (const bytes of held) if (client.connection.isOpen) this.hear(client, bytes);
     });
   }
 
@@ -260,6 +261,7 @@ export class LiveDesk<Principal> {
     const { connection, credentials } = client;
     const asking = credentials.asking(authorization);
     await this.#parts.settle?.(asking);
+    if (!connection.isOpen) return;
     const found = this.#parts.authenticate(asking);
     if (found.kind === 'rejected') {
       this.#parts.onRejected?.(found.method);
@@ -281,6 +283,13 @@ export class LiveDesk<Principal> {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** Whether another message may wait for a sign-in, beside those that do. */
+function fitsAmong(held: readonly Uint8Array[], bytes: Uint8Array): boolean {
+  const { liveWritesUnderWayMax, liveWriteBytesUnderWayMax } = LIMITS;
+  const waiting = held.reduce((sum, one) => sum + one.byteLength, bytes.byteLength);
+  return held.length < liveWritesUnderWayMax && waiting <= liveWriteBytesUnderWayMax;
+}
 
 const urlOf = ({ path, query }: Named): string => (query === '' ? path : `${path}?${query}`);
 

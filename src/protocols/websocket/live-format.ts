@@ -19,7 +19,7 @@ export interface LiveFormat {
   readonly isBinary: boolean;
   /** Throws `BODY_MALFORMED`. */
   decode(bytes: Uint8Array): unknown;
-  encode(message: object): Uint8Array;
+  encode(message: unknown): Uint8Array;
   /** An event as it is sent to the subscription of that name; without one, as it is. */
   event(event: EncodedEvent, name: SubscriptionName | undefined): Uint8Array;
 }
@@ -37,7 +37,7 @@ export const JSON_FORMAT: LiveFormat = {
       throw new NodeError('BODY_MALFORMED', 'not JSON', { blame: 'client', cause });
     }
   },
-  encode: (message) => Buffer.from(JSON.stringify(message)),
+  encode: (message) => Buffer.from(JSON.stringify(message) ?? 'null'),
   event: (event, name) => event.bytes(name === undefined ? '' : jsonPrefix(name)),
 };
 
