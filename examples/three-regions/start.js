@@ -1,10 +1,12 @@
 /**
- * node examples/three-regions/start.js: three nodes on this machine, a sea between them whose delays
- * and cables the page steers, and that page. Stops all of it on Ctrl+C.
+ * node examples/three-regions/start.js: three nodes on this machine, a sea between them whose
+ * delays and cables the page steers, and that page. Stops all of it on Ctrl+C.
  *
- * The page talks to this process, which hands requests on to the node of a region: /amsterdam/Note/.
+ * The page talks to this process, which hands requests on to the node of a region, as in
+ * /amsterdam/Note/.
  */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -56,7 +58,12 @@ function startNode(region) {
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(process.execPath, [command, 'start', here, ...args], {
-    env: { ...process.env, MILLRACE_CLUSTER_URL: sea(region) },
+    env: {
+      ...process.env,
+      MILLRACE_CLUSTER_URL: sea(region),
+      // Nobody signs in here; without an administrator each node would print a link to make one.
+      ...{ MILLRACE_ADMIN_USERNAME: 'admin', MILLRACE_ADMIN_PASSWORD: randomUUID() },
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   child.once('exit', (code) => {

@@ -69,6 +69,7 @@ function cableOf({ one, other, delayMs, isCut }) {
   cut.addEventListener('change', steer);
   delay.addEventListener('change', steer);
   delay.ariaLabel = `Delay between ${one} and ${other}`;
+  box.dataset.cut = isCut;
   box.append(`${one} – ${other}`, delay, label, element('label', {}, cut, ' cut'));
   return box;
 }
