@@ -14,6 +14,7 @@ import { aheadBy, mustRestamp, stampLimit } from './clock-watch.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
 import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
 import { Joining } from './joining.ts';
+import { tableNotes } from './jumps.ts';
 import { Membership } from './membership.ts';
 import type { ReplicationEvents, ReplicatorOptions } from './options.ts';
 import { Peer } from './peer.ts';
@@ -66,6 +67,7 @@ export class Replicator {
       opened: (link, url) => this.#connect(link, url),
     });
     this.#offHorizon = store.onHorizon(() => this.#moved());
+    this.#noteTables();
     this.#membership.declareSelf();
     this.#schedule();
   }
@@ -161,6 +163,12 @@ export class Replicator {
       changed: () => this.#tellMembers(undefined),
       removed: () => this.#events.removed?.(),
     });
+  }
+
+  #noteTables(): void {
+    const notes = tableNotes(this.#options.store);
+    if (notes === undefined) return;
+    this.#queue.apply({ items: [], cursors: NO_CURSORS, notes }).catch(() => undefined);
   }
 
   #learn(told: readonly Member[], from: Session): void {

@@ -19,6 +19,7 @@ import type {
   PageRequestFrame,
 } from './frames.ts';
 import { itemBytes } from './item-size.ts';
+import { jumpsOf } from './jumps.ts';
 import { StreamPlanner, type StreamRequest } from './plan-stream.ts';
 import type { Item, LogEntry, ReplicaStore } from './ports.ts';
 import { type Holdings, travels } from './selection.ts';
@@ -86,7 +87,10 @@ export class StreamServer {
       return;
     }
     this.#stream = stream;
-    const source = { lives: store.lives, horizon: store.horizon(), first: store.firstSequence() };
+    const source = {
+      ...{ lives: store.lives, horizon: store.horizon(), first: store.firstSequence() },
+      jumps: jumpsOf(store),
+    };
     this.#plan(stream, new StreamPlanner(source, request));
   }
 

@@ -6,6 +6,7 @@
 import type { NodeId, TableName } from '../base/brands.ts';
 import { cursorsOf } from './cursors.ts';
 import type { BeginFrame, CursorPairs } from './frames.ts';
+import { jumpNotes } from './jumps.ts';
 import type { ReplicatedTable } from './ports.ts';
 import { tableTravels } from './selection.ts';
 import type { Session } from './session.ts';
@@ -43,10 +44,10 @@ export async function takeSnapshot(
   }
   parts.busy(true);
   try {
-    const last = {
-      ...{ items: [], cursors: cursorsOf(note.covers), invalidateCaches: true },
-      notes: { [SNAPSHOT_NOTE]: null },
-    };
+    const cursors = cursorsOf(note.covers);
+    const jumps = jumpNotes(parts.store, parts.queue.cursors, cursors);
+    const notes = { ...jumps, [SNAPSHOT_NOTE]: null };
+    const last = { items: [], cursors, invalidateCaches: true, notes };
     await parts.raising(() => parts.queue.apply(last));
   } finally {
     parts.busy(false);

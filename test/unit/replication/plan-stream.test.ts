@@ -26,9 +26,19 @@ interface Asked {
   readonly scope?: 'all' | 'own';
   readonly lives?: readonly (readonly [NodeId, number])[];
   readonly first?: number;
+  readonly jumps?: readonly (readonly [NodeId, number])[];
 }
 
-function planOf({ log, held, has, direct = [], scope = 'all', lives, first = 1 }: Asked) {
+function planOf({
+  log,
+  held,
+  has,
+  direct = [],
+  scope = 'all',
+  lives,
+  first = 1,
+  jumps = [],
+}: Asked) {
   const last = at(first - 1 + log.length);
   const cursors = (pairs: Asked['held']) =>
     new Map<NodeId, Sequence>(pairs.map(([author, one]) => [author, at(one)]));
@@ -37,6 +47,7 @@ function planOf({ log, held, has, direct = [], scope = 'all', lives, first = 1 }
       lives: (lives ?? [[ME, 0]]).map(([author, since]) => ({ author, since: at(since) })),
       horizon: { sequence: last, cursors: cursors(has) },
       first: at(first),
+      jumps: cursors(jumps),
     },
     { scope, cursors: cursors(held), direct: new Set(direct) },
   );
@@ -98,6 +109,26 @@ describe('a stream begins [R5]', () => {
   });
 });
 
+describe('what was of no concern to others [R5]', () => {
+  it('is not missed', () => {
+    const asked = { held: [[OTHER, 30]] as const, has: [[OTHER, 50]] as const };
+    expect(planOf({ ...asked, log: logOf([undefined]) })).toEqual({ kind: 'stream', start: 1 });
+    const trimmed = { log: logOf([[OTHER, 30, 20], undefined], 8), first: 8 };
+    expect(planOf({ ...asked, ...trimmed })).toEqual({ kind: 'stream', start: 9 });
+    const voids = {
+      log: logOf(
+        [
+          [OTHER, 29, 20],
+          [OTHER, 48, 44],
+        ],
+        8,
+      ),
+      first: 8,
+    };
+    expect(planOf({ ...asked, ...voids })).toEqual({ kind: 'stream', start: 8 });
+  });
+});
+
 describe('a snapshot is needed [R5]', () => {
   it('where the log no longer reaches back', () => {
     const log = logOf(
@@ -111,13 +142,20 @@ describe('a snapshot is needed [R5]', () => {
   });
 
   it('where a snapshot taken here raised the cursor past what is missing', () => {
-    const log = logOf([[OTHER, 51, 50], undefined]);
-    expect(planOf({ log, held: [[OTHER, 30]], has: [[OTHER, 51]] }).kind).toBe('snapshot');
+    const log = logOf([[OTHER, 20, 0], undefined, [OTHER, 51, 50]]);
+    const asked = { log, has: [[OTHER, 51]] as const, jumps: [[OTHER, 50]] as const };
+    expect(planOf({ ...asked, held: [[OTHER, 30]] }).kind).toBe('snapshot');
+    expect(planOf({ ...asked, held: [[OTHER, 0]] }).kind).toBe('snapshot');
+    expect(planOf({ ...asked, held: [[OTHER, 50]] })).toEqual({ kind: 'stream', start: 2 });
   });
 
-  it('where nothing of what is missing stands in the log', () => {
-    const log = logOf([undefined, undefined]);
-    expect(planOf({ log, held: [], has: [[OTHER, 50]] }).kind).toBe('snapshot');
+  it('where what is missing may have stood in what was trimmed', () => {
+    const log = logOf([undefined, undefined], 8);
+    expect(planOf({ log, held: [], has: [[OTHER, 50]], first: 8 }).kind).toBe('snapshot');
+    const later = logOf([[OTHER, 50, 40]], 8);
+    const asked = { log: later, has: [[OTHER, 50]] as const, first: 8 };
+    expect(planOf({ ...asked, held: [[OTHER, 30]] }).kind).toBe('snapshot');
+    expect(planOf({ ...asked, held: [[OTHER, 40]] })).toEqual({ kind: 'stream', start: 7 });
   });
 });
 
