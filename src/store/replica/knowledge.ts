@@ -16,6 +16,8 @@ export class Knowledge {
   readonly lives: readonly Life[];
   readonly #notes = new Map<string, unknown>();
   #cursors: Cursors;
+  /** The last change that was made here, as far as this run can tell: never less. */
+  #own: Sequence;
   #horizon: Horizon;
   readonly #listeners = new Set<() => void>();
 
@@ -27,11 +29,13 @@ export class Knowledge {
       cursors.set(nodeId(author), sequence(Number(unpackPlain(value))));
       return true;
     });
-    // Of its own earlier lives it has all that was kept.
+    // Of its own earlier lives it has all that was kept, and what others gave back.
     lives.forEach(({ author }, at) => {
       const next = lives[at + 1];
-      if (next !== undefined) cursors.set(author, next.since);
+      const known = cursors.get(author) ?? NONE;
+      if (next !== undefined && next.since > known) cursors.set(author, next.since);
     });
+    this.#own = newest;
     meta.range({ start: ['note', ''], end: ['note', HIGH] }, (key, value) => {
       const [, name] = key as readonly [string, string];
       this.#notes.set(name, unpackPlain(value));
@@ -59,7 +63,7 @@ export class Knowledge {
     const { meta } = batch.trees;
     const next = new Map(this.#cursors);
     for (const [author, at] of raised) {
-      if (this.#isOwn(author) || at <= (next.get(author) ?? NONE)) continue;
+      if (author === this.lives.at(-1)?.author || at <= (next.get(author) ?? NONE)) continue;
       next.set(author, at);
       meta.put(['cursor', author], packPlain(at));
     }
@@ -84,6 +88,8 @@ export class Knowledge {
 
   /** Called for every commit, in their order: `flushed` resolves when the disk has it. */
   committed(batch: Batch, flushed: Promise<void>): void {
+    const own = batch.changes.findLast(({ relay }) => relay?.origin === undefined);
+    if (own !== undefined) this.#own = own.sequence;
     const next = this.#horizonAt(batch.state.sequence);
     flushed.then(
       () => {
@@ -101,14 +107,10 @@ export class Knowledge {
     return () => void this.#listeners.delete(listener);
   }
 
-  #isOwn(author: NodeId): boolean {
-    return this.lives.some((life) => life.author === author);
-  }
-
   #horizonAt(newest: Sequence): Horizon {
     const cursors = new Map(this.#cursors);
     const present = this.lives.at(-1);
-    if (present !== undefined) cursors.set(present.author, newest);
+    if (present !== undefined) cursors.set(present.author, this.#own);
     return { sequence: newest, cursors };
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Puts right what a clock that ran ahead has stamped: own rows whose stamps lie ahead of the clock
- * are written anew as they are, under stamps of now, and the clock of versions begins from now.
- * Nobody could take them before, so nobody holds those stamps.
+ * Puts right what a clock that ran ahead has stamped: own rows whose stamps lie ahead of the clock,
+ * and rows of others stamped beyond the bound, are written anew as they are, under stamps of now,
+ * and the clock of versions begins from now. Nobody whose clock is right could take those stamps.
  */
-import type { EpochMs, NodeId } from '../../base/brands.ts';
+import { type EpochMs, epochMs, type NodeId } from '../../base/brands.ts';
 import { versionAt } from '../../base/hlc.ts';
 import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
 import { newestStamp, type RowState, type Stamp } from '../../cache/row-state.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { Batch } from '../commit/batch.ts';
 import { loggedBody, placedBodyOf, rowAt, writeRow } from '../commit/rows.ts';
 import type { Committer } from '../committer.ts';
@@ -40,8 +41,15 @@ export async function restampRows(
   }
 }
 
-const isAhead = (stamp: Stamp | undefined, ahead: number, { authors }: Restamping): boolean =>
-  stamp !== undefined && stamp.version > ahead && authors.has(stamp.author);
+/**
+ * Own stamps, and those of others that nobody whose clock is right could take: whoever made them may
+ * be gone for good.
+ */
+function isAhead(stamp: Stamp | undefined, ahead: number, { authors, now }: Restamping): boolean {
+  if (stamp === undefined || stamp.version <= ahead) return false;
+  const taken = versionAt(epochMs(now() + LIMITS.clockAheadMsMax));
+  return authors.has(stamp.author) || stamp.version > taken;
+}
 
 function restampPage(
   batch: Batch,
