@@ -42,8 +42,8 @@ export async function restampRows(
 }
 
 /**
- * Own stamps, and those of others that nobody whose clock is right could take: whoever made them may
- * be gone for good.
+ * Own stamps, and those of others that nobody whose clock is right could take: whoever made them
+ * may be gone for good.
  */
 function isAhead(stamp: Stamp | undefined, ahead: number, { authors, now }: Restamping): boolean {
   if (stamp === undefined || stamp.version <= ahead) return false;
