@@ -3,7 +3,9 @@
  * which it is dialled, and how it dials. Without a cluster token and without certificates there
  * are none, and no port is opened.
  */
+import { createHash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import { readOptional } from './config/config.ts';
@@ -16,6 +18,7 @@ import { dialPeer } from './protocols/replication/dial.ts';
 import type { LinkOptions, LinkTls } from './protocols/replication/link-options.ts';
 import { listenForPeers } from './protocols/replication/listener.ts';
 import { ClusterSecret } from './protocols/replication/proof.ts';
+import type { Switchboard } from './protocols/replication/switchboard.ts';
 
 export interface NodeLink {
   readonly port: number;
@@ -23,8 +26,8 @@ export interface NodeLink {
   readonly local: string;
   /** Where others reach this node, as far as it knows itself; the likeliest first. */
   readonly urls: readonly string[];
-  /** The certificate of the cluster's authority, PEM, where there is one. */
-  readonly authority: string | undefined;
+  /** Nodes that know another token, or another authority, are of another cluster. */
+  readonly cluster: string;
   readonly counts: LinkCounts;
   dial(url: string): Promise<PeerConnection>;
   close(): Promise<void>;
@@ -34,6 +37,8 @@ export interface LinkParts {
   readonly config: Config;
   readonly log: Log;
   readonly accept: (connection: PeerConnection) => void;
+  /** There is a node that can be dialled under this address. */
+  readonly heard: (url: string) => void;
 }
 
 /** Whether other nodes are to be talked to. Throws `CONFIG_INVALID` when they could not be. */
@@ -43,14 +48,16 @@ export function isClustered(config: Config): boolean {
   if (hasToken || cluster.tls !== undefined || new ClusterFolder(dataFolder).hasCertificates) {
     return true;
   }
-  if (cluster.peers.length === 0) return false;
-  const message = 'cluster.peers is set, but nothing by which the nodes know one another';
+  if (cluster.peers.length === 0 && cluster.nats.url === undefined) return false;
+  const key = cluster.nats.url === undefined ? 'cluster.peers' : 'cluster.nats.url';
+  const message = `${key} is set, but nothing by which the nodes know one another`;
   const cure = 'give all of them one --cluster-token, or certificates by millrace cluster';
   throw new NodeError('CONFIG_INVALID', `${message}; ${cure}`);
 }
 
 /** Of a node that `isClustered`. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
-export async function openLink({ config, log, accept }: LinkParts): Promise<NodeLink> {
+export async function openLink(parts: LinkParts): Promise<NodeLink> {
+  const { config, log, accept } = parts;
   const { cluster, host, replication } = config;
   const folder = new ClusterFolder(config.dataFolder);
   const tls = cluster.tls === undefined ? folder.certificates() : filesOf(cluster.tls);
@@ -69,16 +76,55 @@ export async function openLink({ config, log, accept }: LinkParts): Promise<Node
     ...{ ...options, host, port: replication.port, accept },
     admit: folder.mayInvite ? (request) => folder.admit(request, Date.now()) : undefined,
   });
+  const id = clusterId(tls?.ca ?? cluster.token ?? '');
+  const board = await switchboard(parts, id, listener.take);
   const at = (address: string) =>
     `${tls === undefined ? 'ws' : 'wss'}://${urlHost(address)}:${listener.port}`;
   return {
     port: listener.port,
     local: at(LISTENS_EVERYWHERE.has(host) ? '127.0.0.1' : host),
-    urls: cluster.url === undefined ? addressesOf(host).map(at) : [cluster.url],
-    authority: tls?.ca,
+    urls: cluster.url === undefined ? (board?.urls ?? addressesOf(host).map(at)) : [cluster.url],
+    cluster: id,
     counts,
-    dial: (url) => dialPeer(url, options),
-    close: () => listener.close(),
+    dial: (url) => dialPeer(url, options, board?.dial),
+    async close() {
+      await board?.close();
+      await listener.close();
+    },
+  };
+}
+
+const clusterId = (shared: string): string =>
+  createHash('sha256').update(`millrace cluster ${shared}`).digest('hex').slice(0, 24);
+
+interface Board extends Switchboard {
+  /** Where this node is reached over it. */
+  readonly urls: readonly string[];
+}
+
+/** The way over a NATS server, where there is one; its library is loaded then only. */
+async function switchboard(
+  { config, log, heard }: LinkParts,
+  cluster: string,
+  accept: (stream: Duplex) => void,
+): Promise<Board | undefined> {
+  const { name, nats } = config.cluster;
+  const { url } = nats;
+  if (url === undefined) return undefined;
+  const { openSwitchboard, switchedAddress } = await import(
+    './protocols/replication/switchboard.ts'
+  );
+  const board = openSwitchboard({
+    ...{ url, name, cluster, accept, heard },
+    told(state, detail) {
+      if (state === 'connected') log.info({ server: detail }, 'connected to the NATS server');
+      else log.warn({ why: detail }, 'no connection to the NATS server; it is tried again');
+    },
+  });
+  return {
+    urls: [switchedAddress(name)],
+    dial: (node) => board.dial(node),
+    close: () => board.close(),
   };
 }
 

@@ -54,16 +54,19 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     if (replicator === undefined) connection.close('this node is starting');
     else replicator.accept(connection);
   };
-  const link = await openLink({ config, log, accept });
-  const { name } = config.cluster;
   // The core looks at this list each time it dials.
   const peers = [...config.cluster.peers];
+  const heard = (url: string) => {
+    if (!peers.includes(url) && peers.length < LIMITS.replicationConnectionsMax) peers.push(url);
+  };
+  const link = await openLink({ config, log, accept, heard });
+  const { name } = config.cluster;
   const routes = storedRoutes(store);
   peers.push(...routes);
   const running: Replicator = createReplicator({
     ...{ store, clock, name, peers, urls: link.urls, dial: link.dial },
     random: Math.random,
-    cluster: clusterId(config, link),
+    cluster: link.cluster,
     instance: randomUUID(),
     selection: config.cluster.select.map((rule) => ({
       ...rule,
@@ -72,6 +75,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     events: toldTo(log),
   });
   replicator = running;
+  sayWhatIsMissing(config, log);
   const purges = new PurgeRelay(store, running);
   const lag = new LagWatch(running, clock);
   const metrics = new ArrayMetrics();
@@ -103,10 +107,15 @@ function healthOf(replicator: Replicator): ClusterHealth {
   };
 }
 
-/** Nodes that know another token, or another authority, are of another cluster. */
-function clusterId({ cluster }: Config, link: NodeLink): string {
-  const shared = link.authority ?? cluster.token ?? '';
-  return createHash('sha256').update(`millrace cluster ${shared}`).digest('base64url').slice(0, 16);
+/** What may be written down for a later version, and does nothing in this one. */
+function sayWhatIsMissing({ cluster }: Config, log: Log): void {
+  const settings = {
+    'cluster.shield': cluster.shield,
+    'cluster.nats.embedded': cluster.nats.embedded,
+  };
+  for (const [key, isSet] of Object.entries(settings)) {
+    if (isSet) log.warn({ key }, `${key} is set, and does nothing in this version`);
+  }
 }
 
 function storedRoutes(store: ReplicaStore): readonly string[] {

@@ -64,7 +64,7 @@ const peer: Reader<string> = scalar('a URL such as ws://10.0.0.2:9933', (value) 
 );
 
 const nats: Reader<string> = scalar('a URL such as nats://10.0.0.2:4222', (value) =>
-  typeof value === 'string' && /^(nats|tls|wss?):\/\//.test(value) && URL.canParse(value)
+  typeof value === 'string' && /^(nats|tls):\/\/./.test(value) && URL.canParse(value)
     ? value
     : undefined,
 );
@@ -254,7 +254,11 @@ export const SETTINGS = {
   'cluster.nats.url': {
     read: nats,
     env: 'MILLRACE_NATS',
-    flag: { name: 'nats', argument: 'URL', description: 'NATS server that carries the changes' },
+    flag: {
+      name: 'nats',
+      argument: 'URL',
+      description: 'NATS server over which nodes reach one another',
+    },
   },
   'cluster.nats.embedded': { read: flag },
   'cluster.shield': { read: flag },

@@ -127,7 +127,7 @@ export class Committer {
     throw new NodeError(
       'CLOCK_AHEAD',
       `the clock of this node is ${seconds} s ahead of what most other nodes say, so they would ` +
-        'refuse what is written here; set the clock right (NTP), the node notices by itself',
+        'refuse what is written here; set the clock right (NTP) and start the node again',
       { retry: 'later', details: { aheadMs: this.#clockAheadMs } },
     );
   }

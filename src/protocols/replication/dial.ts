@@ -4,7 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
@@ -12,19 +14,35 @@ import { PeerConnection } from './connection.ts';
 import { LINK_PATH, type LinkOptions, PROTOCOLS, tlsOf } from './link-options.ts';
 import { type Conversation, isProven, PROOF_FIELD, readFields, writeFields } from './proof.ts';
 import { Seal } from './sealed.ts';
+import { switchedName } from './switchboard.ts';
+
+/** Opens a stream to a node that is reached by another way than its port. */
+export type OpenStream = (name: string) => Duplex;
 
 /**
- * `url` is `ws://host:port` or `wss://host:port`. Rejects with `PEER_UNREACHABLE` (nobody answers,
- * or not in time) or `PEER_REFUSED` (one of the two does not believe the other, with the reason).
+ * `url` is `ws://host:port` or `wss://host:port`, or `nats:NAME` for a node that `open` reaches.
+ * Rejects with `PEER_UNREACHABLE` (nobody answers, or not in time) or `PEER_REFUSED` (one of the
+ * two does not believe the other, with the reason).
  */
-export async function dialPeer(url: string, options: LinkOptions): Promise<PeerConnection> {
-  const target = new URL(url);
+export async function dialPeer(
+  url: string,
+  options: LinkOptions,
+  open?: OpenStream,
+): Promise<PeerConnection> {
+  const name = switchedName(url);
+  if (name !== undefined && open === undefined) {
+    throw unreachable(url, 'this node has no cluster.nats.url');
+  }
+  const target = new URL(name === undefined ? url : `ws://${name}`);
   target.pathname = LINK_PATH;
   if (options.tls !== undefined) target.protocol = 'wss:';
   const deadline = performance.now() + LIMITS.replicationDialMsMax;
-  const first = await attempt(target, options, undefined, deadline);
+  const stream =
+    name === undefined || open === undefined ? undefined : () => streamTo(open(name), options);
+  const way = { target, stream };
+  const first = await attempt(way, options, undefined, deadline);
   if (first.kind === 'opened') throw unproven(url);
-  const second = await attempt(target, options, first.conversation, deadline);
+  const second = await attempt(way, options, first.conversation, deadline);
   if (second.kind === 'challenged')
     throw unreachable(url, 'it does not take the answer it asked for');
   return second.connection;
@@ -34,8 +52,22 @@ type Attempt =
   | { readonly kind: 'challenged'; readonly conversation: Conversation }
   | { readonly kind: 'opened'; readonly connection: PeerConnection };
 
+/** Where it goes; `stream` makes the connection, else the network does. */
+interface Way {
+  readonly target: URL;
+  readonly stream: (() => Socket) | undefined;
+}
+
+/** A stream will do for an HTTP client, and for TLS, though their types ask for a socket. */
+function streamTo(stream: Duplex, { tls }: LinkOptions): Socket {
+  const socket = stream as Socket;
+  if (tls === undefined) return socket;
+  const verified = { rejectUnauthorized: true, checkServerIdentity: () => undefined };
+  return connectTls({ socket, ...tlsOf(tls), ...verified });
+}
+
 function attempt(
-  target: URL,
+  { target, stream }: Way,
   options: LinkOptions,
   conversation: Conversation | undefined,
   deadline: number,
@@ -51,6 +83,7 @@ function attempt(
       handshakeTimeout: Math.max(1, Math.round(deadline - performance.now())),
       maxPayload: LIMITS.replicationFrameBytesMax,
       ...{ perMessageDeflate: false, followRedirects: false },
+      ...(stream && { createConnection: stream }),
       ...(options.tls === undefined ? {} : { ...tlsOf(options.tls), rejectUnauthorized: true }),
       // Names are pinned by the certificate's common name below, whatever the address.
       ...(options.tls === undefined ? {} : { checkServerIdentity: () => undefined }),

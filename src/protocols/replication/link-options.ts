@@ -3,7 +3,7 @@
  * the protocol it speaks, newest first. Two nodes take the newest that both know; with none in
  * common they part before a frame is sent, so that a fleet can be upgraded node by node.
  */
-import type { TlsOptions } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import type { LinkWatch } from './connection.ts';
 import type { ClusterSecret } from './proof.ts';
 
@@ -31,7 +31,7 @@ export interface LinkOptions {
 }
 
 /** Both sides show a certificate; neither goes on with one that is not of the authority. */
-export const tlsOf = (tls: LinkTls): TlsOptions => ({
+export const tlsOf = (tls: LinkTls): SecureContextOptions => ({
   // With that of the authority behind it, by which who joins knows the cluster.
   cert: `${tls.cert}\n${tls.ca}`,
   ...{ key: tls.key, ca: tls.ca },

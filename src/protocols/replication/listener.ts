@@ -46,6 +46,8 @@ export interface ListenOptions extends LinkOptions {
 
 export interface LinkListener {
   readonly port: number;
+  /** A connection that came by another way than the port. */
+  take(stream: Duplex): void;
   close(): Promise<void>;
 }
 
@@ -83,6 +85,7 @@ export async function listenForPeers(options: ListenOptions): Promise<LinkListen
   const port = await listening(server, options);
   return {
     port,
+    take: (stream) => void server.emit('connection', stream),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

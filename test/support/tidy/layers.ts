@@ -145,7 +145,7 @@ export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   picocolors: 'src/cli/',
   pino: 'src/observe/',
   '@nats-io/jetstream': 'origins/',
-  '@nats-io/transport-node': 'origins/',
+  '@nats-io/transport-node': ['src/protocols/replication/', 'origins/'],
   pg: 'origins/',
   'prom-client': 'src/observe/',
   undici: 'src/origin/',
