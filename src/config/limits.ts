@@ -308,8 +308,6 @@ export const LIMIT_DEFAULTS = {
   replicationBufferBytesMax: 32 * 1024 * 1024,
   /** Longest wait for other nodes to confirm a write or a purge, milliseconds. */
   replicationConfirmMsMax: 5_000,
-  /** Nodes of one cluster. */
-  clusterNodesMax: 64,
   /** Changes sent to another node and not acknowledged, and one batch of them, bytes. */
   replicationWindowBytes: 2 * 1024 * 1024,
   replicationBatchBytesMax: 256 * 1024,
