@@ -15,19 +15,17 @@ import {
   defineOriginKind,
   type FeedContext,
   type FeedEvent,
-  type JsonRecord,
   type KindServices,
   type KindSettings,
   NodeError,
   type OriginDefinition,
-  type RecordId,
 } from 'millrace';
 import type { IPublishPacket } from 'mqtt-packet';
-import { nothingToFetch } from './feed-only.ts';
 import { MqttConnection } from './mqtt-connection.ts';
 import { type MqttSettings, mqttSettings } from './mqtt-settings.ts';
 import { inDoubt, topicEvent } from './topic-events.ts';
-import { MQTT_TOPICS, topicOf } from './topic-patterns.ts';
+import { topicOrigin } from './topic-origin.ts';
+import { MQTT_TOPICS } from './topic-patterns.ts';
 
 export const kind = defineOriginKind({ name: 'mqtt', open: openMqtt });
 
@@ -37,20 +35,11 @@ const PACKET_ID = 1;
 function openMqtt(written: KindSettings, services: KindServices): OriginDefinition {
   const settings = mqttSettings(written);
   const { name, publish } = settings;
-  const send = async (template: string, id: RecordId, record: string, signal: AbortSignal) =>
-    publishOne(settings, services, topicOf(MQTT_TOPICS, name, template, id), record, signal);
-  return {
-    get: (_, context) => nothingToFetch(name, context),
-    ...(publish === undefined
-      ? {}
-      : {
-          put: (id: RecordId, record: JsonRecord, { signal }: { signal: AbortSignal }) =>
-            send(publish, id, JSON.stringify(record), signal),
-          delete: (id: RecordId, { signal }: { signal: AbortSignal }) =>
-            send(publish, id, '', signal),
-        }),
-    subscribe: (context) => follow(settings, services, context),
-  };
+  return topicOrigin({
+    ...{ name, publish, syntax: MQTT_TOPICS },
+    send: (topic, text, signal) => publishOne(settings, services, topic, text, signal),
+    follow: (context) => follow(settings, services, context),
+  });
 }
 
 async function* follow(

@@ -19,17 +19,15 @@ import {
   defineOriginKind,
   type FeedContext,
   type FeedEvent,
-  type JsonRecord,
   type KindServices,
   type KindSettings,
   type OriginDefinition,
-  type RecordId,
 } from 'millrace';
-import { nothingToFetch } from './feed-only.ts';
 import { connectNats, reasonOf } from './nats-connection.ts';
 import { type NatsSettings, natsSettings } from './nats-settings.ts';
 import { inDoubt, topicEvent } from './topic-events.ts';
-import { NATS_SUBJECTS, topicOf } from './topic-patterns.ts';
+import { topicOrigin } from './topic-origin.ts';
+import { NATS_SUBJECTS } from './topic-patterns.ts';
 
 export const kind = defineOriginKind({ name: 'nats', open: openNats });
 
@@ -41,20 +39,11 @@ const WAITING_MAX = 10_000;
 function openNats(written: KindSettings, services: KindServices): OriginDefinition {
   const settings = natsSettings(written);
   const { name, publish } = settings;
-  const send = (template: string, id: RecordId, record: string, signal: AbortSignal) =>
-    publishOne(settings, services, topicOf(NATS_SUBJECTS, name, template, id), record, signal);
-  return {
-    get: (_, context) => nothingToFetch(name, context),
-    ...(publish === undefined
-      ? {}
-      : {
-          put: (id: RecordId, record: JsonRecord, { signal }: { signal: AbortSignal }) =>
-            send(publish, id, JSON.stringify(record), signal),
-          delete: (id: RecordId, { signal }: { signal: AbortSignal }) =>
-            send(publish, id, '', signal),
-        }),
-    subscribe: (context) => follow(settings, services, context),
-  };
+  return topicOrigin({
+    ...{ name, publish, syntax: NATS_SUBJECTS },
+    send: (topic, text, signal) => publishOne(settings, services, topic, text, signal),
+    follow: (context) => follow(settings, services, context),
+  });
 }
 
 async function* follow(

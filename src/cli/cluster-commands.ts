@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';
+import { adminCommand } from './admin-command.ts';
 import type { FolderFlags, VerifyFlags } from './cluster.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -35,18 +36,18 @@ export function addClusterCommands(program: Command, terminal: Terminal, finish:
       const { join } = await import('./cluster.ts');
       finish(await join({ url, token, app }, flags, terminal));
     });
-  ofNode(cluster, 'status', 'say which nodes there are and how far each is').action(
+  adminCommand(cluster, 'status', 'say which nodes there are and how far each is').action(
     async (flags: AdminFlags) => {
       const { showCluster } = await import('./cluster.ts');
       finish(await showCluster(flags, terminal));
     },
   );
-  addVerify(ofNode(cluster, 'verify', COMPARED), terminal, finish);
-  addVerify(ofNode(program, 'verify', COMPARED), terminal, finish).option(
+  addVerify(adminCommand(cluster, 'verify', COMPARED), terminal, finish);
+  addVerify(adminCommand(program, 'verify', COMPARED), terminal, finish).option(
     '--cluster',
     'compare with other nodes (the only comparison there is)',
   );
-  ofNode(cluster, 'leave', 'have this node, or another, leave the cluster for good')
+  adminCommand(cluster, 'leave', 'have this node, or another, leave the cluster for good')
     .option('--node-name <name>', 'the node, when it is not the one that is asked')
     .action(async (flags: AdminFlags & { readonly nodeName?: string }) => {
       const { leaveCluster } = await import('./cluster.ts');
@@ -73,12 +74,3 @@ const ofFolder = (cluster: Command, name: string, description: string): Command 
     .argument('[app]', 'folder of the application', '.')
     .option('--data <dir>', 'folder of the store (MILLRACE_DATA)')
     .option('--node-name <name>', 'name of the node (MILLRACE_NODE_NAME)');
-
-const ofNode = (cluster: Command, name: string, description: string): Command =>
-  cluster
-    .command(name)
-    .description(description)
-    .option('--url <url>', "address of the node's admin port", 'http://127.0.0.1:9925')
-    .option('--username <name>', 'who asks (MILLRACE_ADMIN_USERNAME)')
-    .option('--password <password>', 'and how it is proved (MILLRACE_ADMIN_PASSWORD)')
-    .option('--json', 'print the answer as JSON');

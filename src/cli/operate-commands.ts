@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';
+import { adminCommand } from './admin-command.ts';
 import type { RestoreFlags } from './backup-commands.ts';
 import type { PurgeFlags } from './cache-commands.ts';
 import type { GetFlags } from './get.ts';
@@ -119,12 +120,3 @@ const remote = (command: Command): Command =>
     .option('--url <url>', 'address of the node', 'http://127.0.0.1:9926')
     .option('--username <name>', 'who asks (MILLRACE_ADMIN_USERNAME)')
     .option('--password <password>', 'and how it is proved (MILLRACE_ADMIN_PASSWORD)');
-
-const adminCommand = (program: Command, name: string, description: string): Command =>
-  program
-    .command(name)
-    .description(description)
-    .option('--url <url>', "address of the node's admin port", 'http://127.0.0.1:9925')
-    .option('--username <name>', 'who asks (MILLRACE_ADMIN_USERNAME)')
-    .option('--password <password>', 'and how it is proved (MILLRACE_ADMIN_PASSWORD)')
-    .option('--json', 'print the answer as JSON');
