@@ -336,6 +336,24 @@ export function replicaContract(subject: Subject): void {
       await expectEqual(one, other);
     });
 
+    it('stamps a later write above the rows that keep their stamps', async () => {
+      const [one, other] = await pair();
+      const { clock } = subject();
+      // Ahead of this clock, and within what everybody takes.
+      const near = recordVersion((clock.instant + 30_000) * 2_048);
+      const base = { version: near, author: nodeId(77), kind: 'put' as const };
+      const state = { base, body: Buffer.from('{"id":"a","red":1}') };
+      const item = { kind: 'row', table: ITEM, id: 'a', state } as const;
+      for (const each of [one, other]) {
+        await replicaOf(each).apply({ items: [item], cursors: new Map() });
+      }
+      await replicaOf(one).restampAhead();
+      await write(one, 'a', { id: 'a', red: 2 });
+      await stream(one, other);
+      expect(textOf(other, 'a')).toBe('{"id":"a","red":2}');
+      await expectEqual(one, other);
+    });
+
     it('keeps nothing for others when it is alone', async () => {
       const store = await subject().open({});
       expect(store.replica).toBeUndefined();

@@ -190,11 +190,19 @@ export class SimStore implements ReplicaStore {
 
   async restampAhead(): Promise<void> {
     const limit = this.now() + LIMITS.clockAheadMsMax;
-    this.#disk.version = versionAt(this.now());
+    const isAhead = (state: RowState) =>
+      versionTime(newestStamp(state)?.version ?? recordVersion(0)) > limit;
+    const rows = this.tables().flatMap(({ name }) => [...this.#disk.table(name).rows.values()]);
+    const kept = rows
+      .filter((state) => !isAhead(state))
+      .map((state) => newestStamp(state)?.version);
+    // Not below what stays: a later write of such a row would have no effect on others.
+    this.#disk.version = recordVersion(
+      kept.reduce((most: number, version) => Math.max(most, version ?? 0), versionAt(this.now())),
+    );
     for (const { name } of this.tables()) {
       for (const [id, state] of [...this.#disk.table(name).rows]) {
-        const newest = newestStamp(state);
-        if (newest === undefined || versionTime(newest.version) <= limit) continue;
+        if (!isAhead(state)) continue;
         this.#parts.ledger.restamped(name, id);
         this.write(
           name,

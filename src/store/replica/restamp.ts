@@ -2,14 +2,18 @@
  * Puts right what a clock that ran ahead has stamped: own rows whose stamps lie ahead of the clock,
  * and rows of others stamped beyond the bound, are written anew as they are, under stamps of now,
  * and the clock of versions begins from now. Nobody whose clock is right could take those stamps.
+ *
+ * It begins above every stamp that stays: a later write of such a row would have no effect on other
+ * nodes, and this one would show what they do not.
  */
 import { type EpochMs, epochMs, type NodeId } from '../../base/brands.ts';
 import { versionAt } from '../../base/hlc.ts';
 import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
 import { newestStamp, type RowState, type Stamp } from '../../cache/row-state.ts';
 import { LIMITS } from '../../config/limits.ts';
+import type { Durability } from '../../table/store-port.ts';
 import type { Batch } from '../commit/batch.ts';
-import { loggedBody, placedBodyOf, rowAt, writeRow } from '../commit/rows.ts';
+import { loggedBody, placedBodyOf, type Row, rowAt, writeRow } from '../commit/rows.ts';
 import type { Committer } from '../committer.ts';
 import { HIGH, type Key } from '../engine.ts';
 import { idOfKey } from '../keys.ts';
@@ -28,15 +32,40 @@ export async function restampRows(
   restamping: Restamping,
 ): Promise<void> {
   const ahead = versionAt(restamping.now()) + 1;
-  await committer.chore((batch) => batch.resetClock(versionAt(restamping.now())));
+  const isDue = (stamp: Stamp) => isAhead(stamp, ahead, restamping);
+  let least = versionAt(restamping.now());
+  await eachRow(committer, tables, 'process', (_, __, row) => {
+    const newest = stampOf(row);
+    if (newest !== undefined && !isDue(newest) && newest.version > least) least = newest.version;
+  });
+  await committer.chore((batch) => batch.resetClock(least));
+  await eachRow(committer, tables, 'flushed', (batch, table, row) => {
+    const newest = stampOf(row);
+    if (newest === undefined) return;
+    if (isDue(newest)) restampRow(batch, table, row);
+    // It may have come since the first look.
+    else batch.observe(newest.version);
+  });
+}
+
+const stampOf = ({ entry }: Row): Stamp | undefined =>
+  entry === undefined ? undefined : newestStamp(stateOfEntry(entry));
+
+/** Page by page, each in a commit of its own, so that others come between. */
+async function eachRow(
+  committer: Committer,
+  tables: readonly TableTrees[],
+  durability: Durability,
+  visit: (batch: Batch, table: TableTrees, row: Row) => void,
+): Promise<void> {
   for (const table of tables) {
     let after: Key | undefined;
     let isDone = false;
     while (!isDone) {
       await committer.chore((batch) => {
-        after = restampPage(batch, table, after, (stamp) => isAhead(stamp, ahead, restamping));
+        after = visitPage(batch, table, after, visit);
         isDone = after === undefined;
-      }, 'flushed');
+      }, durability);
     }
   }
 }
@@ -45,17 +74,17 @@ export async function restampRows(
  * Own stamps, and those of others that nobody whose clock is right could take: whoever made them
  * may be gone for good.
  */
-function isAhead(stamp: Stamp | undefined, ahead: number, { authors, now }: Restamping): boolean {
-  if (stamp === undefined || stamp.version <= ahead) return false;
+function isAhead(stamp: Stamp, ahead: number, { authors, now }: Restamping): boolean {
+  if (stamp.version <= ahead) return false;
   const taken = versionAt(epochMs(now() + LIMITS.clockAheadMsMax));
   return authors.has(stamp.author) || stamp.version > taken;
 }
 
-function restampPage(
+function visitPage(
   batch: Batch,
   table: TableTrees,
   after: Key | undefined,
-  isDue: (stamp: Stamp | undefined) => boolean,
+  visit: (batch: Batch, table: TableTrees, row: Row) => void,
 ): Key | undefined {
   const range = { start: after ?? false, exclusiveStart: after !== undefined, end: HIGH };
   const page: [Key, Uint8Array][] = [];
@@ -63,20 +92,15 @@ function restampPage(
     page.push([key, value]);
     return true;
   });
-  for (const [key, value] of page) restampRow(batch, table, key, value, isDue);
+  for (const [key, value] of page) {
+    visit(batch, table, rowAt(batch, table, key, idOfKey(key) ?? '', value));
+  }
   return page.length < PAGE_ROWS ? undefined : page.at(-1)?.[0];
 }
 
-function restampRow(
-  batch: Batch,
-  table: TableTrees,
-  key: Key,
-  value: Uint8Array,
-  isDue: (stamp: Stamp | undefined) => boolean,
-): void {
-  const row = rowAt(batch, table, key, idOfKey(key) ?? '', value);
+function restampRow(batch: Batch, table: TableTrees, row: Row): void {
   const { entry } = row;
-  if (entry === undefined || !isDue(newestStamp(stateOfEntry(entry)))) return;
+  if (entry === undefined) return;
   const id = entry.meta.fullKey ?? row.id;
   const version = batch.nextVersion();
   const { author } = batch.parts;
