@@ -72,6 +72,11 @@ export interface Invalidations {
   stamp(): Sequence;
   /** Whether any scope of the entry (key, prefix, table, group) is newer than its stamp. */
   judge(entry: Entry): InvalidationVerdict;
+  /**
+   * Whether this node had, at that instant, a newer state of a record than the one which these
+   * groups name: something made from them is no answer to who came then.
+   */
+  hasNewer(groups: readonly string[] | undefined, at: EpochMs): boolean;
   /** The newest invalidation that names this key, its prefix or its table; 0 when none. */
   newest(id: RecordId): Sequence;
 }

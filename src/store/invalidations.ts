@@ -20,6 +20,15 @@ export interface PrefixScope extends ScopeTimes {
   readonly prefix: string;
 }
 
+export type IsNewer = (group: string, at: EpochMs) => boolean;
+
+export interface InvalidationParts {
+  /** Reads the table's prefix scopes; called again only when some prefix changed. */
+  readonly loadPrefixes: () => readonly PrefixScope[];
+  /** Whether the node had by then a newer state of the record than the group names. */
+  readonly isNewer: IsNewer;
+}
+
 const VALID: InvalidationVerdict = Object.freeze({ kind: 'valid' });
 const HARD: InvalidationVerdict = Object.freeze({ kind: 'hard' });
 
@@ -28,16 +37,17 @@ export class TableInvalidations implements Invalidations {
   readonly #table: number;
   readonly #line: number;
   readonly #loadPrefixes: () => readonly PrefixScope[];
+  readonly #isNewer: IsNewer;
   #prefixes: readonly PrefixScope[] = [];
   #prefixesSeen = -1;
   #softAt = 0;
 
-  /** `loadPrefixes` reads the table's prefix scopes; called again only when some prefix changed. */
-  constructor(state: SharedState, table: number, loadPrefixes: () => readonly PrefixScope[]) {
+  constructor(state: SharedState, table: number, { loadPrefixes, isNewer }: InvalidationParts) {
     this.#state = state;
     this.#table = table;
     this.#line = table * TABLE.stride;
     this.#loadPrefixes = loadPrefixes;
+    this.#isNewer = isNewer;
   }
 
   stamp(): Sequence {
@@ -79,6 +89,10 @@ export class TableInvalidations implements Invalidations {
       if (String(id).startsWith(scope.prefix)) newest = Math.max(newest, scope.hard, scope.soft);
     }
     return newest as Sequence;
+  }
+
+  hasNewer(groups: readonly string[] | undefined, at: EpochMs): boolean {
+    return groups?.some((group) => this.#isNewer(group, at)) ?? false;
   }
 
   /** What `judge` went by, scope by scope. */

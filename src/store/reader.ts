@@ -29,6 +29,7 @@ import { countIndex, readIndex, readIndexPage } from './index-read.ts';
 import { TableInvalidations } from './invalidations.ts';
 import { entryKey } from './keys.ts';
 import { isIndexBuilt, readTableSize } from './meta.ts';
+import { NamedVersions } from './named-versions.ts';
 import { scanTable } from './scan.ts';
 import { readPrefixScopes } from './scopes.ts';
 import {
@@ -56,6 +57,7 @@ export class EngineReader implements StoreReader {
   readonly author: NodeId;
   readonly #parts: ReaderParts;
   readonly #changes: ChangeReader;
+  readonly #named: NamedVersions;
   readonly #completeIndexes = new Set<string>();
   readonly #invalidations = new Map<TableName, TableInvalidations>();
   readonly #listeners = new Set<() => void>();
@@ -68,6 +70,7 @@ export class EngineReader implements StoreReader {
     this.#parts = parts;
     this.epoch = parts.epoch;
     this.author = parts.author;
+    this.#named = new NamedVersions(parts.trees, parts.shared, this);
     this.#changes = new ChangeReader(new ChangeRing(parts.shared), parts.trees.log);
   }
 
@@ -185,9 +188,10 @@ export class EngineReader implements StoreReader {
     const known = this.#invalidations.get(table);
     if (known !== undefined) return known;
     const trees = tableOf(this.#parts.trees, table);
-    const made = new TableInvalidations(this.#parts.shared, trees.index, () =>
-      this.#loadPrefixes(trees),
-    );
+    const made = new TableInvalidations(this.#parts.shared, trees.index, {
+      loadPrefixes: () => this.#loadPrefixes(trees),
+      isNewer: (group, at) => this.#named.isNewer(trees, group, at),
+    });
     this.#invalidations.set(table, made);
     return made;
   }

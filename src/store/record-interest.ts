@@ -8,7 +8,7 @@
  * too high a count, never too low a one. After a start the array is counted anew, a page of
  * rows at a time; until that is done every record is taken to be named and nothing is forgotten.
  */
-import type { TableName } from '../base/brands.ts';
+import { type RecordVersion, recordVersion, type TableName } from '../base/brands.ts';
 import { parseRecordGroup } from '../table/record-groups.ts';
 import type { Batch } from './commit/batch.ts';
 import type { Committer } from './committer.ts';
@@ -17,6 +17,7 @@ import { EntryView } from './entry-view.ts';
 import { idOfKey } from './keys.ts';
 import { readNameCounts, writeNameCounts } from './meta.ts';
 import { scopeHash } from './scope-table.ts';
+import { type SharedState, TABLE } from './shared-state.ts';
 import type { TableTrees, Trees } from './tables.ts';
 
 /** Slots of a counting array: a power of two. */
@@ -42,17 +43,19 @@ export interface DroppedName {
 
 export class RecordInterest {
   readonly #trees: Trees;
+  readonly #shared: SharedState;
   readonly #sources = new Map<string, TableTrees>();
   readonly #names = new Map<TableName, Names>();
   /** Type name → the tables whose entries name it. */
   readonly #readers = new Map<string, Set<Names>>();
   readonly #touched = new Set<Names>();
-  /** By the table's line: version and sequence of its newest change in this run. */
+  /** By the table's line: sequence of its newest change in this run. */
   readonly #newest: Float64Array;
 
-  constructor(trees: Trees) {
+  constructor(trees: Trees, shared: SharedState) {
     this.#trees = trees;
-    this.#newest = new Float64Array(trees.tables.size * 2);
+    this.#shared = shared;
+    this.#newest = new Float64Array(trees.tables.size);
     for (const table of trees.tables.values()) {
       this.#sources.set(table.definition.typeName, table);
     }
@@ -73,18 +76,19 @@ export class RecordInterest {
   /** Notes a change, in constant time; true when entries of some table name such records. */
   changed(table: TableTrees, version: number, sequence: number): boolean {
     // What another node wrote may come late, under an older version.
-    this.#newest[table.index * 2] = Math.max(this.newestVersion(table), version);
-    this.#newest[table.index * 2 + 1] = sequence;
+    const line = table.index * TABLE.stride;
+    this.#shared.tables[line + TABLE.changed] = Math.max(this.newestVersion(table), version);
+    this.#newest[table.index] = sequence;
     return this.#readers.has(table.definition.typeName);
   }
 
   /** Version of the table's newest change in this run; 0 when there was none. */
-  newestVersion(table: TableTrees): number {
-    return this.#newest[table.index * 2] ?? 0;
+  newestVersion(table: TableTrees): RecordVersion {
+    return recordVersion(this.#shared.tables[table.index * TABLE.stride + TABLE.changed] ?? 0);
   }
 
   newestSequence(table: TableTrees): number {
-    return this.#newest[table.index * 2 + 1] ?? 0;
+    return this.#newest[table.index] ?? 0;
   }
 
   /** Tables whose entries name records of the type. */

@@ -63,6 +63,8 @@ export const TABLE = {
   hasKeys: 8,
   hasGroups: 9,
   hasPrefixes: 10,
+  /** Version of the table's newest change in this run; 0 when there was none. */
+  changed: 11,
 } as const;
 
 /** Fields of a scope's slot. */

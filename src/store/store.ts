@@ -172,7 +172,7 @@ export class EngineStore implements Store {
     });
     this.#scopes = new ScopeRegistry(shared, trees, limits.scopesMax);
     this.#scopes.load();
-    this.#interest = new RecordInterest(trees);
+    this.#interest = new RecordInterest(trees, shared);
     this.#sweepLimits = {
       batchMax: limits.expiryBatchMax,
       budgetMs: limits.expiryBudgetMs,

@@ -160,7 +160,12 @@ export class FakeChangeSource implements ChangeSource {
       entry.version < (this.#hard.get(`${table} ${entry.id}`) ?? 0)
         ? { kind: 'hard' }
         : { kind: 'valid' };
-    return { stamp: () => this.lastSequence(), judge, newest: () => sequence(0) };
+    return {
+      stamp: () => this.lastSequence(),
+      judge,
+      newest: () => sequence(0),
+      hasNewer: () => false,
+    };
   }
 
   #append(table: TableName, event: Event): Sequence {

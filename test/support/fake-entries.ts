@@ -48,6 +48,11 @@ export class FakeEntries implements EntryStore, Invalidations {
     }
   }
 
+  /** Records of other tables are not here. */
+  hasNewer(): boolean {
+    return false;
+  }
+
   async fill(draft: FillDraft): Promise<FillOutcome> {
     this.fills.push(draft);
     if (this.gate !== undefined) await this.gate;

@@ -13,6 +13,7 @@ import { isUseful } from '../draft.ts';
 import type { Entry } from '../entry.ts';
 import { initialAge } from '../freshness.ts';
 import { entryOfDraft, restamped } from '../plain-entry.ts';
+import type { FillDraft } from '../ports.ts';
 import { isShareable } from '../storable.ts';
 import { fieldOf } from './fields.ts';
 import { pageFields, passedFields, validators } from './forward.ts';
@@ -24,6 +25,7 @@ import {
   fail,
   isAuthorised,
   type PageErrand,
+  ROUNDS_MAX,
 } from './page-flight.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
@@ -97,14 +99,13 @@ async function confirmed(
   const tag = fieldOf(reply.fields, 'etag');
   const isOther = tag?.startsWith('"') && tag !== held.meta.originTag;
   const outdated = run.deps.invalidations.judge(restamped(held, fetch.stamp)).kind !== 'valid';
-  if (isOther || outdated) {
-    const stamp = run.deps.invalidations.stamp();
-    return fetchPage(run, { ...fetch, conditional: false, stamp });
-  }
   const fields = updatedFields(decodeFields(held.meta.fieldLines), reply.fields);
   const facts = factsOf(run, { ...reply, status: held.status, fields });
   const body = held.storedBody ?? held.body;
   const draft = { ...draftOf(run, fetch, facts, fields), body, entityTag: held.entityTag };
+  if (isOther || outdated || isOldNews(run, fetch, draft)) {
+    return fetchPage(run, { ...fetchedAgain(run, fetch), conditional: false });
+  }
   const entry = entryOfDraft(draft, run.deps.tagOf);
   const status = statusFor(run, fetch, 304, entry);
   const { variant } = draft;
@@ -153,6 +154,10 @@ async function received(run: PageRun, fetch: Fetch, reply: PageOriginReply): Pro
   const obstacle = errand.forward.store ? obstacleTo(run, facts) : 'not wanted';
   const lines = clientFields(reply.fields, facts);
   const draft = draftOf(run, fetch, facts, lines);
+  if (isOldNews(run, fetch, draft)) {
+    reply.body.cancel();
+    return fetchPage(run, fetchedAgain(run, fetch));
+  }
   const isWorth = obstacle === undefined && (isUseful(draft) || errand.held !== undefined);
   const keepMax = isWorth ? run.policy.settings.store.bodyMax : 0;
   const isBodiless = run.page.method === 'HEAD' || reply.status === 204 || reply.status === 304;
@@ -181,6 +186,7 @@ async function received(run: PageRun, fetch: Fetch, reply: PageOriginReply): Pro
     isElsewhere: false,
     isReusable: (now) => now < draft.freshUntil && !draft.mustValidate,
     isComplete: () => body.isComplete,
+    isOvertaken: (other) => mayShare && isOvertaken(other, draft),
     give: (other) =>
       mayShare && body.isJoinable && variantKey(names, other.page.field) === own
         ? result(true)
@@ -190,6 +196,34 @@ async function received(run: PageRun, fetch: Fetch, reply: PageOriginReply): Pro
   if (run.answer === undefined && !isWorth) body.drop();
   await keep(run, fetch, { facts, draft, isWorth, obstacle, body });
 }
+
+/**
+ * The reply was old when it was asked for: it comes from a cache of the renderer's own, or from a
+ * rendering that had begun before. Once, it is asked for anew.
+ */
+const isOldNews = (run: PageRun, { errand }: Fetch, draft: FillDraft): boolean =>
+  errand.round < ROUNDS_MAX && !mayBeOld(draft) && hasNewer(run, draft);
+
+const fetchedAgain = (run: PageRun, fetch: Fetch): Fetch => ({
+  ...fetch,
+  errand: { ...fetch.errand, round: ROUNDS_MAX },
+  stamp: run.deps.invalidations.stamp(),
+});
+
+function isOvertaken(run: PageRun, draft: FillDraft): boolean {
+  const verdict = run.deps.invalidations.judge(entryOfDraft(draft, run.deps.tagOf));
+  if (verdict.kind === 'hard') return true;
+  return !mayBeOld(draft) && (verdict.kind === 'soft' || hasNewer(run, draft));
+}
+
+const hasNewer = ({ deps, now }: PageRun, { meta }: FillDraft): boolean =>
+  deps.invalidations.hasNewer(meta.groups, now);
+
+/** What may be served stale while it is refreshed may as well be handed on so. */
+const mayBeOld = (draft: FillDraft): boolean =>
+  !draft.mustValidate &&
+  !draft.staleForbidden &&
+  draft.staleWhileRevalidateUntil > draft.freshUntil;
 
 /** An error of the origin which the held page may cover [RFC5861 §4]. */
 function coversFailure(run: PageRun, { forward, held }: PageErrand, status: number): boolean {

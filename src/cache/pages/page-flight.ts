@@ -15,10 +15,15 @@ import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
 import { storedPage } from './stored-result.ts';
 
+/** A request waits for others so often; then it asks for itself, and takes what comes. */
+export const ROUNDS_MAX = 2;
+
 export interface PageErrand {
   readonly forward: Forward;
   readonly held: Entry | undefined;
   readonly variant: string;
+  /** How often the request has waited before, for what then was not for it. */
+  readonly round: number;
 }
 
 /** What a flight ends with: given to each who waited, or the word to look for themselves. */
@@ -26,6 +31,8 @@ export interface PageReply {
   readonly kind: 'reply';
   /** `undefined` when this one may not have it, or comes too late for it. */
   give(run: PageRun): PageResult | undefined;
+  /** Something that it was made from had changed, or was purged, when this one came. */
+  isOvertaken(run: PageRun): boolean;
   /** Another thread fetched: its page is in the store. */
   readonly isElsewhere: boolean;
   /** Whether a request which comes only now may have it: it is fresh and needs no validation. */
@@ -42,7 +49,12 @@ export interface Fetch {
   readonly conditional: boolean;
 }
 
-export const COMPLETE = { kind: 'reply', isReusable: () => true, isComplete: () => true } as const;
+export const COMPLETE = {
+  kind: 'reply',
+  isReusable: () => true,
+  isComplete: () => true,
+  isOvertaken: () => false,
+} as const;
 
 /** Credentials that reach the origin make the reply one for their owner [RFC9111 §3.5]. */
 export const isAuthorised = ({ page, policy }: PageRun): boolean =>

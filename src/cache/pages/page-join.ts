@@ -1,7 +1,8 @@
 /**
  * Going forward for a page: leading the flight of its key, or taking what another one brought. A
- * request joins no flight that is older than the newest invalidation of its key, waits once, and
- * shares the failure of what it waited for.
+ * request joins no flight that is older than the newest invalidation of its key, waits once (and once
+ * more when what came was made from what has changed before it came), and shares the failure of what
+ * it waited for.
  */
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import type { Flight } from '../collapse.ts';
@@ -15,6 +16,7 @@ import {
   isAuthorised,
   type PageErrand,
   type PageReply,
+  ROUNDS_MAX,
 } from './page-flight.ts';
 import type { PageRun } from './page-run.ts';
 
@@ -23,7 +25,7 @@ export async function forwardPage(run: PageRun, errand: PageErrand): Promise<voi
   const isAlone = !forward.shared || run.page.method === 'HEAD' || isAuthorised(run);
   if (isAlone) return fetchPage(run, aloneOf(run, errand));
   const near = bytesOnTheirWay(run, errand);
-  if (near !== undefined) return near.then(() => run.select(run, true));
+  if (near !== undefined) return near.then(() => run.select(run, errand.round + 1));
   const { invalidations, events, table } = run.deps;
   const joined = run.flights.join({
     key: flightKey(run, errand),
@@ -31,7 +33,7 @@ export async function forwardPage(run: PageRun, errand: PageErrand): Promise<voi
     stamp: invalidations.stamp(),
     now: run.now,
     waitersMax: run.policy.settings.collapse.waitersMax,
-    mayJoin: () => true,
+    mayJoin: ({ outcome }) => outcome?.kind !== 'reply' || !outcome.isOvertaken(run),
   });
   switch (joined.kind) {
     case 'turnedAway':
@@ -97,7 +99,10 @@ async function wait(run: PageRun, errand: PageErrand, flight: Flight<PageReply>)
 /** Takes what the flight brought, or goes its own way. */
 async function take(run: PageRun, errand: PageErrand, outcome: PageReply): Promise<void> {
   if (run.answer === undefined) return;
-  if (outcome.isElsewhere) return run.select(run, true);
+  if (outcome.isElsewhere) return run.select(run, errand.round + 1);
+  if (errand.round < ROUNDS_MAX - 1 && outcome.isOvertaken(run)) {
+    return forwardPage(run, { ...errand, round: errand.round + 1 });
+  }
   const result = outcome.give(run);
   if (result === undefined) return fetchPage(run, aloneOf(run, errand));
   run.answer(result);
@@ -112,7 +117,7 @@ async function takeHeld(
 ): Promise<void> {
   if (outcome.isComplete()) {
     await flight.ended;
-    return run.answer === undefined ? undefined : run.select(run, true);
+    return run.answer === undefined ? undefined : run.select(run, errand.round + 1);
   }
   if (outcome.isReusable(run.now)) return take(run, errand, outcome);
   return fetchPage(run, aloneOf(run, errand));
@@ -121,7 +126,9 @@ async function takeHeld(
 async function lead(run: PageRun, errand: PageErrand, flight: Flight<PageReply>): Promise<void> {
   let lease: Lease;
   try {
-    lease = await run.deps.leases.acquire(flight.key, flight.newest);
+    // Once it was overtaken, no fetch that another thread has begun before will do.
+    const newest = errand.round === 0 ? flight.newest : flight.stamp;
+    lease = await run.deps.leases.acquire(flight.key, newest);
   } catch (error) {
     return leaveFlight(run, flight, asNodeError(error), () =>
       fail(run, errand, asNodeError(error)),

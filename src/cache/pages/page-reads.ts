@@ -22,7 +22,7 @@ import type { InvalidationVerdict } from '../ports.ts';
 import { REFUSED, reusedResult } from '../results.ts';
 import { fieldOf } from './fields.ts';
 import { variantInLanguage, varyNamesOf } from './page-entries.ts';
-import type { PageErrand, PageReply } from './page-flight.ts';
+import { type PageErrand, type PageReply, ROUNDS_MAX } from './page-flight.ts';
 import { forwardPage, refreshPage } from './page-join.ts';
 import { type PageUpgrade, passOn, passUpgrade } from './page-pass.ts';
 import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
@@ -72,7 +72,7 @@ export class PageReads {
       answer(result);
     });
     if (page.method !== 'GET' && page.method !== 'HEAD') return passOn(run);
-    return select(run, false);
+    return select(run, 0);
   }
 
   /** A WebSocket for the origin: its connection, or what it answered instead. */
@@ -98,18 +98,18 @@ export class PageReads {
 }
 
 /**
- * `again`: after another thread's fetch; what the store does not have now is fetched alone. The
- * variant is read after the row that tells of it, not within: the one view of the store is then
+ * `round`: how often another's fetch was waited for; after the last, what the store does not have
+ * is fetched alone. The variant is read after the row that tells of it, not within: the one view of the store is then
  * free, and nothing is copied.
  */
-function select(run: PageRun, again: boolean): void | Promise<void> {
+function select(run: PageRun, round: number): void | Promise<void> {
   const { id, field } = run.page;
   const found = run.deps.entries.withEntry(id, '', (row) =>
     row?.kind === 'vary'
       ? new Varying(row, field)
-      : decideOn(run, { entry: row, variant: '', varies: false }, again),
+      : decideOn(run, { entry: row, variant: '', varies: false }, round),
   );
-  return found instanceof Varying ? selectVariant(run, found, again) : found;
+  return found instanceof Varying ? selectVariant(run, found, round) : found;
 }
 
 /** What a `vary` row says to one request. */
@@ -128,19 +128,19 @@ class Varying {
 function selectVariant(
   run: PageRun,
   { variant, row }: Varying,
-  again: boolean,
+  round: number,
 ): void | Promise<void> {
   const { entries } = run.deps;
   const { id, field } = run.page;
   const other = () => (row === undefined ? undefined : variantInLanguage(row, field));
   return entries.withEntry(id, variant, (entry) => {
     const spoken = entry === undefined ? other() : undefined;
-    if (spoken === undefined) return decideOn(run, { entry, variant, varies: true }, again);
+    if (spoken === undefined) return decideOn(run, { entry, variant, varies: true }, round);
     return entries.withEntry(id, spoken, (found) =>
       decideOn(
         run,
         { entry: found, variant: found === undefined ? variant : spoken, varies: true },
-        again,
+        round,
       ),
     );
   });
@@ -156,7 +156,7 @@ interface Selected {
 function decideOn(
   run: PageRun,
   { entry, variant, varies }: Selected,
-  again: boolean,
+  round: number,
 ): void | Promise<void> {
   const verdict = entry === undefined ? VALID : run.deps.invalidations.judge(entry);
   const missing = varies ? 'vary-miss' : 'uri-miss';
@@ -166,9 +166,10 @@ function decideOn(
     forward,
     held: forward.store ? entry?.retain() : undefined,
     variant,
+    round,
   });
   if (decision.kind === 'forward') {
-    const alone = again ? { ...decision, shared: false } : decision;
+    const alone = round >= ROUNDS_MAX ? { ...decision, shared: false } : decision;
     return forwardPage(run, errandOf(alone));
   }
   if (decision.kind !== 'reuse' || entry === undefined) return forwardPage(run, errandOf(PARTIAL));
@@ -179,7 +180,8 @@ function decideOn(
   }
   const { cacheStatus } = reusedResult(entry, run.now, verdict, decision.permission);
   const stored = storedPage(run, { entry, variant }, run.now, cacheStatus);
-  if (stored === undefined) return forwardPage(run, { forward: LOST, held: undefined, variant });
+  if (stored === undefined)
+    return forwardPage(run, { forward: LOST, held: undefined, variant, round });
   const refresh = decision.refreshBehind ? errandOf(REFRESH) : undefined;
   run.answer?.(stored);
   if (refresh !== undefined) refreshPage(run, refresh);

@@ -35,6 +35,6 @@ export interface PageRun extends DecisionContext {
   readonly page: PageRequest;
   /** `undefined` for a refresh behind a stale answer. */
   readonly answer: PageAnswer | undefined;
-  /** Begins again with the store; `again`: what it does not have then is fetched alone. */
-  readonly select: (run: PageRun, again: boolean) => void | Promise<void>;
+  /** Begins with the store; after the last round, what it does not have is fetched alone. */
+  readonly select: (run: PageRun, round: number) => void | Promise<void>;
 }

@@ -3,7 +3,14 @@
  * transaction which changes the record, and what is stored was compared with the records it names.
  * So a page is never fresh beside a newer record, and no purge is ever sent for it.
  */
-import { type EpochMs, epochMs, type RecordId, type TableName } from '../../base/brands.ts';
+import {
+  type EpochMs,
+  epochMs,
+  type RecordId,
+  type RecordVersion,
+  type TableName,
+} from '../../base/brands.ts';
+import { versionTime } from '../../base/hlc.ts';
 import { checkRecordId, isKeyProblem } from '../../schema/key.ts';
 import {
   NO_RECORD,
@@ -74,7 +81,8 @@ function bump(
 
 /**
  * The operation as it is to be stored: when it was made from a record that has changed since, its
- * freshness is over, and both stale windows count from now.
+ * freshness is over since then, and both stale windows count from then. So it is stale to whoever
+ * came after the change, though that was before this commit.
  */
 export function comparedWithRecords(
   batch: Batch,
@@ -83,52 +91,58 @@ export function comparedWithRecords(
 ): PutOp {
   const { groups } = op.meta;
   if (groups === undefined || op.times.freshUntil <= batch.now) return op;
-  if (!groups.some((group) => isOutdated(batch, op, group, invalidations))) return op;
-  return { ...op, times: staleSince(op.times, batch.now) };
+  const since = groups.map((group) => outdatedSince(batch, op, group, invalidations));
+  const known = since.filter((at) => at !== undefined);
+  if (known.length === 0) return op;
+  return { ...op, times: staleSince(op.times, epochMs(Math.min(batch.now, ...known))) };
 }
 
-function isOutdated(
+/** When the record changed; `undefined` when it did not. */
+function outdatedSince(
   batch: Batch,
   op: PutOp,
   group: string,
   invalidations: InvalidationsOf,
-): boolean {
+): EpochMs | undefined {
   const named = parseRecordGroup(group);
   const source = named && batch.parts.interest.source(named.table);
   // What an upper node calls its copy of this very row is no record of this node.
-  if (source?.name === op.table) return false;
-  if (named === undefined || source === undefined) return false;
+  if (source?.name === op.table) return undefined;
+  if (named === undefined || source === undefined) return undefined;
   const id = named.id === undefined ? '' : checkRecordId(source.definition, named.id);
-  if (isKeyProblem(id)) return false;
+  if (isKeyProblem(id)) return undefined;
   const { stamp } = op;
-  if (stamp !== undefined && invalidations(source.name).newest(id) > stamp) return true;
+  if (stamp !== undefined && invalidations(source.name).newest(id) > stamp) return batch.now;
   const { interest } = batch.parts;
   if (named.version === undefined) {
     // Without a version only the time is known: anything since may have been the record.
-    return stamp !== undefined && interest.newestSequence(source) > stamp;
+    return stamp !== undefined && interest.newestSequence(source) > stamp ? batch.now : undefined;
   }
-  if (named.id === undefined) return interest.newestVersion(source) > named.version;
-  return isOlderThanRow(batch, source, id, named);
+  const newest =
+    named.id === undefined
+      ? interest.newestVersion(source)
+      : versionOfRow(batch, source, id, named);
+  return newest > named.version ? versionTime(newest) : undefined;
 }
 
-function isOlderThanRow(
+function versionOfRow(
   batch: Batch,
   source: TableTrees,
   id: RecordId,
   { version = NO_RECORD }: RecordGroup,
-): boolean {
+): RecordVersion {
   const { entry } = readRow(batch, source, id, '');
-  if (entry === undefined || entry.kind === 'pass') return false;
+  if (entry === undefined || entry.kind === 'pass') return NO_RECORD;
   // That there is no record is no news to a page made without one.
-  if (entry.kind !== 'record' && version === NO_RECORD) return false;
-  return entry.version > version;
+  if (entry.kind !== 'record' && version === NO_RECORD) return NO_RECORD;
+  return entry.version;
 }
 
-function staleSince(times: EntryTimes, now: EpochMs): EntryTimes {
+function staleSince(times: EntryTimes, at: EpochMs): EntryTimes {
   const moved = (until: EpochMs): EpochMs =>
-    until <= times.freshUntil ? until : epochMs(now + (until - times.freshUntil));
+    until <= times.freshUntil ? until : epochMs(at + (until - times.freshUntil));
   return {
-    freshUntil: now,
+    freshUntil: at,
     staleWhileRevalidateUntil: moved(times.staleWhileRevalidateUntil),
     staleIfErrorUntil: moved(times.staleIfErrorUntil),
     evictAt: times.evictAt,
