@@ -1,5 +1,5 @@
 /**
- * Whether a record has changed since something was made from it, on any thread: by the version which
+ * Whether a record has changed since something was made from it, on any thread: by the version that
  * its group names (`../table/record-groups.ts`). The commit compares what is stored in its own way
  * (`commit/named-records.ts`); this is for what is handed on before it is stored.
  */

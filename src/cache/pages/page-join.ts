@@ -1,8 +1,8 @@
 /**
  * Going forward for a page: leading the flight of its key, or taking what another one brought. A
- * request joins no flight that is older than the newest invalidation of its key, waits once (and once
- * more when what came was made from what has changed before it came), and shares the failure of what
- * it waited for.
+ * request joins no flight that is older than the newest invalidation of its key, waits once (and
+ * once more when what came was made from what had changed before it came), and shares the failure
+ * of what it waited for.
  */
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import type { Flight } from '../collapse.ts';

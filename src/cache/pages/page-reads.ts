@@ -99,8 +99,8 @@ export class PageReads {
 
 /**
  * `round`: how often another's fetch was waited for; after the last, what the store does not have
- * is fetched alone. The variant is read after the row that tells of it, not within: the one view of the store is then
- * free, and nothing is copied.
+ * is fetched alone. The variant is read after the row that tells of it, not within: the one view of
+ * the store is then free, and nothing is copied.
  */
 function select(run: PageRun, round: number): void | Promise<void> {
   const { id, field } = run.page;
