@@ -3,13 +3,14 @@
  * it and on whatever thread: it reads them from the log. Whoever waits for all to obey waits for
  * those that are under way.
  */
-import type { Sequence } from './base/brands.ts';
+import { type Sequence, sequence as sequenceOf } from './base/brands.ts';
 import { LIMITS } from './config/limits.ts';
 import type { ReplicaStore } from './replication/ports.ts';
 import type { Confirmation } from './replication/purges.ts';
 import type { Replicator } from './replication/replicator.ts';
 
 const PAGE = 1_024;
+const NONE = sequenceOf(0);
 
 export class PurgeRelay {
   readonly #store: ReplicaStore;
@@ -17,6 +18,7 @@ export class PurgeRelay {
   readonly #underWay = new Set<Promise<Confirmation>>();
   readonly #stop: () => void;
   #at: Sequence;
+  #newestOwn: Sequence;
 
   constructor(
     store: ReplicaStore,
@@ -24,7 +26,9 @@ export class PurgeRelay {
   ) {
     this.#store = store;
     this.#replicator = replicator;
-    this.#at = store.horizon().sequence;
+    const { sequence, cursors } = store.horizon();
+    this.#at = sequence;
+    this.#newestOwn = cursors.get(store.author) ?? NONE;
     this.#stop = store.onHorizon(() => this.#look());
   }
 
@@ -44,6 +48,12 @@ export class PurgeRelay {
     };
   }
 
+  /** Where the newest one stands that was made here, as far as the horizon reaches. */
+  newestOwn(): Sequence {
+    this.#look();
+    return this.#newestOwn;
+  }
+
   #look(): void {
     const { author } = this.#store;
     for (;;) {
@@ -51,7 +61,8 @@ export class PurgeRelay {
       for (const entry of page.entries) {
         const { origin } = entry;
         if (entry.kind !== 'invalidation' || origin?.author !== author) continue;
-        const { sequence: _place, ...item } = entry;
+        const { sequence: place, ...item } = entry;
+        this.#newestOwn = place;
         const telling = this.#replicator.announcePurge(
           { ...item, origin },
           LIMITS.replicationConfirmMsMax,

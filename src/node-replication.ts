@@ -5,6 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { tableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
+import { NO_PEERS, type PeerReads } from './cache/peer-reads.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import { type NodeLink, openLink } from './node-link.ts';
@@ -15,6 +16,7 @@ import { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
 import type { ClusterContext } from './operations/cluster/context.ts';
 import type { PeerConnection } from './protocols/replication/connection.ts';
+import type { OwnCaches } from './replication/answer-misses.ts';
 import type { ReplicationEvents } from './replication/options.ts';
 import type { ReplicaStore } from './replication/ports.ts';
 import { createReplicator, type Replicator } from './replication/replicator.ts';
@@ -24,9 +26,13 @@ export interface ReplicationParts {
   readonly store: ReplicaStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** What this node's caches have for others. */
+  readonly caches: OwnCaches;
 }
 
 export interface RunningReplication {
+  /** The caches of the other nodes. */
+  readonly peers: PeerReads;
   /** What was bound: `ws://host:port`. */
   readonly url: string;
   readonly cluster: ClusterContext;
@@ -72,16 +78,18 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       ...rule,
       table: rule.table === undefined ? undefined : tableName(rule.table),
     })),
+    shield: { caches: parts.caches, newestOwn: () => purges.newestOwn() },
     events: toldTo(log),
   });
   replicator = running;
   sayWhatIsMissing(config, log);
-  const purges = new PurgeRelay(store, running);
+  const purges: PurgeRelay = new PurgeRelay(store, running);
   const lag = new LagWatch(running, clock);
   const metrics = new ArrayMetrics();
   replicationMetrics(metrics, { replicator: running, lag, counts: link.counts });
   return {
     url: link.local,
+    peers: running.shield ?? NO_PEERS,
     cluster: clusterContext({ running, link, store, lag, purges, routes, peers }),
     metrics,
     health: () => healthOf(running),
@@ -109,10 +117,7 @@ function healthOf(replicator: Replicator): ClusterHealth {
 
 /** What may be written down for a later version, and does nothing in this one. */
 function sayWhatIsMissing({ cluster }: Config, log: Log): void {
-  const settings = {
-    'cluster.shield': cluster.shield,
-    'cluster.nats.embedded': cluster.nats.embedded,
-  };
+  const settings = { 'cluster.nats.embedded': cluster.nats.embedded };
   for (const [key, isSet] of Object.entries(settings)) {
     if (isSet) log.warn({ key }, `${key} is set, and does nothing in this version`);
   }

@@ -6,6 +6,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { NodeError } from './base/errors.ts';
 import type { LeaseTable } from './cache/lease-table.ts';
+import type { PeerReads } from './cache/peer-reads.ts';
 import type { Config } from './config/config.ts';
 import type { PresenceHub } from './feed/presence.ts';
 import type { HostedOrigins } from './node-hosted.ts';
@@ -28,6 +29,7 @@ import { clientsOver } from './worker-clients-port.ts';
 import { serveSignIns } from './worker-identity.ts';
 import { serveLeases } from './worker-leases.ts';
 import { serveOperations } from './worker-operations.ts';
+import { servePeerReads } from './worker-peer-reads.ts';
 import { servePresence } from './worker-presence.ts';
 import { reloadOver } from './worker-reload.ts';
 
@@ -36,6 +38,7 @@ export interface WorkersParts {
   readonly engine: ChosenEngine;
   readonly store: OpenStore;
   readonly leaseTable: LeaseTable;
+  readonly peers: PeerReads;
   readonly liveMemory: SharedArrayBuffer;
   readonly guard: GuardMemory;
   readonly hosted: HostedOrigins;
@@ -136,6 +139,7 @@ class WorkerThread {
   ): Promise<WorkerThread> {
     const store = new MessageChannel();
     const leases = new MessageChannel();
+    const shield = new MessageChannel();
     const signIns = new MessageChannel();
     const control = new MessageChannel();
     const reload = new MessageChannel();
@@ -155,6 +159,7 @@ class WorkerThread {
       verdicts: parts.onVerdict !== undefined,
       storePort: store.port2,
       leasePort: leases.port2,
+      shieldPort: shield.port2,
       signInPort: signIns.port2,
       admin: parts.identity.admin,
       controlPort: control.port2,
@@ -166,6 +171,7 @@ class WorkerThread {
     if (mqtt !== undefined && parts.mqtt !== undefined) serveRelayed(mqtt.port1, parts.mqtt.accept);
     serveWriters(parts.store.store, store.port1);
     serveLeases(parts.leaseTable, leases.port1, id);
+    servePeerReads(parts.peers, shield.port1);
     serveSignIns(parts.identity.signIns, signIns.port1);
     servePresence(parts.presences, presence.port1);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
@@ -173,6 +179,7 @@ class WorkerThread {
       transferList: [
         store,
         leases,
+        shield,
         signIns,
         control,
         reload,

@@ -12,7 +12,9 @@ import { durationMs } from './base/brands.ts';
 import { type Clock, systemClock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import { localLeases } from './cache/collapse.ts';
-import { LeaseTable } from './cache/lease-table.ts';
+import { LeaseTable, leasesAt } from './cache/lease-table.ts';
+import type { PeerReads } from './cache/peer-reads.ts';
+import type { Leases } from './cache/ports.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
 import { insecureSettings } from './config/insecure-settings.ts';
@@ -33,6 +35,7 @@ import {
 } from './node-reload.ts';
 import { type RunningReplication, startReplication } from './node-replication.ts';
 import { loadSeeds, readSeeds, type Seed } from './node-seeds.ts';
+import { CachesForPeers, LatePeers } from './node-shield.ts';
 import { type OpenStore, openStore } from './node-store.ts';
 import { startWorkers } from './node-workers.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
@@ -96,6 +99,8 @@ export interface ServingApp {
   stop(): Promise<void>;
 }
 
+/** Workers count from 1. */
+const MAIN_THREAD = 0;
 const SWEEP_EVERY = durationMs(1_000);
 /** Rounds of one sweep, each within the store's own budget. */
 const SWEEP_ROUNDS_MAX = 50;
@@ -183,12 +188,15 @@ interface Assembly extends NodeOptions {
 
 async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Promise<RunningNode> {
   const { config, clock, log, store, engine } = parts;
+  const leaseTable = new LeaseTable();
+  const peers = new LatePeers();
   const metrics = new ArrayMetrics();
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
     ...parts,
-    ...{ reader: store.store, writer: store.store, leases: localLeases() },
+    ...{ reader: store.store, writer: store.store, leases: leasesOf(config, leaseTable) },
+    peers: config.cluster.shield ? peers : undefined,
     events: cacheCounts.events,
     originObserver: originTimes.observer,
   });
@@ -209,9 +217,11 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     audit: identity.audit,
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
-  const replication = await joined(parts, started);
+  const caches = new CachesForPeers(tables, store.store, clock);
+  const replication = await joined(parts, caches, started);
+  if (replication !== undefined) peers.use(replication.peers);
   const purges = new PurgeLog(clock);
-  const served = { ...parts, reload, identity, mqtt, ...noting(purges, identity.audit) };
+  const served = { ...parts, reload, identity, mqtt, leaseTable, peers, ...noting(purges, identity.audit) };
   const serving = await serve(served, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, memoryCaches, cacheCounts, originTimes }),
   );
@@ -246,14 +256,19 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   };
 }
 
+/** With workers this thread is one more who fetches: for other nodes. */
+const leasesOf = ({ threads }: Config, table: LeaseTable): Leases =>
+  threads > 1 ? leasesAt(table, MAIN_THREAD) : localLeases();
+
 /** The node's part in its cluster, if it is in one. */
 async function joined(
   { config, clock, log, store }: Assembly,
+  caches: CachesForPeers,
   started: (() => Promise<void>)[],
 ): Promise<RunningReplication | undefined> {
   const { replica } = store.store;
   if (replica === undefined) return undefined;
-  const replication = await startReplication({ config, clock, log, store: replica });
+  const replication = await startReplication({ config, clock, log, caches, store: replica });
   started.push(() => replication.stop());
   return replication;
 }
@@ -314,6 +329,8 @@ const noting = (purges: PurgeLog, audit: Audit) => ({
 });
 
 interface Served {
+  readonly leaseTable: LeaseTable;
+  readonly peers: PeerReads;
   readonly reload: ReloadParts;
   readonly identity: NodeIdentity;
   readonly mqtt: RunningMqtt | undefined;
@@ -325,7 +342,7 @@ async function serve(parts: Assembly & Served, threadTables: ThreadTables, conne
   const { config, engine, store } = parts;
   const presences = new PresenceHub();
   if (config.threads > 1) {
-    return startWorkers({ ...parts, presences, leaseTable: new LeaseTable() });
+    return startWorkers({ ...parts, presences });
   }
   const app = await startApp({
     ...parts,

@@ -9,7 +9,8 @@ import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { CacheEvents } from './cache/events.ts';
 import type { CachePolicy } from './cache/policy.ts';
-import type { Leases } from './cache/ports.ts';
+import { behindPeers, type PeerReads } from './cache/peer-reads.ts';
+import type { Leases, Origin } from './cache/ports.ts';
 import { createReadPath, type ReadPath } from './cache/read-path.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
@@ -52,6 +53,8 @@ export interface TableSurroundings {
   readonly reader: StoreReader;
   readonly writer: StoreWriter;
   readonly leases: Leases;
+  /** Caches of other nodes that are asked before an origin. */
+  readonly peers?: PeerReads | undefined;
   readonly clock: Clock;
   readonly events: CacheEvents;
   readonly originObserver: OriginObserver;
@@ -155,7 +158,7 @@ function buildTable(
     table: definition.name,
     entries,
     invalidations: reader.invalidations(definition.name),
-    origin,
+    origin: origin && shielded(definition, origin, around),
     policy,
     leases: around.leases,
     clock,
@@ -243,6 +246,17 @@ function tableOrigin(
   if (sourcedFrom === undefined) return undefined;
   const runtime = must(origins.get(sourcedFrom.origin), `origin ${sourcedFrom.origin}`);
   return runtime.table(tableBinding(definition), groupsFrom);
+}
+
+/** With `cluster.shield`, the caches of other nodes stand before the origin. */
+function shielded(
+  { name: table }: TableDefinition,
+  origin: Origin,
+  { peers, reader, clock }: TableSurroundings,
+): Origin {
+  if (peers === undefined) return origin;
+  const stamp = () => reader.lastSequence();
+  return behindPeers({ origin, table, peers, stamp, now: () => clock.now() });
 }
 
 /** What an origin is told of a table over it. */

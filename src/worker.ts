@@ -40,6 +40,7 @@ import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
 import { ThreadRoles } from './worker-roles.ts';
 import { buildTables } from './worker-tables.ts';
+import { connectPeerReads } from './worker-peer-reads.ts';
 import { certificatesPart, openCertificates } from './worker-tls.ts';
 
 export interface WorkerData {
@@ -56,6 +57,7 @@ export interface WorkerData {
   readonly verdicts: boolean;
   readonly storePort: MessagePort;
   readonly leasePort: MessagePort;
+  readonly shieldPort: MessagePort;
   readonly signInPort: MessagePort;
   readonly admin: KnownAdmin;
   readonly controlPort: MessagePort;
@@ -133,6 +135,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
     reader,
     writer,
     leases: connectLeases(thread.leasePort),
+    peers: config.cluster.shield ? connectPeerReads(thread.shieldPort) : undefined,
     clock: systemClock,
     events: cacheCounts.events,
     originObserver: originTimes.observer,

@@ -218,7 +218,8 @@ function strongTag(facts: ReplyFacts): EntityTag | undefined {
 }
 
 function metaOf(facts: ReplyFacts, policy: CachePolicy): EntryMeta {
-  const groups = policy.hooks.groupsOf?.(facts) ?? facts.groups;
+  const hooked = facts.isJudged === true ? undefined : policy.hooks.groupsOf?.(facts);
+  const groups = hooked ?? facts.groups;
   return {
     ...(isJson(facts.contentType) ? {} : { contentType: facts.contentType }),
     ...(facts.lastModified === undefined ? {} : { lastModified: facts.lastModified }),

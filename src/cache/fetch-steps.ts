@@ -87,7 +87,10 @@ function ask(run: Run, state: Fetching): PendingFetch {
   const conditional = mayValidate(run, state);
   const { held } = state.errand;
   const replacing = held?.kind === 'record' ? held : undefined;
-  const reply = callOrigin(run, { id: request.id, replacing, conditional, background, signal });
+  const peersMayAnswer = state.flight !== undefined && state.errand.forward.reason !== 'request';
+  const reply = callOrigin(run, {
+    ...{ id: request.id, replacing, conditional, background, peersMayAnswer, signal },
+  });
   return {
     conditional,
     fetched: within(run, reply, () => controller.abort()),

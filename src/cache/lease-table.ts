@@ -9,7 +9,7 @@
  */
 import type { Sequence } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
-import type { FlightOutcome } from './ports.ts';
+import type { FlightOutcome, Leases } from './ports.ts';
 
 /** Identity of a worker thread. */
 export type WorkerId = number;
@@ -66,3 +66,15 @@ export class LeaseTable {
     }
   }
 }
+
+/** The leases of the thread that has the table. */
+export const leasesAt = (table: LeaseTable, worker: WorkerId): Leases => ({
+  acquire(key, stamp) {
+    let deliver: Deliver = () => undefined;
+    const outcome = new Promise<FlightOutcome>((resolve) => {
+      deliver = resolve;
+    });
+    if (!table.acquire(worker, key, stamp, deliver)) return { kind: 'follow', outcome };
+    return { kind: 'lead', settle: (ended) => table.settle(worker, key, stamp, ended) };
+  },
+});

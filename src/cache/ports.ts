@@ -90,6 +90,11 @@ export interface OriginRequest {
   readonly conditional: boolean;
   /** A refresh behind a stale answer: uses the smaller background limiter. */
   readonly background: boolean;
+  /**
+   * Whether the word of another node's cache is as good: the reply is for all, and no reader
+   * demanded that the origin itself be asked.
+   */
+  readonly peersMayAnswer?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -113,6 +118,8 @@ export interface ReplyFacts {
   readonly freshUntil?: EpochMs | undefined;
   /** Set by code (`context.noStore`): not even `origin: ignore` overrules it. */
   readonly noStore?: boolean | undefined;
+  /** Another node has stored it under the same policy: its hooks have judged it there. */
+  readonly isJudged?: boolean | undefined;
 }
 
 export type OriginReply = (

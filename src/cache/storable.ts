@@ -41,6 +41,7 @@ export function notStorable(
   if (variesByAnything(reply)) return 'vary-any';
   if (!policy.settings.store.enabled) return 'policy';
   if (bodyBytes > policy.settings.store.bodyMax) return 'body-too-large';
+  if (reply.isJudged === true) return undefined;
   if (policy.hooks.storable !== undefined)
     return policy.hooks.storable(reply) ? undefined : 'policy';
   return hasStorableStatus(reply, policy.settings) ? undefined : 'status';
@@ -52,6 +53,7 @@ export function notStorable(
 export function isShareable(reply: ReplyFacts, policy: CachePolicy): boolean {
   const directives = directivesInForce(reply, policy.settings);
   if (isPrivate(directives) || variesByAnything(reply)) return false;
+  if (reply.isJudged === true) return !directives.noCache;
   if (policy.hooks.shareable !== undefined) return policy.hooks.shareable(reply);
   return !forbidsStoring(reply, directives) && !directives.noCache;
 }

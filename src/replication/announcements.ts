@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { ApplyQueue } from './apply-queue.ts';
-import { NO_CURSORS } from './cursors.ts';
+import { cursorOf, NO_CURSORS } from './cursors.ts';
 import type { PurgedFrame } from './frames.ts';
 import type { Peer } from './peer.ts';
 import type { InvalidationItem, ReplicaStore } from './ports.ts';
@@ -72,11 +72,15 @@ export class Announcements {
   }
 
   places(
-    place: number,
+    upTo: number,
     names: readonly string[],
     least: number,
     timeMs: number,
   ): Promise<Confirmation> {
+    const { store } = this.#parts;
+    const { sequence, cursors } = store.horizon();
+    // Others know of the changes that were made here, not of all that stands in the log.
+    const place = upTo <= sequence ? Math.min(upTo, cursorOf(cursors, store.author)) : upTo;
     const mark = `${PLACE}${place}`;
     const waiting = this.#confirmations.wait(mark, names, least, timeMs);
     for (const { name, sessions } of this.#parts.peers.values()) {

@@ -20,6 +20,8 @@ export class ApplyQueue {
   readonly #ahead: AheadMarks;
   readonly #onFailed: (error: unknown) => void;
   readonly #cursors: Map<NodeId, Sequence>;
+  /** Is shown every batch before the store is. */
+  onBatch: ((batch: RemoteBatch) => void) | undefined;
   #underWay = 0;
 
   constructor(store: ReplicaStore, ahead: AheadMarks, onFailed: (error: unknown) => void) {
@@ -53,6 +55,7 @@ export class ApplyQueue {
   async apply(batch: RemoteBatch): Promise<ApplyReport> {
     const items = batch.isAhead === true ? batch.items : this.#inOrder(batch.items);
     raiseAll(this.#cursors, batch.cursors);
+    this.onBatch?.({ ...batch, items });
     this.#underWay += 1;
     try {
       return await this.#store.apply({ ...batch, items });

@@ -34,6 +34,15 @@ export const BOUNDS = {
   /** Invalidations that took effect ahead of their place and are remembered. */
   aheadMarks: 16_384,
   sessionsOfPeer: 3,
+  /** Records of caches that one node is asked for at a time. */
+  missesUnderWay: 512,
+  /** Invalidations ahead of their place that a question names. */
+  missMarks: 256,
+  /** A record that is larger is fetched from the origin. */
+  missBodyBytes: 2 * 1024 * 1024,
+  /** Homes that are asked before the origin, and nodes which may happen to hold a record. */
+  homesAsked: 2,
+  peeks: 2,
   // Times, milliseconds.
   tickMs: 250,
   beatMs: 1_000,
@@ -52,4 +61,10 @@ export const BOUNDS = {
   /** How long the streams stay as they are after it changed who is pulled from directly. */
   directMs: 500,
   bootstrapMs: 2_000,
+  /** A home that has not said by then that it heard a question is slow: the next one is asked. */
+  missHeardMs: 500,
+  /** Time for the others to say whether they hold a record. */
+  peekMs: 150,
+  /** Time for a home to hear of the invalidations which the asker has obeyed. */
+  missKnownMs: 500,
 } as const;

@@ -3,6 +3,7 @@
  * not as it must be is refused as a whole, with the field's name. Fields nobody knows are left
  * alone, so that a newer node may say more. States of rows are looked at in `state-check.ts`.
  */
+import { SHARED_FAILURES } from '../cache/peer-reads.ts';
 import { BOUNDS } from './bounds.ts';
 import {
   anyOf,
@@ -63,6 +64,22 @@ const message = shape({
 });
 const item = anyOf(row, invalidation, message);
 
+const reply = anyOf(
+  shape({ kind: exactly('none') }),
+  shape({
+    ...{ kind: exactly('failed'), code: exactly(...SHARED_FAILURES) },
+    ...{ message: text(BOUNDS.reasonChars), status: optional(natural) },
+  }),
+  shape({
+    ...{ kind: exactly('found', 'absent', 'unchanged'), status: natural },
+    ...{ body: optional(bytes), tag: optional(name), contentType: optional(name) },
+    ...{ originTag: optional(text(BOUNDS.reasonChars)), lastModified: optional(instant) },
+    groups: optional(listOf(text(BOUNDS.keyChars), BOUNDS.groups)),
+    ...{ ageMs: span, freshMs: span, whileRevalidateMs: span, ifErrorMs: span },
+    staleForbidden: flag,
+  }),
+);
+
 const stream = natural;
 const request = natural;
 const pulse = { nonce: natural, now: instant };
@@ -107,6 +124,13 @@ const CHECKS: Readonly<Record<Frame['kind'], FieldCheck>> = {
   purge: shape({ item: invalidation }),
   purged: shape({ author, sequence: natural }),
   members: shape({ members }),
+  miss: shape({
+    ...{ request, table: name, id, tag: optional(name), isPeek: flag },
+    without: listOf(name, BOUNDS.names),
+    ...{ known: cursors, ahead: cursors },
+  }),
+  missHeard: shape({ request }),
+  record: shape({ request, reply }),
   heartbeat: shape({ ...pulse, last: natural, cursor: natural, joining: flag }),
   echo: shape(pulse),
 };

@@ -4,13 +4,16 @@
  * until `frame-check.ts` has looked at every field.
  */
 import type { EpochMs, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
+import type { PeerReply } from '../cache/peer-reads.ts';
 import type { RowState } from '../cache/row-state.ts';
 import type { InvalidationItem, Item, ReplicatedTable } from './ports.ts';
 import type { Selection } from './selection.ts';
 
 /** The newest and the oldest form of these frames that this code speaks. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 export const PROTOCOL_OLDEST = 1;
+/** The first form in which a node may be asked for a record of a cache. */
+export const PROTOCOL_OF_MISSES = 2;
 
 export type CursorPairs = readonly (readonly [author: NodeId, sequence: Sequence])[];
 
@@ -170,6 +173,38 @@ export interface EchoFrame {
   readonly now: EpochMs;
 }
 
+/** A record of a cache is missing at the sender, who would have it of the receiver. */
+export interface MissFrame {
+  readonly kind: 'miss';
+  readonly request: number;
+  readonly table: TableName;
+  readonly id: RecordId;
+  /** The sender holds this version, and needs its body no more. */
+  readonly tag?: string | undefined;
+  /** Only what is held fresh: nobody is asked for it. */
+  readonly isPeek: boolean;
+  /** Nodes that would be asked before, and do not answer. */
+  readonly without: readonly string[];
+  /** Invalidations that the sender has obeyed: who has not may not answer. */
+  readonly known: CursorPairs;
+  /** Of them, those that came ahead of their place. */
+  readonly ahead: CursorPairs;
+}
+
+/** The answer to a miss is on its way, and may take as long as an origin takes. */
+export interface MissHeardFrame {
+  readonly kind: 'missHeard';
+  readonly request: number;
+}
+
+export interface RecordFrame {
+  readonly kind: 'record';
+  readonly request: number;
+  readonly reply: PeerReply;
+}
+
+export type MissFrames = MissFrame | MissHeardFrame | RecordFrame;
+
 export type ReplyFrame = PageFrame | DigestsFrame;
 
 export type Frame =
@@ -187,5 +222,8 @@ export type Frame =
   | PurgeFrame
   | PurgedFrame
   | MembersFrame
+  | MissFrame
+  | MissHeardFrame
+  | RecordFrame
   | HeartbeatFrame
   | EchoFrame;

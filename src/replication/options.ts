@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { ByeCode } from './frames.ts';
 import type { Dialler, ReplicaStore } from './ports.ts';
 import type { Selection } from './selection.ts';
+import type { ShieldOptions } from './shield.ts';
 
 /** What an operator should hear of. */
 export interface ReplicationEvents {
@@ -39,5 +40,7 @@ export interface ReplicatorOptions {
   /** Addresses that the configuration names. */
   readonly peers: readonly string[];
   readonly selection: Selection;
+  /** What this node's caches have for others. */
+  readonly shield?: ShieldOptions | undefined;
   readonly events?: ReplicationEvents | undefined;
 }

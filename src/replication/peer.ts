@@ -2,6 +2,7 @@
  * Another node, by name: the open connections to it, of which one carries this node's pull, and
  * what it has said of itself. It outlives its connections; the pull's counters belong to it.
  */
+import { BOUNDS } from './bounds.ts';
 import type { Puller } from './puller.ts';
 import type { Session } from './session.ts';
 
@@ -37,5 +38,13 @@ export class Peer {
     this.puller.stop();
     const other = this.sessions.at(-1);
     if (other !== undefined) this.puller.start(other);
+  }
+
+  /** Of two connections of one pair, both well, the lesser name ends the older one. */
+  endSpare(ownName: string, now: number): void {
+    const [older, newer] = this.sessions;
+    if (older === undefined || newer === undefined || ownName > this.name) return;
+    const isWell = this.sessions.every(({ echoedAt }) => now - echoedAt < 2 * BOUNDS.beatMs);
+    if (isWell) older.dismiss('SPARE', 'there is a newer connection', 0);
   }
 }

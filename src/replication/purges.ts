@@ -14,22 +14,30 @@ import type { Origin } from './ports.ts';
 const markOf = ({ author, sequence }: Pick<Origin, 'author' | 'sequence'>): string =>
   `${author}.${sequence}`;
 
+type Place = Pick<Origin, 'author' | 'sequence'>;
+
 /** Marks of what was applied ahead; the oldest are forgotten first, and then apply once more. */
 export class AheadSet implements AheadMarks {
-  readonly #marks = new Set<string>();
+  readonly #marks = new Map<string, Place>();
 
-  has(origin: Origin): boolean {
+  has(origin: Place): boolean {
     return this.#marks.has(markOf(origin));
   }
 
-  add(origin: Origin): void {
-    this.#marks.add(markOf(origin));
+  /** All of them; `undefined` when there are more than `max`. */
+  marks(max: number): readonly Place[] | undefined {
+    return this.#marks.size > max ? undefined : [...this.#marks.values()];
+  }
+
+  add({ author, sequence }: Place): void {
+    const place = { author, sequence };
+    this.#marks.set(markOf(place), place);
     if (this.#marks.size <= BOUNDS.aheadMarks) return;
-    const oldest = this.#marks.values().next();
+    const oldest = this.#marks.keys().next();
     if (oldest.done !== true) this.#marks.delete(oldest.value);
   }
 
-  take(origin: Origin): boolean {
+  take(origin: Place): boolean {
     return this.#marks.delete(markOf(origin));
   }
 }

@@ -5,12 +5,12 @@
  */
 import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
-import { LIMITS } from '../config/limits.ts';
 import { objectionTo, probe, rivalsOf } from './admission.ts';
 import { Announcements } from './announcements.ts';
 import { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
-import { aheadBy, mustRestamp, stampLimit } from './clock-watch.ts';
+import { ClockGuard } from './clock-guard.ts';
+import { stampLimit } from './clock-watch.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
 import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
 import { Joining } from './joining.ts';
@@ -24,10 +24,13 @@ import { AheadSet, type Confirmation } from './purges.ts';
 import { Redial } from './redial.ts';
 import type { Holdings } from './selection.ts';
 import { Session, type SessionOwner, type ToldFrame } from './session.ts';
+import { Shield } from './shield.ts';
 import { type ReplicationStatus, statusOf } from './status.ts';
 
 export class Replicator {
   readonly counts = { framesRefused: 0, nodesRefused: 0, purges: 0 };
+  /** Caches of other nodes; absent when this node shows none of its own. */
+  readonly shield: Shield | undefined;
   readonly #options: ReplicatorOptions;
   readonly #events: ReplicationEvents;
   readonly #queue: ApplyQueue;
@@ -35,6 +38,7 @@ export class Replicator {
   readonly #announcements: Announcements;
   readonly #membership: Membership;
   readonly #joining: Joining;
+  readonly #clockGuard: ClockGuard;
   readonly #redial: Redial;
   readonly #peers = new Map<string, Peer>();
   readonly #sessions = new Set<Session>();
@@ -46,7 +50,6 @@ export class Replicator {
   #beatAt = 0;
   #directAt: number | undefined;
   #snapshotBy: Puller | undefined;
-  #clockAhead = 0;
   #isRaising = false;
   #isStopped = false;
 
@@ -59,6 +62,8 @@ export class Replicator {
     this.#announcements = new Announcements({ ...parts, ahead: this.#ahead, peers: this.#peers });
     this.#membership = this.#newMembership();
     this.#joining = new Joining(store, clock, this.#membership.hasOthers);
+    this.#clockGuard = new ClockGuard(store, this.#events);
+    this.shield = this.#newShield();
     this.#owner = this.#sessionOwner();
     this.#redial = new Redial({
       ...{ dial, clock, random },
@@ -123,11 +128,7 @@ export class Replicator {
     timeMs: number,
     names: readonly string[] = this.#membership.otherNames,
   ): Promise<Confirmation> {
-    const { store } = this.#options;
-    const { sequence, cursors } = store.horizon();
-    // Others know of the changes that were made here, not of all that stands in the log.
-    const own = place <= sequence ? Math.min(place, cursorOf(cursors, store.author)) : place;
-    return this.#announcements.places(own, names, least, timeMs);
+    return this.#announcements.places(place, names, least, timeMs);
   }
 
   /** Has every pull compare digests as soon as it is at the end. */
@@ -141,8 +142,8 @@ export class Replicator {
       ...{ name, store, now: clock.monotonic() },
       ...{ members: this.#membership.all, peers: this.#peers, failures: this.#redial.failures },
       isJoining: this.#joining.isJoining,
-      clockAheadMs: this.#clockAhead,
-      counts: { ...this.counts },
+      clockAheadMs: this.#clockGuard.aheadMs,
+      counts: { ...this.counts, ...this.shield?.counts },
     });
   }
 
@@ -152,6 +153,7 @@ export class Replicator {
     this.#offHorizon();
     this.#redial.stop();
     this.#announcements.stop();
+    this.shield?.stop();
     for (const session of [...this.#sessions]) session.dismiss('LEAVING', 'this node stops', 0);
   }
 
@@ -163,6 +165,14 @@ export class Replicator {
       changed: () => this.#tellMembers(undefined),
       removed: () => this.#events.removed?.(),
     });
+  }
+
+  #newShield(): Shield | undefined {
+    const { name, store, clock, shield } = this.#options;
+    if (shield === undefined) return undefined;
+    const parts = { name, store, clock, queue: this.#queue, ahead: this.#ahead };
+    const [own, isCaughtUp] = [() => this.#holdings(), () => this.isCaughtUp];
+    return new Shield({ ...parts, peers: this.#peers, own, isCaughtUp }, shield);
   }
 
   #noteTables(): void {
@@ -320,6 +330,7 @@ export class Replicator {
 
   #gone(session: Session, why: string): void {
     this.#sessions.delete(session);
+    this.shield?.gone(session);
     const url = this.#dialled.get(session);
     this.#dialled.delete(session);
     if (url !== undefined) this.#redial.ended(url, why, 0);
@@ -346,6 +357,11 @@ export class Replicator {
         break;
       case 'purged':
         this.#announcements.purged(session, frame);
+        break;
+      case 'miss':
+      case 'missHeard':
+      case 'record':
+        this.shield?.told(session, frame);
         break;
       case 'members':
         this.#learn(frame.members, session);
@@ -412,7 +428,7 @@ export class Replicator {
 
   #lookAround(): void {
     const now = this.#options.clock.monotonic();
-    for (const session of [...this.#sessions]) this.#lookAt(session, now);
+    for (const session of [...this.#sessions]) session.lookAround(now);
     if (now >= this.#beatAt) {
       this.#beatAt = now + BOUNDS.beatMs;
       this.#beat();
@@ -422,16 +438,10 @@ export class Replicator {
       const wasHeld = peer.puller.state === 'held';
       peer.puller.tick();
       if (!wasHeld && peer.puller.state === 'held') this.#events.held?.(peer.name);
-      this.#endSpare(peer, now);
+      peer.endSpare(this.#options.name, now);
     }
     this.#bootstrap();
     this.#redial.tick();
-  }
-
-  #lookAt(session: Session, now: number): void {
-    const patience = session.isReady ? LIMITS.replicationStallMsMax : BOUNDS.helloMs;
-    const since = session.isReady ? session.heardAt : session.openedAt;
-    if (now - since > patience) session.dismiss('STALLED', 'nothing was heard for too long', 0);
   }
 
   #beat(): void {
@@ -439,7 +449,7 @@ export class Replicator {
       session.server?.pump(false);
       session.heartbeat();
     }
-    this.#watchClock();
+    this.#clockGuard.watch(this.#offsets());
   }
 
   #ready(): Session[] {
@@ -450,33 +460,11 @@ export class Replicator {
     return [...this.#peers.values()].flatMap(({ session }) => session?.offset ?? []);
   }
 
-  #watchClock(): void {
-    const { store } = this.#options;
-    const offsets = this.#offsets();
-    const ahead = offsets.length === 0 ? this.#clockAhead : aheadBy(offsets);
-    if (ahead > 0 !== this.#clockAhead > 0) {
-      store.setClockAhead(ahead);
-      this.#events.clockAhead?.(ahead);
-    }
-    this.#clockAhead = ahead;
-    if (ahead === 0 && mustRestamp(store.now(), store.newestVersion(), offsets)) {
-      store.restampAhead().catch((error: unknown) => this.#events.failed?.(error));
-    }
-  }
-
   /** Streams are opened anew some time after it changed who is pulled from directly. */
   #reopen(now: number): void {
     if (this.#directAt === undefined || now < this.#directAt) return;
     this.#directAt = undefined;
     for (const { puller } of this.#peers.values()) if (puller.isDirectOutdated) puller.open();
-  }
-
-  /** Of two connections of one pair, both well, the lesser name ends the older one. */
-  #endSpare({ name, sessions }: Peer, now: number): void {
-    const [older, newer] = sessions;
-    if (older === undefined || newer === undefined || this.#options.name > name) return;
-    const isWell = sessions.every(({ echoedAt }) => now - echoedAt < 2 * BOUNDS.beatMs);
-    if (isWell) older.dismiss('SPARE', 'there is a newer connection', 0);
   }
 
   #bootstrap(): void {

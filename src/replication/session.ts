@@ -10,6 +10,7 @@
 import type { EpochMs, NodeId, Sequence } from '../base/brands.ts';
 import { epochMs, sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
+import { LIMITS } from '../config/limits.ts';
 import { BOUNDS } from './bounds.ts';
 import { checkFrame } from './frame-check.ts';
 import type {
@@ -19,6 +20,7 @@ import type {
   Frame,
   HelloFrame,
   MembersFrame,
+  MissFrames,
   PurgedFrame,
   PurgeFrame,
   ReplyFrame,
@@ -34,6 +36,7 @@ export type ToldFrame =
   | RestartFrame
   | PurgeFrame
   | PurgedFrame
+  | MissFrames
   | MembersFrame;
 
 export interface SessionOwner {
@@ -72,6 +75,8 @@ export class Session implements LinkUser {
   /** Instant of the steady kind: when a frame last came. */
   heardAt: number;
   echoedAt = -1;
+  /** The connection takes what it is given; no: it is full until it drains. */
+  hasRoom = true;
   /** How far the other clock is ahead of ours. */
   offset: number | undefined;
   peerLast: Sequence = sequence(0);
@@ -114,7 +119,8 @@ export class Session implements LinkUser {
 
   send(frame: Frame): boolean {
     if (this.state === 'closed') return false;
-    return this.link.send(frame as Frame & Readonly<Record<string, unknown>>);
+    this.hasRoom = this.link.send(frame as Frame & Readonly<Record<string, unknown>>);
+    return this.hasRoom;
   }
 
   /** One question under way of each kind of work; the caller gives up by ending the session. */
@@ -158,6 +164,13 @@ export class Session implements LinkUser {
     for (const frame of early) this.#obey(frame);
   }
 
+  /** Ends it when nothing was heard for too long. */
+  lookAround(now: number): void {
+    const patience = this.isReady ? LIMITS.replicationStallMsMax : BOUNDS.helloMs;
+    const since = this.isReady ? this.heardAt : this.openedAt;
+    if (now - since > patience) this.dismiss('STALLED', 'nothing was heard for too long', 0);
+  }
+
   /** Ends the connection and says why. */
   dismiss(code: ByeCode, message: string, retryMs: number = BOUNDS.refusedMs): void {
     this.send({ kind: 'bye', code, message, retryMs });
@@ -180,6 +193,7 @@ export class Session implements LinkUser {
   }
 
   drained(): void {
+    this.hasRoom = true;
     this.#server?.drained();
   }
 

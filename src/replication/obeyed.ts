@@ -1,0 +1,103 @@
+/**
+ * Which invalidations this node has obeyed, in the words of their authors: a node that asks another
+ * for a record names them, and who has not obeyed them yet may not answer (SPEC §11). For else a
+ * record would come back that was purged everywhere a moment later.
+ *
+ * Of each author the newest one in order is kept, and those that came ahead of their place one by
+ * one. What was obeyed before the start is all that the cursors stood at.
+ */
+import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
+import { BOUNDS } from './bounds.ts';
+import { cursorOf, pairsOf, raise, raiseAll } from './cursors.ts';
+import type { CursorPairs } from './frames.ts';
+import type { Cursors, RemoteBatch, ReplicaStore } from './ports.ts';
+import type { AheadSet } from './purges.ts';
+
+export interface ObeyedParts {
+  readonly store: ReplicaStore;
+  readonly ahead: AheadSet;
+  readonly clock: Clock;
+  /** The place of the newest invalidation made here, as far as the horizon reaches. */
+  readonly newestOwn: () => Sequence;
+  /** Resolves when all that was handed to the store is in force. */
+  readonly settled: () => Promise<unknown>;
+}
+
+/** What a question names. */
+export interface Obeyed {
+  readonly known: CursorPairs;
+  readonly ahead: CursorPairs;
+}
+
+export class ObeyedInvalidations {
+  readonly #parts: ObeyedParts;
+  readonly #newest: Map<NodeId, Sequence>;
+
+  constructor(parts: ObeyedParts) {
+    this.#parts = parts;
+    this.#newest = new Map(parts.store.horizon().cursors);
+  }
+
+  /** Before it is handed to the store: what may be in force counts as obeyed. */
+  note(batch: RemoteBatch): void {
+    if (batch.invalidateCaches === true) raiseAll(this.#newest, batch.cursors);
+    if (batch.isAhead === true) return;
+    for (const item of batch.items) {
+      if (item.kind !== 'invalidation') continue;
+      raise(this.#newest, item.origin.author, item.origin.sequence);
+    }
+  }
+
+  /**
+   * What was obeyed up to `stamp` of this node's log, and maybe more; `undefined` when the log is
+   * not that far in time, or when there is more than a question may name.
+   */
+  async upTo(stamp: Sequence): Promise<Obeyed | undefined> {
+    const { store, ahead, newestOwn } = this.#parts;
+    const isThere = () => store.horizon().sequence >= stamp;
+    if (!isThere() && !(await this.#wait(isThere))) return undefined;
+    raise(this.#newest, store.author, newestOwn());
+    const marks = ahead.marks(BOUNDS.missMarks);
+    if (marks === undefined || this.#newest.size > BOUNDS.cursors) return undefined;
+    return {
+      known: pairsOf(this.#newest),
+      ahead: marks.map(({ author, sequence }) => [author, sequence] as const),
+    };
+  }
+
+  /** Whether all of it is obeyed here too; waits a while for what is on its way. */
+  async holds({ known, ahead }: Obeyed): Promise<boolean> {
+    const { store, ahead: marks, settled } = this.#parts;
+    const isIn = (cursors: Cursors, [author, place]: CursorPairs[number]) =>
+      cursorOf(cursors, author) >= place;
+    const isMarked = ([author, sequence]: CursorPairs[number]) =>
+      marks.has({ author, sequence });
+    let hasMarked = false;
+    const isThere = () => {
+      const { cursors } = store.horizon();
+      const open = ahead.filter((one) => !isIn(cursors, one));
+      hasMarked = open.length > 0;
+      return known.every((one) => isIn(cursors, one)) && open.every(isMarked);
+    };
+    if (!isThere() && !(await this.#wait(isThere))) return false;
+    // A mark is set when the purge is handed to the store.
+    if (hasMarked) await settled();
+    return true;
+  }
+
+  #wait(isThere: () => boolean): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    return new Promise((resolve) => {
+      const end = (outcome: boolean) => {
+        cancel();
+        off();
+        resolve(outcome);
+      };
+      const cancel = clock.after(durationMs(BOUNDS.missKnownMs), () => end(isThere()));
+      const off = store.onHorizon(() => {
+        if (isThere()) end(true);
+      });
+    });
+  }
+}
