@@ -39,9 +39,13 @@ export function replicationMetrics(
   gauge('clock_offset_seconds', 'How far its clock is ahead of this one', ({ clockOffsetMs }) =>
     clockOffsetMs === undefined ? undefined : clockOffsetMs / 1_000,
   );
-  const events = 'What happened in replication: frames and nodes refused, purges told';
+  const events =
+    'What happened in replication: frames and nodes refused, purges told, misses asked for';
   metrics.counter('millrace_replication_events_total', events, () =>
-    Object.entries(replicator.counts).map(([event, value]) => ({ labels: { event }, value })),
+    Object.entries(replicator.status().counts).map(([event, value]) => ({
+      labels: { event },
+      value,
+    })),
   );
   const joining = 'Whether this node holds what the others held when it came';
   metrics.gauge('millrace_replication_caught_up', joining, 'first', () => [

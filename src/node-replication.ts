@@ -5,7 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { tableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
-import { NO_PEERS, type PeerReads } from './cache/peer-reads.ts';
+import { NO_PEERS, type PeerReads } from './cache/peer-reply.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import { type NodeLink, openLink } from './node-link.ts';

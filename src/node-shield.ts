@@ -7,15 +7,14 @@ import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Entry } from './cache/entry.ts';
 import { isOfThisClock } from './cache/freshness.ts';
+import { failureForPeer, recordForPeer } from './cache/peer-reads.ts';
 import {
-  failureForPeer,
   NO_PEERS,
   NO_REPLY,
   type PeerMiss,
   type PeerReads,
   type PeerReply,
-  recordForPeer,
-} from './cache/peer-reads.ts';
+} from './cache/peer-reply.ts';
 import type { CacheStatus } from './cache/read-request.ts';
 import type { OwnCaches } from './replication/answer-misses.ts';
 import type { StoreReader } from './table/store-port.ts';

@@ -6,7 +6,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { NodeError } from './base/errors.ts';
 import type { LeaseTable } from './cache/lease-table.ts';
-import type { PeerReads } from './cache/peer-reads.ts';
+import type { PeerReads } from './cache/peer-reply.ts';
 import type { Config } from './config/config.ts';
 import type { PresenceHub } from './feed/presence.ts';
 import type { HostedOrigins } from './node-hosted.ts';

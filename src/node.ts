@@ -13,7 +13,7 @@ import { type Clock, systemClock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import { localLeases } from './cache/collapse.ts';
 import { LeaseTable, leasesAt } from './cache/lease-table.ts';
-import type { PeerReads } from './cache/peer-reads.ts';
+import type { PeerReads } from './cache/peer-reply.ts';
 import type { Leases } from './cache/ports.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
@@ -52,6 +52,7 @@ import type { VerdictLine } from './protocols/rest/resource.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import type { PurgeNote } from './table/purge-note.ts';
+import type { Tables } from './table/tables.ts';
 import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
@@ -188,17 +189,14 @@ interface Assembly extends NodeOptions {
 
 async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Promise<RunningNode> {
   const { config, clock, log, store, engine } = parts;
-  const leaseTable = new LeaseTable();
-  const peers = new LatePeers();
+  const [leaseTable, peers] = [new LeaseTable(), new LatePeers()];
   const metrics = new ArrayMetrics();
   const cacheCounts = createCacheCounts({ complain: (facts, message) => log.warn(facts, message) });
   const originTimes = createOriginTimes();
   const threadTables = await buildTables({
-    ...parts,
-    ...{ reader: store.store, writer: store.store, leases: leasesOf(config, leaseTable) },
-    peers: config.cluster.shield ? peers : undefined,
-    events: cacheCounts.events,
-    originObserver: originTimes.observer,
+    ...{ ...parts, reader: store.store, writer: store.store },
+    ...{ leases: leasesOf(config, leaseTable), peers: config.cluster.shield ? peers : undefined },
+    ...{ events: cacheCounts.events, originObserver: originTimes.observer },
   });
   const identity = identityOf(parts);
   started.push(() => identity.close());
@@ -211,17 +209,20 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const origins = startOrigins(threadTables, started);
   const mqtt = await startMqtt({
     ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
-    tls: parts.tls,
-    tables: threadTables.tables,
-    guard: parts.guard,
-    audit: identity.audit,
+    ...{ tls: parts.tls, tables, guard: parts.guard, audit: identity.audit },
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
-  const caches = new CachesForPeers(tables, store.store, clock);
-  const replication = await joined(parts, caches, started);
-  if (replication !== undefined) peers.use(replication.peers);
+  const replication = await joined(parts, { tables, peers }, started);
   const purges = new PurgeLog(clock);
-  const served = { ...parts, reload, identity, mqtt, leaseTable, peers, ...noting(purges, identity.audit) };
+  const served = {
+    ...parts,
+    reload,
+    identity,
+    mqtt,
+    leaseTable,
+    peers,
+    ...noting(purges, identity.audit),
+  };
   const serving = await serve(served, threadTables, (app) =>
     connectAppMetrics(metrics, { app, origins, memoryCaches, cacheCounts, originTimes }),
   );
@@ -263,12 +264,14 @@ const leasesOf = ({ threads }: Config, table: LeaseTable): Leases =>
 /** The node's part in its cluster, if it is in one. */
 async function joined(
   { config, clock, log, store }: Assembly,
-  caches: CachesForPeers,
+  { tables, peers }: { readonly tables: Tables; readonly peers: LatePeers },
   started: (() => Promise<void>)[],
 ): Promise<RunningReplication | undefined> {
   const { replica } = store.store;
   if (replica === undefined) return undefined;
+  const caches = new CachesForPeers(tables, store.store, clock);
   const replication = await startReplication({ config, clock, log, caches, store: replica });
+  peers.use(replication.peers);
   started.push(() => replication.stop());
   return replication;
 }

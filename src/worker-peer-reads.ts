@@ -3,7 +3,7 @@
  * record that it misses. A reader that leaves is told of, so that nobody works for it.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { NO_REPLY, type PeerMiss, type PeerReads, type PeerReply } from './cache/peer-reads.ts';
+import { NO_REPLY, type PeerMiss, type PeerReads, type PeerReply } from './cache/peer-reply.ts';
 
 type Ask =
   | { readonly kind: 'ask'; readonly call: number; readonly miss: PeerMiss }

@@ -34,13 +34,13 @@ import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identi
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
 import { connectOperations } from './worker-operations.ts';
+import { connectPeerReads } from './worker-peer-reads.ts';
 import { connectPresence } from './worker-presence.ts';
 import { startPulse } from './worker-pulse.ts';
 import { serveReload } from './worker-reload.ts';
 import { catchCodeFaults, prepareApplication } from './worker-resources.ts';
 import { ThreadRoles } from './worker-roles.ts';
 import { buildTables } from './worker-tables.ts';
-import { connectPeerReads } from './worker-peer-reads.ts';
 import { certificatesPart, openCertificates } from './worker-tls.ts';
 
 export interface WorkerData {

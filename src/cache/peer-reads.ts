@@ -1,7 +1,7 @@
 /**
- * What a node asks of the caches of others before it asks an origin (`cluster.shield`), and what
- * they answer: plain data, for threads and connections. Times are spans, since clocks differ; an
- * answer is never fresh for longer than it is where it came from, and says how old it is.
+ * An origin before which the caches of other nodes stand (`cluster.shield`), and what this node's
+ * cache tells others: an answer is never fresh for longer than it is where it came from, and says
+ * how old it is.
  */
 import {
   type DurationMs,
@@ -9,69 +9,23 @@ import {
   durationMs,
   type EntityTag,
   type EpochMs,
-  type RecordId,
   type Sequence,
   type TableName,
 } from '../base/brands.ts';
-import { type ErrorCode, NodeError } from '../base/errors.ts';
+import { NodeError } from '../base/errors.ts';
 import { NO_RESPONSE_DIRECTIVES, type ResponseDirectives } from './directives.ts';
 import { type Entry, FOREVER } from './entry.ts';
 import { currentAge, plus } from './freshness.ts';
+import {
+  NO_REPLY,
+  type PeerFailure,
+  type PeerMiss,
+  type PeerReads,
+  type PeerRecord,
+  type PeerReply,
+  SHARED_FAILURES,
+} from './peer-reply.ts';
 import type { Origin, OriginReply, OriginRequest, ReplyFacts } from './ports.ts';
-
-export interface PeerMiss {
-  readonly table: TableName;
-  readonly id: RecordId;
-  /** What is held and may be confirmed. */
-  readonly tag?: EntityTag | undefined;
-  /** The newest sequence of this node when it asks: what it had invalidated is not to come back. */
-  readonly stamp: Sequence;
-}
-
-export interface PeerRecord {
-  /** `unchanged`: what was named by its tag holds. */
-  readonly kind: 'found' | 'absent' | 'unchanged';
-  readonly status: number;
-  readonly body?: Uint8Array | undefined;
-  readonly tag?: string | undefined;
-  readonly contentType?: string | undefined;
-  readonly originTag?: string | undefined;
-  readonly lastModified?: number | undefined;
-  readonly groups?: readonly string[] | undefined;
-  readonly ageMs: number;
-  readonly freshMs: number;
-  readonly whileRevalidateMs: number;
-  readonly ifErrorMs: number;
-  readonly staleForbidden: boolean;
-}
-
-/** Failures of which the origin itself is the cause: it would answer nobody else better. */
-export const SHARED_FAILURES = [
-  'ORIGIN_BODY_INVALID',
-  'ORIGIN_BODY_TOO_LARGE',
-  'ORIGIN_STATUS',
-  'ORIGIN_TIMED_OUT',
-] as const satisfies readonly ErrorCode[];
-
-export interface PeerFailure {
-  readonly kind: 'failed';
-  readonly code: (typeof SHARED_FAILURES)[number];
-  readonly message: string;
-  readonly status?: number | undefined;
-}
-
-/** `none`: ask the origin. */
-export type PeerReply = { readonly kind: 'none' } | PeerFailure | PeerRecord;
-
-export const NO_REPLY: PeerReply = Object.freeze({ kind: 'none' });
-
-/** The caches of other nodes; never rejects. */
-export interface PeerReads {
-  ask(miss: PeerMiss, signal: AbortSignal): Promise<PeerReply>;
-}
-
-/** Of a node that is in no cluster, or has not begun to take part. */
-export const NO_PEERS: PeerReads = { ask: () => Promise.resolve(NO_REPLY) };
 
 export interface PeerOriginParts {
   readonly origin: Origin;

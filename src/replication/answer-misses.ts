@@ -1,11 +1,11 @@
 /**
  * The answering side of a shielded cache (SPEC §11): another node misses a record. Whoever is at
- * home for it reads it as for a client of its own, so that all who miss it share one fetch; everybody
- * else says what is held fresh, and asks nobody. Who has not obeyed what the asker has obeyed does
- * not answer.
+ * home for it reads it as for a client of its own, so that all who miss it share one fetch;
+ * everybody else says what is held fresh, and asks nobody. Who has not obeyed the purges that the
+ * asker has obeyed does not answer.
  */
 import type { RecordId, TableName } from '../base/brands.ts';
-import { NO_REPLY, type PeerMiss, type PeerReply } from '../cache/peer-reads.ts';
+import { NO_REPLY, type PeerMiss, type PeerReply } from '../cache/peer-reply.ts';
 import { BOUNDS } from './bounds.ts';
 import type { MissFrame } from './frames.ts';
 import { homeNodes } from './home-node.ts';
@@ -27,7 +27,7 @@ export interface AnswerParts {
   readonly liveNames: (frame: MissFrame) => readonly string[];
   /** Whether rules let this record travel to that node. */
   readonly mayTell: (session: Session, frame: MissFrame) => boolean;
-  readonly count: (what: 'Served') => void;
+  readonly count: (what: 'Served' | 'Unsure') => void;
 }
 
 const keyOf = ({ table, id }: Pick<PeerMiss, 'table' | 'id'>): string =>
@@ -51,7 +51,11 @@ export class MissAnswerer {
     const underWay = this.#underWay.get(session) ?? 0;
     const { request } = frame;
     const tell = (reply: PeerReply) =>
-      session.send({ kind: 'record', request, reply: session.hasRoom ? reply : withoutBody(reply) });
+      session.send({
+        kind: 'record',
+        request,
+        reply: session.hasRoom ? reply : withoutBody(reply),
+      });
     if (underWay >= BOUNDS.missesUnderWay || !this.#parts.mayTell(session, frame)) {
       tell(NO_REPLY);
       return;
@@ -70,7 +74,10 @@ export class MissAnswerer {
     const { name, caches, obeyed, liveNames, count } = this.#parts;
     const { table, id, tag = undefined, request } = frame;
     if (!frame.isPeek) session.send({ kind: 'missHeard', request });
-    if (!(await obeyed.holds(frame))) return NO_REPLY;
+    if (!(await obeyed.holds(frame))) {
+      count('Unsure');
+      return NO_REPLY;
+    }
     const candidates = liveNames(frame).filter((one) => !frame.without.includes(one));
     const isHome = homeNodes(table, id, candidates)[0] === name;
     // [SPEC §11] Two who each take the other for the home would wait for one another.

@@ -6,7 +6,7 @@
  */
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
-import { NO_REPLY, type PeerMiss, type PeerReply } from '../cache/peer-reads.ts';
+import { NO_REPLY, type PeerMiss, type PeerReply } from '../cache/peer-reply.ts';
 import { BOUNDS } from './bounds.ts';
 import type { MissFrame, MissFrames } from './frames.ts';
 import { homeNodes } from './home-node.ts';
@@ -21,7 +21,7 @@ export interface AskParts {
   readonly askable: (miss: Pick<PeerMiss, 'table' | 'id'>) => ReadonlyMap<string, Session>;
   /** Names passed over for a record that others are being answered; `undefined`: for none. */
   readonly servedWithout: (miss: PeerMiss) => readonly string[] | undefined;
-  readonly count: (what: 'Asked' | 'Answered') => void;
+  readonly count: (what: 'Asked' | 'Answered' | 'Silent' | 'Unsure') => void;
 }
 
 /** `silent`: it is down, or does not say in time that it heard. */
@@ -49,6 +49,7 @@ export class HomeAsker {
     const sessions = askable(miss);
     if (sessions.size === 0) return NO_REPLY;
     const known = await obeyed.upTo(miss.stamp);
+    if (known === undefined) count('Unsure');
     if (known === undefined || signal.aborted) return NO_REPLY;
     const asked = { miss, known, signal, sessions };
     const order = homeNodes(miss.table, miss.id, [name, ...sessions.keys()]);
@@ -82,6 +83,7 @@ export class HomeAsker {
       if (session === undefined) return NO_REPLY;
       const answer = await this.#put(session, asked, { isPeek: false, without: silent });
       if (answer.kind !== 'silent') return answer;
+      this.#parts.count('Silent');
       silent.push(name);
     }
     return NO_REPLY;

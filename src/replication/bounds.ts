@@ -62,9 +62,9 @@ export const BOUNDS = {
   directMs: 500,
   bootstrapMs: 2_000,
   /** A home that has not said by then that it heard a question is slow: the next one is asked. */
-  missHeardMs: 500,
+  missHeardMs: 1_000,
   /** Time for the others to say whether they hold a record. */
   peekMs: 150,
   /** Time for a home to hear of the invalidations which the asker has obeyed. */
-  missKnownMs: 500,
+  missKnownMs: 2_000,
 } as const;

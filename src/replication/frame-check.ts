@@ -3,7 +3,7 @@
  * not as it must be is refused as a whole, with the field's name. Fields nobody knows are left
  * alone, so that a newer node may say more. States of rows are looked at in `state-check.ts`.
  */
-import { SHARED_FAILURES } from '../cache/peer-reads.ts';
+import { SHARED_FAILURES } from '../cache/peer-reply.ts';
 import { BOUNDS } from './bounds.ts';
 import {
   anyOf,

@@ -4,7 +4,7 @@
  * until `frame-check.ts` has looked at every field.
  */
 import type { EpochMs, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
-import type { PeerReply } from '../cache/peer-reads.ts';
+import type { PeerReply } from '../cache/peer-reply.ts';
 import type { RowState } from '../cache/row-state.ts';
 import type { InvalidationItem, Item, ReplicatedTable } from './ports.ts';
 import type { Selection } from './selection.ts';

@@ -71,8 +71,7 @@ export class ObeyedInvalidations {
     const { store, ahead: marks, settled } = this.#parts;
     const isIn = (cursors: Cursors, [author, place]: CursorPairs[number]) =>
       cursorOf(cursors, author) >= place;
-    const isMarked = ([author, sequence]: CursorPairs[number]) =>
-      marks.has({ author, sequence });
+    const isMarked = ([author, sequence]: CursorPairs[number]) => marks.has({ author, sequence });
     let hasMarked = false;
     const isThere = () => {
       const { cursors } = store.horizon();

@@ -5,7 +5,7 @@
  */
 import type { Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
-import { NO_REPLY, type PeerMiss, type PeerReads, type PeerReply } from '../cache/peer-reads.ts';
+import { NO_REPLY, type PeerMiss, type PeerReads, type PeerReply } from '../cache/peer-reply.ts';
 import { MissAnswerer, type OwnCaches } from './answer-misses.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { HomeAsker } from './ask-homes.ts';
@@ -38,8 +38,14 @@ export interface ShieldParts {
 type Wanted = Pick<PeerMiss, 'table' | 'id'>;
 
 export class Shield implements PeerReads {
-  /** Questions put to others, those that spared an origin, and misses of others read here. */
-  readonly counts = { missesAsked: 0, missesAnswered: 0, missesServed: 0 };
+  /**
+   * Questions put to others, answers that spared an origin, homes that did not say a word, misses
+   * of others that were read here, and questions for which it was not known in time whether all
+   * purges had been obeyed.
+   */
+  readonly counts = {
+    ...{ missesAsked: 0, missesAnswered: 0, missesSilent: 0, missesServed: 0, missesUnsure: 0 },
+  };
   readonly #parts: ShieldParts;
   readonly #asker: HomeAsker;
   readonly #answerer: MissAnswerer;
@@ -48,7 +54,7 @@ export class Shield implements PeerReads {
   constructor(parts: ShieldParts, { caches, newestOwn }: ShieldOptions) {
     this.#parts = parts;
     const { name, store, clock, queue, ahead } = parts;
-    const count = (what: 'Asked' | 'Answered' | 'Served') => {
+    const count = (what: 'Asked' | 'Answered' | 'Silent' | 'Served' | 'Unsure') => {
       this.counts[`misses${what}`] += 1;
     };
     const settled = () => queue.apply({ items: [], cursors: NO_CURSORS });

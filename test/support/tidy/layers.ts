@@ -66,7 +66,7 @@ export const LAYERS: readonly Layer[] = [
     layer: 4,
     values: ['base', 'table', 'feed'],
     types: ['cache', 'schema'],
-    ports: ['cache/row-state.ts', 'cache/row-digest.ts'],
+    ports: ['cache/row-state.ts', 'cache/row-digest.ts', 'cache/peer-reply.ts'],
   },
   {
     folder: 'resource',
