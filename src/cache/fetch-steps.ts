@@ -87,7 +87,7 @@ function ask(run: Run, state: Fetching): PendingFetch {
   const conditional = mayValidate(run, state);
   const { held } = state.errand;
   const replacing = held?.kind === 'record' ? held : undefined;
-  const peersMayAnswer = state.flight !== undefined && state.errand.forward.reason !== 'request';
+  const peersMayAnswer = mayAskPeers(state);
   const reply = callOrigin(run, {
     ...{ id: request.id, replacing, conditional, background, peersMayAnswer, signal },
   });
@@ -97,6 +97,14 @@ function ask(run: Run, state: Fetching): PendingFetch {
     abort: () => controller.abort(),
   };
 }
+
+/**
+ * Not for one reader alone, and not for one who demands the origin. Nor while an invalidation is in
+ * force here that is not committed: others cannot have heard of it, and those who read after it
+ * join this flight.
+ */
+const mayAskPeers = ({ flight, errand }: Fetching): boolean =>
+  flight !== undefined && flight.newest <= flight.stamp && errand.forward.reason !== 'request';
 
 /** `async`, so that an origin which throws at once fails like one which rejects. */
 async function callOrigin(

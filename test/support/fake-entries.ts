@@ -83,6 +83,13 @@ export class FakeEntries implements EntryStore, Invalidations {
     this.#scopes.set(name, [...before, { at: this.#nextSequence(), soft }]);
   }
 
+  /** In force before it is committed: it counts from a sequence that is still to come. */
+  foresee(id: RecordId): void {
+    const name = `id ${id}`;
+    const before = this.#scopes.get(name) ?? [];
+    this.#scopes.set(name, [...before, { at: sequence(this.#sequence + 1), soft: undefined }]);
+  }
+
   stamp(): Sequence {
     return sequence(this.#sequence);
   }

@@ -106,6 +106,31 @@ describe('a miss', () => {
   });
 });
 
+describe('the caches of other nodes', () => {
+  const mayAnswer = async (scenario: Scenario, options?: Parameters<Scenario['read']>[1]) => {
+    await scenario.read('a', options);
+    return scenario.origin.next().request.peersMayAnswer;
+  };
+
+  it('may answer a miss, and a refresh of what is stale', async () => {
+    const scenario = new Scenario();
+    expect(await mayAnswer(scenario)).toBe(true);
+  });
+
+  it('may not answer a reader who demands the origin', async () => {
+    const scenario = new Scenario();
+    await scenario.hold({ cacheControl: 'max-age=60' });
+    expect(await mayAnswer(scenario, { mayForce: true, cacheControl: 'no-cache' })).toBe(false);
+  });
+
+  it('may not answer while a purge is in force that is not committed', async () => {
+    const scenario = new Scenario();
+    await scenario.hold({ cacheControl: 'max-age=60' });
+    scenario.entries.foresee('a');
+    expect(await mayAnswer(scenario)).toBe(false);
+  });
+});
+
 describe('validation', () => {
   it('freshens the entry from a 304 and keeps its bytes [RFC9111 §4.3.4]', async () => {
     const scenario = new Scenario();
