@@ -26,6 +26,8 @@ import { push } from './scenarios/push.ts';
 import { query } from './scenarios/query.ts';
 import { races } from './scenarios/races.ts';
 import { recordHit } from './scenarios/record-hit.ts';
+import { siege } from './scenarios/siege.ts';
+import { smallMemory } from './scenarios/small-memory.ts';
 import { staleHit } from './scenarios/stale-hit.ts';
 
 const scenarios: readonly Scenario[] = [
@@ -44,6 +46,8 @@ const scenarios: readonly Scenario[] = [
   ...fanOut,
   idle,
   conflation,
+  ...siege,
+  smallMemory,
   coldStart,
 ];
 const reportFile = fileURLToPath(new URL('./report.md', import.meta.url));

@@ -94,6 +94,8 @@ export interface NodeOptions {
   readonly threads?: number | undefined;
   readonly nodeArgs?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Makes of its command one that starts it inside of something. */
+  readonly within?: ((command: string, args: readonly string[]) => [string, string[]]) | undefined;
 }
 
 /** Starts the node; its application's folder stays until the run ends. */
@@ -101,10 +103,12 @@ export function startMillrace(folder: AppFolder, options: NodeOptions = {}): Pro
   const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
   const threads = ['--threads', String(options.threads ?? 1), '--log-level', 'warn'];
   const args = ['start', folder.app, '--data', folder.data, ...ports, ...threads];
+  const within = options.within ?? ((command, all) => [command, [...all]]);
+  const [command, all] = within(process.execPath, [...(options.nodeArgs ?? []), main, ...args]);
   return startServer({
     name: 'Millrace',
-    command: process.execPath,
-    args: [...(options.nodeArgs ?? []), main, ...args],
+    command,
+    args: all,
     env: { NODE_ENV: 'production', ...options.env },
     readyUrl,
     seconds: 120,

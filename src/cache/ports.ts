@@ -96,6 +96,8 @@ export interface OriginRequest {
    */
   readonly peersMayAnswer?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** In whose turn it is asked, where many want something. */
+  readonly source?: string | undefined;
 }
 
 /** Facts of an origin's reply which the cache rules look at; parsed once, at the edge. */

@@ -245,6 +245,8 @@ export const LIMIT_DEFAULTS = {
   purgeRowsMax: 100_000,
   /** Group names of one origin reply. */
   groupsPerEntryMax: 256,
+  /** Calls to one origin that one turn of the event loop begins: others have a turn between. */
+  originCallsPerTurnMax: 4,
   /** Replicas of one origin. */
   originReplicasMax: 32,
   /** Redirects followed for one request to an origin. */

@@ -13,7 +13,8 @@ import { backoffDelay } from '../base/backoff.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
-import { createLimit, type Limit } from '../base/limit.ts';
+import { createFairLimit, type FairLimit } from '../base/fair-limit.ts';
+import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
 import { type BreakerCell, localCell } from './breaker-cell.ts';
 import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
@@ -54,6 +55,8 @@ export interface Call<T> {
   readonly task: (signal: AbortSignal) => Promise<T>;
   readonly signal: AbortSignal;
   readonly background: boolean;
+  /** In whose turn it waits for a slot: a user or an address. */
+  readonly source?: string | undefined;
   /** Whether it may be repeated without harm; asked after an attempt failed. */
   readonly mayRepeat: () => boolean;
   /** What a success is counted as. */
@@ -83,8 +86,8 @@ export class Attempts {
   readonly #settings: AttemptSettings;
   readonly #around: Surroundings;
   readonly #othersStand: OthersStand;
-  readonly #foreground: Limit;
-  readonly #background: Limit;
+  readonly #foreground: FairLimit;
+  readonly #background: FairLimit;
   #outcomes = new Map<AttemptOutcome, number>();
   readonly #breaker: BreakerCell;
   #inFlight = 0;
@@ -98,11 +101,14 @@ export class Attempts {
     const { name, queueMax } = settings;
     this.#breaker = around.breakerOf?.(name) ?? localCell();
     const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
-    this.#foreground = createLimit({ name: `origin ${name}`, concurrency, queueMax });
-    this.#background = createLimit({
+    const startsPerTurnMax = LIMITS.originCallsPerTurnMax;
+    this.#foreground = createFairLimit({
+      ...{ name: `origin ${name}`, concurrency, queueMax, startsPerTurnMax },
+    });
+    this.#background = createFairLimit({
       name: `origin ${name}, refreshes behind`,
       concurrency: Math.max(1, Math.floor(concurrency / 4)),
-      queueMax,
+      ...{ queueMax, startsPerTurnMax },
     });
   }
 
@@ -202,7 +208,7 @@ export class Attempts {
     this.#refuseWhileOpen();
     return new Promise<T>((resolve, reject) => {
       const attempt = () => this.#attempt(call, resolve);
-      const foreground = () => this.#foreground.run(attempt, call.signal);
+      const foreground = () => this.#foreground.run(attempt, call.signal, call.source);
       const run = call.background ? this.#background.run(foreground, call.signal) : foreground();
       run.catch((error: unknown) => {
         if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#refused(error.code);

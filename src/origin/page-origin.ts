@@ -83,6 +83,7 @@ export class HttpPageOrigin implements PageOrigin {
       task: (signal) => this.#atReplica(request.target, tried, signal, task),
       signal: request.signal,
       background: request.background,
+      source: request.source,
       mayRepeat: () => IDEMPOTENT.has(request.method) && !upload.isBegun(),
       outcomeOf,
       isUnwell: (answered) => answered.status >= 502 && answered.status <= 504,

@@ -91,6 +91,7 @@ export class TableOrigin implements WritableOrigin {
       task: (signal) => this.#get(current, request, signal),
       signal: request.signal,
       background: request.background,
+      source: request.source,
       mayRepeat: () => true,
       outcomeOf: (reply) => OUTCOMES[reply.kind],
     });

@@ -77,6 +77,7 @@ function ask(run: PageRun, fetch: Fetch, validated: Entry | undefined): Promise<
     host: page.client.host,
     fields,
     background,
+    source: page.client.address,
     // A shared fetch outlives the client that began it.
     signal: isForClient ? page.signal : new AbortController().signal,
     onInterim: background ? undefined : page.onInterim,

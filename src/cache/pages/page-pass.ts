@@ -34,6 +34,7 @@ export async function passOn(run: PageRun): Promise<void> {
       bodyLength: page.bodyLength,
       background: false,
       signal: page.signal,
+      source: page.client.address,
       onInterim: page.onInterim,
     });
   } catch (error) {
@@ -65,6 +66,7 @@ export function passUpgrade(
     fields: [...passedFields(fields, client), 'upgrade', 'websocket'],
     background: false,
     signal,
+    source: client.address,
   });
 }
 

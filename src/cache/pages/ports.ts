@@ -26,6 +26,8 @@ export interface PageOriginRequest {
   /** A refresh behind a stale answer: uses the smaller background limiter. */
   readonly background: boolean;
   readonly signal: AbortSignal;
+  /** In whose turn it is asked, where many want something. */
+  readonly source?: string | undefined;
   /** Told of every interim response (103 and others, not 100 and 101) before the final one. */
   readonly onInterim?: ((status: number, fields: FieldLines) => void) | undefined;
 }

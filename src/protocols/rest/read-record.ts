@@ -42,17 +42,22 @@ class RecordRead implements ReadRequest {
   readonly variant = '';
   readonly directives: RequestDirectives;
   readonly mayForce: boolean;
-  readonly #exchange: Exchange;
+  readonly #call: RestCall;
 
-  constructor(id: RecordId, directives: RequestDirectives, mayForce: boolean, exchange: Exchange) {
+  constructor(id: RecordId, directives: RequestDirectives, mayForce: boolean, call: RestCall) {
     this.id = id;
     this.directives = directives;
     this.mayForce = mayForce;
-    this.#exchange = exchange;
+    this.#call = call;
   }
 
   get signal(): AbortSignal {
-    return this.#exchange.signal;
+    return this.#call.exchange.signal;
+  }
+
+  get source(): string {
+    const { principal, exchange } = this.#call;
+    return 'name' in principal ? `user ${principal.name}` : exchange.request.remoteAddress;
   }
 }
 
@@ -85,7 +90,7 @@ export function readRecord(call: RestCall, view?: RowView): void | Promise<void>
   const mayForce =
     principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
   let sending: Promise<void> | undefined;
-  const reading = table.read(new RecordRead(id, directives, mayForce, exchange), (result) => {
+  const reading = table.read(new RecordRead(id, directives, mayForce, call), (result) => {
     sending = answer(call, result, startedAt, { offer, part, view });
   });
   return reading === undefined ? sending : reading.then(() => sending);
