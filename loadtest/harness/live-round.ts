@@ -69,6 +69,8 @@ export async function liveRound(server: LiveServer, options: RoundOptions): Prom
   const began = performance.now();
   const first = number + 1;
   await send(server, options, sentAt);
+  // A figure of nothing sent would be read as changes that were lost.
+  if (number < first) throw new Error(`${server.name} took no change: nothing was measured`);
   await settled(reading, number);
   const took = (performance.now() - began) / 1000;
   const cpu = cpuMicros(server.pid) - cpuBefore;

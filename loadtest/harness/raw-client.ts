@@ -26,6 +26,7 @@ export class RawClient {
   readonly #host: string;
   #received: Buffer = Buffer.alloc(0);
   #pending: Pending | undefined;
+  #isOpen = true;
 
   private constructor(socket: Socket, host: string) {
     this.#socket = socket;
@@ -33,7 +34,10 @@ export class RawClient {
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('connection closed')));
+    socket.on('close', () => {
+      this.#isOpen = false;
+      this.#fail(new Error('connection closed'));
+    });
   }
 
   static connect(url: string): Promise<RawClient> {
@@ -48,10 +52,16 @@ export class RawClient {
     });
   }
 
-  /** Sends one request; the answer to the one before must have come. */
+  /** False once either side has closed it: servers close what has been idle for a while. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Sends one request; the answer to the one before must have come. Rejects when it is closed. */
   request(method: string, path: string, headers = '', body = ''): Promise<RawReply> {
     const length = body === '' ? '' : `content-length: ${Buffer.byteLength(body)}\r\n`;
     const head = `${method} ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${headers}${length}\r\n`;
+    if (!this.#isOpen) return Promise.reject(new Error('connection closed'));
     return new Promise((resolve, reject) => {
       this.#pending = { began: performance.now(), resolve, reject };
       this.#socket.write(head + body);

@@ -28,13 +28,27 @@ export interface Closing extends LiveServer {
   stop(): Promise<void>;
 }
 
-/** Puts over as many connections as it takes to keep the rate. */
-async function putting(url: string) {
-  const idle = await Promise.all(Array.from({ length: 16 }, () => RawClient.connect(url)));
-  return (json: string): boolean => {
-    const client = idle.shift();
+const PUTTERS = 16;
+
+/**
+ * Puts over as many connections as it takes to keep the rate. They are opened anew where the server
+ * has closed them, as it does with those idle while thousands of subscribers come.
+ */
+async function putting(url: string, path = PATH) {
+  const idle: RawClient[] = [];
+  const back = (client: RawClient) => void (client.isOpen ? idle.push(client) : open());
+  const open = () => void RawClient.connect(url).then(back, () => setTimeout(open, 100));
+  idle.push(...(await Promise.all(Array.from({ length: PUTTERS }, () => RawClient.connect(url)))));
+  const put = async (client: RawClient, json: string, at: string) => {
+    const reply = await client.request('PUT', at, JSON_TYPE, json).catch(() => undefined);
+    if (reply !== undefined && reply.status >= 400) throw new Error(`PUT ${at}: ${reply.head}`);
+    back(client);
+  };
+  return (json: string, at = path): boolean => {
+    let client = idle.shift();
+    for (; client !== undefined && !client.isOpen; client = idle.shift()) open();
     if (client === undefined) return false;
-    void client.request('PUT', PATH, JSON_TYPE, json).then(() => idle.push(client));
+    void put(client, json, at);
     return true;
   };
 }
