@@ -41,6 +41,7 @@ export class Client implements Wire {
   readonly receiveMaximum: number;
   readonly packetBytesMax: number;
   readonly askedExpirySeconds: number;
+  readonly isPlain: boolean;
   readonly answers = new AnswerQueue();
   /** Topics by the aliases which the client has given them [MQTT5 §3.3.2.3.4]. */
   readonly topicsByAlias = new Map<number, string>();
@@ -49,9 +50,12 @@ export class Client implements Wire {
   publishBytesUnderWay = 0;
   readonly #aliases = new Map<string, number>();
   readonly #parts: ClientParts;
+  /** Asked for each delivery. */
+  readonly #outbox: Outbox;
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
+    this.#outbox = parts.outbox;
     this.level = parts.level;
     this.session = parts.session;
     this.guest = parts.guest;
@@ -59,6 +63,8 @@ export class Client implements Wire {
     this.receiveMaximum = Math.min(parts.receiveMaximum, LIMITS.mqttSendMaximum);
     this.packetBytesMax = parts.packetBytesMax;
     this.askedExpirySeconds = parts.askedExpirySeconds;
+    this.isPlain =
+      this.wishes.format === undefined && !this.wishes.position && parts.topicAliasMaximum === 0;
   }
 
   get publisher(): Publisher {
@@ -71,11 +77,11 @@ export class Client implements Wire {
   }
 
   ready(): boolean {
-    return this.#parts.outbox.ready();
+    return this.#outbox.ready();
   }
 
   send(bytes: Buffer): void {
-    this.#parts.outbox.push(bytes);
+    this.#outbox.push(bytes);
   }
 
   answer(packet: Packet): void {

@@ -63,7 +63,7 @@ export class Connection implements ChannelUser {
     this.#serving = serving;
     this.#channel = channel;
     this.#onClosed = onClosed;
-    this.#outbox = new Outbox(channel, () => this.#client?.session.hasRoom());
+    this.#outbox = new Outbox(channel, serving.turn, () => this.#client?.session.hasRoom());
     this.#heardAt = serving.clock.monotonic();
     this.#timer = serving.clock.after(durationMs(LIMITS.mqttConnectMsMax), () => {
       limitHit(serving.counts, 'mqttConnectMsMax');

@@ -56,6 +56,11 @@ export class Message {
     return new Message({ ...this.parts, payload });
   }
 
+  /** Whether nothing of it is left to run out, which is so for nearly all. */
+  get neverExpires(): boolean {
+    return this.parts.publication === undefined || this.facts?.expiresAt === undefined;
+  }
+
   /** Whether it is not to be delivered any more [MQTT5-3.3.2-5]. */
   isExpired(now: EpochMs): boolean {
     const expiresAt = this.facts?.expiresAt;

@@ -4,18 +4,24 @@
  */
 import { LIMITS } from '../../config/limits.ts';
 import type { Channel } from './channel.ts';
+import type { Flushed, Turn } from './turn.ts';
 
-export class Outbox {
+export class Outbox implements Flushed {
   readonly #channel: Channel;
+  readonly #turn: Turn;
   readonly #onRoom: () => void;
-  #packets: Buffer[] = [];
+  /** The usual turn has one packet, for which no list is made. */
+  #first: Buffer | undefined;
+  #others: Buffer[] | undefined;
   #bytes = 0;
+  #isAwaited = false;
   #hasRoom = true;
   /** Somebody was turned away, and waits for word of room. */
   #refused = false;
 
-  constructor(channel: Channel, onRoom: () => void) {
+  constructor(channel: Channel, turn: Turn, onRoom: () => void) {
     this.#channel = channel;
+    this.#turn = turn;
     this.#onRoom = onRoom;
   }
 
@@ -26,16 +32,26 @@ export class Outbox {
   }
 
   push(packet: Buffer): void {
-    if (this.#packets.length === 0) queueMicrotask(() => this.flush());
-    this.#packets.push(packet);
     this.#bytes += packet.length;
+    if (this.#first === undefined) this.#first = packet;
+    else if (this.#others === undefined) this.#others = [this.#first, packet];
+    else this.#others.push(packet);
+    if (this.#isAwaited) return;
+    this.#isAwaited = true;
+    this.#turn.add(this);
+  }
+
+  turnEnded(): void {
+    this.#isAwaited = false;
+    this.flush();
   }
 
   flush(): void {
-    const [first] = this.#packets;
+    const first = this.#first;
     if (first === undefined) return;
-    const bytes = this.#packets.length === 1 ? first : Buffer.concat(this.#packets);
-    this.#packets = [];
+    const bytes = this.#others === undefined ? first : Buffer.concat(this.#others, this.#bytes);
+    this.#first = undefined;
+    this.#others = undefined;
     this.#bytes = 0;
     this.#hasRoom = this.#channel.write(bytes);
     this.#tellOfRoom();

@@ -9,7 +9,7 @@ import type { EpochMs } from '../../base/brands.ts';
 import type { Message } from './message.ts';
 import { inFormat } from './payload-format.ts';
 import type { QoS } from './publication.ts';
-import { POSITION_PROPERTY, type Wishes } from './wishes.ts';
+import { NO_WISHES, POSITION_PROPERTY, type Wishes } from './wishes.ts';
 
 export type ProtocolLevel = 3 | 4 | 5;
 
@@ -33,12 +33,28 @@ export interface PublishForm {
   readonly position: string | undefined;
 }
 
+/** Of QoS 0, as every subscriber of that level without wishes of its own gets it. */
+export function plainPublish(message: Message, level: ProtocolLevel, retain: boolean): Buffer {
+  const known = message.encoded.get((retain ? RETAIN_BIT : 0) | (level === 5 ? LEVEL_5_BIT : 0));
+  if (known !== undefined) return known;
+  const common = { level, qos: 0, retain, dup: false, packetId: 0 } as const;
+  const own = { alias: undefined, subscriptionIds: [], wishes: NO_WISHES, position: undefined };
+  return encodePublish(message, { ...common, ...own }, message.parts.at);
+}
+
+const RETAIN_BIT = 4;
+const LEVEL_5_BIT = 16;
+
 export function encodePublish(message: Message, form: PublishForm, now: EpochMs): Buffer {
   if (isOwn(message, form)) return generate(packetOf(message, form, now), options(form));
   const { level, qos, retain, dup, position, wishes } = form;
   // A number in all but the rare case: this is asked for each delivery.
   const bits =
-    qos | (retain ? 4 : 0) | (dup ? 8 : 0) | (level === 5 ? 16 : 0) | (position ? 32 : 0);
+    qos |
+    (retain ? RETAIN_BIT : 0) |
+    (dup ? 8 : 0) |
+    (level === 5 ? LEVEL_5_BIT : 0) |
+    (position ? 32 : 0);
   const { format } = wishes;
   const key = format === undefined ? bits : `${bits} ${format.contentType}`;
   let shared = message.encoded.get(key);

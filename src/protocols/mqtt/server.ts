@@ -26,6 +26,7 @@ import { Sessions } from './sessions.ts';
 import { Snapshots } from './snapshots.ts';
 import { SystemTopics } from './system-topics.ts';
 import { Topics } from './topics.ts';
+import { Turn } from './turn.ts';
 import { Wills } from './wills.ts';
 
 export interface MqttServerParts {
@@ -78,6 +79,7 @@ export class MqttServer {
       }),
       snapshots: new Snapshots({ source: reader, topics, dispatch, readRecord, soon }),
       publishing: { topics, tableNamed: parts.tableNamed, now: () => clock.now() },
+      turn: new Turn(),
       signIn: parts.signIn,
       requireAuthentication: parts.requireAuthentication,
       observeLag: parts.observeLag,

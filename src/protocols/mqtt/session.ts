@@ -9,7 +9,12 @@ import { Consumer } from './dispatch.ts';
 import type { Message } from './message.ts';
 import { type Delivery, type InFlight, Outgoing, type Shared } from './outgoing.ts';
 import type { MessageProperties, QoS } from './publication.ts';
-import { encodePublish, type ProtocolLevel, type TopicAlias } from './publish-encoder.ts';
+import {
+  encodePublish,
+  type ProtocolLevel,
+  plainPublish,
+  type TopicAlias,
+} from './publish-encoder.ts';
 import { REASON, type Reason } from './reasons.ts';
 import type { RetainedScan } from './retained-scan.ts';
 import type { ShareGroup } from './share-group.ts';
@@ -28,6 +33,8 @@ export interface Wire {
   send(bytes: Buffer): void;
   release(packetId: number): void;
   readonly wishes: Wishes;
+  /** Neither aliases nor wishes: its packets are those of all others of its level. */
+  readonly isPlain: boolean;
   /** Where a message stands in the log, if it is a change and the client wants to know. */
   positionOf(message: Message): string | undefined;
   /** `undefined`: the topic is sent as it is. */
@@ -77,10 +84,12 @@ export class Session extends Consumer {
   /** From where its client came last; '' after a start of the node. */
   address = '';
   #wire: Wire | undefined;
+  readonly #onSent: (message: Message) => void;
 
   constructor(parts: SessionParts, cursor: Sequence) {
     super(cursor);
     this.parts = parts;
+    this.#onSent = parts.onSent;
   }
 
   get isConnected(): boolean {
@@ -139,6 +148,35 @@ export class Session extends Consumer {
     retained: boolean,
     share?: Shared,
   ): boolean {
+    const wire = this.#wire;
+    const [only] = matched;
+    // Nearly all deliveries are alike, and many: this way allocates nothing.
+    if (wire?.isPlain === true && matched.length === 1 && only !== undefined) {
+      if (isPlain(only) && message.neverExpires)
+        return this.#sendPlain(wire, message, only, retained);
+    }
+    return this.#deliverOwn(message, matched, retained, share);
+  }
+
+  #sendPlain(wire: Wire, message: Message, filter: Subscription, retained: boolean): boolean {
+    const seen = this.seen(message);
+    if (seen === undefined) return true;
+    if (!wire.ready()) return false;
+    const retain = retained || (filter.retainAsPublished && seen.parts.isState);
+    const packet = plainPublish(seen, wire.level, retain);
+    // [MQTT5-3.1.2-25]
+    if (packet.length > wire.packetBytesMax) return true;
+    wire.send(packet);
+    this.#onSent(seen);
+    return true;
+  }
+
+  #deliverOwn(
+    message: Message,
+    matched: readonly Subscription[],
+    retained: boolean,
+    share: Shared | undefined,
+  ): boolean {
     const wanted = this.#wanted(message, matched);
     if (wanted === undefined || message.isExpired(this.parts.now())) return true;
     const seen = this.seen(message);
@@ -171,7 +209,7 @@ export class Session extends Consumer {
     const packet = encodePublish(message, { ...form, alias, subscriptionIds }, this.parts.now());
     if (packet.length > wire.packetBytesMax) return false;
     wire.send(packet);
-    this.parts.onSent(message);
+    this.#onSent(message);
     return true;
   }
 
@@ -198,6 +236,9 @@ export class Session extends Consumer {
     this.#wire?.close(reason, text);
   }
 }
+
+const isPlain = ({ qos, id, noLocal }: Subscription): boolean =>
+  qos === 0 && id === undefined && !noLocal;
 
 function deliveryOf(
   message: Message,

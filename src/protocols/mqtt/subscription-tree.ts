@@ -16,14 +16,15 @@ export interface Subscription {
   readonly id: number | undefined;
 }
 
-interface Held {
+interface Held<Owner> {
+  readonly owner: Owner;
   readonly subscription: Subscription;
   /** The usual match: nothing but this one. */
   readonly alone: readonly Subscription[];
 }
 
 /** The subscribers of one filter. */
-type Members<Owner> = Map<Owner, Held>;
+type Members<Owner> = Map<Owner, Held<Owner>>;
 
 interface Level<Owner> {
   readonly next: Map<string, Level<Owner>>;
@@ -46,7 +47,7 @@ export class SubscriptionTree<Owner> {
   add(owner: Owner, subscription: Subscription): void {
     const members = this.#membersOf(subscription.filter);
     if (!members.has(owner)) this.#size += 1;
-    members.set(owner, { subscription, alone: [subscription] });
+    members.set(owner, { owner, subscription, alone: [subscription] });
   }
 
   remove(owner: Owner, filter: string): void {
@@ -65,7 +66,7 @@ export class SubscriptionTree<Owner> {
     const [first, ...others] = found;
     if (first === undefined) return;
     if (others.length === 0) {
-      for (const [owner, { alone }] of first) visit(owner, alone);
+      for (const { owner, alone } of first.values()) visit(owner, alone);
       return;
     }
     const byOwner = new Map<Owner, Subscription[]>();
@@ -92,7 +93,7 @@ export class SubscriptionTree<Owner> {
 
   #membersOf(filter: string): Members<Owner> {
     if (!isWild(filter)) {
-      const known = this.#exact.get(filter) ?? new Map<Owner, Held>();
+      const known = this.#exact.get(filter) ?? new Map<Owner, Held<Owner>>();
       this.#exact.set(filter, known);
       return known;
     }

@@ -149,7 +149,11 @@ export function newSession(
 ): Session | undefined {
   const { key, clientId, owner, cursor } = facts;
   const parts: SessionParts = {
-    ...{ key, clientId, owner },
+    // Written out, since an object made by a spread has a shape of its own each time: what is read
+    // of it for each delivery would be looked up anew.
+    key,
+    clientId,
+    owner,
     now: () => clock.now(),
     onRoom: (session) => {
       dispatch.wake(session);
@@ -197,7 +201,11 @@ function clientParts(
 ): ClientParts {
   const { properties } = packet;
   return {
-    ...{ level: levelOf(packet), guest, session, outbox, close },
+    level: levelOf(packet),
+    guest,
+    session,
+    outbox,
+    close,
     wishes: levelOf(packet) === 5 ? wishesOf(userPropertiesOf(packet)) : NO_WISHES,
     positionOfChange: (at) => serving.dispatch.positionOfChange(at),
     receiveMaximum: properties?.receiveMaximum ?? RECEIVE_MAXIMUM,

@@ -11,6 +11,7 @@ import type { Sessions } from '../sessions.ts';
 import type { Snapshots } from '../snapshots.ts';
 import type { SystemTopics } from '../system-topics.ts';
 import type { Topics } from '../topics.ts';
+import type { Turn } from '../turn.ts';
 import type { Wills } from '../wills.ts';
 
 export interface Serving {
@@ -22,6 +23,7 @@ export interface Serving {
   readonly system: SystemTopics;
   readonly wills: Wills;
   readonly keeper: SessionKeeper;
+  readonly turn: Turn;
   readonly publishing: PublishParts;
   readonly signIn: SignIn;
   readonly requireAuthentication: boolean;
