@@ -64,7 +64,10 @@ const closed = (socket: WebSocket): Promise<{ code: number; reason: string }> =>
     socket.once('close', (code, reason) => resolve({ code, reason: String(reason) })),
   );
 const next = (socket: WebSocket): Promise<Buffer> =>
-  new Promise((resolve) => socket.once('message', (bytes) => resolve(bytes as Buffer)));
+  new Promise((resolve, reject) => {
+    socket.once('message', (bytes) => resolve(bytes as Buffer));
+    socket.once('close', (code, reason) => reject(new Error(`closed with ${code} ${reason}`)));
+  });
 
 const NODES = [
   { engine: 'uws', threads: '1' },

@@ -12,7 +12,8 @@ import { volume } from '../support/volume.ts';
 
 const MB = 1024 * 1024;
 const BODY_BYTES = volume(130, 200) * MB;
-const GROWTH_BYTES_MAX = 64 * MB;
+// Less than one body; the collector of a busy machine comes late, so not by much.
+const GROWTH_BYTES_MAX = 96 * MB;
 const SCHEMA =
   'type File @table @export(public: [read, insert, update, delete]) { id: ID @primaryKey }';
 

@@ -93,7 +93,7 @@ export class Cluster {
   }
 
   /** Resolves with the rows once all nodes answer the same bytes; milliseconds it took. */
-  async converged(resource: string, timeoutMs = 15_000): Promise<{ rows: unknown[]; ms: number }> {
+  async converged(resource: string, timeoutMs = 45_000): Promise<{ rows: unknown[]; ms: number }> {
     const since = performance.now();
     let last: string[] = [];
     const what = () => `the same ${resource} everywhere: ${last.map((each) => each.length)} bytes`;

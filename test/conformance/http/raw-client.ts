@@ -41,7 +41,7 @@ export class RawClient {
   }
 
   /** Resolves with the text once `holds` does; rejects after `timeoutMs`. */
-  async until(holds: (text: string) => boolean, timeoutMs = 8_000): Promise<string> {
+  async until(holds: (text: string) => boolean, timeoutMs = 30_000): Promise<string> {
     const deadline = Date.now() + timeoutMs;
     while (!holds(this.text)) {
       const left = deadline - Date.now();
@@ -52,7 +52,7 @@ export class RawClient {
   }
 
   /** Resolves once so many bytes have come, without looking at each. */
-  async untilBytes(count: number, timeoutMs = 8_000): Promise<void> {
+  async untilBytes(count: number, timeoutMs = 30_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (this.receivedBytes < count) {
       const left = deadline - Date.now();
@@ -62,7 +62,7 @@ export class RawClient {
   }
 
   /** Resolves with everything received once the server has closed. */
-  async closed(timeoutMs = 8_000): Promise<string> {
+  async closed(timeoutMs = 30_000): Promise<string> {
     await this.until(() => this.ended, timeoutMs);
     return this.text;
   }

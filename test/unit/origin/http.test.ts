@@ -1,10 +1,11 @@
 /** Origin kind `http` through the runtime, against a real server. */
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { durationMs, entityTag, epochMs } from '../../../src/base/brands.ts';
 import type { Entry } from '../../../src/cache/entry.ts';
 import { NEVER } from '../../../src/cache/entry.ts';
 import type { OriginSettings } from '../../../src/config/origin-file.ts';
+import { holds } from '../../support/holds.ts';
 import { behave, HttpOrigin, type Script } from '../../support/http-origin.ts';
 import { ask, binding, failureOf, openTestOrigin, recordOf } from '../../support/origins.ts';
 
@@ -196,12 +197,10 @@ describe('origin kind http', () => {
     const health = { path: '/healthz', everyMs: durationMs(20) };
     const { runtime, table } = await open(script, { health });
     runtime.start();
-    await vi.waitUntil(() => runtime.counters.breakerOpen);
+    await holds(() => runtime.counters.breakerOpen);
     expect((await failureOf(table.fetch(ask('a')))).code).toBe('BREAKER_OPEN');
     well = true;
-    await vi.waitUntil(
-      async () => (await table.fetch(ask('a')).catch(() => undefined)) !== undefined,
-    );
+    await holds(async () => (await table.fetch(ask('a')).catch(() => undefined)) !== undefined);
     expect(runtime.counters.breakerOpen).toBe(false);
   });
 

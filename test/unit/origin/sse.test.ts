@@ -1,10 +1,11 @@
 /** Origin kind `sse`, alone and as the feed of an `http` origin, against a real stream. */
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { type OriginSettings, parseOrigin } from '../../../src/config/origin-file.ts';
 import type { OriginFeed } from '../../../src/origin/feed.ts';
 import type { FeedEvent } from '../../../src/origin/feed-events.ts';
 import { ProblemList } from '../../../src/schema/problem.ts';
 import { EventOrigin } from '../../support/event-origin.ts';
+import { holds } from '../../support/holds.ts';
 import { ask, binding, failureOf, openTestOrigin } from '../../support/origins.ts';
 
 const opened: (() => Promise<void>)[] = [];
@@ -44,21 +45,21 @@ const HTTP =
 describe('origin kind sse', () => {
   it('brings records by the places that the settings name, with their positions', async () => {
     const { http, feed, events } = await open(`${HTTP}, event: put }`);
-    await vi.waitUntil(() => feed.live());
+    await holds(() => feed.live());
     expect(http.paths).toEqual(['/api/stream?all=1']);
     http.send('id: 7\ndata: {"flightId":"AA1","state":{"gate":"B2"}}\n\n');
-    await vi.waitUntil(() => events.length === 1);
+    await holds(() => events.length === 1);
     expect(events).toEqual([{ type: 'put', id: 'AA1', value: { gate: 'B2' }, position: '7' }]);
   });
 
   it('reads the kind of change from the event’s name and translates it', async () => {
     const rule = 'event: { from: name, map: { moved: patch, gone: delete, ping: ignore } } }';
     const { http, events } = await open(`${HTTP}, ${rule}`);
-    await vi.waitUntil(() => http.streams === 1);
+    await holds(() => http.streams === 1);
     http.send('event: ping\ndata: {}\n\n');
     http.send('event: moved\ndata: {"flightId":1,"state":{"x":1}}\n\n');
     http.send('event: gone\ndata: {"flightId":1}\n\nevent: invalidate\ndata: {"flightId":2}\n\n');
-    await vi.waitUntil(() => events.length === 3);
+    await holds(() => events.length === 3);
     expect(events.map((event) => ('id' in event ? `${event.type} ${event.id}` : ''))).toEqual([
       'patch 1',
       'delete 1',
@@ -68,9 +69,9 @@ describe('origin kind sse', () => {
 
   it('takes a list as one transaction', async () => {
     const { http, events } = await open(`${HTTP}, event: put }`);
-    await vi.waitUntil(() => http.streams === 1);
+    await holds(() => http.streams === 1);
     http.send('data: [{"flightId":1,"state":{}},{"flightId":2,"state":{}}]\n\n');
-    await vi.waitUntil(() => events.length === 1);
+    await holds(() => events.length === 1);
     expect(events[0]).toMatchObject({ type: 'transaction', writes: [{ id: 1 }, { id: 2 }] });
   });
 
@@ -78,9 +79,9 @@ describe('origin kind sse', () => {
     const { http, events } = await open(
       'kind: http\nurl: URL\nfeed: { path: /s, event: invalidate, group: $.group }',
     );
-    await vi.waitUntil(() => http.streams === 1);
+    await holds(() => http.streams === 1);
     http.send('data: AA1\n\ndata: {"group":"europe"}\n\ndata: {}\n\n');
-    await vi.waitUntil(() => events.length === 3);
+    await holds(() => events.length === 3);
     expect(events).toEqual([
       { type: 'invalidate', id: 'AA1', position: undefined },
       { type: 'invalidate', group: 'europe', position: undefined },
@@ -92,13 +93,13 @@ describe('origin kind sse', () => {
     const { http, feed } = await open(`${HTTP}, event: put }`, (origin) => {
       origin.greeting = 'retry: 100\n\n';
     });
-    await vi.waitUntil(() => feed.live());
+    await holds(() => feed.live());
     const since = feed.liveSince();
     http.send('id: 42\ndata: {"flightId":1,"state":{}}\n\n');
-    await vi.waitUntil(() => feed.position === '42');
+    await holds(() => feed.position === '42');
     http.cut();
-    await vi.waitUntil(() => !feed.live());
-    await vi.waitUntil(() => feed.live());
+    await holds(() => !feed.live());
+    await holds(() => feed.live());
     expect(http.asked).toEqual(['', '42']);
     expect(feed.liveSince()).toBe(since);
   });
@@ -109,33 +110,33 @@ describe('origin kind sse', () => {
   ] as const) {
     it(`is down, with the reason, while the origin ${title}`, async () => {
       const { http, feed } = await open(`${HTTP}, event: put }`, (o) => void prepare(o));
-      await vi.waitUntil(() => feed.state.kind === 'down' && feed.state.error !== undefined);
-      expect(http.streams).toBe(0);
+      await holds(() => feed.state.kind === 'down' && feed.state.error !== undefined);
+      await holds(() => http.streams === 0);
       expect(feed.live()).toBe(false);
     });
   }
 
   it('gives up a silent connection, and takes comments for life', async () => {
-    const idle = 'options: { idle: 150 }';
+    // Far more than the beats are apart, so that a machine that stands still cuts nothing.
+    const idle = 'options: { idle: 1500 }';
     const { http, feed } = await open(`${HTTP}, event: put, ${idle} }`);
-    await vi.waitUntil(() => feed.live());
-    let beats = 0;
+    await holds(() => feed.live());
+    const began = performance.now();
     const beat = setInterval(() => {
       http.send(': beat\n\n');
-      beats += 1;
     }, 30);
-    await vi.waitUntil(() => beats * 30 > 400);
+    await holds(() => performance.now() - began > 2_000);
     expect(feed.counters.sessions).toBe(1);
     clearInterval(beat);
-    await vi.waitUntil(() => !feed.live());
+    await holds(() => !feed.live());
     expect(feed.state).toMatchObject({ kind: 'down', error: { code: 'ORIGIN_FAILED' } });
   });
 
   it('lets go of its connection when it is stopped', async () => {
     const { http, feed } = await open(`${HTTP}, event: put }`);
-    await vi.waitUntil(() => http.streams === 1);
+    await holds(() => http.streams === 1);
     await feed.stop();
-    await vi.waitUntil(() => http.streams === 0);
+    await holds(() => http.streams === 0);
     expect(feed.state.kind).toBe('stopped');
   });
 

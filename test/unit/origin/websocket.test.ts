@@ -6,6 +6,7 @@ import { parseOrigin } from '../../../src/config/origin-file.ts';
 import type { OriginFeed } from '../../../src/origin/feed.ts';
 import type { FeedEvent } from '../../../src/origin/feed-events.ts';
 import { ProblemList } from '../../../src/schema/problem.ts';
+import { holds } from '../../support/holds.ts';
 import { binding, openTestOrigin } from '../../support/origins.ts';
 
 const opened: (() => Promise<unknown> | unknown)[] = [];
@@ -42,7 +43,7 @@ async function open(yaml: string, apply?: (event: FeedEvent) => Promise<void>) {
   const feed = runtime.feed([binding], hooks) as OriginFeed;
   opened.push(() => feed.stop());
   feed.start();
-  await vi.waitUntil(() => feed.live());
+  await holds(() => feed.live());
   return { server, sockets, said, events, feed };
 }
 
@@ -57,17 +58,17 @@ describe('origin kind websocket', () => {
     opened.push(() => feed.stop());
     feed.start();
     const error = () => (feed.state.kind === 'down' ? feed.state.error : undefined);
-    await vi.waitUntil(() => error() !== undefined);
+    await holds(() => error() !== undefined);
     expect(error()?.code).toBe('ADDRESS_REFUSED');
   });
 
   it('says what it is to say, and brings records by the places that the settings name', async () => {
     const { sockets, said, events } = await open(`send: [hello, { subscribe: all }]\n${MAPPED}`);
-    await vi.waitUntil(() => said.length === 2);
+    await holds(() => said.length === 2);
     expect(said).toEqual(['hello', '{"subscribe":"all"}']);
     sockets[0]?.send('{"flight":"AA1","state":{"gate":"B2"}}');
     sockets[0]?.send('[{"flight":1,"state":{}},{"flight":2,"state":{}}]');
-    await vi.waitUntil(() => events.length === 2);
+    await holds(() => events.length === 2);
     expect(events[0]).toMatchObject({ type: 'put', id: 'AA1', value: { gate: 'B2' } });
     expect(events[1]).toMatchObject({ type: 'transaction', writes: [{ id: 1 }, { id: 2 }] });
   });
@@ -75,22 +76,22 @@ describe('origin kind websocket', () => {
   it('comes back when the server has closed the connection', async () => {
     const { sockets, events, feed } = await open(MAPPED);
     sockets[0]?.terminate();
-    await vi.waitUntil(() => sockets.length === 2, { timeout: 20_000 });
-    await vi.waitUntil(() => feed.live());
+    await holds(() => sockets.length === 2);
+    await holds(() => feed.live());
     sockets[1]?.send('{"flight":"AA2","state":{}}');
-    await vi.waitUntil(() => events.length === 1);
+    await holds(() => events.length === 1);
   });
 
   it('gives up a peer that answers no ping, and keeps one that does', async () => {
-    const { sockets, server, feed } = await open(`idle: 200ms\n${MAPPED}`);
+    const { sockets, server, feed } = await open(`idle: 1s\n${MAPPED}`);
     let pings = 0;
     sockets[0]?.on('ping', () => {
       pings += 1;
     });
-    await vi.waitUntil(() => pings > 3, { timeout: 20_000 });
+    await holds(() => pings > 2);
     expect(feed.counters.sessions).toBe(1);
     for (const socket of server.clients) socket.pause();
-    await vi.waitUntil(() => !feed.live(), { timeout: 20_000 });
+    await holds(() => !feed.live());
   });
 
   it('leaves the socket unread while the store is behind, and loses nothing', async () => {
@@ -114,10 +115,10 @@ describe('origin kind websocket', () => {
       before = now;
       return same;
     };
-    await vi.waitUntil(isSettled, { interval: 200, timeout: 10_000 });
+    await vi.waitUntil(isSettled, { interval: 200, timeout: 30_000 });
     expect(before).toBeGreaterThan(0);
     release();
-    await vi.waitUntil(() => ids.length === 400, { timeout: 10_000 });
+    await holds(() => ids.length === 400);
     expect(ids).toEqual(Array.from({ length: 400 }, (_, at) => at));
   });
 });
