@@ -80,7 +80,10 @@ export function createAppHandler(routes: AppRoutes): HttpHandler {
     const { request } = exchange;
     const routed = routePath(routes.resources, request.path);
     if (routed === undefined) return serveOther(exchange, routes);
-    return settled(exchange, routes, () => serveTable(exchange, routed, routes));
+    // Not by `settled`: a hit makes no closure.
+    const settling = routes.settle(request);
+    if (settling === undefined) return serveTable(exchange, routed, routes);
+    return settling.then(() => serveTable(exchange, routed, routes));
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Prints what the caches did as the `Cache-Status` field (RFC 9211). A fresh hit, the hot path,
- * costs one concatenation. Tokens and integers are written bare; only `detail` can need quoting.
+ * costs one look-up. Tokens and integers are written bare; only `detail` can need quoting.
  */
 import type { CacheStatus } from '../../cache/read-request.ts';
 
@@ -8,10 +8,15 @@ const token = /^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*$/;
 const unprintable = /[^\x20-\x7e]/g;
 const escaped = /["\\]/g;
 
+const MEMO_SLOTS = 4096;
+/** Texts of fresh hits by the seconds left, in slots. */
+const memoTtls = new Float64Array(MEMO_SLOTS).fill(-1);
+const memoTexts: string[] = new Array(MEMO_SLOTS).fill('');
+
 /** The field's value, such as `millrace; hit; ttl=12`. */
 export function formatCacheStatus(status: CacheStatus): string {
   if (status.hit && status.detail === undefined && status.ttl !== undefined) {
-    return `millrace; hit; ttl=${status.ttl}`;
+    return freshHit(status.ttl);
   }
   // `hit` and `fwd` exclude each other [RFC9211 §2.2].
   let text = status.hit ? 'millrace; hit' : 'millrace';
@@ -21,6 +26,16 @@ export function formatCacheStatus(status: CacheStatus): string {
   if (status.stored === true) text += '; stored';
   if (status.collapsed === true) text += '; collapsed';
   if (status.detail !== undefined) text += `; detail=${bareItem(status.detail)}`;
+  return text;
+}
+
+/** Many entries have few lifetimes left between them: a text is made once, and is flat. */
+function freshHit(ttl: number): string {
+  const slot = ttl & (MEMO_SLOTS - 1);
+  if (memoTtls[slot] === ttl) return memoTexts[slot] as string;
+  const text = `millrace; hit; ttl=${ttl}`;
+  memoTtls[slot] = ttl;
+  memoTexts[slot] = text;
   return text;
 }
 

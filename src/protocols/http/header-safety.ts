@@ -21,9 +21,13 @@ const reserved = new Set([
 ]);
 
 const PASSED_NAMES_MAX = 512;
+const PASSED_VALUE_LENGTH_MAX = 256;
 
-/** Names which passed once. Field names come from a small set, so their check costs one look-up. */
-const passedNames = new Set<string>();
+/**
+ * Names which passed once, each with the value that passed last. Field names come from a small set,
+ * so their check costs one look-up; most values are those of the answer before.
+ */
+const passedNames = new Map<string, { value: string }>();
 
 /**
  * Throws `AssertionFailure` unless each field of the flat list is safe to write. Returns whether
@@ -33,10 +37,16 @@ export function checkHeaders(headers: readonly string[]): boolean {
   let beyondAscii = false;
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string;
-    if (!passedNames.has(name)) checkName(name);
-    if (!unusual.test(headers[i + 1] as string)) continue;
-    checkValue(name, headers[i + 1] as string);
-    beyondAscii = true;
+    const value = headers[i + 1] as string;
+    const passed = passedNames.get(name);
+    if (passed?.value === value) continue;
+    if (passed === undefined) checkName(name);
+    if (unusual.test(value)) {
+      checkValue(name, value);
+      beyondAscii = true;
+    } else if (passed !== undefined && value.length <= PASSED_VALUE_LENGTH_MAX) {
+      passed.value = value;
+    }
   }
   return beyondAscii;
 }
@@ -52,5 +62,5 @@ function checkName(name: string): void {
   if (reserved.has(name.toLowerCase())) {
     throw new AssertionFailure(`header ${name} is written by the HTTP engine only`);
   }
-  if (passedNames.size < PASSED_NAMES_MAX) passedNames.add(name);
+  if (passedNames.size < PASSED_NAMES_MAX) passedNames.set(name, { value: '' });
 }

@@ -16,6 +16,9 @@ export interface Peer {
   readonly certificate?: ClientCertificate | undefined;
 }
 
+/** One bit of 32 for a name; names that share it are told apart by comparison. */
+const markOf = (name: string): number => 1 << ((name.length + name.charCodeAt(0)) & 31);
+
 export class RequestCopy implements HttpRequest {
   readonly method: string;
   readonly path: string;
@@ -26,15 +29,21 @@ export class RequestCopy implements HttpRequest {
   peer: Peer | undefined = undefined;
   trust: ProxyTrust | undefined = undefined;
   #address: string | undefined;
+  readonly #marks: number;
 
   constructor(method: string, path: string, query: string, fields: readonly string[]) {
     this.method = method;
     this.path = path;
     this.query = query;
     this.fields = fields;
+    let marks = 0;
+    for (let i = 0; i < fields.length; i += 2) marks |= markOf(fields[i] as string);
+    this.#marks = marks;
   }
 
   header(name: string): string | undefined {
+    // Most of what a request is asked for it does not have: that is known without a comparison.
+    if ((this.#marks & markOf(name)) === 0) return undefined;
     const { fields } = this;
     let found: string | undefined;
     for (let i = 0; i < fields.length; i += 2) {
