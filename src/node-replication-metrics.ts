@@ -3,6 +3,7 @@ import { linkMetrics } from './node-link.ts';
 import type { LagWatch } from './node-replication-lag.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { LinkCounts } from './protocols/replication/counts.ts';
+import type { ReplicaStore } from './replication/ports.ts';
 import type { Replicator } from './replication/replicator.ts';
 import type { PeerStatus } from './replication/status.ts';
 
@@ -10,11 +11,12 @@ export interface MeteredReplication {
   readonly replicator: Replicator;
   readonly lag: LagWatch;
   readonly counts: LinkCounts;
+  readonly store: Pick<ReplicaStore, 'conflicts'>;
 }
 
 export function replicationMetrics(
   metrics: ArrayMetrics,
-  { replicator, lag, counts }: MeteredReplication,
+  { replicator, lag, counts, store }: MeteredReplication,
 ): void {
   linkMetrics(metrics, counts);
   const ofPeers = (read: (peer: PeerStatus) => number | undefined) => () =>
@@ -46,6 +48,10 @@ export function replicationMetrics(
       labels: { event },
       value,
     })),
+  );
+  const conflicts = 'Rows that came and met a change which their author had not seen';
+  metrics.counter('millrace_replication_conflicts_total', conflicts, () =>
+    [...(store.conflicts ?? [])].map(([table, value]) => ({ labels: { table }, value })),
   );
   const joining = 'Whether this node holds what the others held when it came';
   metrics.gauge('millrace_replication_caught_up', joining, 'first', () => [

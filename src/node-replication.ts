@@ -79,14 +79,14 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       table: rule.table === undefined ? undefined : tableName(rule.table),
     })),
     shield: { caches: parts.caches, newestOwn: () => purges.newestOwn() },
-    events: toldTo(log),
+    events: toldTo(log, clock),
   });
   replicator = running;
   sayWhatIsMissing(config, log);
   const purges: PurgeRelay = new PurgeRelay(store, running);
   const lag = new LagWatch(running, clock);
   const metrics = new ArrayMetrics();
-  replicationMetrics(metrics, { replicator: running, lag, counts: link.counts });
+  replicationMetrics(metrics, { replicator: running, lag, counts: link.counts, store });
   return {
     url: link.local,
     peers: running.shield ?? NO_PEERS,
@@ -128,7 +128,26 @@ function storedRoutes(store: ReplicaStore): readonly string[] {
   return Array.isArray(stored) ? stored.filter((route) => typeof route === 'string') : [];
 }
 
-function toldTo(log: Log): ReplicationEvents {
+/** A node that is turned away comes again every few seconds: it is told of once a minute. */
+const REFUSAL_TOLD_EVERY_MS = 60_000;
+/** Whoever can reach the port chooses names: as many are remembered. */
+const REFUSALS_REMEMBERED = 256;
+
+/** Whether something was not told of just now. */
+function onceAMinute(clock: Clock): (what: string) => boolean {
+  const told = new Map<string, number>();
+  return (what) => {
+    const now = clock.monotonic();
+    const last = told.get(what);
+    if (last !== undefined && now - last < REFUSAL_TOLD_EVERY_MS) return false;
+    if (told.size >= REFUSALS_REMEMBERED) told.clear();
+    told.set(what, now);
+    return true;
+  };
+}
+
+function toldTo(log: Log, clock: Clock): ReplicationEvents {
+  const isNews = onceAMinute(clock);
   return {
     connected: (peer) => log.info({ peer }, 'connected to another node'),
     disconnected: (peer, why) => log.info({ peer, why }, 'the connection to another node ended'),
@@ -136,9 +155,14 @@ function toldTo(log: Log): ReplicationEvents {
       const told = `a connection between nodes was ended: ${message}`;
       // Of two connections one is too many, and whoever stops says so: nothing is wrong.
       if (code === 'SPARE' || code === 'LEAVING') log.debug({ peer, code }, told);
-      else log.warn({ peer, code }, told);
+      else if (isNews(`${peer} ${code}`)) log.warn({ peer, code }, told);
+      else log.debug({ peer, code }, told);
     },
-    refused: (peer, why) => log.warn({ peer, why }, 'another node sent a frame that is wrong'),
+    refused(peer, why) {
+      const told = 'another node sent a frame that is wrong';
+      if (isNews(`${peer} frame`)) log.warn({ peer, why }, told);
+      else log.debug({ peer, why }, told);
+    },
     held: (peer) =>
       log.error(
         { peer },

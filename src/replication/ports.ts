@@ -163,6 +163,8 @@ export interface ApplyReport {
 export type TableDigest = Uint32Array;
 
 export interface ReplicaStore {
+  /** By table: rows that came and met a change which their author had not seen, and did not win. */
+  readonly conflicts?: ReadonlyMap<TableName, number> | undefined;
   /** Who writes here now: the last of `lives`. */
   readonly author: NodeId;
   readonly lives: readonly Life[];

@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../support/cluster.ts';
 import { CLUSTER_APP } from '../support/cluster-app.ts';
-import type { NodeProcess } from '../support/node-process.ts';
+import { type NodeProcess, until } from '../support/node-process.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -64,6 +64,12 @@ describe('a partition', () => {
     cluster.network.heal('n2', 'n3');
     const shared = await healed([...here, ...there]);
     expect(shared).toMatchObject({ count: 2, by1: 1, by2: 2 });
+    const conflicts = (node: NodeProcess) =>
+      node.metric('millrace_replication_conflicts_total', { table: 'Item' });
+    await until('the conflict, counted', async () => {
+      const counts = await Promise.all(cluster.nodes.map(conflicts));
+      return counts.some((count) => count > 0);
+    });
   });
 
   it('of two nodes alone is gone round by the third', async () => {

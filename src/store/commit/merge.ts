@@ -49,7 +49,13 @@ export interface RemoteRow {
   readonly files?: ReadonlyMap<string, StoredBody> | undefined;
 }
 
-export function applyRow(batch: Batch, remote: RemoteRow): 'merged' | 'unchanged' {
+/** `isConflict`: what came met a change that its author had not seen, and did not simply win. */
+export interface RowOutcome {
+  readonly kind: 'merged' | 'unchanged';
+  readonly isConflict: boolean;
+}
+
+export function applyRow(batch: Batch, remote: RemoteRow): RowOutcome {
   const row = readRow(batch, batch.table(remote.table), remote.id, '');
   const living = livingRecord(batch, row);
   const local = stateNow(row, living);
@@ -60,13 +66,20 @@ export function applyRow(batch: Batch, remote: RemoteRow): 'merged' | 'unchanged
   if (newest !== undefined) batch.observe(newest.version);
   if (merged === local) {
     if (remote.origin !== null) logQuietly(batch, remote, newest?.version);
-    return 'unchanged';
+    return { kind: 'unchanged', isConflict: remote.origin !== null && isOutdone(local, newest) };
   }
   const stamp = newestStamp(merged) ?? { version: batch.nextVersion(), author: remote.author };
   const version = shownVersion(stamp, row.entry?.version);
   batch.observe(version);
   writeMerged(batch, row, remote, { merged, living, stamp: { version, author: stamp.author } });
-  return 'merged';
+  const isMixed = !isSameStamp(newestStamp(merged), newest);
+  return { kind: 'merged', isConflict: remote.origin !== null && isMixed };
+}
+
+/** Something newer stands here than what came. */
+function isOutdone(local: RowState, came: Stamp | undefined): boolean {
+  const held = newestStamp(local);
+  return held !== undefined && came !== undefined && !isSameStamp(held, came);
 }
 
 /** What has expired counts as removed, as it will be by the next sweep. */

@@ -3,7 +3,7 @@
  * is at or below the cursor of its author was there before and is passed over. See
  * `replication/SPEC.md` §3 and §9.
  */
-import { type NodeId, type Sequence, sequence } from '../../base/brands.ts';
+import { type NodeId, type Sequence, sequence, type TableName } from '../../base/brands.ts';
 import { newestStamp } from '../../cache/row-state.ts';
 import type {
   ApplyReport,
@@ -27,6 +27,8 @@ export interface ApplyParts {
   /** Cache tables that are dropped when their invalidations were missed. */
   readonly caches: readonly TableTrees[];
   readonly files?: RemoteRow['files'];
+  /** A row came that met another change. */
+  readonly conflicted: (table: TableName) => void;
 }
 
 export function applyRemote(batch: Batch, remote: RemoteBatch, parts: ApplyParts): ApplyReport {
@@ -88,7 +90,8 @@ function applyItem(
   const { table, id, state } = item;
   const author = item.origin?.author ?? newestStamp(state)?.author ?? batch.parts.author;
   const outcome = applyRow(batch, { table, id, state, author, origin, files: parts.files });
-  report[outcome] += 1;
+  report[outcome.kind] += 1;
+  if (outcome.isConflict) parts.conflicted(table);
 }
 
 /** Takes effect on arrival whatever its clock says: a fetch that began before must not store. */

@@ -62,6 +62,8 @@ export function steadyClock(clock: Clock): () => EpochMs {
 export class StoreReplica implements ReplicaStore {
   readonly author: NodeId;
   readonly lives: readonly Life[];
+  /** By table: rows that came and met another change. */
+  readonly conflicts = new Map<TableName, number>();
   readonly #parts: StoreReplicaParts;
 
   constructor(parts: StoreReplicaParts) {
@@ -139,8 +141,11 @@ export class StoreReplica implements ReplicaStore {
     const { committer, knowledge } = this.#parts;
     let report: ApplyReport = { merged: 0, unchanged: 0, unknown: 0 };
     const caches = this.#caches();
+    const conflicted = (table: TableName) => {
+      this.conflicts.set(table, (this.conflicts.get(table) ?? 0) + 1);
+    };
     await committer.chore((batch) => {
-      report = applyRemote(batch, remote, { knowledge, caches });
+      report = applyRemote(batch, remote, { knowledge, caches, conflicted });
     }, 'flushed');
     return report;
   }
