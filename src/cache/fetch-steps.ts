@@ -89,15 +89,9 @@ function ask(run: Run, state: Fetching): PendingFetch {
   const replacing = held?.kind === 'record' ? held : undefined;
   const peersMayAnswer = mayAskPeers(state);
   const reply = callOrigin(run, {
-    ...{
-      id: request.id,
-      source: request.source,
-      replacing,
-      conditional,
-      background,
-      peersMayAnswer,
-      signal,
-    },
+    id: request.id,
+    source: request.source,
+    ...{ replacing, conditional, background, peersMayAnswer, signal },
   });
   return {
     conditional,
