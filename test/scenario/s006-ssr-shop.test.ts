@@ -162,6 +162,8 @@ describe.skipIf(!IS_INSTALLED)('examples/ssr-shop (run `npm ci` in it first)', (
     });
 
     it('goes from page to page by the router', async () => {
+      await page.goto(`${http}/products/5`);
+      await page.evaluate('window.isSame = true');
       await page.click('article a');
       await page.waitForSelector('[data-product="6"]');
       await page.click('[data-product="6"]');
