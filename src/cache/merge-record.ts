@@ -40,6 +40,20 @@ function increment(value: unknown): number | undefined {
   return typeof value.value === 'number' && Number.isFinite(value.value) ? value.value : undefined;
 }
 
+/** What a property of a patch has for an operation, though there is none such. */
+export function unknownOperation(patch: JsonObject): string | undefined {
+  for (const [name, value] of Object.entries(patch)) {
+    if (!isObject(value) || !Object.hasOwn(value, '__op__')) continue;
+    if (increment(value) === undefined) {
+      return (
+        `${name}: expected {"__op__":"add","value":<number>}, ` +
+        `got ${JSON.stringify(value).slice(0, 100)}; there is no other operation`
+      );
+    }
+  }
+  return undefined;
+}
+
 export function mergeTopLevel(record: JsonObject, patch: JsonObject): Merged {
   const merged = { ...record };
   const added: Record<string, number> = {};

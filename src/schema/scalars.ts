@@ -11,6 +11,7 @@ const BIG_INT = /^-?[0-9]{1,302}$/;
 /** A calendar date, or a date and time with an optional offset, as ISO 8601 writers make them. */
 const ISO_DATE =
   /^[+-]?\d{4,6}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
+const YEAR_MONTH_DAY = /^([+-]?\d+)-(\d\d)-(\d\d)/;
 
 const isString = (value: unknown): boolean => typeof value === 'string';
 const isBytes = (value: unknown): boolean =>
@@ -47,5 +48,14 @@ export function instantOf(value: unknown): number | undefined {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.getTime();
   if (typeof value !== 'string' || value.length > 40 || !ISO_DATE.test(value)) return undefined;
   const at = Date.parse(value.replace(' ', 'T').replace(',', '.'));
-  return Number.isNaN(at) ? undefined : at;
+  return Number.isNaN(at) || !isDayOfMonth(value) ? undefined : at;
+}
+
+/** `Date.parse` takes the 30th of February for the 2nd of March. */
+function isDayOfMonth(date: string): boolean {
+  const [, year = '', month, day] = YEAR_MONTH_DAY.exec(date) ?? [];
+  if (Number(day) <= 28) return true;
+  const last = new Date(0);
+  last.setUTCFullYear(Number(year), Number(month), 0);
+  return Number(day) <= last.getUTCDate();
 }

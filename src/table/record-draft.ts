@@ -5,6 +5,7 @@
 import type { DeltaSeconds, DurationMs, EpochMs, RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { EntryMeta, IndexedValues } from '../cache/entry.ts';
+import { unknownOperation } from '../cache/merge-record.ts';
 import type { PolicySettings } from '../cache/policy.ts';
 import type { AttributeDefinition, TableDefinition } from '../schema/definition.ts';
 import type { WriteCondition, WriteOp, WriteReason } from './store-port.ts';
@@ -84,7 +85,8 @@ export function patchOp(
   options: WriteOptions,
 ): RecordPatch {
   const { definition, settings, rules, now } = context;
-  const problem = format === 'merge' ? rules.check(patch, 'patch') : undefined;
+  const problem =
+    format === 'merge' ? (rules.check(patch, 'patch') ?? unknownOperation(patch)) : undefined;
   if (problem !== undefined) throw recordInvalid(definition, id, problem);
   const isCache = definition.sourcedFrom !== undefined;
   // What a patch does not name, a cache still has from a reply: that is as old as it was.

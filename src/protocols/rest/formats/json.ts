@@ -14,7 +14,8 @@ export const JSON_FORMAT: Format = {
   encodeRecord: (json) => json,
   rowWriter: () => new JsonRows(),
   decodeRecord: (bytes, limits) => parseJsonObject(bytes, limits),
-  decodeRecords: (bytes, limits) => asRecords(parseJson(bytes, forList(limits))),
+  decodeRecords: (bytes, limits) =>
+    asRecords(parseJson(bytes, { ...forList(limits), definition: limits.definition })),
 };
 
 class JsonRows implements RowWriter {
