@@ -48,7 +48,7 @@ it('keeps the digits in lists of records and in lines', async () => {
 it('refuses numbers beyond all numbers, which would be stored as null', async () => {
   const refused = await send('PUT', '/Sum/b', '{"word":{"deep":[1e400]}}');
   const problem = await expectProblem(refused, 400, 'BODY_MALFORMED');
-    expect(problem.detail).toMatch(/1\.8e308/);
+  expect(problem.detail).toMatch(/1\.8e308/);
   expect((await send('PUT', '/Sum/b', '{"word":1e300,"near":1e-999}')).status).toBe(201);
   expect(await record('b')).toEqual({ id: 'b', word: 1e300, near: 0 });
 });
@@ -66,11 +66,7 @@ it('refuses days that no calendar has', async () => {
 
 it('refuses operations that there are not, and leaves the counter as it is', async () => {
   expect((await send('PUT', '/Sum/d', '{"n":3}')).status).toBe(201);
-  for (const n of [
-    { __op__: 'mul', value: 2 },
-    { __op__: 'add', value: '2' },
-    { __op__: 'add' },
-  ]) {
+  for (const n of [{ __op__: 'mul', value: 2 }, { __op__: 'add', value: '2' }, { __op__: 'add' }]) {
     const refused = await send('PATCH', '/Sum/d', JSON.stringify({ n }));
     const problem = await expectProblem(refused, 400, 'RECORD_INVALID');
     expect(problem.detail).toMatch(/n: expected \{"__op__":"add"/);
