@@ -54,6 +54,15 @@ export function unknownOperation(patch: JsonObject): string | undefined {
   return undefined;
 }
 
+/** Digits of a `BigInt` that no JSON number holds exactly are kept as text. */
+const MANY_DIGITS = /^-?\d{16,302}$/;
+
+/** What an increment adds to: 0 for what is no number. Beyond 2^53 sums are those of doubles. */
+export function summand(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && MANY_DIGITS.test(value) ? Number(value) : 0;
+}
+
 export function mergeTopLevel(record: JsonObject, patch: JsonObject): Merged {
   const merged = { ...record };
   const added: Record<string, number> = {};
@@ -64,7 +73,7 @@ export function mergeTopLevel(record: JsonObject, patch: JsonObject): Merged {
       continue;
     }
     const before = merged[name];
-    setOwn(merged, name, (typeof before === 'number' ? before : 0) + amount);
+    setOwn(merged, name, summand(before) + amount);
     setOwn(added, name, amount);
   }
   return { record: merged, touched: Object.keys(patch), added };

@@ -2,7 +2,7 @@
  * Local writes as states of a row: what a put, a patch and a delete make of the state that stands
  * there. The stamp of a write is later than everything in that state.
  */
-import { type JsonObject, setOwn } from './merge-record.ts';
+import { type JsonObject, setOwn, summand } from './merge-record.ts';
 import { assemble, attributeValue, baseOrder } from './row-shape.ts';
 import {
   type Counter,
@@ -99,10 +99,8 @@ const byName = ([one]: readonly [string, unknown], [other]: readonly [string, un
 
 function addedTo(state: RowState, { version, author }: Stamp, name: string, amount: number) {
   const known = ownOf(state.touched, name)?.counter;
-  const from = known?.from ?? numberOr0(attributeValue(state, name));
+  const from = known?.from ?? summand(attributeValue(state, name));
   const sum = (known?.sums[String(author)]?.sum ?? 0) + amount;
   const counter: Counter = { from, sums: { ...known?.sums, [String(author)]: { sum, version } } };
   return counter;
 }
-
-const numberOr0 = (value: unknown): number => (typeof value === 'number' ? value : 0);

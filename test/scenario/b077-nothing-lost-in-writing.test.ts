@@ -74,3 +74,11 @@ it('refuses operations that there are not, and leaves the counter as it is', asy
   expect((await send('PATCH', '/Sum/d', '{"n":{"__op__":"add","value":2}}')).status).toBe(204);
   expect(await record('d')).toEqual({ id: 'd', n: 5 });
 });
+
+it('adds to a whole number of many digits as doubles are added', async () => {
+  expect((await send('PUT', '/Sum/e', `{"total":${DIGITS}}`)).status).toBe(201);
+  expect((await send('PATCH', '/Sum/e', '{"total":{"__op__":"add","value":1e20}}')).status).toBe(
+    204,
+  );
+  expect(await record('e')).toEqual({ id: 'e', total: Number(DIGITS) + 1e20 });
+});
