@@ -18,6 +18,7 @@ import { fanOut } from './scenarios/fan-out.ts';
 import { herd } from './scenarios/herd.ts';
 import { conflation, idle } from './scenarios/idle.ts';
 import { bulkImport } from './scenarios/import.ts';
+import { manyRecords, stalledSnapshot } from './scenarios/many-records.ts';
 import { miss } from './scenarios/miss.ts';
 import { notModified } from './scenarios/not-modified.ts';
 import { pageHit } from './scenarios/page-hit.ts';
@@ -46,6 +47,8 @@ const scenarios: readonly Scenario[] = [
   ...fanOut,
   idle,
   conflation,
+  manyRecords,
+  stalledSnapshot,
   ...siege,
   smallMemory,
   coldStart,

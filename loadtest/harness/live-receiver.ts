@@ -41,6 +41,13 @@ export const mqtt = (topic: string): Greeting => ({
   began: (received) => received.length >= 9,
 });
 
+/** The same, subscribing only once it is connected: nothing that comes is taken for the greeting. */
+export const mqttWaiting = (topic: string): Greeting => ({
+  says: mqttConnect(),
+  began: (received) => received.length >= 4,
+  adds: subscribePacket(topic),
+});
+
 export const nats = (subject: string): Greeting => ({
   says: Buffer.from(`CONNECT {"verbose":false}\r\nSUB ${subject} 1\r\nPING\r\n`),
   began: (received) => received.includes('PONG'),

@@ -13,7 +13,7 @@ export interface LiveServer {
   /** Of one more subscriber. */
   readonly greeting: () => Greeting;
   /** Sends one change, which is not waited for; false: it cannot at the moment. */
-  readonly publish: (json: string) => boolean;
+  readonly publish: (json: string, path?: string) => boolean;
 }
 
 export interface RoundOptions {
