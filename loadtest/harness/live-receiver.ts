@@ -41,7 +41,7 @@ export const mqtt = (topic: string): Greeting => ({
   began: (received) => received.length >= 9,
 });
 
-/** The same, subscribing only once it is connected: nothing that comes is taken for the greeting. */
+/** The same, subscribing once it is connected: nothing that comes is taken for the greeting. */
 export const mqttWaiting = (topic: string): Greeting => ({
   says: mqttConnect(),
   began: (received) => received.length >= 4,

@@ -2,8 +2,8 @@
  * 1,000 subscribers who follow 20 records each of 20,000, of which 500 change a second; and one who
  * asks for the present state of 20,000 records and then reads nothing for three seconds.
  *
- * Estimate: each change has one follower, so a delivery is as late as a durable write and a `send`,
- * a few milliseconds. The snapshot is 6 MB; what waits is one socket's, the rest stays in the store.
+ * Estimate: each change has one follower, so a delivery is as late as a durable write and a
+ * `send`, a few milliseconds. The snapshot is 6 MB; what waits is one socket's, the rest stays in the store.
  */
 import type { Bench, Scenario } from '../harness/context.ts';
 import { ownBytes } from '../harness/cpu.ts';
