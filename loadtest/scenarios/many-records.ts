@@ -3,7 +3,8 @@
  * asks for the present state of 20,000 records and then reads nothing for three seconds.
  *
  * Estimate: each change has one follower, so a delivery is as late as a durable write and a
- * `send`, a few milliseconds. The snapshot is 6 MB; what waits is one socket's, the rest stays in the store.
+ * `send`, a few milliseconds. The snapshot is 6 MB; what waits is one socket's, the rest stays in
+ * the store.
  */
 import type { Bench, Scenario } from '../harness/context.ts';
 import { ownBytes } from '../harness/cpu.ts';
