@@ -345,7 +345,7 @@ export class Simulation {
     for (const node of this.#present) {
       // Who knew only nodes that have left could never find the others.
       node.configure(this.#present.map(({ name }) => name));
-      const isWrong = node.skew !== 0 || !node.hasLate;
+      const isWrong = node.skew !== 0 || node.run?.clock.skew !== 0 || !node.hasLate;
       node.skew = 0;
       node.hasLate = true;
       if (isWrong) node.kill();
