@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { ADMIN, startNode, until, writeApp } from '../support/node-process.ts';
 import { headOf, RawConnection } from '../support/raw-connection.ts';
 
@@ -68,7 +68,7 @@ describe.each(ENGINES)('a node on the %s engine', (engine) => {
 });
 
 describe.concurrent.each([1, 2])('an event loop that stands still, with %d threads', (threads) => {
-  it('ends the process with its stack, and is started again', { timeout: 60_000 }, async () => {
+  it('ends the process with its stack, and is started again', { timeout: 150_000 }, async () => {
     const folder = writeApp({ 'schema.graphql': SCHEMA, 'resources/spin.js': SPIN });
     const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
     const args = [ENTRY, 'start', '--supervise', folder, '--threads', String(threads), ...ports];
@@ -82,18 +82,20 @@ describe.concurrent.each([1, 2])('an event loop that stands still, with %d threa
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
     });
+    onTestFinished(async () => {
+      if (child.exitCode === null) child.kill('SIGTERM');
+      await until('the end', () => child.exitCode !== null);
+    });
     const starts = () => stdout.split('\n').filter((line) => line.includes('"ready"'));
     await until('the start', () => starts().length === 1);
     const { http } = JSON.parse(starts()[0] ?? '{}') as { http: string };
     const spin = new RawConnection(http);
     spin.send(`${headOf('GET /Spin/1')}\r\n`);
-    await until('the end to be told', () => stderr.includes('stood still'), 40_000);
+    await until('the end to be told', () => stderr.includes('stood still'), 60_000);
     expect(stderr).toMatch(/"stack":\["get /);
-    await until('the second start', () => starts().length === 2, 20_000);
+    await until('the second start', () => starts().length === 2, 60_000);
     const again = JSON.parse(starts()[1] ?? '{}') as { http: string };
     expect((await fetch(`${again.http}/Item/`)).status).toBe(200);
-    child.kill('SIGTERM');
-    await new Promise((resolve) => child.once('exit', resolve));
   });
 });
 
