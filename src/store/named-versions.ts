@@ -49,12 +49,13 @@ export class NamedVersions {
     named: RecordVersion,
   ): RecordVersion {
     if (isKeyProblem(id)) return NO_RECORD;
-    return this.#reader.withEntry(name, id satisfies RecordId, '', (entry) =>
-      entry === undefined || !isNews(entry, named) ? NO_RECORD : entry.version,
-    );
+    return this.#reader.withEntry(name, id satisfies RecordId, '', (entry) => newsOf(entry, named));
   }
 }
 
-/** That there is no record is no news to what was made without one. */
-const isNews = ({ kind }: Entry, named: RecordVersion): boolean =>
-  kind === 'record' || (kind !== 'pass' && named !== NO_RECORD);
+/** The version of a row, as news to what was made from the record as of `named`; else none. */
+export function newsOf(entry: Entry | undefined, named: RecordVersion): RecordVersion {
+  if (entry === undefined || entry.kind === 'pass') return NO_RECORD;
+  // That there is no record is no news to a page made without one.
+  return entry.kind !== 'record' && named === NO_RECORD ? NO_RECORD : entry.version;
+}

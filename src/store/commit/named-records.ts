@@ -3,23 +3,13 @@
  * transaction which changes the record, and what is stored was compared with the records it names.
  * So a page is never fresh beside a newer record, and no purge is ever sent for it.
  */
-import {
-  type EpochMs,
-  epochMs,
-  type RecordId,
-  type RecordVersion,
-  type TableName,
-} from '../../base/brands.ts';
+import { type EpochMs, epochMs, type TableName } from '../../base/brands.ts';
 import { versionTime } from '../../base/hlc.ts';
 import { checkRecordId, isKeyProblem } from '../../schema/key.ts';
-import {
-  NO_RECORD,
-  parseRecordGroup,
-  type RecordGroup,
-  recordGroup,
-} from '../../table/record-groups.ts';
+import { parseRecordGroup, recordGroup } from '../../table/record-groups.ts';
 import type { Change, EntryTimes } from '../../table/store-port.ts';
 import type { TableInvalidations } from '../invalidations.ts';
+import { newsOf } from '../named-versions.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch } from './batch.ts';
 import { evictRecord } from './others.ts';
@@ -121,21 +111,8 @@ function outdatedSince(
   const newest =
     named.id === undefined
       ? interest.newestVersion(source)
-      : versionOfRow(batch, source, id, named);
+      : newsOf(readRow(batch, source, id, '').entry, named.version);
   return newest > named.version ? versionTime(newest) : undefined;
-}
-
-function versionOfRow(
-  batch: Batch,
-  source: TableTrees,
-  id: RecordId,
-  { version = NO_RECORD }: RecordGroup,
-): RecordVersion {
-  const { entry } = readRow(batch, source, id, '');
-  if (entry === undefined || entry.kind === 'pass') return NO_RECORD;
-  // That there is no record is no news to a page made without one.
-  if (entry.kind !== 'record' && version === NO_RECORD) return NO_RECORD;
-  return entry.version;
 }
 
 function staleSince(times: EntryTimes, at: EpochMs): EntryTimes {
