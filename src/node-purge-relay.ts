@@ -5,7 +5,8 @@
  */
 import { type Sequence, sequence as sequenceOf } from './base/brands.ts';
 import { LIMITS } from './config/limits.ts';
-import type { ReplicaStore } from './replication/ports.ts';
+import type { OwnPlaces } from './replication/obeyed.ts';
+import type { LogEntry, ReplicaStore } from './replication/ports.ts';
 import type { Confirmation } from './replication/purges.ts';
 import type { Replicator } from './replication/replicator.ts';
 
@@ -15,20 +16,24 @@ const NONE = sequenceOf(0);
 export class PurgeRelay {
   readonly #store: ReplicaStore;
   readonly #replicator: Pick<Replicator, 'announcePurge' | 'confirmations'>;
+  readonly #mayTravel: (entry: LogEntry) => boolean;
   readonly #underWay = new Set<Promise<Confirmation>>();
   readonly #stop: () => void;
   #at: Sequence;
-  #newestOwn: Sequence;
+  #newestOwn: OwnPlaces;
 
   constructor(
     store: ReplicaStore,
     replicator: Pick<Replicator, 'announcePurge' | 'confirmations'>,
+    mayTravel: (entry: LogEntry) => boolean,
   ) {
+    this.#mayTravel = mayTravel;
     this.#store = store;
     this.#replicator = replicator;
     const { sequence, cursors } = store.horizon();
     this.#at = sequence;
-    this.#newestOwn = cursors.get(store.author) ?? NONE;
+    const own = cursors.get(store.author) ?? NONE;
+    this.#newestOwn = { invalidation: own, change: own };
     this.#stop = store.onHorizon(() => this.#look());
   }
 
@@ -48,10 +53,14 @@ export class PurgeRelay {
     };
   }
 
-  /** Where the newest one stands that was made here, as far as the horizon reaches. */
-  newestOwn(): Sequence {
+  /** Where the newest ones stand that were made here, as far as the horizon reaches. */
+  newestOwn(): OwnPlaces {
     this.#look();
     return this.#newestOwn;
+  }
+
+  #rowChanged(change: Sequence): void {
+    this.#newestOwn = { ...this.#newestOwn, change };
   }
 
   #look(): void {
@@ -60,9 +69,13 @@ export class PurgeRelay {
       const page = this.#store.logAfter(this.#at, PAGE);
       for (const entry of page.entries) {
         const { origin } = entry;
-        if (entry.kind !== 'invalidation' || origin?.author !== author) continue;
+        if (origin?.author !== author) continue;
+        if (entry.kind !== 'invalidation') {
+          if (this.#mayTravel(entry)) this.#rowChanged(entry.sequence);
+          continue;
+        }
         const { sequence: place, ...item } = entry;
-        this.#newestOwn = place;
+        this.#newestOwn = { invalidation: place, change: place };
         const telling = this.#replicator.announcePurge(
           { ...item, origin },
           LIMITS.replicationConfirmMsMax,

@@ -18,8 +18,9 @@ import type { ClusterContext } from './operations/cluster/context.ts';
 import type { PeerConnection } from './protocols/replication/connection.ts';
 import type { OwnCaches } from './replication/answer-misses.ts';
 import type { ReplicationEvents } from './replication/options.ts';
-import type { ReplicaStore } from './replication/ports.ts';
+import type { LogEntry, ReplicaStore } from './replication/ports.ts';
 import { createReplicator, type Replicator } from './replication/replicator.ts';
+import { type Selection, travels } from './replication/selection.ts';
 
 export interface ReplicationParts {
   readonly config: Config;
@@ -69,21 +70,22 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const { name } = config.cluster;
   const routes = storedRoutes(store);
   peers.push(...routes);
+  const selection = config.cluster.select.map((rule) => ({
+    ...rule,
+    table: rule.table === undefined ? undefined : tableName(rule.table),
+  }));
   const running: Replicator = createReplicator({
     ...{ store, clock, name, peers, urls: link.urls, dial: link.dial },
     random: Math.random,
     cluster: link.cluster,
     instance: randomUUID(),
-    selection: config.cluster.select.map((rule) => ({
-      ...rule,
-      table: rule.table === undefined ? undefined : tableName(rule.table),
-    })),
+    selection,
     shield: { caches: parts.caches, newestOwn: () => purges.newestOwn() },
     events: toldTo(log, clock),
   });
   replicator = running;
   sayWhatIsMissing(config, log);
-  const purges: PurgeRelay = new PurgeRelay(store, running);
+  const purges: PurgeRelay = new PurgeRelay(store, running, goesOut(store, selection));
   const lag = new LagWatch(running, clock);
   const metrics = new ArrayMetrics();
   replicationMetrics(metrics, { replicator: running, lag, counts: link.counts, store });
@@ -101,6 +103,15 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     },
   };
 }
+
+/** Whether rules let other nodes hear of a change that was made here. */
+const goesOut =
+  (store: ReplicaStore, selection: Selection) =>
+  (entry: LogEntry): boolean => {
+    if (entry.kind !== 'row' && entry.kind !== 'message') return entry.kind === 'invalidation';
+    const table = store.tables().find(({ name }) => name === entry.table);
+    return table !== undefined && travels(selection, table, entry.id, 'send');
+  };
 
 function healthOf(replicator: Replicator): ClusterHealth {
   const { peers, isCaughtUp, clockAheadMs } = replicator.status();

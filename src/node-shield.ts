@@ -3,10 +3,10 @@
  * other nodes' caches before replication has begun.
  */
 import type { RecordId, TableName } from './base/brands.ts';
-import type { Clock } from './base/clock.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
 import type { Entry } from './cache/entry.ts';
 import { isOfThisClock } from './cache/freshness.ts';
+import { PagesForPeers } from './cache/pages/pages-for-peers.ts';
 import { failureForPeer, recordForPeer } from './cache/peer-reads.ts';
 import {
   NO_PEERS,
@@ -16,9 +16,11 @@ import {
   type PeerReply,
 } from './cache/peer-reply.ts';
 import type { CacheStatus } from './cache/read-request.ts';
-import type { OwnCaches } from './replication/answer-misses.ts';
-import type { StoreReader } from './table/store-port.ts';
-import type { Tables } from './table/tables.ts';
+import type { OwnCaches, Wanted } from './replication/answer-misses.ts';
+import { BOUNDS } from './replication/bounds.ts';
+import type { BodyStore } from './table/body-store.ts';
+import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import { type PageReadsParts, pageReadsOf } from './worker-page-reads.ts';
 
 /** Asked before replication began, nobody knows anything. */
 export class LatePeers implements PeerReads {
@@ -36,28 +38,39 @@ export class LatePeers implements PeerReads {
 /** Another node is answered with nothing that is stale here. */
 const FRESH = { ...NO_REQUEST_DIRECTIVES, mustRevalidate: true };
 
-export class CachesForPeers implements OwnCaches {
-  readonly #tables: Tables;
-  readonly #reader: StoreReader;
-  readonly #clock: Clock;
+export interface CachesParts extends Pick<PageReadsParts, 'config' | 'threadTables' | 'clock'> {
+  readonly store: StoreReader & StoreWriter & { readonly bodies: BodyStore };
+}
 
-  constructor(tables: Tables, reader: StoreReader, clock: Clock) {
-    this.#tables = tables;
-    this.#reader = reader;
-    this.#clock = clock;
+export class CachesForPeers implements OwnCaches {
+  readonly #parts: CachesParts;
+  readonly #pages = new Map<TableName, PagesForPeers>();
+
+  constructor(parts: CachesParts) {
+    this.#parts = parts;
   }
 
-  held(table: TableName, id: RecordId, tag: string | undefined): PeerReply {
-    const now = this.#clock.now();
-    const invalidations = this.#reader.invalidations(table);
+  held({ table, id, tag, page }: Wanted): PeerReply {
+    const { store, clock } = this.#parts;
+    const pages = this.#pagesOf(table);
+    if (pages !== undefined) {
+      return page === undefined ? NO_REPLY : pages.held({ id: String(id), tag, page });
+    }
+    const now = clock.now();
+    const invalidations = store.invalidations(table);
     return this.#withEntry(table, id, (entry) => {
       const isValid = entry !== undefined && invalidations.judge(entry).kind === 'valid';
       return isValid && isOfThisClock(entry, now) ? recordForPeer(entry, now, tag) : NO_REPLY;
     });
   }
 
-  async read(name: TableName, id: RecordId, tag: string | undefined): Promise<PeerReply> {
-    const table = this.#tables.get(name);
+  async read(wanted: Wanted): Promise<PeerReply> {
+    const { table: name, id, tag, page } = wanted;
+    const pages = this.#pagesOf(name);
+    if (pages !== undefined) {
+      return page === undefined ? NO_REPLY : pages.read({ id: String(id), tag, page });
+    }
+    const table = this.#parts.threadTables.tables.get(name);
     // What no cache may keep is not fetched here for somebody who would have to fetch it again.
     const isPassedOn = this.#withEntry(name, id, (entry) => entry?.kind === 'pass');
     if (table?.definition.sourcedFrom === undefined || isPassedOn) return NO_REPLY;
@@ -65,13 +78,31 @@ export class CachesForPeers implements OwnCaches {
     await table.read({ id, variant: '', directives: FRESH, mayForce: false }, (result) => {
       if (result.kind === 'failed') reply = failureForPeer(result.error);
       // What was not stored is for one reader only, or was overtaken by a purge.
-      else if (isLasting(result.cacheStatus)) reply = this.held(name, id, tag);
+      else if (isLasting(result.cacheStatus)) reply = this.held(wanted);
     });
     return reply;
   }
 
+  /** `undefined`: it is no table of pages. */
+  #pagesOf(name: TableName): PagesForPeers | undefined {
+    const { store, clock, config, threadTables } = this.#parts;
+    const known = this.#pages.get(name);
+    const table = known === undefined ? threadTables.tables.get(name) : undefined;
+    if (table?.definition.pages === undefined) return known;
+    const { bodies } = store;
+    const parts = { threadTables, reader: store, writer: store, bodies, clock, config };
+    const pages = new PagesForPeers({
+      reads: pageReadsOf(table, parts),
+      invalidations: store.invalidations(name),
+      clock,
+      bodyMax: BOUNDS.missBodyBytes,
+    });
+    this.#pages.set(name, pages);
+    return pages;
+  }
+
   #withEntry<T>(table: TableName, id: RecordId, fn: (entry: Entry | undefined) => T): T {
-    return this.#reader.withEntry(table, id, '', fn);
+    return this.#parts.store.withEntry(table, id, '', fn);
   }
 }
 

@@ -52,7 +52,6 @@ import type { VerdictLine } from './protocols/rest/resource.ts';
 import { formatProblem } from './schema/problem.ts';
 import { liveSourceBytes } from './table/live-source.ts';
 import type { PurgeNote } from './table/purge-note.ts';
-import type { Tables } from './table/tables.ts';
 import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
@@ -212,7 +211,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     ...{ tls: parts.tls, tables, guard: parts.guard, audit: identity.audit },
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
-  const replication = await joined(parts, { tables, peers }, started);
+  const replication = await joined(parts, { threadTables, peers }, started);
   const purges = new PurgeLog(clock);
   const served = {
     ...parts,
@@ -264,12 +263,12 @@ const leasesOf = ({ threads }: Config, table: LeaseTable): Leases =>
 /** The node's part in its cluster, if it is in one. */
 async function joined(
   { config, clock, log, store }: Assembly,
-  { tables, peers }: { readonly tables: Tables; readonly peers: LatePeers },
+  { threadTables, peers }: { readonly threadTables: ThreadTables; readonly peers: LatePeers },
   started: (() => Promise<void>)[],
 ): Promise<RunningReplication | undefined> {
   const { replica } = store.store;
   if (replica === undefined) return undefined;
-  const caches = new CachesForPeers(tables, store.store, clock);
+  const caches = new CachesForPeers({ config, threadTables, clock, store: store.store });
   const replication = await startReplication({ config, clock, log, caches, store: replica });
   peers.use(replication.peers);
   started.push(() => replication.stop());

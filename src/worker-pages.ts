@@ -5,14 +5,7 @@
 import type { Settle } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import { SignedUrls } from './access/signed-url.ts';
-import { must } from './base/assert.ts';
-import type { Clock } from './base/clock.ts';
-import { NodeError } from './base/errors.ts';
 import { createLimit } from './base/limit.ts';
-import { PageReads } from './cache/pages/page-reads.ts';
-import type { PageBodies } from './cache/pages/ports.ts';
-import type { Config } from './config/config.ts';
-import { LIMITS } from './config/limits.ts';
 import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
@@ -21,23 +14,13 @@ import type { PagePurges } from './protocols/pages/purge-page.ts';
 import { type PageResource, pageKey, type ServePages } from './protocols/pages/serve-pages.ts';
 import { type Identification, identify, refuse } from './protocols/rest/rest-call.ts';
 import type { ExportProtocol } from './schema/definition.ts';
-import { entityTagOf } from './store/entity-tag.ts';
-import type { BodyStore } from './table/body-store.ts';
-import { pageEntries } from './table/pages/entries.ts';
 import { pageRoutes } from './table/pages/page-routes.ts';
 import type { PurgeNote } from './table/purge-note.ts';
-import type { StoreReader, StoreWriter } from './table/store-port.ts';
 import type { Table } from './table/table.ts';
-import type { ThreadTables } from './worker-tables.ts';
+import { type PageReadsParts, pageReadsOf } from './worker-page-reads.ts';
 
-export interface PageParts extends Identification {
+export interface PageParts extends Identification, PageReadsParts {
   readonly settle: Settle;
-  readonly threadTables: ThreadTables;
-  readonly reader: StoreReader;
-  readonly writer: StoreWriter;
-  readonly bodies: BodyStore;
-  readonly clock: Clock;
-  readonly config: Config;
   readonly meter: (name: string) => RequestCounts;
   readonly onPurged: (note: PurgeNote) => void;
 }
@@ -51,32 +34,10 @@ export function createPages(parts: PageParts): ServePages | undefined {
     onRefused: () => parts.onRejected('signed-url'),
   };
   const resources = parts.threadTables.tables.all().flatMap((table): PageResource[] => {
-    const { pages, name, typeName } = table.definition;
+    const { pages, typeName } = table.definition;
     if (pages === undefined) return [];
-    const origin = must(parts.threadTables.origins.get(pages.origin), `origin ${pages.origin}`);
-    const renderer = origin.pages();
-    if (renderer === undefined) {
-      const message = `${typeName}: the origin ${pages.origin} has no pages; use one of kind http`;
-      throw new NodeError('APPLICATION_INVALID', message);
-    }
-    const { reader, writer, clock, config } = parts;
-    const { leases, events } = parts.threadTables;
-    const reads = new PageReads({
-      table: name,
-      entries: pageEntries(name, reader, writer),
-      bodies: pageBodies(parts),
-      invalidations: reader.invalidations(name),
-      origin: renderer,
-      policy: table.policy,
-      leases,
-      clock,
-      random: Math.random,
-      tagOf: entityTagOf,
-      events,
-      limits: { failureMarkersBytes: config.limits.failureMarkersBytes },
-    });
-    table.onPolicy((policy) => reads.usePolicy(policy));
-    parts.threadTables.memory.push(reads.memory);
+    const { clock, config } = parts;
+    const reads = pageReadsOf(table, parts);
     return [
       {
         path: pages.path,
@@ -111,13 +72,6 @@ export function pageAt(
     return { table: page.definition, id: pageKey(page, { path, query, header }) };
   };
 }
-
-const pageBodies = ({ bodies, config }: PageParts): PageBodies => ({
-  fileMin: config.limits.fileBodyBytesMin,
-  windowBytes: LIMITS.bodyWindowBytes,
-  create: () => bodies.create('fill'),
-  open: (body) => bodies.open(body),
-});
 
 /** Who may purge is known here as everywhere: from credentials, and the grants of `purge`. */
 const pagePurges = (

@@ -8,6 +8,7 @@ import type { CacheFigures } from './base/bounded-cache.ts';
 import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import type { CacheEvents } from './cache/events.ts';
+import type { PageReads } from './cache/pages/page-reads.ts';
 import { behindPeers } from './cache/peer-reads.ts';
 import type { PeerReads } from './cache/peer-reply.ts';
 import type { CachePolicy } from './cache/policy.ts';
@@ -71,6 +72,10 @@ export interface ThreadTables {
   /** What page tables share with the read paths of the others. */
   readonly leases: Leases;
   readonly events: CacheEvents;
+  /** Caches of other nodes that are asked before an origin. */
+  readonly peers: PeerReads | undefined;
+  /** Of page tables, as soon as one of them is asked for; see `worker-page-reads.ts`. */
+  readonly pageReads: Map<TableName, PageReads>;
   /** Caches in memory beside the store; page tables add theirs. */
   readonly memory: CacheFigures[];
   /** What follows the application's files while the thread runs. */
@@ -107,8 +112,9 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   }
   followed.policies.tables = tables;
   around.prepared.open(tables);
-  const { leases, events } = around;
-  return { tables, origins, live, leases, events, memory, followed };
+  const { leases, events, peers } = around;
+  const pageReads = new Map<TableName, PageReads>();
+  return { tables, origins, live, leases, events, peers, pageReads, memory, followed };
 }
 
 async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {

@@ -47,7 +47,7 @@ export function behindPeers(parts: PeerOriginParts): Origin {
       const miss: PeerMiss = { table, id, tag: heldTag(request), stamp: parts.stamp() };
       const reply = await peers.ask(miss, request.signal);
       if (reply.kind === 'failed') throw failureOf(reply);
-      if (reply.kind === 'none') return origin.fetch(request);
+      if (reply.kind === 'none' || reply.kind === 'unshared') return origin.fetch(request);
       return originReply(reply, { requestedAt, receivedAt: parts.now() });
     },
   };
@@ -58,7 +58,7 @@ const heldTag = ({ conditional, replacing }: OriginRequest): EntityTag | undefin
   conditional ? replacing?.entityTag : undefined;
 
 /** Failures of an origin are the same for all who would ask it. */
-function failureOf({ code, message, status }: PeerFailure): NodeError {
+export function failureOf({ code, message, status }: PeerFailure): NodeError {
   return new NodeError(code, message, {
     blame: 'origin',
     retry: 'later',
@@ -111,9 +111,15 @@ export function recordForPeer(entry: Entry, now: EpochMs, tag: string | undefine
   if (!isHeld || freshMs <= 0 || entry.storedBody !== undefined || entry.mustValidate) {
     return NO_REPLY;
   }
+  return toldOf(entry, now, tag);
+}
+
+/** What is told of every entry, be it a record or a page. */
+export function toldOf(entry: Entry, now: EpochMs, tag: string | undefined): PeerRecord {
   const { status, contentType, meta, staleForbidden, freshUntil } = entry;
   const isUnchanged = entry.kind === 'record' && tag === entry.entityTag;
   const hasBody = entry.kind === 'record' && !isUnchanged;
+  const freshMs = spanUntil(freshUntil, now);
   return {
     ...{ kind: kindOf(entry, isUnchanged), status, contentType, tag: entry.entityTag },
     ...(hasBody && { body: entry.retain().body }),

@@ -5,9 +5,21 @@
 import type { EntityTag, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { ErrorCode } from '../base/errors.ts';
 
+/** A page, as its origin would be asked for it: every field that the reply may depend on. */
+export interface PageAsked {
+  /** Path and query. */
+  readonly target: string;
+  readonly host: string;
+  readonly scheme: 'http' | 'https';
+  /** Of the client, for the fields that trace a request. */
+  readonly address: string;
+  readonly fields: readonly string[];
+}
+
 export interface PeerMiss {
   readonly table: TableName;
   readonly id: RecordId;
+  readonly page?: PageAsked | undefined;
   /** What is held and may be confirmed. */
   readonly tag?: EntityTag | undefined;
   /** The newest sequence of this node when it asks: what it had invalidated is not to come back. */
@@ -29,6 +41,8 @@ export interface PeerRecord {
   readonly whileRevalidateMs: number;
   readonly ifErrorMs: number;
   readonly staleForbidden: boolean;
+  /** Of a page: its stored lines. */
+  readonly fieldLines?: string | undefined;
 }
 
 /** Failures of which the origin itself is the cause: it would answer nobody else better. */
@@ -46,10 +60,15 @@ export interface PeerFailure {
   readonly status?: number | undefined;
 }
 
-/** `none`: ask the origin. */
-export type PeerReply = { readonly kind: 'none' } | PeerFailure | PeerRecord;
+/** `none`: ask the origin. `unshared`: the next times too, this page is not for others. */
+export type PeerReply =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unshared' }
+  | PeerFailure
+  | PeerRecord;
 
 export const NO_REPLY: PeerReply = Object.freeze({ kind: 'none' });
+export const UNSHARED: PeerReply = Object.freeze({ kind: 'unshared' });
 
 /** The caches of other nodes; never rejects. */
 export interface PeerReads {

@@ -4,9 +4,10 @@
  * everybody else says what is held fresh, and asks nobody. Who has not obeyed the purges that the
  * asker has obeyed does not answer.
  */
-import type { RecordId, TableName } from '../base/brands.ts';
+import type { EntityTag } from '../base/brands.ts';
 import { NO_REPLY, type PeerMiss, type PeerReply } from '../cache/peer-reply.ts';
 import { BOUNDS } from './bounds.ts';
+import { checkFrame } from './frame-check.ts';
 import type { MissFrame } from './frames.ts';
 import { homeNodes } from './home-node.ts';
 import type { ObeyedInvalidations } from './obeyed.ts';
@@ -15,10 +16,12 @@ import type { Session } from './session.ts';
 /** The caches of this node, as others ask for them. */
 export interface OwnCaches {
   /** Only what is held and fresh. */
-  held(table: TableName, id: RecordId, tag: string | undefined): PeerReply;
+  held(wanted: Wanted): PeerReply;
   /** As a client's read, but never stale. */
-  read(table: TableName, id: RecordId, tag: string | undefined): Promise<PeerReply>;
+  read(wanted: Wanted): Promise<PeerReply>;
 }
+
+export type Wanted = Pick<PeerMiss, 'table' | 'id' | 'tag' | 'page'>;
 
 export interface AnswerParts {
   readonly name: string;
@@ -72,7 +75,8 @@ export class MissAnswerer {
 
   async #answer(session: Session, frame: MissFrame): Promise<PeerReply> {
     const { name, caches, obeyed, liveNames, count } = this.#parts;
-    const { table, id, tag = undefined, request } = frame;
+    const { table, id, request } = frame;
+    const wanted = { table, id, tag: frame.tag as EntityTag | undefined, page: frame.page };
     if (!frame.isPeek) session.send({ kind: 'missHeard', request });
     if (!(await obeyed.holds(frame))) {
       count('Unsure');
@@ -81,14 +85,14 @@ export class MissAnswerer {
     const candidates = liveNames(frame).filter((one) => !frame.without.includes(one));
     const isHome = homeNodes(table, id, candidates)[0] === name;
     // [SPEC §11] Two who each take the other for the home would wait for one another.
-    if (frame.isPeek || !isHome) return caches.held(table, id, tag);
+    if (frame.isPeek || !isHome) return caches.held(wanted);
     count('Served');
     const key = keyOf(frame);
     const served = this.#served.get(key) ?? { without: frame.without, count: 0 };
     served.count += 1;
     this.#served.set(key, served);
     try {
-      return await caches.read(table, id, tag);
+      return await caches.read(wanted);
     } finally {
       served.count -= 1;
       if (served.count === 0) this.#served.delete(key);
@@ -96,9 +100,11 @@ export class MissAnswerer {
   }
 }
 
-/** What is too large for a frame among others is the origin's. */
-const bounded = (reply: PeerReply): PeerReply =>
-  'body' in reply && (reply.body?.length ?? 0) > BOUNDS.missBodyBytes ? NO_REPLY : reply;
+/** What is too large for a frame, or has a form that none can carry, is the origin's. */
+function bounded(reply: PeerReply): PeerReply {
+  if ('body' in reply && (reply.body?.length ?? 0) > BOUNDS.missBodyBytes) return NO_REPLY;
+  return checkFrame({ kind: 'record', request: 0, reply }).kind === 'valid' ? reply : NO_REPLY;
+}
 
 /** A full connection carries no bodies. */
 const withoutBody = (reply: PeerReply): PeerReply =>

@@ -8,6 +8,7 @@ import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NO_REPLY, type PeerMiss, type PeerReply } from '../cache/peer-reply.ts';
 import { BOUNDS } from './bounds.ts';
+import { checkFrame } from './frame-check.ts';
 import type { MissFrame, MissFrames } from './frames.ts';
 import { homeNodes } from './home-node.ts';
 import type { Obeyed, ObeyedInvalidations } from './obeyed.ts';
@@ -18,7 +19,7 @@ export interface AskParts {
   readonly clock: Clock;
   readonly obeyed: ObeyedInvalidations;
   /** Connections to nodes that may be asked for records of a table, by their names. */
-  readonly askable: (miss: Pick<PeerMiss, 'table' | 'id'>) => ReadonlyMap<string, Session>;
+  readonly askable: (miss: Pick<PeerMiss, 'table' | 'id' | 'page'>) => ReadonlyMap<string, Session>;
   /** Names passed over for a record that others are being answered; `undefined`: for none. */
   readonly servedWithout: (miss: PeerMiss) => readonly string[] | undefined;
   readonly count: (what: 'Asked' | 'Answered' | 'Silent' | 'Unsure') => void;
@@ -47,8 +48,8 @@ export class HomeAsker {
   async ask(miss: PeerMiss, signal: AbortSignal): Promise<PeerReply> {
     const { name, askable, servedWithout, count, obeyed } = this.#parts;
     const sessions = askable(miss);
-    if (sessions.size === 0) return NO_REPLY;
-    const known = await obeyed.upTo(miss.stamp);
+    if (sessions.size === 0 || !canTravel(miss)) return NO_REPLY;
+    const known = await obeyed.upTo(miss.stamp, miss.page !== undefined);
     if (known === undefined) count('Unsure');
     if (known === undefined || signal.aborted) return NO_REPLY;
     const asked = { miss, known, signal, sessions };
@@ -117,9 +118,9 @@ export class HomeAsker {
     const request = this.#number;
     const answer = this.#answer(open, request, asked.signal, how.isPeek);
     const { miss, known } = asked;
-    const { table, id, tag } = miss;
+    const { table, id, tag, page } = miss;
     this.#parts.count('Asked');
-    session.send({ kind: 'miss', request, table, id, tag, ...how, ...known });
+    session.send({ kind: 'miss', request, table, id, page, tag, ...how, ...known });
     return answer;
   }
 
@@ -145,6 +146,13 @@ export class HomeAsker {
       open.set(request, { heard: cancel, end });
     });
   }
+}
+
+/** A key or a head with more than a frame may hold would end the connection. */
+function canTravel({ table, id, tag, page }: PeerMiss): boolean {
+  const wanted = { kind: 'miss', request: 0, table, id, tag, page };
+  const nobody = { isPeek: true, without: [], known: [], ahead: [] };
+  return checkFrame({ ...wanted, ...nobody }).kind === 'valid';
 }
 
 interface Asked {

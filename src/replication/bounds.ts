@@ -20,6 +20,9 @@ export const BOUNDS = {
   rows: 1_024,
   buckets: 4_096,
   groups: 1_024,
+  /** Of a page: names and values of its head, and all of them as one text. */
+  fieldLines: 1_024,
+  fieldLinesChars: 64 * 1024,
   attributes: 10_000,
   // How work is cut up.
   logPage: 512,

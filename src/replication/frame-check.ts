@@ -64,8 +64,14 @@ const message = shape({
 });
 const item = anyOf(row, invalidation, message);
 
+const line = text(BOUNDS.fieldLinesChars);
+const page = shape({
+  ...{ target: text(BOUNDS.keyChars), host: name, scheme: exactly('http', 'https') },
+  ...{ address: name, fields: listOf(line, BOUNDS.fieldLines) },
+});
+
 const reply = anyOf(
-  shape({ kind: exactly('none') }),
+  shape({ kind: exactly('none', 'unshared') }),
   shape({
     ...{ kind: exactly('failed'), code: exactly(...SHARED_FAILURES) },
     ...{ message: text(BOUNDS.reasonChars), status: optional(natural) },
@@ -75,6 +81,7 @@ const reply = anyOf(
     ...{ body: optional(bytes), tag: optional(name), contentType: optional(name) },
     ...{ originTag: optional(text(BOUNDS.reasonChars)), lastModified: optional(instant) },
     groups: optional(listOf(text(BOUNDS.keyChars), BOUNDS.groups)),
+    fieldLines: optional(line),
     ...{ ageMs: span, freshMs: span, whileRevalidateMs: span, ifErrorMs: span },
     staleForbidden: flag,
   }),
@@ -125,7 +132,7 @@ const CHECKS: Readonly<Record<Frame['kind'], FieldCheck>> = {
   purged: shape({ author, sequence: natural }),
   members: shape({ members }),
   miss: shape({
-    ...{ request, table: name, id, tag: optional(name), isPeek: flag },
+    ...{ request, table: name, id, page: optional(page), tag: optional(name), isPeek: flag },
     without: listOf(name, BOUNDS.names),
     ...{ known: cursors, ahead: cursors },
   }),

@@ -4,16 +4,18 @@
  * until `frame-check.ts` has looked at every field.
  */
 import type { EpochMs, NodeId, RecordId, Sequence, TableName } from '../base/brands.ts';
-import type { PeerReply } from '../cache/peer-reply.ts';
+import type { PageAsked, PeerReply } from '../cache/peer-reply.ts';
 import type { RowState } from '../cache/row-state.ts';
 import type { InvalidationItem, Item, ReplicatedTable } from './ports.ts';
 import type { Selection } from './selection.ts';
 
 /** The newest and the oldest form of these frames that this code speaks. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 export const PROTOCOL_OLDEST = 1;
 /** The first form in which a node may be asked for a record of a cache. */
 export const PROTOCOL_OF_MISSES = 2;
+/** The first form in which it may be asked for a page. */
+export const PROTOCOL_OF_PAGES = 3;
 
 export type CursorPairs = readonly (readonly [author: NodeId, sequence: Sequence])[];
 
@@ -179,6 +181,7 @@ export interface MissFrame {
   readonly request: number;
   readonly table: TableName;
   readonly id: RecordId;
+  readonly page?: PageAsked | undefined;
   /** The sender holds this version, and needs its body no more. */
   readonly tag?: string | undefined;
   /** Only what is held fresh: nobody is asked for it. */

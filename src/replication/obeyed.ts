@@ -18,10 +18,16 @@ export interface ObeyedParts {
   readonly store: ReplicaStore;
   readonly ahead: AheadSet;
   readonly clock: Clock;
-  /** The place of the newest invalidation made here, as far as the horizon reaches. */
-  readonly newestOwn: () => Sequence;
+  /** Places of what was made here, as far as the horizon reaches. */
+  readonly newestOwn: () => OwnPlaces;
   /** Resolves when all that was handed to the store is in force. */
   readonly settled: () => Promise<unknown>;
+}
+
+/** Of the newest invalidation, and of the newest change that travels. */
+export interface OwnPlaces {
+  readonly invalidation: Sequence;
+  readonly change: Sequence;
 }
 
 /** What a question names. */
@@ -33,35 +39,46 @@ export interface Obeyed {
 export class ObeyedInvalidations {
   readonly #parts: ObeyedParts;
   readonly #newest: Map<NodeId, Sequence>;
+  /** With rows and messages: pages are made of rows. */
+  readonly #newestOfAll: Map<NodeId, Sequence>;
 
   constructor(parts: ObeyedParts) {
     this.#parts = parts;
     this.#newest = new Map(parts.store.horizon().cursors);
+    this.#newestOfAll = new Map(this.#newest);
   }
 
   /** Before it is handed to the store: what may be in force counts as obeyed. */
   note(batch: RemoteBatch): void {
-    if (batch.invalidateCaches === true) raiseAll(this.#newest, batch.cursors);
+    if (batch.invalidateCaches === true) {
+      raiseAll(this.#newest, batch.cursors);
+      raiseAll(this.#newestOfAll, batch.cursors);
+    }
     if (batch.isAhead === true) return;
-    for (const item of batch.items) {
-      if (item.kind !== 'invalidation') continue;
-      raise(this.#newest, item.origin.author, item.origin.sequence);
+    for (const { kind, origin } of batch.items) {
+      if (origin === undefined) continue;
+      raise(this.#newestOfAll, origin.author, origin.sequence);
+      if (kind === 'invalidation') raise(this.#newest, origin.author, origin.sequence);
     }
   }
 
   /**
    * What was obeyed up to `stamp` of this node's log, and maybe more; `undefined` when the log is
-   * not that far in time, or when there is more than a question may name.
+   * not that far in time, or when there is more than a question may name. `withRows`: a write of a
+   * row counts as an invalidation of what is made of it.
    */
-  async upTo(stamp: Sequence): Promise<Obeyed | undefined> {
+  async upTo(stamp: Sequence, withRows = false): Promise<Obeyed | undefined> {
     const { store, ahead, newestOwn } = this.#parts;
     const isThere = () => store.horizon().sequence >= stamp;
     if (!isThere() && !(await this.#wait(isThere))) return undefined;
-    raise(this.#newest, store.author, newestOwn());
+    const own = newestOwn();
+    raise(this.#newest, store.author, own.invalidation);
+    raise(this.#newestOfAll, store.author, own.change);
+    const newest = withRows ? this.#newestOfAll : this.#newest;
     const marks = ahead.marks(BOUNDS.missMarks);
-    if (marks === undefined || this.#newest.size > BOUNDS.cursors) return undefined;
+    if (marks === undefined || newest.size > BOUNDS.cursors) return undefined;
     return {
-      known: pairsOf(this.#newest),
+      known: pairsOf(newest),
       ahead: marks.map(({ author, sequence }) => [author, sequence] as const),
     };
   }

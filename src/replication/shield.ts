@@ -3,15 +3,14 @@
  * together with the peers of this node. A node without caches of its own to show answers nobody,
  * and asks nobody.
  */
-import type { Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NO_REPLY, type PeerMiss, type PeerReads, type PeerReply } from '../cache/peer-reply.ts';
 import { MissAnswerer, type OwnCaches } from './answer-misses.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { HomeAsker } from './ask-homes.ts';
 import { NO_CURSORS } from './cursors.ts';
-import { type MissFrames, PROTOCOL_OF_MISSES } from './frames.ts';
-import { ObeyedInvalidations } from './obeyed.ts';
+import { type MissFrames, PROTOCOL_OF_MISSES, PROTOCOL_OF_PAGES } from './frames.ts';
+import { ObeyedInvalidations, type OwnPlaces } from './obeyed.ts';
 import type { Peer } from './peer.ts';
 import type { ReplicaStore } from './ports.ts';
 import type { AheadSet } from './purges.ts';
@@ -20,8 +19,8 @@ import type { Session } from './session.ts';
 
 export interface ShieldOptions {
   readonly caches: OwnCaches;
-  /** Where the newest invalidation stands that was made here. */
-  readonly newestOwn: () => Sequence;
+  /** Where the newest invalidation stands that was made here, and the newest change of any kind. */
+  readonly newestOwn: () => OwnPlaces;
 }
 
 export interface ShieldParts {
@@ -35,7 +34,7 @@ export interface ShieldParts {
   readonly isCaughtUp: () => boolean;
 }
 
-type Wanted = Pick<PeerMiss, 'table' | 'id'>;
+type Wanted = Pick<PeerMiss, 'table' | 'id' | 'page'>;
 
 export class Shield implements PeerReads {
   /**
@@ -100,9 +99,10 @@ export class Shield implements PeerReads {
     return found;
   }
 
-  #mayTell(session: Session, { table, id }: Wanted): boolean {
+  #mayTell(session: Session, { table, id, page }: Wanted): boolean {
     const { peer } = session;
-    if (peer === undefined || peer.protocol < PROTOCOL_OF_MISSES) return false;
+    const spoken = page == null ? PROTOCOL_OF_MISSES : PROTOCOL_OF_PAGES;
+    if (peer === undefined || peer.protocol < spoken) return false;
     const own = this.#parts.own();
     const here = own.tables.find(({ name }) => name === table);
     const there = peer.tables.find(({ name }) => name === table);

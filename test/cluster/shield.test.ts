@@ -33,7 +33,7 @@ beforeAll(async () => {
     'millrace.yaml': 'cluster: { shield: true }\nthreads: 2\n',
   };
   cluster = await Cluster.start({ files, names: NAMES });
-  await live(NAMES);
+  await cluster.live(NAMES);
 });
 afterAll(async () => {
   await cluster.dispose();
@@ -44,24 +44,6 @@ beforeEach(() => {
   held = [];
   origin.script = record;
 });
-
-async function live(names: readonly Name[]): Promise<void> {
-  for (const name of names) await connectedTo(name, names.length - 1);
-}
-
-/** Waits until a node has so many others, and knows all of them. */
-async function connectedTo(name: Name, count: number): Promise<void> {
-  await until(
-    `${count} connections of ${name}`,
-    async () => {
-      const { connections } = await cluster.node(name).operate({ operation: 'cluster_status' });
-      const all = connections as { connected: boolean; state: string }[];
-      const connected = all.filter((one) => one.connected);
-      return connected.length === count && connected.every(({ state }) => state === 'live');
-    },
-    30_000,
-  );
-}
 
 const events = (name: Name, event: string): Promise<number> =>
   cluster.node(name).metric('millrace_replication_events_total', { event });
@@ -214,7 +196,7 @@ describe('a shielded cache', () => {
     for (const name of others) await numberAt(name, 'silent');
     expect(origin.requests).toHaveLength(0);
     for (const other of others) cluster.network.heal(home, other);
-    await live(NAMES);
+    await cluster.live(NAMES);
   });
 
   it('has the next one stand in when the home is gone', async () => {
@@ -223,13 +205,13 @@ describe('a shielded cache', () => {
     const others = NAMES.filter((name) => name !== home);
     await purge(home, ['gone']);
     for (const other of others) cluster.network.cut(home, other);
-    for (const name of others) await connectedTo(name, 1);
+    for (const name of others) await cluster.connectedTo(name, 1);
     origin.requests.length = 0;
     const numbers = await Promise.all(others.map((name) => numberAt(name, 'gone')));
     expect(new Set(numbers).size).toBe(1);
     expect(origin.requests).toHaveLength(1);
     for (const other of others) cluster.network.heal(home, other);
-    await live(NAMES);
+    await cluster.live(NAMES);
   });
 
   it('asks those who hold a record before the origin', async () => {
@@ -239,7 +221,7 @@ describe('a shielded cache', () => {
     for (const id of own) await onAll(id);
     await cluster.kill(home);
     await cluster.start(home, { isEmpty: true, peers: NAMES.filter((name) => name !== home) });
-    await live(NAMES);
+    await cluster.live(NAMES);
     // The others must have heard of it, and it of all their purges, before one answers.
     await until('a record of the others', async () => {
       const id = own.pop();

@@ -84,6 +84,25 @@ export class Cluster {
     this.#nodes.delete(name);
   }
 
+  /** Waits until each of these nodes has all the others, and knows all that they know. */
+  async live(names: readonly string[]): Promise<void> {
+    for (const name of names) await this.connectedTo(name, names.length - 1);
+  }
+
+  /** Waits until a node has so many others, and knows all of them. */
+  async connectedTo(name: string, count: number): Promise<void> {
+    await until(
+      `${count} connections of ${name}`,
+      async () => {
+        const { connections } = await this.node(name).operate({ operation: 'cluster_status' });
+        const all = connections as { connected: boolean; state: string }[];
+        const connected = all.filter((one) => one.connected);
+        return connected.length === count && connected.every(({ state }) => state === 'live');
+      },
+      30_000,
+    );
+  }
+
   /** Every pair of nodes that run. */
   *pairs(): Generator<readonly [string, string]> {
     const names = [...this.#nodes.keys()];

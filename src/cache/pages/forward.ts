@@ -68,6 +68,25 @@ function listedFields(fields: FieldLines, { key, vary }: PolicySettings): string
   return cookie === undefined ? kept : [...kept, 'cookie', cookie];
 }
 
+/**
+ * The fields on which a page may depend that is to be fetched by another node: it adds the trace
+ * itself. `undefined` when credentials go to the origin as they came: those stay on this node.
+ */
+export function fieldsForPeer(
+  fields: FieldLines,
+  settings: PolicySettings,
+): readonly string[] | undefined {
+  if (settings.key.forward === 'listed') return listedFields(fields, settings);
+  if (CREDENTIALS.some((name) => fieldOf(fields, name) !== undefined)) return undefined;
+  const goesOn = endToEnd(fields);
+  return filterFields(
+    fields,
+    (name) => goesOn(name) && !OWN_BUSINESS.has(name) && !CONDITIONS.has(name),
+  );
+}
+
+const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization'] as const;
+
 /** Languages keep the form in which they came: their normal form is not theirs to be sent. */
 const sentAs = (name: string, value: string): string =>
   name === 'accept-language' ? value : normalised(name, value);

@@ -16,7 +16,7 @@ import { entryOfDraft, restamped } from '../plain-entry.ts';
 import type { FillDraft } from '../ports.ts';
 import { isShareable } from '../storable.ts';
 import { fieldOf } from './fields.ts';
-import { pageFields, passedFields, validators } from './forward.ts';
+import { fieldsForPeer, pageFields, passedFields, validators } from './forward.ts';
 import { type PageFacts, pageFacts } from './page-facts.ts';
 import {
   COMPLETE,
@@ -30,7 +30,7 @@ import {
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
 import { draftOf, finish, keep, keepingOf } from './page-store.ts';
-import type { PageOriginReply } from './ports.ts';
+import type { PageOriginReply, PageOriginRequest } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';
 import { clientFields, decodeFields, updatedFields } from './stored-fields.ts';
@@ -78,11 +78,35 @@ function ask(run: PageRun, fetch: Fetch, validated: Entry | undefined): Promise<
     fields,
     background,
     source: page.client.address,
+    shared: mayAskPeers(run, fetch) ? sharedPage(run, validated) : undefined,
     // A shared fetch outlives the client that began it.
     signal: isForClient ? page.signal : new AbortController().signal,
     onInterim: background ? undefined : page.onInterim,
   });
 }
+
+/**
+ * Not for one request alone, or one that demands the origin; nor for a part, or what was overtaken.
+ * Nor while an invalidation is in force here that is not committed: others cannot have heard of it.
+ */
+function mayAskPeers({ page, answer }: PageRun, { errand, flight }: Fetch): boolean {
+  if (flight === undefined || flight.newest > flight.stamp) return false;
+  const { forward, round } = errand;
+  if (forward.reason === 'request' || !forward.store || round >= ROUNDS_MAX) return false;
+  return answer === undefined || page.field('range') === undefined;
+}
+
+const sharedPage = (
+  { page, policy }: PageRun,
+  validated: Entry | undefined,
+): PageOriginRequest['shared'] => ({
+  id: page.id,
+  tag: validated?.entityTag,
+  asked() {
+    const fields = fieldsForPeer(page.fields, policy.settings);
+    return fields && { target: page.target, ...page.client, fields };
+  },
+});
 
 const ifRange = ({ page }: PageRun): string[] => {
   const condition = page.field('if-range');
@@ -133,8 +157,10 @@ function statusFor(run: PageRun, { errand }: Fetch, fwdStatus: number, entry: En
   return { hit: false, fwd: errand.forward.reason, fwdStatus, stored: true, ttl };
 }
 
-const factsOf = (run: PageRun, reply: Omit<PageOriginReply, 'body'>): PageFacts =>
-  pageFacts(reply, run.policy.settings.groups.from);
+const factsOf = (run: PageRun, reply: Omit<PageOriginReply, 'body'>): PageFacts => ({
+  ...pageFacts(reply, run.policy.settings.groups.from),
+  ...reply.judged,
+});
 
 /** A head has come: the flight is settled, the client answered, the body stored behind them. */
 async function received(run: PageRun, fetch: Fetch, reply: PageOriginReply): Promise<void> {

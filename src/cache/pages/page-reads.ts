@@ -75,6 +75,23 @@ export class PageReads {
     return select(run, 0);
   }
 
+  /**
+   * Calls `fn` at once with what is stored for such a request, be it fresh or not: a view that is
+   * good during the call only.
+   */
+  withStored<T>(id: string, field: FieldLookup, fn: (entry: Entry | undefined) => T): T {
+    const { entries } = this.#deps;
+    const found = entries.withEntry(id, '', (row) =>
+      row?.kind === 'vary' ? new Varying(row, field) : { value: fn(row) },
+    );
+    return found instanceof Varying ? entries.withEntry(id, found.variant, fn) : found.value;
+  }
+
+  /** Resolves when nothing of this page is about to be readable. */
+  async settled(id: string): Promise<void> {
+    await this.#flights.find(`${this.#deps.table}\u0000${id}\u0000`, () => true)?.ended;
+  }
+
   /** A WebSocket for the origin: its connection, or what it answered instead. */
   upgrade(request: PageUpgrade): Promise<UpgradedOrigin | PageOriginReply> {
     return passUpgrade(this.#deps, request);

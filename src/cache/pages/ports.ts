@@ -5,8 +5,10 @@
  * Header fields are flat lists (name, value, name, value) in the order in which they came, names in
  * lower case, one pair a field line: only the cache decides which lines may be joined or dropped.
  */
-import type { EpochMs } from '../../base/brands.ts';
+import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import type { StoredBody } from '../entry.ts';
+import type { PageAsked } from '../peer-reply.ts';
+import type { ReplyFacts } from '../ports.ts';
 
 export type FieldLines = readonly string[];
 
@@ -28,8 +30,20 @@ export interface PageOriginRequest {
   readonly signal: AbortSignal;
   /** In whose turn it is asked, where many want something. */
   readonly source?: string | undefined;
+  /** As what others may have it; absent when the word of another node's cache is not as good. */
+  readonly shared?: SharedPage | undefined;
   /** Told of every interim response (103 and others, not 100 and 101) before the final one. */
   readonly onInterim?: ((status: number, fields: FieldLines) => void) | undefined;
+}
+
+/** A page that one request fetches for all. */
+export interface SharedPage {
+  /** The key under which it is stored. */
+  readonly id: string;
+  /** What is held and may be confirmed. */
+  readonly tag: EntityTag | undefined;
+  /** `undefined`: it is asked for with what is for the origin only. */
+  asked(): PageAsked | undefined;
 }
 
 export interface PageOriginReply {
@@ -39,6 +53,8 @@ export interface PageOriginReply {
   readonly requestedAt: EpochMs;
   readonly receivedAt: EpochMs;
   readonly body: ArrivingBody;
+  /** It comes from the cache of another node: no younger here, and no longer fresh. */
+  readonly judged?: Pick<ReplyFacts, 'age' | 'freshUntil'> | undefined;
 }
 
 /**

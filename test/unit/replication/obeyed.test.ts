@@ -8,7 +8,7 @@ import {
   tableName,
 } from '../../../src/base/brands.ts';
 import { ObeyedInvalidations } from '../../../src/replication/obeyed.ts';
-import type { InvalidationItem, ReplicaStore } from '../../../src/replication/ports.ts';
+import type { InvalidationItem, Item, ReplicaStore } from '../../../src/replication/ports.ts';
 import { AheadSet } from '../../../src/replication/purges.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
@@ -21,6 +21,7 @@ class Side {
   settled = 0;
   sequence = sequence(10);
   newestOwn = sequence(0);
+  newestChange = sequence(0);
   readonly #listeners = new Set<() => void>();
   readonly obeyed = new ObeyedInvalidations({
     store: {
@@ -33,7 +34,7 @@ class Side {
     } as unknown as ReplicaStore,
     ahead: this.ahead,
     clock: this.clock,
-    newestOwn: () => this.newestOwn,
+    newestOwn: () => ({ invalidation: this.newestOwn, change: this.newestChange }),
     settled: async () => {
       this.settled += 1;
     },
@@ -74,6 +75,26 @@ describe('a node that asks', () => {
     side.obeyed.note({ items: [purge(7)], cursors: new Map(), isAhead: true });
     const told = await side.obeyed.upTo(sequence(10));
     expect(told).toEqual({ known: [], ahead: [[OTHER, 7]] });
+  });
+
+  it('names the newest row too when it asks for what is made of rows', async () => {
+    side.newestOwn = sequence(3);
+    side.newestChange = sequence(8);
+    const { origin } = purge(6);
+    const row: Item = {
+      kind: 'row',
+      table: tableName('data.Item'),
+      id: 'a',
+      state: {} as never,
+      origin,
+    };
+    side.obeyed.note({ items: [purge(4), row], cursors: new Map() });
+    const known = async (withRows: boolean) =>
+      new Map((await side.obeyed.upTo(sequence(10), withRows))?.known);
+    expect((await known(false)).get(OTHER)).toBe(4);
+    expect((await known(true)).get(OTHER)).toBe(6);
+    expect((await known(false)).get(SELF)).toBe(3);
+    expect((await known(true)).get(SELF)).toBe(8);
   });
 
   it('waits for what its threads see and the horizon does not reach', async () => {
