@@ -3,13 +3,17 @@
  * that brings the same; a newer token takes the place of what it began with.
  */
 import type { ClientCertificate } from '../../access/asking.ts';
+import { IMPERSONATE_FIELD } from '../../access/impersonate.ts';
 import { MESSAGE_METHOD } from '../http/internal-exchange.ts';
 import type { HttpRequest } from '../http/port.ts';
 import { RequestCopy } from '../http/request-copy.ts';
 import type { Write } from './live-messages.ts';
 
 /** Fields by which a request is judged. */
-const JUDGED = ['authorization', 'cookie', 'host', 'origin', 'sec-fetch-site'];
+const JUDGED = [
+  ...['authorization', 'cookie', IMPERSONATE_FIELD],
+  ...['host', 'origin', 'sec-fetch-site'],
+];
 const METHODS: Readonly<Record<Write['verb'], string>> = {
   put: 'PUT',
   patch: 'PATCH',
