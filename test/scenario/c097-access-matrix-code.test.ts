@@ -226,9 +226,9 @@ describe.each([
       const rows = [...ROWS.map((row) => ({ ...row, title: 'new' })), FRESH];
       for (const table of TABLES) {
         const expected = ROWS.map((row) => {
-          const after = { ...row, title: 'new' };
+          const after: Row = { ...row, title: 'new' };
           // Saying what is read there already changes nothing.
-          const read = asker.row(table, 'read', row) ? asker.shown(table, 'read', row) : {};
+          const read: Row = asker.row(table, 'read', row) ? asker.shown(table, 'read', row) : {};
           const named = ATTRIBUTES.filter((name) => after[name] !== read[name]);
           return asker.change(table, 'update', row, after, named) ? after : row;
         });
