@@ -69,6 +69,17 @@ export function isFresh(entry: EntryFacts, now: EpochMs, verdict: InvalidationVe
   return now < staleFrom(entry, verdict) && isOfThisClock(entry, now);
 }
 
+/** What may be served stale while it is refreshed may as well be handed on so. */
+export const mayBeOld = (
+  entry: Pick<
+    EntryFacts,
+    'mustValidate' | 'staleForbidden' | 'staleWhileRevalidateUntil' | 'freshUntil'
+  >,
+): boolean =>
+  !entry.mustValidate &&
+  !entry.staleForbidden &&
+  entry.staleWhileRevalidateUntil > entry.freshUntil;
+
 /** Whether the entry's instants can be compared with `now`. */
 export const isOfThisClock = (entry: EntryFacts, now: EpochMs): boolean =>
   entry.storedAt <= now + CLOCK_STEP_MAX;

@@ -13,6 +13,7 @@ import type { Flight, Joined } from './collapse.ts';
 import { type Decision, decide, type Forward } from './decide.ts';
 import type { Entry } from './entry.ts';
 import { failFlight, takenOver } from './fetch-steps.ts';
+import { mayBeOld } from './freshness.ts';
 import { restamped } from './plain-entry.ts';
 import type { InvalidationVerdict, Lease } from './ports.ts';
 import { ABSENT_HERE, fetchedResult, ownResult, REFUSED, reusedResult } from './results.ts';
@@ -127,7 +128,8 @@ function join(run: Run, { errand, examined }: Joining): Joined {
     stamp: invalidations.stamp(),
     now: run.now,
     waitersMax: run.policy.settings.collapse.waitersMax,
-    mayJoin: (flight) => flight !== examined && isNoOlder(run, flight, errand.held),
+    mayJoin: (flight) =>
+      flight !== examined && isNoOlder(run, flight, errand.held) && !bringsOld(run, flight),
   });
 }
 
@@ -136,6 +138,14 @@ function isNoOlder(run: Run, flight: Flight, held: Entry | undefined): boolean {
   if (held?.meta.groups === undefined || flight.stamp <= held.stamp) return true;
   return run.deps.invalidations.judge(restamped(held, flight.stamp)).kind === 'valid';
 }
+
+/** What is in memory already was made from records of which this node has newer ones. */
+const bringsOld = (run: Run, { outcome }: Flight): boolean =>
+  outcome?.kind === 'reply' && hasNewer(run, outcome.entry);
+
+/** Those records may have changed before any stored entry named them: then no group tells. */
+const hasNewer = ({ deps, now }: Run, entry: Entry): boolean =>
+  !mayBeOld(entry) && deps.invalidations.hasNewer(entry.meta.groups, now);
 
 /** Asks for the node-wide right to fetch; at once on a node with one thread. */
 function lead(run: Run, errand: Errand, flight: Flight): State | Promise<State> {
@@ -189,13 +199,13 @@ export async function waiting(run: Run, state: Waiting): Promise<State> {
 }
 
 /**
- * Whether one of the reply's groups was invalidated after it was asked for and maybe before this
- * read began. Invalidations by key, prefix or table were compared on joining: one of those came
- * later, and must not send a herd to the origin.
+ * Whether one of the reply's groups was invalidated, or a record changed that it was made from,
+ * after it was asked for and maybe before this read began. Invalidations by key, prefix or table
+ * were compared on joining: one of those came later, and must not send a herd to the origin.
  */
 function isOvertaken(run: Run, { joinedAt }: Waiting, entry: Entry): boolean {
   if (entry.meta.groups === undefined || joinedAt <= entry.stamp) return false;
-  return !isStillValid(run, entry);
+  return !isStillValid(run, entry) || hasNewer(run, entry);
 }
 
 const isStillValid = (run: Run, entry: Entry): boolean =>

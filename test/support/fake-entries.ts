@@ -48,9 +48,11 @@ export class FakeEntries implements EntryStore, Invalidations {
     }
   }
 
-  /** Records of other tables are not here. */
-  hasNewer(): boolean {
-    return false;
+  /** Groups of records of other tables that have changed, and when. */
+  readonly changed = new Map<string, EpochMs>();
+
+  hasNewer(groups: readonly string[] | undefined, at: EpochMs): boolean {
+    return groups?.some((group) => (this.changed.get(group) ?? Infinity) <= at) ?? false;
   }
 
   async fill(draft: FillDraft): Promise<FillOutcome> {

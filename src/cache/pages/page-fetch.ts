@@ -11,7 +11,7 @@ import { asNodeError, NodeError } from '../../base/errors.ts';
 import { mayCoverFailure } from '../decide.ts';
 import { isUseful } from '../draft.ts';
 import type { Entry } from '../entry.ts';
-import { initialAge } from '../freshness.ts';
+import { initialAge, mayBeOld } from '../freshness.ts';
 import { entryOfDraft, restamped } from '../plain-entry.ts';
 import type { FillDraft } from '../ports.ts';
 import { isShareable } from '../storable.ts';
@@ -245,12 +245,6 @@ function isOvertaken(run: PageRun, draft: FillDraft): boolean {
 
 const hasNewer = ({ deps, now }: PageRun, { meta }: FillDraft): boolean =>
   deps.invalidations.hasNewer(meta.groups, now);
-
-/** What may be served stale while it is refreshed may as well be handed on so. */
-const mayBeOld = (draft: FillDraft): boolean =>
-  !draft.mustValidate &&
-  !draft.staleForbidden &&
-  draft.staleWhileRevalidateUntil > draft.freshUntil;
 
 /** An error of the origin which the held page may cover [RFC5861 §4]. */
 function coversFailure(run: PageRun, { forward, held }: PageErrand, status: number): boolean {

@@ -1,6 +1,6 @@
 /** Invalidation wins: what was invalidated before a read began never answers it as fresh. */
 import { describe, expect, it } from 'vitest';
-import { epochMs } from '../../../src/base/brands.ts';
+import { epochMs, type RecordId } from '../../../src/base/brands.ts';
 import { makeEntry } from '../../support/entries.ts';
 import { Scenario } from './scenario.ts';
 
@@ -145,6 +145,42 @@ describe('R6 an invalidation while a fetch is under way', () => {
     expect(late.results).toHaveLength(0);
     scenario.origin.next().reply({ body: '{"v":2}', groups: ['g'] });
     await scenario.step();
+    expect(late.results[0]?.text).toBe('{"v":2}');
+  });
+
+  it('of a record that only the reply names sends on who came after its change', async () => {
+    const scenario = new Scenario({ parallel: true });
+    const early = await scenario.read();
+    await scenario.advance(10);
+    // Nothing that is stored names it: no group tells, the records themselves do.
+    scenario.entries.changed.set('Item/b;v=3', scenario.clock.instant);
+    scenario.entries.put(makeEntry({ id: 'b' as RecordId }));
+    const late = await scenario.read();
+    scenario.origin.next().reply({ body: '{"v":1}', groups: ['Item/b;v=3'] });
+    await scenario.step();
+    expect(early.results[0]?.text).toBe('{"v":1}');
+    expect(late.results).toHaveLength(0);
+    scenario.origin.next().reply({ body: '{"v":2}', groups: ['Item/b;v=4'] });
+    await scenario.step();
+    expect(late.results[0]?.text).toBe('{"v":2}');
+  });
+
+  it('of a record that a reply in memory was made from keeps later readers from it', async () => {
+    const scenario = new Scenario({ parallel: true });
+    const early = await scenario.read();
+    let open = () => {};
+    scenario.entries.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    scenario.origin.next().reply({ body: '{"v":1}', groups: ['Item/b;v=3'] });
+    await scenario.advance(10);
+    scenario.entries.changed.set('Item/b;v=3', scenario.clock.instant);
+    const late = await scenario.read();
+    expect(scenario.origin.open).toHaveLength(1);
+    open();
+    scenario.origin.next().reply({ body: '{"v":2}', groups: ['Item/b;v=4'] });
+    await scenario.step();
+    expect(early.results[0]?.text).toBe('{"v":1}');
     expect(late.results[0]?.text).toBe('{"v":2}');
   });
 
