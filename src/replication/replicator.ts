@@ -1,25 +1,23 @@
 /**
  * Replication of one node: puts its parts together and is all that the assembly sees of them. It
- * owns the connections, one peer for each name it has met, the members, and the one timer that
- * looks at what time has brought. `SPEC.md` describes the whole.
+ * owns the connections, the peers and the members, and the one timer that looks at what time has
+ * brought. `SPEC.md` describes the whole.
  */
-import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
+import { durationMs, type Sequence } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
 import { objectionTo, probe, rivalsOf } from './admission.ts';
 import { Announcements } from './announcements.ts';
 import { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
 import { ClockGuard } from './clock-guard.ts';
-import { stampLimit } from './clock-watch.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
 import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
 import { Joining } from './joining.ts';
 import { tableNotes } from './jumps.ts';
 import { Membership } from './membership.ts';
 import type { ReplicationEvents, ReplicatorOptions } from './options.ts';
-import { Peer } from './peer.ts';
+import { Peers } from './peers.ts';
 import type { ChangeLink, InvalidationItem } from './ports.ts';
-import { Puller } from './puller.ts';
 import { AheadSet, type Confirmation } from './purges.ts';
 import { Redial } from './redial.ts';
 import type { Holdings } from './selection.ts';
@@ -40,7 +38,7 @@ export class Replicator {
   readonly #joining: Joining;
   readonly #clockGuard: ClockGuard;
   readonly #redial: Redial;
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers: Peers;
   readonly #sessions = new Set<Session>();
   /** The address that a connection was made to. */
   readonly #dialled = new Map<Session, string>();
@@ -48,8 +46,6 @@ export class Replicator {
   readonly #offHorizon: () => void;
   #tick: Cancel | undefined;
   #beatAt = 0;
-  #directAt: number | undefined;
-  #snapshotBy: Puller | undefined;
   #isRaising = false;
   #isStopped = false;
 
@@ -59,7 +55,8 @@ export class Replicator {
     this.#events = options.events ?? {};
     this.#queue = new ApplyQueue(store, this.#ahead, (error) => this.#failed(error));
     const parts = { store, clock, queue: this.#queue };
-    this.#announcements = new Announcements({ ...parts, ahead: this.#ahead, peers: this.#peers });
+    this.#peers = this.#newPeers();
+    this.#announcements = new Announcements({ ...parts, ahead: this.#ahead, peers: this.#peers.byName });
     this.#membership = this.#newMembership();
     this.#joining = new Joining(store, clock, this.#membership.hasOthers);
     this.#clockGuard = new ClockGuard(store, this.#events);
@@ -68,7 +65,7 @@ export class Replicator {
     this.#redial = new Redial({
       ...{ dial, clock, random },
       urls: () => this.#membership.urlsToDial,
-      isConnected: (name) => this.#peers.get(name)?.isConnected === true,
+      isConnected: (name) => this.#peers.byName.get(name)?.isConnected === true,
       opened: (link, url) => this.#connect(link, url),
     });
     this.#offHorizon = store.onHorizon(() => this.#moved());
@@ -94,8 +91,7 @@ export class Replicator {
 
   /** Names of the nodes that this one is connected to, and its own: who may be a record's home. */
   get liveNames(): readonly string[] {
-    const others = [...this.#peers.values()].filter(({ isConnected }) => isConnected);
-    return [this.#options.name, ...others.map(({ name }) => name)].sort();
+    return [this.#options.name, ...this.#peers.connectedNames].sort();
   }
 
   /** Adds a node by its address, as `add_node` does; the name is learned when it answers. */
@@ -107,7 +103,7 @@ export class Replicator {
   removeMember(name: string): void {
     const urls = this.#membership.of(name)?.urls ?? [];
     this.#membership.declare(name, urls, true);
-    for (const session of [...(this.#peers.get(name)?.sessions ?? [])]) {
+    for (const session of [...(this.#peers.byName.get(name)?.sessions ?? [])]) {
       session.dismiss('NOT_A_MEMBER', `${name} was removed from the cluster`);
     }
   }
@@ -133,14 +129,14 @@ export class Replicator {
 
   /** Has every pull compare digests as soon as it is at the end. */
   verify(): void {
-    for (const { puller } of this.#peers.values()) puller.verifySoon();
+    for (const { puller } of this.#peers.byName.values()) puller.verifySoon();
   }
 
   status(): ReplicationStatus {
     const { name, store, clock } = this.#options;
     return statusOf({
       ...{ name, store, now: clock.monotonic() },
-      ...{ members: this.#membership.all, peers: this.#peers, failures: this.#redial.failures },
+      ...{ members: this.#membership.all, peers: this.#peers.byName, failures: this.#redial.failures },
       isJoining: this.#joining.isJoining,
       clockAheadMs: this.#clockGuard.aheadMs,
       counts: { ...this.counts, ...this.shield?.counts },
@@ -155,6 +151,15 @@ export class Replicator {
     this.#announcements.stop();
     this.shield?.stop();
     for (const session of [...this.#sessions]) session.dismiss('LEAVING', 'this node stops', 0);
+  }
+
+  #newPeers(): Peers {
+    const { name, store, clock, random } = this.#options;
+    return new Peers({
+      ...{ name, store, clock, random, queue: this.#queue, own: () => this.#holdings() },
+      raising: (run) => this.#raising(run),
+      events: this.#events,
+    });
   }
 
   #newMembership(): Membership {
@@ -172,7 +177,7 @@ export class Replicator {
     if (shield === undefined) return undefined;
     const parts = { name, store, clock, queue: this.#queue, ahead: this.#ahead };
     const [own, isCaughtUp] = [() => this.#holdings(), () => this.isCaughtUp];
-    return new Shield({ ...parts, peers: this.#peers, own, isCaughtUp }, shield);
+    return new Shield({ ...parts, peers: this.#peers.byName, own, isCaughtUp }, shield);
   }
 
   #noteTables(): void {
@@ -297,7 +302,7 @@ export class Replicator {
     if (name === undefined) return;
     const url = this.#dialled.get(session);
     if (url !== undefined) this.#redial.met(url, name);
-    const peer = this.#peerNamed(name);
+    const peer = this.#peers.named(name);
     session.admit();
     if (!session.isReady) return;
     if (!peer.isConnected) this.#events.connected?.(name);
@@ -306,42 +311,20 @@ export class Replicator {
     oldest?.dismiss('SPARE', 'there are newer connections', 0);
   }
 
-  #peerNamed(name: string): Peer {
-    const known = this.#peers.get(name);
-    if (known !== undefined) return known;
-    const { store, clock, random } = this.#options;
-    const puller: Puller = new Puller({
-      ...{ store, clock, random, queue: this.#queue, own: () => this.#holdings() },
-      stampLimit: () => stampLimit(store.now(), this.#offsets()),
-      owner: {
-        direct: () => this.#direct(),
-        directChanged: () => {
-          this.#directAt ??= clock.monotonic() + BOUNDS.directMs;
-        },
-        mayTakeSnapshot: (one) => this.#mayTakeSnapshot(one),
-        raising: (run) => this.#raising(run),
-        failed: (_one, error) => this.#events.failed?.(error),
-      },
-    });
-    const peer = new Peer(name, puller);
-    this.#peers.set(name, peer);
-    return peer;
-  }
-
   #gone(session: Session, why: string): void {
     this.#sessions.delete(session);
     this.shield?.gone(session);
     const url = this.#dialled.get(session);
     this.#dialled.delete(session);
     if (url !== undefined) this.#redial.ended(url, why, 0);
-    const peer = this.#peers.get(session.peer?.name ?? '');
+    const peer = this.#peers.byName.get(session.peer?.name ?? '');
     if (peer?.sessions.includes(session) !== true) return;
     peer.remove(session);
     if (!peer.isConnected) this.#events.disconnected?.(peer.name, why);
   }
 
   #told(session: Session, frame: ToldFrame): void {
-    const puller = this.#peers.get(session.peer?.name ?? '')?.puller;
+    const puller = this.#peers.byName.get(session.peer?.name ?? '')?.puller;
     switch (frame.kind) {
       case 'begin':
         if (puller?.session === session) puller.began(frame);
@@ -371,18 +354,6 @@ export class Replicator {
 
   // Pulls ----------------------------------------------------------------------------------------
 
-  #direct(): ReadonlySet<NodeId> {
-    const authors = [...this.#peers.values()].map(({ puller }) => puller.direct);
-    return new Set(authors.filter((author) => author !== undefined));
-  }
-
-  #mayTakeSnapshot(puller: Puller): boolean {
-    const other = this.#snapshotBy;
-    if (other !== undefined && other !== puller && other.state === 'snapshot') return false;
-    this.#snapshotBy = puller;
-    return true;
-  }
-
   /**
    * [SPEC §4] A snapshot ends: cursors rise for which no entry stands behind the streams that are
    * served. They are ended before, so that none of them tells of those cursors.
@@ -394,7 +365,7 @@ export class Replicator {
       return await run();
     } finally {
       this.#isRaising = false;
-      this.#snapshotBy = undefined;
+      this.#peers.snapshotEnded();
     }
   }
 
@@ -433,13 +404,7 @@ export class Replicator {
       this.#beatAt = now + BOUNDS.beatMs;
       this.#beat();
     }
-    this.#reopen(now);
-    for (const peer of this.#peers.values()) {
-      const wasHeld = peer.puller.state === 'held';
-      peer.puller.tick();
-      if (!wasHeld && peer.puller.state === 'held') this.#events.held?.(peer.name);
-      peer.endSpare(this.#options.name, now);
-    }
+    this.#peers.tick(now);
     this.#bootstrap();
     this.#redial.tick();
   }
@@ -449,22 +414,11 @@ export class Replicator {
       session.server?.pump(false);
       session.heartbeat();
     }
-    this.#clockGuard.watch(this.#offsets());
+    this.#clockGuard.watch(this.#peers.offsets);
   }
 
   #ready(): Session[] {
     return [...this.#sessions].filter(({ isReady }) => isReady);
-  }
-
-  #offsets(): number[] {
-    return [...this.#peers.values()].flatMap(({ session }) => session?.offset ?? []);
-  }
-
-  /** Streams are opened anew some time after it changed who is pulled from directly. */
-  #reopen(now: number): void {
-    if (this.#directAt === undefined || now < this.#directAt) return;
-    this.#directAt = undefined;
-    for (const { puller } of this.#peers.values()) if (puller.isDirectOutdated) puller.open();
   }
 
   #bootstrap(): void {
@@ -472,10 +426,7 @@ export class Replicator {
     const others = this.#ready().map(({ peer, peerJoining }) => {
       return { name: peer?.name ?? '', isJoining: peerJoining };
     });
-    const hasAll = [...this.#peers.values()].some(
-      ({ puller }) => puller.hasCaughtUp && puller.session?.peerJoining === false,
-    );
-    if (hasAll || this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
+    if (this.#peers.hasAll || this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
   }
 }
 
