@@ -56,7 +56,11 @@ export class Replicator {
     this.#queue = new ApplyQueue(store, this.#ahead, (error) => this.#failed(error));
     const parts = { store, clock, queue: this.#queue };
     this.#peers = this.#newPeers();
-    this.#announcements = new Announcements({ ...parts, ahead: this.#ahead, peers: this.#peers.byName });
+    this.#announcements = new Announcements({
+      ...parts,
+      ahead: this.#ahead,
+      peers: this.#peers.byName,
+    });
     this.#membership = this.#newMembership();
     this.#joining = new Joining(store, clock, this.#membership.hasOthers);
     this.#clockGuard = new ClockGuard(store, this.#events);
@@ -136,7 +140,11 @@ export class Replicator {
     const { name, store, clock } = this.#options;
     return statusOf({
       ...{ name, store, now: clock.monotonic() },
-      ...{ members: this.#membership.all, peers: this.#peers.byName, failures: this.#redial.failures },
+      ...{
+        members: this.#membership.all,
+        peers: this.#peers.byName,
+        failures: this.#redial.failures,
+      },
       isJoining: this.#joining.isJoining,
       clockAheadMs: this.#clockGuard.aheadMs,
       counts: { ...this.counts, ...this.shield?.counts },
@@ -426,7 +434,8 @@ export class Replicator {
     const others = this.#ready().map(({ peer, peerJoining }) => {
       return { name: peer?.name ?? '', isJoining: peerJoining };
     });
-    if (this.#peers.hasAll || this.#joining.isFirstOf(this.#options.name, others)) this.#joinEnded();
+    if (this.#peers.hasAll || this.#joining.isFirstOf(this.#options.name, others))
+      this.#joinEnded();
   }
 }
 
