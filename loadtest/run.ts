@@ -15,6 +15,7 @@ import { killServers } from './harness/server.ts';
 import { coldStart } from './scenarios/cold-start.ts';
 import { durablePut } from './scenarios/durable-put.ts';
 import { fanOut } from './scenarios/fan-out.ts';
+import { fleet } from './scenarios/fleet.ts';
 import { herd } from './scenarios/herd.ts';
 import { conflation, idle } from './scenarios/idle.ts';
 import { bulkImport } from './scenarios/import.ts';
@@ -51,6 +52,7 @@ const scenarios: readonly Scenario[] = [
   stalledSnapshot,
   ...siege,
   smallMemory,
+  ...fleet,
   coldStart,
 ];
 const reportFile = fileURLToPath(new URL('./report.md', import.meta.url));

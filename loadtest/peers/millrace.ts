@@ -92,6 +92,8 @@ const readyUrl = (output: string): string | undefined =>
 
 export interface NodeOptions {
   readonly threads?: number | undefined;
+  readonly core?: number | undefined;
+  readonly flags?: readonly string[] | undefined;
   readonly nodeArgs?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Makes of its command one that starts it inside of something. */
@@ -102,13 +104,15 @@ export interface NodeOptions {
 export function startMillrace(folder: AppFolder, options: NodeOptions = {}): Promise<Server> {
   const ports = ['--http-port', '0', '--admin-port', '0', '--mqtt-port', '0'];
   const threads = ['--threads', String(options.threads ?? 1), '--log-level', 'warn'];
-  const args = ['start', folder.app, '--data', folder.data, ...ports, ...threads];
+  const flags = options.flags ?? [];
+  const args = ['start', folder.app, '--data', folder.data, ...ports, ...threads, ...flags];
   const within = options.within ?? ((command, all) => [command, [...all]]);
   const [command, all] = within(process.execPath, [...(options.nodeArgs ?? []), main, ...args]);
   return startServer({
     name: 'Millrace',
     command,
     args: all,
+    core: options.core,
     env: { NODE_ENV: 'production', ...options.env },
     readyUrl,
     seconds: 120,
