@@ -20,8 +20,10 @@ import {
   NO_ROW,
   type RowBase,
   type RowBlob,
+  type RowContent,
   type RowStamps,
   type RowState,
+  type RowTimes,
   type Stamp,
   type Touched,
 } from './row-state.ts';
@@ -32,8 +34,25 @@ const NO_PLACE = -1;
 /** The state which an entry stands for. It shares the bytes of the entry, which may be a view. */
 export function stateOfEntry(entry: Entry): RowState {
   if (entry.kind !== 'record' && entry.kind !== 'tombstone') return NO_ROW;
+  if (entry.kind === 'record' && entry.meta.merging === undefined) return putState(entry);
   const { times, ...shared } = stampsOfEntry(entry);
   return entry.kind === 'tombstone' ? shared : { ...shared, ...recordParts(entry, times) };
+}
+
+/** Of a row that was put and nothing else, as nearly all are: whole logs are sent by this way. */
+function putState(entry: Entry): RowState {
+  const { version, author, meta } = entry;
+  const times = timesOf(entry, { version, author });
+  const content = contentOf(entry);
+  const base = { version, author, kind: 'put' } as const;
+  const body = bodyOf(entry);
+  if (meta.blobs !== undefined) {
+    const blobs = rowBlobs(meta.blobs);
+    return content === undefined
+      ? { base, times, body, blobs }
+      : { base, times, content, body, blobs };
+  }
+  return content === undefined ? { base, times, body } : { base, times, content, body };
 }
 
 /** The stamps of that state alone. */
@@ -69,27 +88,42 @@ const stampOf = (packed: MergingMeta['revived']): Stamp | undefined =>
   packed && { version: packed[0], author: packed[1] };
 
 function recordParts(entry: Entry, timed: Stamp | undefined): Partial<RowState> {
+  const { meta } = entry;
+  const content = contentOf(entry);
+  return {
+    ...(timed && { times: timesOf(entry, timed) }),
+    ...(content && { content }),
+    body: bodyOf(entry),
+    ...(meta.blobs && { blobs: rowBlobs(meta.blobs) }),
+  };
+}
+
+function timesOf(entry: Entry, { version, author }: Stamp): RowTimes {
   const { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = entry;
-  const { storedBody, meta } = entry;
-  const times = { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt };
+  return {
+    ...{ version, author, storedAt, freshUntil },
+    ...{ staleWhileRevalidateUntil, staleIfErrorUntil, evictAt },
+  };
+}
+
+function contentOf({ status, meta }: Entry): RowContent | undefined {
   const { contentType, lastModified, groups, publication } = meta;
-  const content = {
-    ...(entry.status !== HTTP_OK && { status: entry.status }),
+  const isOk = status === HTTP_OK;
+  const isPlain = lastModified === undefined && groups === undefined && publication === undefined;
+  if (isOk && isPlain) return contentType === undefined ? undefined : { contentType };
+  return {
+    ...(!isOk && { status }),
     ...(contentType !== undefined && { contentType }),
     ...(lastModified !== undefined && { lastModified }),
     ...(groups !== undefined && { groups }),
     ...(publication !== undefined && { publication }),
   };
-  const hasContent = Object.keys(content).length > 0;
-  return {
-    ...(timed && { times: { version: timed.version, author: timed.author, ...times } }),
-    ...(hasContent && { content }),
-    body:
-      storedBody === undefined
-        ? entry.body
-        : { length: storedBody.length, digest: storedBody.digest },
-    ...(meta.blobs && { blobs: rowBlobs(meta.blobs) }),
-  };
+}
+
+function bodyOf(entry: Entry): RowState['body'] {
+  const { storedBody } = entry;
+  if (storedBody === undefined) return entry.body;
+  return { length: storedBody.length, digest: storedBody.digest };
 }
 
 function rowBlobs(blobs: Readonly<Record<string, StoredBlob>>): Record<string, RowBlob> {

@@ -148,9 +148,11 @@ export const registerOf = (state: RowState, name: string): Stamp | undefined =>
 export function newestStamp(state: RowState): Stamp | undefined {
   let newest: Stamp | undefined = laterOf<Stamp>(state.base, state.revived);
   newest = laterOf<Stamp>(newest, state.times);
-  for (const { set, counter } of Object.values(touchedOf(state))) {
-    newest = laterOf<Stamp>(newest, set);
-    for (const stamp of additionsOf(counter)) newest = laterOf(newest, stamp);
+  if (state.touched !== undefined) {
+    for (const { set, counter } of Object.values(state.touched)) {
+      newest = laterOf<Stamp>(newest, set);
+      for (const stamp of additionsOf(counter)) newest = laterOf(newest, stamp);
+    }
   }
   return newest && { version: newest.version, author: newest.author };
 }

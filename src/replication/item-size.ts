@@ -8,9 +8,12 @@ import type { Item } from './ports.ts';
 const HEAD_BYTES = 96;
 const ATTRIBUTE_BYTES = 64;
 
+const countOf = (named: object | undefined): number =>
+  named === undefined ? 0 : Object.keys(named).length;
+
 export function stateBytes({ body, touched, content, blobs }: RowState): number {
   const held = body instanceof Uint8Array ? body.length : 0;
-  const parts = Object.keys(touched ?? {}).length + Object.keys(blobs ?? {}).length;
+  const parts = countOf(touched) + countOf(blobs);
   const groups = content?.groups?.length ?? 0;
   return (
     HEAD_BYTES + held + (content?.publication?.length ?? 0) + (parts + groups) * ATTRIBUTE_BYTES

@@ -21,11 +21,13 @@ import type {
 import { itemBytes } from './item-size.ts';
 import { jumpsOf } from './jumps.ts';
 import { StreamPlanner, type StreamRequest } from './plan-stream.ts';
-import type { Item, LogEntry, ReplicaStore } from './ports.ts';
+import type { Cursors, Item, LogEntry, ReplicaStore } from './ports.ts';
 import { type Holdings, travels } from './selection.ts';
 import { digestBytes, digestOfTable } from './table-digest.ts';
 
 const AT_ONCE = durationMs(0);
+/** What a batch takes on a connection beside its items, about. */
+const BATCH_BYTES = 64;
 
 export interface ServerParts {
   readonly store: ReplicaStore;
@@ -132,13 +134,28 @@ export class StreamServer {
       this.#read(stream, isLazy);
     }
     if (!isLazy && stream.underWay.size === 0 && stream.toldAt < stream.at) {
-      this.#send(stream, []);
+      this.#send(stream, new Batch());
     }
   }
 
   #mayRead(stream: Stream): boolean {
-    const { sequence: last } = this.#parts.store.horizon();
-    return this.#hasRoom && stream.at < last && stream.underWayBytes < stream.window;
+    const horizon = this.#parts.store.horizon();
+    if (stream.at < horizon.sequence && !this.#hasNews(stream, horizon.cursors)) {
+      stream.at = horizon.sequence;
+    }
+    const isRoom = this.#hasRoom && stream.underWayBytes < stream.window;
+    return isRoom && stream.at < horizon.sequence;
+  }
+
+  /**
+   * Whether an author that the stream tells of changed anything since: every entry that concerns
+   * the puller has raised the cursor of its author. In a full mesh most of a log is of no concern.
+   */
+  #hasNews(stream: Stream, cursors: Cursors): boolean {
+    for (const [author, at] of cursors) {
+      if (at > cursorOf(stream.sent, author) && this.#covers(stream, author)) return true;
+    }
+    return false;
   }
 
   #plan(stream: Stream, planner: StreamPlanner): void {
@@ -198,41 +215,45 @@ export class StreamServer {
       return;
     }
     const batch = new Batch();
+    const own = this.#parts.own();
     for (const entry of page.entries) {
       if (entry.sequence > last || batch.bytes >= LIMITS.replicationBatchBytesMax) break;
       stream.at = entry.sequence;
-      this.#take(stream, batch, entry);
+      this.#take(stream, batch, entry, own);
     }
     if (page.entries.length === 0) stream.at = last;
     if (stream.at >= last) {
       const covered = [...cursors].filter(([author]) => this.#covers(stream, author));
       raiseAll(stream.sent, new Map(covered));
     }
-    if (batch.size > 0 || !isLazy) this.#send(stream, batch.items);
+    if (batch.size > 0 || !isLazy) this.#send(stream, batch);
   }
 
-  #take(stream: Stream, batch: Batch, entry: LogEntry): void {
+  #take(stream: Stream, batch: Batch, entry: LogEntry, own: Holdings): void {
     const { origin } = entry;
     if (origin === undefined || !this.#covers(stream, origin.author)) return;
     if (origin.sequence <= cursorOf(stream.request.cursors, origin.author)) return;
     raise(stream.sent, origin.author, origin.sequence);
-    const item = this.#itemOf(entry);
+    const item = this.#itemOf(entry, own);
     if (item !== undefined) batch.add(item);
   }
 
-  #itemOf(entry: LogEntry): Item | undefined {
+  #itemOf(entry: LogEntry, own: Holdings): Item | undefined {
     const { origin } = entry;
     if (origin === undefined || entry.kind === 'none') return undefined;
-    const { sequence: _place, ...told } = entry;
-    if (!this.#mayTravel(entry)) return undefined;
-    if (told.kind !== 'row') return { ...told, origin };
-    const state = this.#parts.store.rowState(told.table, told.id);
-    return state === undefined ? undefined : { ...told, origin, state };
+    if (!this.#mayTravel(entry, own)) return undefined;
+    if (entry.kind !== 'row') {
+      const { sequence: _place, ...told } = entry;
+      return { ...told, origin };
+    }
+    const { kind, table, id } = entry;
+    const state = this.#parts.store.rowState(table, id);
+    return state === undefined ? undefined : { kind, table, id, origin, state };
   }
 
-  #mayTravel(entry: Exclude<LogEntry, { kind: 'none' }>): boolean {
-    const { own, peer } = this.#parts;
-    const { tables, selection } = own();
+  #mayTravel(entry: Exclude<LogEntry, { kind: 'none' }>, own: Holdings): boolean {
+    const { peer } = this.#parts;
+    const { tables, selection } = own;
     const table = tables.find(({ name }) => name === entry.table);
     if (table === undefined) return false;
     if (entry.kind === 'invalidation' && entry.scope.kind !== 'key') return true;
@@ -240,10 +261,10 @@ export class StreamServer {
     return travels(selection, table, id, 'send') && travels(peer.selection, table, id, 'receive');
   }
 
-  #send(stream: Stream, items: readonly Item[]): void {
+  #send(stream: Stream, { items, bytes: itemsBytes }: Batch): void {
     const { sequence: last } = this.#parts.store.horizon();
     stream.ordinal += 1;
-    const bytes = items.reduce((sum, item) => sum + itemBytes(item), 64);
+    const bytes = itemsBytes + BATCH_BYTES;
     stream.underWay.set(stream.ordinal, bytes);
     stream.underWayBytes += bytes;
     stream.toldAt = stream.at;

@@ -8,10 +8,14 @@ import type { Change } from '../../table/store-port.ts';
 import type { TableMode } from './tables.ts';
 
 export function logEntry(change: Change, modes: ReadonlyMap<TableName, TableMode>): LogEntry {
-  const { sequence: at } = change;
+  const { sequence: at, table, id, op } = change;
   const origin = originOf(change);
-  const place = origin === undefined ? { sequence: at } : { sequence: at, origin };
-  const mode = modes.get(change.table);
+  const mode = modes.get(table);
+  if (mode === 'rows' && id !== undefined && op !== 'message' && op !== 'invalidate') {
+    // Written out for nearly all there is.
+    return { sequence: at, origin, kind: 'row', table, id };
+  }
+  const place = { sequence: at, origin };
   return { ...place, ...(mode === undefined ? NOTHING : whatTravels(change, mode)) };
 }
 
@@ -32,8 +36,7 @@ function whatTravels(change: Change, mode: TableMode) {
     return { kind: 'invalidation', table, scope, soft, reason, version } as const;
   }
   if (id === undefined) return NOTHING;
-  if (mode === 'rows') return { kind: 'row', table, id } as const;
-  if (relay?.isClients !== true) return NOTHING;
+  if (mode === 'rows' || relay?.isClients !== true) return NOTHING;
   const scope = { kind: 'key', id } as const;
   return {
     kind: 'invalidation',
