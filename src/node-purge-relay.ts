@@ -65,6 +65,10 @@ export class PurgeRelay {
 
   #look(): void {
     const { author } = this.#store;
+    const { sequence, cursors } = this.#store.horizon();
+    const newest = cursors.get(author) ?? NONE;
+    // What others sent since is none of it: the log need not be read.
+    if (newest <= this.#at && this.#at < sequence) this.#at = sequence;
     for (;;) {
       const page = this.#store.logAfter(this.#at, PAGE);
       for (const entry of page.entries) {

@@ -44,7 +44,7 @@ export class Fleet {
     this.#folders.set(name, folder);
     const others = [...this.#servers.values()].map((server) => address(server, 'replication'));
     const server = await startMillrace(folder, {
-      core, nodeArgs: process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=' + process.env.PROF + '/' + name] : [],
+      core,
       flags: [
         ...['--node-name', name, '--cluster-token', TOKEN, '--replication-port', '0'],
         ...others.flatMap((url) => ['--peer', url]),

@@ -49,7 +49,9 @@ async function purgeSeen(fleet: Fleet, readers: readonly RawClient[], id: string
 async function runPurges(bench: Bench) {
   const fleet = await Fleet.start(bench.origin.url, NAMES);
   await bench.origin.control({});
-  const readers = await Promise.all(FOLLOWERS.map((name) => RawClient.connect(fleet.node(name).url)));
+  const readers = await Promise.all(
+    FOLLOWERS.map((name) => RawClient.connect(fleet.node(name).url)),
+  );
   const times: number[] = [];
   for (let at = 0; at < PURGES; at += 1) {
     const { seenMs } = await purgeSeen(fleet, readers, `purged-${at}`);
@@ -213,7 +215,13 @@ async function runCatchUp(bench: Bench) {
     estimate: '10 us a change: 100,000/s on one core.',
     table: [
       ['changes/s', 'changes per CPU-second of the follower'],
-      [spread(perSecond, 0), spread(rounds.map((one) => one.perCpuSecond), 0)],
+      [
+        spread(perSecond, 0),
+        spread(
+          rounds.map((one) => one.perCpuSecond),
+          0,
+        ),
+      ],
     ],
     verdicts: [
       {

@@ -58,6 +58,9 @@ interface Chore {
   reject(error: unknown): void;
 }
 
+/** What is to be invalidated. */
+export type Foreseen = Pick<Extract<WriteOp, { kind: 'invalidate' }>, 'table' | 'scope' | 'soft'>;
+
 interface Taken {
   readonly writes: readonly PendingWrite[];
   readonly chore: Chore | undefined;
@@ -113,7 +116,7 @@ export class Committer {
     for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
     // A purge must survive a power loss before anybody believes in it.
     const isPurge = ops.some((op) => op.kind === 'invalidate');
-    if (isPurge) this.#foresee(ops);
+    if (isPurge) this.foresee(ops.filter((op) => op.kind === 'invalidate'));
     const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability, unity);
     this.#start();
     return outcomes;
@@ -132,14 +135,14 @@ export class Committer {
     );
   }
 
-  /** Readers need not wait for the commit, nor for the disk. */
-  #foresee(ops: readonly WriteOp[]): void {
+  /** Readers of what a coming commit invalidates need not wait for it, nor for the disk. */
+  foresee(coming: readonly Foreseen[]): void {
     const { trees, scopes } = this.#parts.batch;
     const at = sequence(this.#state.sequence + 1);
     const now = this.#parts.clock.now();
-    for (const op of ops) {
-      if (op.kind !== 'invalidate') continue;
-      scopes.foresee(tableOf(trees, op.table), op.scope, op.soft, at, now);
+    for (const { table: name, scope, soft } of coming) {
+      const table = trees.tables.get(name);
+      if (table !== undefined) scopes.foresee(table, scope, soft, at, now);
     }
   }
 

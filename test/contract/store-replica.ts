@@ -374,6 +374,27 @@ export function replicaContract(subject: Subject): void {
       expect(report).toEqual({ merged: 0, unchanged: 0, unknown: 1 });
     });
 
+    it('takes nothing that follows on what it could not take', async () => {
+      const [store] = await pair();
+      const replica = replicaOf(store);
+      const author = nodeId(77);
+      const item = (place: number, state: unknown) => {
+        const origin = { author, sequence: sequence(place), after: sequence(place - 1) };
+        return { kind: 'row', table: ITEM, id: `n${place}`, state, origin } as Item;
+      };
+      const stamp = { version: recordVersion(2_048), author };
+      const whole = { base: { ...stamp, kind: 'put' }, body: Buffer.from('{"id":"n2"}') };
+      const cursors = (to: number) => new Map([[author, sequence(to)]]);
+      const [broken, next] = await Promise.allSettled([
+        replica.apply({ items: [item(1, null)], cursors: cursors(1) }),
+        replica.apply({ items: [item(2, whole)], cursors: cursors(2) }),
+      ]);
+      expect([broken.status, next.status]).toEqual(['rejected', 'rejected']);
+      expect(replica.horizon().cursors.get(author)).toBeUndefined();
+      await replica.apply({ items: [item(1, whole), item(2, whole)], cursors: cursors(2) });
+      expect(replica.horizon().cursors.get(author)).toBe(2);
+    });
+
     it('raises cursors and notes with the rows, and never lowers a cursor', async () => {
       const [one] = await pair();
       const author = nodeId(77);

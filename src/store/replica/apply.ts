@@ -31,11 +31,29 @@ export interface ApplyParts {
   readonly conflicted: (table: TableName) => void;
 }
 
-export function applyRemote(batch: Batch, remote: RemoteBatch, parts: ApplyParts): ApplyReport {
-  const { knowledge } = parts;
-  const known = new Map(knowledge.cursors);
-  const report = { merged: 0, unchanged: 0, unknown: 0 };
+/** Gives the next of what others sent that is to be part of the commit. */
+export type NextRemote = () => RemoteBatch | undefined;
+
+/** Applies one after the other, and raises the cursors to what all of them say. */
+export function applyRemotes(batch: Batch, next: NextRemote, parts: ApplyParts): ApplyReport[] {
+  const known = new Map(parts.knowledge.cursors);
   const from = batch.changes.length;
+  const reports: ApplyReport[] = [];
+  for (let remote = next(); remote !== undefined; remote = next()) {
+    reports.push(applyRemote(batch, remote, known, parts));
+  }
+  parts.knowledge.raise(batch, known);
+  outdateReaders(batch, from);
+  return reports;
+}
+
+function applyRemote(
+  batch: Batch,
+  remote: RemoteBatch,
+  known: Map<NodeId, Sequence>,
+  parts: ApplyParts,
+): ApplyReport {
+  const report = { merged: 0, unchanged: 0, unknown: 0 };
   for (const item of remote.items) {
     const origin = placeOf(item, known, remote.isAhead === true);
     if (origin === 'known') continue;
@@ -45,9 +63,7 @@ export function applyRemote(batch: Batch, remote: RemoteBatch, parts: ApplyParts
   if (remote.invalidateCaches === true) for (const table of parts.caches) dropAll(batch, table);
   // A place that was passed counts without being named in the batch's cursors, too.
   if (remote.isAhead !== true) for (const [author, at] of remote.cursors) raise(known, author, at);
-  knowledge.raise(batch, known);
-  if (remote.notes !== undefined) knowledge.setNotes(batch, remote.notes);
-  outdateReaders(batch, from);
+  if (remote.notes !== undefined) parts.knowledge.setNotes(batch, remote.notes);
   return report;
 }
 

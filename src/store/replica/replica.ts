@@ -33,10 +33,11 @@ import type {
   RowPageOptions,
   TableDigest,
 } from '../../replication/ports.ts';
+import type { Batch } from '../commit/batch.ts';
 import type { Committer } from '../committer.ts';
 import type { EngineReader } from '../reader.ts';
 import { type Trees, tableOf } from '../tables.ts';
-import { applyRemote } from './apply.ts';
+import { applyRemotes } from './apply.ts';
 import type { TableDigests } from './digests.ts';
 import type { Knowledge } from './knowledge.ts';
 import { logEntry } from './log-entries.ts';
@@ -53,6 +54,15 @@ export interface StoreReplicaParts {
   readonly now: () => EpochMs;
 }
 
+interface Waiting {
+  readonly remote: RemoteBatch;
+  readonly resolve: (report: ApplyReport) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** In one commit, unless one batch has more: the thread serves nothing else meanwhile. */
+const ITEMS_MAX = 512;
+
 /** Wall time at the start and what has passed since: steps of the wall clock do not enter. */
 export function steadyClock(clock: Clock): () => EpochMs {
   const begin = clock.now() - clock.monotonic();
@@ -65,6 +75,7 @@ export class StoreReplica implements ReplicaStore {
   /** By table: rows that came and met another change. */
   readonly conflicts = new Map<TableName, number>();
   readonly #parts: StoreReplicaParts;
+  readonly #waiting: Waiting[] = [];
 
   constructor(parts: StoreReplicaParts) {
     this.#parts = parts;
@@ -137,17 +148,55 @@ export class StoreReplica implements ReplicaStore {
     return this.#parts.digests.get(table);
   }
 
-  async apply(remote: RemoteBatch): Promise<ApplyReport> {
+  /**
+   * What gathers while a commit is under way goes into the next one together. A purge ahead of its
+   * place in the log overtakes what waits, and is obeyed before it is committed.
+   */
+  apply(remote: RemoteBatch): Promise<ApplyReport> {
+    const isAhead = remote.isAhead === true;
+    if (isAhead) {
+      this.#parts.committer.foresee(remote.items.filter((item) => item.kind === 'invalidation'));
+    }
+    return new Promise((resolve, reject) => {
+      const waiting = { remote, resolve, reject };
+      if (isAhead) this.#waiting.unshift(waiting);
+      else this.#waiting.push(waiting);
+      if (this.#waiting.length === 1) this.#commitWaiting();
+    });
+  }
+
+  #commitWaiting(): void {
+    const taken: Waiting[] = [];
+    let reports: readonly ApplyReport[] = [];
     const { committer, knowledge } = this.#parts;
-    let report: ApplyReport = { merged: 0, unchanged: 0, unknown: 0 };
     const caches = this.#caches();
     const conflicted = (table: TableName) => {
       this.conflicts.set(table, (this.conflicts.get(table) ?? 0) + 1);
     };
-    await committer.chore((batch) => {
-      report = applyRemote(batch, remote, { knowledge, caches, conflicted });
-    }, 'flushed');
-    return report;
+    const commit = (batch: Batch): void => {
+      reports = applyRemotes(batch, () => this.#next(taken), { knowledge, caches, conflicted });
+      if (this.#waiting.length > 0) this.#commitWaiting();
+    };
+    committer.chore(commit, 'flushed').then(
+      () => {
+        for (const [at, { resolve }] of taken.entries()) resolve(must(reports[at], 'a report'));
+      },
+      // What waits follows on what failed: cursors must not rise over it.
+      (error: unknown) => {
+        for (const { reject } of [...taken, ...this.#waiting.splice(0)]) reject(error);
+      },
+    );
+  }
+
+  /** The next that waits, while there is room in a commit which has `taken` so many. */
+  #next(taken: Waiting[]): RemoteBatch | undefined {
+    const items = taken.reduce((sum, { remote }) => sum + remote.items.length, 0);
+    const first = this.#waiting[0];
+    const isRoom = taken.length === 0 || items + (first?.remote.items.length ?? 0) <= ITEMS_MAX;
+    if (first === undefined || !isRoom) return undefined;
+    this.#waiting.shift();
+    taken.push(first);
+    return first.remote;
   }
 
   note(name: string): unknown {
