@@ -73,7 +73,7 @@ export class Fleet {
     return JSON.parse(text);
   }
 
-  /** Entries that a node misses of the others it is connected to; `undefined` while it misses one. */
+  /** Entries that a node misses of the others; `undefined` while it misses one of them. */
   async behind(name: string): Promise<number | undefined> {
     const { connections } = (await this.operate(name, { operation: 'cluster_status' })) as {
       readonly connections: readonly { connected: boolean; state: string; behind?: number }[];
