@@ -12,6 +12,7 @@ import { type Change, formatPosition } from '../table/store-port.ts';
 import { BatchSize } from './batch-size.ts';
 import type { ChangeSource } from './change-source.ts';
 import type { FeedCounters, ObserveLag } from './counters.ts';
+import type { Members } from './crowd.ts';
 import type { EncodedEvent } from './event.ts';
 import { LiveChange, type SeenChange } from './live-change.ts';
 import { isPageValid, storedState } from './record-state.ts';
@@ -86,6 +87,7 @@ export class LiveStream {
   #loseAll(last: Sequence): boolean {
     for (const subscriber of [...this.#parts.index.all()]) {
       if (subscriber.stage !== 'live') continue;
+      subscriber.leaveCrowd();
       subscriber.stage = 'behind';
       subscriber.cursor = sequence(Math.max(subscriber.cursor, this.#head));
       this.#parts.lost(subscriber);
@@ -166,26 +168,30 @@ export class LiveStream {
   }
 
   #send(
-    members: ReadonlySet<Subscriber>,
+    members: Members,
     live: LiveChange,
     sent: Record<FeedProtocol, number>,
     event: EncodedEvent = live.plain(),
   ): void {
     const { sequence: offset, version } = live.change;
     const { isState } = live;
-    for (const subscriber of members) {
+    for (const crowd of members.crowds) sent[crowd.protocol] += crowd.tell(event);
+    const { mayCrowd } = members;
+    for (const subscriber of members.alone) {
       if (subscriber.stage !== 'live' || offset <= subscriber.cursor) continue;
       if (isState && version <= subscriber.seenVersion) continue;
-      const { filter, view } = subscriber;
+      const { filter, view, delta } = subscriber;
       if (view !== undefined && filter !== undefined) {
         this.#show(subscriber, live, sent, live.seen(filter, view));
-      } else this.#hand(subscriber, live, sent, event);
+      } else if (this.#hand(subscriber, live, sent, event) && mayCrowd) {
+        if (delta === undefined && version > subscriber.seenVersion) members.crowd(subscriber);
+      }
     }
   }
 
   /** To those who see a part of the table. */
   #sendSeen(
-    members: ReadonlySet<Subscriber>,
+    members: Iterable<Subscriber>,
     live: LiveChange,
     sent: Record<FeedProtocol, number>,
     seen: SeenChange | undefined,

@@ -17,4 +17,26 @@ export interface Sink {
   write(event: EncodedEvent): void;
   /** The feed ends the subscription; the code says whether coming back helps. */
   close(code: ErrorCode): void;
+  /** Itself, where its engine sends the same bytes to many sockets by one call. */
+  readonly crowded?: CrowdSink | undefined;
+}
+
+/**
+ * A sink that can be handed events together with others. What is handed to a crowd is taken for
+ * every member, so that it must be seen soon (`hasRoom`) who does not read.
+ */
+export interface CrowdSink extends Sink {
+  /** Sinks of one host and one shape are sent the same bytes. */
+  readonly host: object;
+  readonly shape: string;
+  /** What each member may be handed before it is asked whether it has room, bytes. */
+  readonly unaskedBytesMax: number;
+  /** Joins, after what was written before has been sent; false: it stays by itself. */
+  enter(topic: string): boolean;
+  leave(topic: string): void;
+  /** Whether the client has taken all there was. */
+  hasRoom(): boolean;
+  encode(event: EncodedEvent): Uint8Array;
+  /** Sends to all who have entered. */
+  tell(topic: string, bytes: Uint8Array): void;
 }

@@ -13,6 +13,7 @@ import type { TableDefinition } from '../schema/definition.ts';
 import { type RowFilter, seenFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
 import type { RowWindow } from '../table/query/row-window.ts';
+import type { Crowd } from './crowd.ts';
 import { DeltaBase } from './delta-base.ts';
 import type { HistoryProgress, HistoryWish } from './history.ts';
 import type { Pending } from './pending.ts';
@@ -63,6 +64,8 @@ export interface Subscription {
   drained(): void;
   /** Ends it from the client's side; the sink is not told. */
   close(): void;
+  /** The sink has no room: whatever comes next is for it to be asked about. */
+  leaveCrowd?(): void;
 }
 
 /** Where a snapshot in pages stands. */
@@ -108,6 +111,8 @@ export class Subscriber implements Subscription {
   pending: Pending | undefined;
   snapshot: SnapshotProgress | undefined;
   history: HistoryProgress | undefined;
+  /** Those with whom it is handed events. */
+  crowd: Crowd | undefined;
   /** Times in a row that the log was trimmed past it. */
   restarts = 0;
   readonly #drive: Drive;
@@ -146,5 +151,9 @@ export class Subscriber implements Subscription {
 
   close(): void {
     this.#drive.close(this);
+  }
+
+  leaveCrowd(): void {
+    this.crowd?.leave(this);
   }
 }

@@ -10,6 +10,7 @@ import type { RecordId, TableName } from '../base/brands.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { RowFilter } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
+import { Members } from './crowd.ts';
 import { PredicateIndex } from './predicate-index.ts';
 import { isEvictable } from './record-state.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -18,7 +19,7 @@ export interface FilterGroup {
   readonly filter: RowFilter | undefined;
   /** The same for all members; present where they see a part of the table. */
   readonly view: RowView | undefined;
-  readonly members: Set<Subscriber>;
+  readonly members: Members;
 }
 
 export interface TableTopics {
@@ -26,7 +27,7 @@ export interface TableTopics {
   readonly definition: TableDefinition;
   /** Rows of the table may go without a change in the log. */
   readonly evictable: boolean;
-  readonly records: Map<RecordId, Set<Subscriber>>;
+  readonly records: Map<RecordId, Members>;
   /** By the filter's key; '' for the whole collection. */
   readonly groups: Map<string, FilterGroup>;
   /** The same, by what a row must have. */
@@ -81,11 +82,11 @@ export class TopicIndex {
 
 const groupKey = (subscriber: Subscriber): string => subscriber.filter?.key ?? '';
 
-function membersOf(topics: TableTopics, subscriber: Subscriber): Set<Subscriber> {
+function membersOf(topics: TableTopics, subscriber: Subscriber): Members {
   if (subscriber.id !== undefined) {
     let members = topics.records.get(subscriber.id);
     if (members === undefined) {
-      members = new Set();
+      members = new Members();
       topics.records.set(subscriber.id, members);
     }
     return members;
@@ -93,7 +94,7 @@ function membersOf(topics: TableTopics, subscriber: Subscriber): Set<Subscriber>
   const key = groupKey(subscriber);
   let group = topics.groups.get(key);
   if (group === undefined) {
-    group = { filter: subscriber.filter, view: subscriber.view, members: new Set() };
+    group = { filter: subscriber.filter, view: subscriber.view, members: new Members() };
     topics.groups.set(key, group);
     topics.predicates.add(group);
   }

@@ -102,6 +102,14 @@ export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
  */
 export type SendResult = 'sent' | 'buffered' | 'dropped';
 
+/** What sends one message to many sockets of a listener. */
+export interface Broadcast {
+  /** Unsent bytes of one socket beyond which a message to all would pass it by, silently. */
+  readonly bufferBytesMax: number;
+  /** To all who have joined; leaves at the end of the turn, before what is sent to one later. */
+  send(topic: string, message: Uint8Array, binary: boolean): void;
+}
+
 export interface Socket<State> {
   readonly state: State;
   readonly remoteAddress: string;
@@ -113,6 +121,10 @@ export interface Socket<State> {
   readonly bufferedBytes: number;
   /** Sends what `fn` sends in as few system calls as the engine can; calls it at once. */
   cork?(fn: () => void): void;
+  /** Absent where the engine sends to each by itself; then there is nothing to join. */
+  readonly broadcast?: Broadcast | undefined;
+  join?(topic: string): void;
+  leave?(topic: string): void;
   /** Closing handshake with code and reason (at most 123 bytes). */
   close(code: number, reason: string): void;
   terminate(): void;

@@ -5,12 +5,11 @@
  * event; the engine's own buffer is emptied before more is asked for.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { EncodedEvent } from '../../feed/event.ts';
-import type { Sink } from '../../feed/sink.ts';
 import type { Subscription } from '../../feed/subscriber.ts';
-import type { Socket } from '../http/port.ts';
+import { LIMITS } from '../../config/limits.ts';
+import type { Broadcast, Socket } from '../http/port.ts';
 import { CLOSE_CODES } from './close-codes.ts';
-import { JSON_FORMAT, jsonPrefix, type LiveFormat } from './live-format.ts';
+import { JSON_FORMAT, type LiveFormat } from './live-format.ts';
 
 /** What a client calls a subscription on `/live`. */
 export type SubscriptionName = string | number;
@@ -26,7 +25,7 @@ export interface Held {
 }
 
 export type HeldSubscription = Pick<Subscription, 'drained' | 'close'> &
-  Partial<Pick<Subscription, 'stage'>>;
+  Partial<Pick<Subscription, 'stage' | 'leaveCrowd'>>;
 
 /** A subscription as it is told to those who operate the node. */
 export interface HeldReport {
@@ -35,69 +34,6 @@ export interface HeldReport {
   readonly resource: string | undefined;
   readonly stage: string;
 }
-
-/** The sink of one subscription: its events carry `prefix`. A class, since there are very many. */
-class ConnectionSink implements Sink {
-  readonly #connection: Connection;
-  readonly #prefix: string;
-  readonly #closed: SinkClosed;
-
-  constructor(connection: Connection, prefix: string, closed: SinkClosed) {
-    this.#connection = connection;
-    this.#prefix = prefix;
-    this.#closed = closed;
-  }
-
-  ready(): boolean {
-    return this.#connection.ready();
-  }
-
-  write(event: EncodedEvent): void {
-    this.#connection.push(event.bytes(this.#prefix));
-  }
-
-  close(code: ErrorCode): void {
-    this.#closed(this.#connection, code);
-  }
-}
-
-/** The same in an encoding of bytes. */
-class BinarySink implements Sink {
-  readonly #connection: Connection;
-  readonly #name: SubscriptionName | undefined;
-  readonly #closed: SinkClosed;
-
-  constructor(connection: Connection, name: SubscriptionName | undefined, closed: SinkClosed) {
-    this.#connection = connection;
-    this.#name = name;
-    this.#closed = closed;
-  }
-
-  ready(): boolean {
-    return this.#connection.ready();
-  }
-
-  write(event: EncodedEvent): void {
-    this.#connection.push(this.#connection.format.event(event, this.#name));
-  }
-
-  close(code: ErrorCode): void {
-    this.#closed(this.#connection, code);
-  }
-}
-
-/** The sink of a subscription in the encoding of its socket. */
-export function sinkOf(
-  connection: Connection,
-  name: SubscriptionName | undefined,
-  closed: SinkClosed,
-): Sink {
-  if (connection.format.isBinary) return new BinarySink(connection, name, closed);
-  return new ConnectionSink(connection, name === undefined ? '' : jsonPrefix(name), closed);
-}
-
-/** Told when the feed ends a subscription. */
-export type SinkClosed = (connection: Connection, code: ErrorCode) => void;
 
 export interface ConnectionParts {
   readonly conflateBytesMax: number;
@@ -118,6 +54,8 @@ export class Connection {
   #room = true;
   /** Somebody was turned away and waits for word of room. */
   #refused = false;
+  /** Crowds that it is in. */
+  #crowds = 0;
 
   constructor(parts: ConnectionParts, format: LiveFormat = JSON_FORMAT) {
     this.#parts = parts;
@@ -225,6 +163,41 @@ export class Connection {
     return false;
   }
 
+  /** What sends to it and to others by one call. */
+  get broadcast(): Broadcast | undefined {
+    return this.#socket?.broadcast;
+  }
+
+  /**
+   * What a crowd may bring it before it is asked whether it has room: its part of what may wait, and
+   * far below what makes the engine pass a socket by.
+   */
+  get unaskedBytesMax(): number {
+    const engineMax = (this.broadcast?.bufferBytesMax ?? 0) / 2;
+    return Math.min(this.#parts.conflateBytesMax, engineMax) / LIMITS.crowdsOfSocketMax;
+  }
+
+  enter(topic: string): boolean {
+    if (this.#crowds >= LIMITS.crowdsOfSocketMax) return false;
+    // What waits here is older than what the crowd will be sent.
+    this.flush();
+    if (!this.#room || this.#socket?.join === undefined) return false;
+    this.#socket.join(topic);
+    this.#crowds += 1;
+    return true;
+  }
+
+  leave(topic: string): void {
+    this.#crowds -= 1;
+    this.#socket?.leave?.(topic);
+  }
+
+  /** Whether the client has taken what it was sent. */
+  hasRoom(): boolean {
+    if (this.#socket !== undefined && this.#socket.bufferedBytes > 0) this.#room = false;
+    return this.#room;
+  }
+
   push(frame: Uint8Array): void {
     if (this.#socket === undefined) return;
     if (this.#outbox.length === 0) this.#parts.flushLater(this);
@@ -237,7 +210,7 @@ export class Connection {
     for (const frame of this.#outbox) {
       const result = socket.send(frame, isBinary);
       if (result === 'sent') continue;
-      this.#room = false;
+      this.#fillUp();
       // Never silently: a client that lost an event must come back and resume.
       if (result === 'dropped') {
         this.#lost(socket);
@@ -249,7 +222,15 @@ export class Connection {
   #sendTogether(socket: Socket<unknown>, cork: (fn: () => void) => void): void {
     cork(() => this.#send(socket));
     // What the kernel did not take is known only now.
-    if (!socket.closed && socket.bufferedBytes > 0) this.#room = false;
+    if (!socket.closed && socket.bufferedBytes > 0) this.#fillUp();
+  }
+
+  /** No room: nothing is to come by the way of a crowd, which does not ask before. */
+  #fillUp(): void {
+    this.#room = false;
+    if (this.#crowds === 0) return;
+    this.#own?.leaveCrowd?.();
+    for (const { subscription } of this.#held?.values() ?? []) subscription.leaveCrowd?.();
   }
 
   #lost(socket: Socket<unknown>): void {

@@ -75,7 +75,7 @@ class UwsListener implements Listener, ExchangeHost {
           });
     this.#countConnections();
     if (options.webSocket !== undefined) {
-      this.#sockets = new SocketSide(options, options.webSocket);
+      this.#sockets = new SocketSide(options, options.webSocket, this.#app);
       this.#app.ws('/*', this.#sockets.behavior(this));
     }
     // Its own routes: the method is then known without asking the engine for it.

@@ -7,6 +7,7 @@ import { LIMITS } from '../../../config/limits.ts';
 import { runHandler } from '../faults.ts';
 import type { Refusal } from '../framing.ts';
 import type {
+  Broadcast,
   HttpRequest,
   ListenOptions,
   SendResult,
@@ -19,6 +20,7 @@ import { offeredProtocols, refusedUpgrade } from '../upgrade-checks.ts';
 import type { UwsExchange } from './exchange.ts';
 import { Relay } from './relay.ts';
 import type {
+  UwsApp,
   UwsContext,
   UwsRequest,
   UwsResponse,
@@ -48,10 +50,19 @@ export class SocketSide {
   readonly #relays = new Set<Relay>();
   readonly #options: ListenOptions;
   readonly #handler: WebSocketHandler<unknown>;
+  readonly #broadcast: Broadcast;
 
-  constructor(options: ListenOptions, handler: WebSocketHandler<unknown>) {
+  constructor(
+    options: ListenOptions,
+    handler: WebSocketHandler<unknown>,
+    app: Pick<UwsApp, 'publish'>,
+  ) {
     this.#options = options;
     this.#handler = handler;
+    this.#broadcast = {
+      bufferBytesMax: options.limits.socketBufferBytesMax,
+      send: (topic, message, binary) => void app.publish(topic, message, binary, false),
+    };
   }
 
   behavior(gate: UpgradeGate): UwsWebSocketBehavior {
@@ -126,7 +137,12 @@ export class SocketSide {
     }
     const { request } = exchange;
     const key = request.header('sec-websocket-key') ?? '';
-    const socket = new UwsSocket(verdict.state, request.remoteAddress, this.#handler);
+    const socket = new UwsSocket(
+      verdict.state,
+      request.remoteAddress,
+      this.#handler,
+      this.#broadcast,
+    );
     const protocol = agreedProtocol(request, verdict.protocol);
     exchange.upgrade({ socket }, { key, protocol, headers: [] }, context);
   }
@@ -194,12 +210,14 @@ class UwsSocket implements Socket<unknown> {
   readonly state: unknown;
   readonly remoteAddress: string;
   readonly events: SocketEvents;
+  readonly broadcast: Broadcast | undefined;
   #ws: UwsWebSocket | undefined;
 
-  constructor(state: unknown, remoteAddress: string, events: SocketEvents) {
+  constructor(state: unknown, remoteAddress: string, events: SocketEvents, broadcast?: Broadcast) {
     this.state = state;
     this.remoteAddress = remoteAddress;
     this.events = events;
+    this.broadcast = broadcast;
   }
 
   get closed(): boolean {
@@ -218,6 +236,14 @@ class UwsSocket implements Socket<unknown> {
   cork(fn: () => void): void {
     if (this.#ws === undefined) fn();
     else this.#ws.cork(fn);
+  }
+
+  join(topic: string): void {
+    this.#ws?.subscribe(topic);
+  }
+
+  leave(topic: string): void {
+    this.#ws?.unsubscribe(topic);
   }
 
   close(code: number, reason: string): void {

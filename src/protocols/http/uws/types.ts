@@ -52,6 +52,8 @@ export interface UwsWebSocket {
   cork(fn: () => void): UwsWebSocket;
   end(code?: number, reason?: UwsText): void;
   close(): void;
+  subscribe(topic: string): boolean;
+  unsubscribe(topic: string): boolean;
   getUserData(): { readonly socket?: unknown };
 }
 
@@ -80,6 +82,7 @@ export interface UwsApp {
   readonly head: Route;
   readonly any: Route;
   ws(pattern: string, behavior: UwsWebSocketBehavior): UwsApp;
+  publish(topic: string, message: UwsText, isBinary?: boolean, compress?: boolean): boolean;
   /** `options` 1: exclusive, without SO_REUSEPORT. */
   listen(
     host: string,

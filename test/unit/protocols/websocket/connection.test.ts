@@ -7,7 +7,8 @@ import { EncodedEvent } from '../../../../src/feed/event.ts';
 import type { Subscription } from '../../../../src/feed/subscriber.ts';
 import type { SendResult, Socket } from '../../../../src/protocols/http/port.ts';
 import { CLOSE_CODES, meansReconnect } from '../../../../src/protocols/websocket/close-codes.ts';
-import { Connection, sinkOf } from '../../../../src/protocols/websocket/connection.ts';
+import { Connection } from '../../../../src/protocols/websocket/connection.ts';
+import { sinkOf } from '../../../../src/protocols/websocket/event-sinks.ts';
 
 class FakeSocket implements Socket<undefined> {
   readonly state = undefined;
