@@ -198,7 +198,7 @@ export const LIMIT_DEFAULTS = {
   /** Bytes waiting for one socket above which its subscriptions are conflated. */
   socketConflateBytesMax: 128 * 1024,
   /** Sockets that follow the same before they are sent to by one call of the engine. */
-  crowdMembersMin: 8,
+  crowdMembersMin: 2,
   /** Crowds of those who follow the same: one for each encoding and name given to it. */
   crowdsOfTopicMax: 8,
   /** Crowds that one socket is in; each may bring it its part of `socketConflateBytesMax`. */

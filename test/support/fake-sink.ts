@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from '../../src/base/errors.ts';
 import type { EncodedEvent } from '../../src/feed/event.ts';
-import type { Sink } from '../../src/feed/sink.ts';
+import type { CrowdSink, Sink } from '../../src/feed/sink.ts';
 import type { Subscription } from '../../src/feed/subscriber.ts';
 import { applyMergePatch } from './merge-patch.ts';
 
@@ -24,6 +24,55 @@ export interface FeedEvent {
 
 const versionOf = (value: unknown): number => (value as { v?: number } | undefined)?.v ?? 0;
 
+/** An engine that sends one message to many. */
+export class FakeHost {
+  readonly topics = new Map<string, Set<FakeSink>>();
+  /** Messages sent, and how many each went to. */
+  readonly sent: number[] = [];
+  unaskedBytesMax = 1_000;
+}
+
+class FakeCrowdSink implements CrowdSink {
+  readonly #sink: FakeSink;
+  readonly host: FakeHost;
+  readonly shape = '';
+
+  constructor(sink: FakeSink, host: FakeHost) {
+    this.#sink = sink;
+    this.host = host;
+  }
+
+  get unaskedBytesMax(): number {
+    return this.host.unaskedBytesMax;
+  }
+
+  ready = (): boolean => this.#sink.ready();
+  write = (event: EncodedEvent): void => this.#sink.write(event);
+  close = (code: ErrorCode): void => this.#sink.close(code);
+  encode = (event: EncodedEvent): Uint8Array => event.bytes();
+  hasRoom = (): boolean => this.#sink.room > 0;
+
+  enter(topic: string): boolean {
+    if (this.#sink.room <= 0) return false;
+    const members = this.host.topics.get(topic) ?? new Set();
+    this.host.topics.set(topic, members.add(this.#sink));
+    return true;
+  }
+
+  leave(topic: string): void {
+    const members = this.host.topics.get(topic);
+    members?.delete(this.#sink);
+    if (members?.size === 0) this.host.topics.delete(topic);
+  }
+
+  tell(topic: string, bytes: Uint8Array): void {
+    const event = JSON.parse(Buffer.from(bytes).toString()) as FeedEvent;
+    const members = this.host.topics.get(topic) ?? new Set();
+    this.host.sent.push(members.size);
+    for (const sink of members) sink.take(event, true);
+  }
+}
+
 export class FakeSink implements Sink {
   readonly events: FeedEvent[] = [];
   readonly picture = new Map<string | number, unknown>();
@@ -36,6 +85,12 @@ export class FakeSink implements Sink {
   room = Number.POSITIVE_INFINITY;
   #refused = false;
   readonly #newest = new Map<string | number, number>();
+  readonly crowded: CrowdSink | undefined;
+
+  /** With a host, it can be handed events together with the others of it. */
+  constructor(host?: FakeHost) {
+    this.crowded = host && new FakeCrowdSink(this, host);
+  }
 
   ready(): boolean {
     if (this.room > 0) return true;
@@ -44,10 +99,13 @@ export class FakeSink implements Sink {
   }
 
   write(encoded: EncodedEvent): void {
+    this.take(JSON.parse(encoded.json) as FeedEvent, encoded.resumable);
+  }
+
+  take(event: FeedEvent, isResumable: boolean): void {
     this.room -= 1;
-    const event = JSON.parse(encoded.json) as FeedEvent;
     this.events.push(event);
-    if (encoded.resumable) this.resumeFrom = encoded.position;
+    if (isResumable) this.resumeFrom = event.position;
     this.#apply(event);
   }
 

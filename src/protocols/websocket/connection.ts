@@ -5,8 +5,8 @@
  * event; the engine's own buffer is emptied before more is asked for.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { Subscription } from '../../feed/subscriber.ts';
 import { LIMITS } from '../../config/limits.ts';
+import type { Subscription } from '../../feed/subscriber.ts';
 import type { Broadcast, Socket } from '../http/port.ts';
 import { CLOSE_CODES } from './close-codes.ts';
 import { JSON_FORMAT, type LiveFormat } from './live-format.ts';
@@ -169,8 +169,8 @@ export class Connection {
   }
 
   /**
-   * What a crowd may bring it before it is asked whether it has room: its part of what may wait, and
-   * far below what makes the engine pass a socket by.
+   * What a crowd may bring it before it is asked whether it has room: its part of what may wait,
+   * and far below what makes the engine pass a socket by.
    */
   get unaskedBytesMax(): number {
     const engineMax = (this.broadcast?.bufferBytesMax ?? 0) / 2;

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import type { SubscriptionRequest } from '../../../src/feed/subscriber.ts';
 import { parseRowFilter } from '../../../src/table/query/row-filter.ts';
 import { recordScope } from '../../../src/table/query/scope.ts';
-import { FakeSink } from '../../support/fake-sink.ts';
+import { FakeHost, FakeSink } from '../../support/fake-sink.ts';
 import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
 const SEEDS = Number(process.env.MILLRACE_FEED_SEEDS ?? 300);
@@ -48,6 +48,7 @@ class Run {
   readonly #next: (below: number) => number;
   readonly #bench: FeedBench;
   readonly #readers: Reader[] = [];
+  readonly #host = new FakeHost();
   #version = 0;
   #messages = 0;
 
@@ -63,8 +64,9 @@ class Run {
     this.#bench = new FeedBench({ limits });
     this.#bench.source.ringSize = this.#next(20);
     for (let step = 0; step < 5; step += 1) this.#write();
-    for (const request of [...requests, ...requests]) {
-      const sink = new FakeSink();
+    this.#host.unaskedBytesMax = 50 + this.#next(1_000);
+    for (const request of [...requests, ...requests, ...requests]) {
+      const sink = new FakeSink(this.#next(2) === 0 ? this.#host : undefined);
       sink.room = this.#next(6);
       const missed = this.#messages;
       this.#readers.push({ request, missed, sink: this.#bench.subscribe(request, sink) });

@@ -242,7 +242,9 @@ class UwsSocket implements Socket<unknown> {
     this.#ws?.subscribe(topic);
   }
 
+  /** 20.30 forgets what was published this turn to one that leaves: a ping lets it go out first. */
   leave(topic: string): void {
+    this.#ws?.ping();
     this.#ws?.unsubscribe(topic);
   }
 

@@ -52,6 +52,8 @@ export interface UwsWebSocket {
   cork(fn: () => void): UwsWebSocket;
   end(code?: number, reason?: UwsText): void;
   close(): void;
+  /** 1: sent, 0: buffered, 2: dropped, after all that was published to it. */
+  ping(message?: UwsText): number;
   subscribe(topic: string): boolean;
   unsubscribe(topic: string): boolean;
   getUserData(): { readonly socket?: unknown };

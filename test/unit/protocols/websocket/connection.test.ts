@@ -2,10 +2,12 @@
  * One connection over a socket of the test's own: gathering, fullness, loss.
  */
 import { describe, expect, it } from 'vitest';
+import { must } from '../../../../src/base/assert.ts';
 import type { Position } from '../../../../src/base/brands.ts';
+import { LIMITS } from '../../../../src/config/limits.ts';
 import { EncodedEvent } from '../../../../src/feed/event.ts';
 import type { Subscription } from '../../../../src/feed/subscriber.ts';
-import type { SendResult, Socket } from '../../../../src/protocols/http/port.ts';
+import type { Broadcast, SendResult, Socket } from '../../../../src/protocols/http/port.ts';
 import { CLOSE_CODES, meansReconnect } from '../../../../src/protocols/websocket/close-codes.ts';
 import { Connection } from '../../../../src/protocols/websocket/connection.ts';
 import { sinkOf } from '../../../../src/protocols/websocket/event-sinks.ts';
@@ -40,6 +42,18 @@ class FakeSocket implements Socket<undefined> {
   terminate(): void {
     this.closedWith = 1006;
   }
+
+  readonly topics = new Set<string>();
+  broadcast: Broadcast | undefined;
+
+  join(topic: string): void {
+    this.sent.push(`joined ${topic}`);
+    this.topics.add(topic);
+  }
+
+  leave(topic: string): void {
+    this.topics.delete(topic);
+  }
 }
 
 function connected(conflateBytesMax = 1_000) {
@@ -53,10 +67,18 @@ function connected(conflateBytesMax = 1_000) {
     begin: () => calls.push('begin'),
     drained: () => calls.push('drained'),
     close: () => calls.push('close'),
+    leaveCrowd: () => calls.push('leaveCrowd'),
   };
   const sink = sinkOf(connection, undefined, () => undefined);
   connection.hold(1, { subscription, resource: '/x', judgeAgain: () => undefined });
   return { connection, socket, dirty, calls, sink };
+}
+
+/** One whose engine sends to many at once. */
+function crowded(bufferBytesMax = 1_000_000) {
+  const made = connected();
+  made.socket.broadcast = { bufferBytesMax, send: () => undefined };
+  return { ...made, crowdSink: must(made.sink.crowded, 'a sink that can crowd') };
 }
 
 const event = (text: string) =>
@@ -130,4 +152,55 @@ it('has a close code of one of the two kinds for every error', () => {
   expect(meansReconnect(CLOSE_CODES.SHUTTING_DOWN)).toBe(true);
   expect(meansReconnect(CLOSE_CODES.POSITION_UNKNOWN)).toBe(true);
   expect(meansReconnect(CLOSE_CODES.ACCESS_DENIED)).toBe(false);
+});
+
+describe('a connection whose engine sends to many at once', () => {
+  it('sends what waits before it enters a crowd', () => {
+    const { socket, sink, crowdSink } = crowded();
+    sink.write(event('a'));
+    expect(crowdSink.enter('t')).toBe(true);
+    expect(socket.sent.map((text) => text.slice(0, 6))).toEqual(['{"type', 'joined']);
+  });
+
+  it('enters no crowd without room, nor more than its bound', () => {
+    const { socket, sink, crowdSink } = crowded();
+    for (let n = 0; n < LIMITS.crowdsOfSocketMax; n += 1) {
+      expect(crowdSink.enter(`t${n}`)).toBe(true);
+    }
+    expect(crowdSink.enter('one more')).toBe(false);
+    crowdSink.leave('t0');
+    socket.next = 'buffered';
+    sink.write(event('a'));
+    expect(crowdSink.enter('t0')).toBe(false);
+    expect(socket.topics.has('t0')).toBe(false);
+  });
+
+  it('leaves its crowds as soon as something it is sent by itself has to wait', () => {
+    const { connection, socket, calls, sink, crowdSink } = crowded();
+    crowdSink.enter('t');
+    socket.next = 'buffered';
+    sink.write(event('a'));
+    connection.flush();
+    expect(calls).toEqual(['leaveCrowd']);
+    expect(crowdSink.hasRoom()).toBe(false);
+  });
+
+  it('has no room while the engine holds bytes for it', () => {
+    const { connection, socket, crowdSink } = crowded();
+    expect(crowdSink.hasRoom()).toBe(true);
+    socket.bufferedBytes = 1;
+    expect(crowdSink.hasRoom()).toBe(false);
+    socket.bufferedBytes = 0;
+    expect(crowdSink.hasRoom()).toBe(false);
+    connection.drained();
+    expect(crowdSink.hasRoom()).toBe(true);
+  });
+
+  it('may be sent unasked by its crowds no more than half of what the engine keeps for it', () => {
+    for (const bufferBytesMax of [64, 1_000, 1_000_000]) {
+      const { crowdSink } = crowded(bufferBytesMax);
+      const most = crowdSink.unaskedBytesMax * LIMITS.crowdsOfSocketMax;
+      expect(most).toBeLessThanOrEqual(Math.min(1_000, bufferBytesMax / 2));
+    }
+  });
 });
