@@ -1,6 +1,7 @@
 /** WebSockets: the opening handshake's checks, messages, back-pressure, close codes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { must } from '../../../src/base/assert.ts';
 import type { HttpEngine } from '../../../src/protocols/http/port.ts';
 import { RawClient, statusesIn } from './raw-client.ts';
 import { Target } from './target.ts';
@@ -100,6 +101,32 @@ export function describeSockets(engine: HttpEngine): void {
       ['no', {}],
     ])('accepts a handshake with %s Origin', async (_, changes) => {
       expect(await status(handshake('/ws', changes))).toBe(101);
+    });
+
+    it('keeps what is sent to many in order with what is sent to one, and loses none', async () => {
+      const client = await open('/ws');
+      const socket = must(target.sockets.at(-1), 'the socket opened last');
+      const { broadcast } = socket;
+      // An engine without it sends to each by itself.
+      expect(broadcast === undefined).toBe(engine === 'node');
+      if (broadcast === undefined) return client.terminate();
+      const heard: string[] = [];
+      client.on('message', (bytes) => heard.push(String(bytes)));
+      const publish = (text: string) => broadcast.send('t', Buffer.from(text), false);
+      const say = (text: string) => socket.send(Buffer.from(text), false);
+      socket.join?.('t');
+      publish('1');
+      say('2');
+      publish('3');
+      // What was published this turn still comes to who leaves, and nothing after it.
+      socket.leave?.('t');
+      publish('never');
+      say('4');
+      socket.join?.('t');
+      for (let n = 5; n < 105; n += 1) publish(String(n));
+      socket.close(4000, 'that was all');
+      expect(await closeCode(client)).toBe(4000);
+      expect(heard).toEqual(Array.from({ length: 104 }, (_, n) => String(n + 1)));
     });
 
     it('serves a plain reply to an upgrade it does not know [RFC9110 §7.8]', async () => {
