@@ -183,6 +183,37 @@ describe.each(['uws', 'node'] as const)('abuse on the %s engine', (engine) => {
     expect(await lines()).toBeLessThan(before + 60);
   });
 
+  it('lives on when an upgrade is sent ahead of the answer to what came before it', async () => {
+    for (const protocol of ['h2c', 'websocket', 'x']) {
+      const upgrade = UPGRADE.map((field) => field.replace(': websocket', `: ${protocol}`));
+      const connection = new RawConnection(node.http);
+      const waits = headOf('GET /Polluted/1', []);
+      connection.send(`${waits}\r\n${headOf('GET /Item/', upgrade)}\r\n`);
+      const isOver = () => connection.ended || connection.statuses.length > 0;
+      await until(`an answer or an end (${protocol})`, isOver);
+      connection.destroy();
+      expect(await status(node.http, 'GET /Item/', ['Host: node.test'])).toBe(200);
+    }
+  });
+
+  it('forgets what waits behind another answer when its client leaves', async () => {
+    const follow = `${headOf('GET /Item/', ['Accept: text/event-stream'])}\r\n`;
+    const connection = new RawConnection(node.http);
+    connection.send(follow);
+    await until('the first stream', () => connection.statuses.length > 0);
+    if (engine === 'node') {
+      connection.send(follow.repeat(3));
+      await until('those behind it', async () => (await streams()) === 4);
+    }
+    connection.destroy();
+    await until('no stream to be open', async () => (await streams()) === 0);
+  });
+
+  async function streams(): Promise<number> {
+    const metrics = await (await fetch(`${node.admin}/metrics`)).text();
+    return Number(/^millrace_subscriptions\{protocol="sse"\} (\d+)/m.exec(metrics)?.[1]);
+  }
+
   it('lives on when clients leave at any moment', async () => {
     const requests = [
       headOf('GET /Item/', ['Accept: text/event-stream']),

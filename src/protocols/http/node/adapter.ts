@@ -79,7 +79,7 @@ class NodeListener implements Listener {
     this.#server.on('clientError', (error, socket) => this.#unparsable(error, socket));
     if (options.webSocket === undefined) return;
     this.#sockets = new SocketSide(options, options.webSocket);
-    this.#server.on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head));
+    this.#server.on('upgrade', (message, socket, head) => this.#guarded(message, socket, head));
   }
 
   get connections(): number {
@@ -205,12 +205,14 @@ class NodeListener implements Listener {
 
   /** Counts answers under way, so that none is mixed with the refusal of a later request. */
   #begin(socket: NetSocket, response: ServerResponse): void {
+    const before = this.#answering.get(socket) ?? 0;
     this.openExchanges += 1;
-    this.#answering.set(socket, (this.#answering.get(socket) ?? 0) + 1);
+    this.#answering.set(socket, before + 1);
     response.once('close', () => {
       this.openExchanges -= 1;
       this.#answering.set(socket, (this.#answering.get(socket) ?? 1) - 1);
     });
+    if (before > 0) closeWith(socket, response);
   }
 
   #inspect(request: RequestCopy, hostOptional: boolean): Refusal | undefined {
@@ -246,9 +248,26 @@ class NodeListener implements Listener {
     exchange.reply(refusalStatus(refusal), headers, refusalBody(refusal));
   }
 
+  /** What goes wrong here is nobody's answer yet, and must not end the process. */
+  #guarded(message: IncomingMessage, socket: Duplex, head: Buffer): void {
+    try {
+      this.#upgrade(message, socket, head);
+    } catch (error) {
+      this.#options.onFault?.(error, copyRequest(message));
+      socket.destroy();
+    }
+  }
+
   #upgrade(message: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     if (this.#refused.has(socket)) return;
+    // [RFC9110 §7.8] Answers to what came before go first, and Node has let go of the connection
+    // that they were to go over: what is written now would stand in the midst of them.
+    if ((this.#answering.get(socket) ?? 0) > 0) {
+      this.#limitHit('requestFraming');
+      socket.destroy();
+      return;
+    }
     if (!wantsWebSocket(message.headers.upgrade)) {
       this.#serveWithoutUpgrade(message, socket);
       return;
@@ -284,6 +303,19 @@ class NodeListener implements Listener {
     this.#refused.add(socket);
     writeBareRefusal(socket, refusal);
   }
+}
+
+/**
+ * Of the answers on a connection that ends Node tells only the one which has its turn; those that
+ * wait behind it would be under way for ever, with all that they follow.
+ */
+function closeWith(socket: NetSocket, response: ServerResponse): void {
+  const close = (): void => {
+    response.destroy();
+    if (response.socket === null) response.emit('close');
+  };
+  socket.once('close', close);
+  response.once('close', () => socket.off('close', close));
 }
 
 function makeServer(options: ListenOptions): Server {
