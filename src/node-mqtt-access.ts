@@ -12,8 +12,10 @@ import type { RowAccess } from './access/row-access.ts';
 import { StandingWatch } from './access/standing-watch.ts';
 import { createWriteGuard } from './access/write-guard.ts';
 import type { Clock } from './base/clock.ts';
+import type { MqttCode } from './node-mqtt-code.ts';
 import type { MqttPacing } from './node-mqtt-guard.ts';
 import type { Guest, SignIn } from './protocols/mqtt/access.ts';
+import type { CodeAt } from './protocols/mqtt/code-topic.ts';
 import type { Message } from './protocols/mqtt/message.ts';
 import type { TableDefinition, Verb } from './schema/definition.ts';
 import { maskedRow } from './table/query/row-view.ts';
@@ -25,6 +27,7 @@ export interface SignInParts {
   readonly onRejected: (method: string) => void;
   readonly pacing: MqttPacing;
   readonly refusals: RefusalLog;
+  readonly code: MqttCode;
 }
 
 export function mqttSignIn(parts: SignInParts): SignIn {
@@ -47,7 +50,9 @@ export function mqttSignIn(parts: SignInParts): SignIn {
       const { name: by } = principal;
       parts.refusals.add({ by, address: asking.remoteAddress, protocol: 'mqtt', what });
     };
-    return { guest: mqttGuest(principal, { standing, watch, pace, denied }) };
+    const { remoteAddress } = asking;
+    const codeAt: CodeAt = (filter) => parts.code.at(filter, { principal, remoteAddress });
+    return { guest: mqttGuest(principal, { standing, watch, pace, denied, codeAt }) };
   };
 }
 
@@ -56,12 +61,12 @@ export interface GuestParts {
   readonly watch?: StandingWatch | undefined;
   readonly pace?: Guest['pace'] | undefined;
   readonly denied?: Guest['denied'] | undefined;
+  readonly codeAt?: CodeAt | undefined;
 }
 
-export function mqttGuest(
-  principal: Principal,
-  { standing = FOR_GOOD, watch, pace = () => undefined, denied = () => undefined }: GuestParts = {},
-): Guest {
+export function mqttGuest(principal: Principal, parts: GuestParts = {}): Guest {
+  const { standing = FOR_GOOD, watch } = parts;
+  const { pace = () => undefined, denied = () => undefined, codeAt = () => undefined } = parts;
   const access = (table: TableDefinition, verb: Verb) => accessTo(principal, table, verb);
   return {
     name: principal.kind === 'anonymous' ? '' : principal.name,
@@ -89,6 +94,7 @@ export function mqttGuest(
     holds: () => standing.state() !== 'gone',
     pace,
     denied,
+    codeAt,
   };
 }
 

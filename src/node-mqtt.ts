@@ -9,9 +9,12 @@ import { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { asNodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
+import type { PresenceHub } from './feed/presence.ts';
 import { readThrough } from './feed/table-reads.ts';
+import { serveCodeHere } from './node-code-feed.ts';
 import { mqttGuest, mqttSignIn } from './node-mqtt-access.ts';
 import { mqttClients } from './node-mqtt-clients.ts';
+import { type MqttCode, type MqttCodeParts, NO_CODE, openMqttCode } from './node-mqtt-code.ts';
 import { createMqttGuard } from './node-mqtt-guard.ts';
 import { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
@@ -19,11 +22,14 @@ import { countDuration, type DurationCounts, durationCounts } from './observe/re
 import type { LiveClients } from './operations/live/live-clients.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
+import type { Guest } from './protocols/mqtt/access.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import type { MqttServer } from './protocols/mqtt/server.ts';
 import type { Door } from './protocols/mqtt/tcp.ts';
 import type { Store } from './store/store-options.ts';
 import type { Tables } from './table/tables.ts';
+import { localPresence } from './worker-presence.ts';
+import type { PreparedApplication } from './worker-resources.ts';
 
 export interface MqttParts {
   readonly config: Config;
@@ -35,6 +41,8 @@ export interface MqttParts {
   readonly tls: TlsCertificates | undefined;
   readonly guard: GuardMemory;
   readonly audit: Audit;
+  readonly prepared: PreparedApplication;
+  readonly presences: PresenceHub;
 }
 
 export interface RunningMqtt {
@@ -46,14 +54,17 @@ export interface RunningMqtt {
   stop(): Promise<void>;
 }
 
-/** `undefined` when no table is reached over MQTT. Rejects with `PORT_IN_USE`. */
+/** `undefined` when neither a table nor code is reached over MQTT. Rejects with `PORT_IN_USE`. */
 export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefined> {
   const definitions = [...parts.tables.all()].map(({ definition }) => definition);
   const isReached = definitions.some((table) => table.export?.protocols.has('mqtt') === true);
-  if (!isReached) return undefined;
+  const { config, clock, store, log, presences } = parts;
+  const code = openMqttCode({ ...parts, commit: commitTo(store, config) }, definitions);
+  if (!isReached && code === undefined) return undefined;
   // Loaded here: a node without MQTT does not pay for it.
   const { MqttServer } = await import('./protocols/mqtt/server.ts');
-  const { config, clock, store, log } = parts;
+  const stopCode = code && serveCodeHere(parts);
+  const presence = localPresence(presences, clock);
   const lag = durationCounts();
   const tally = createTally();
   const guard = createMqttGuard(parts, (limit) => increment(tally.limits, limit));
@@ -64,11 +75,13 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
     readRecord: readThrough(store, (name) => parts.tables.get(name)),
     signIn: mqttSignIn({
       ...parts,
-      pacing: guard,
+      ...{ pacing: guard, code: code ?? NO_CODE },
       refusals: new RefusalLog(parts.audit, () => clock.now()),
       onRejected: (method) => increment(tally.rejected, method),
     }),
-    nodeGuest: mqttGuest({ kind: 'admin', name: 'node' }),
+    nodeGuest: nodeGuest(code),
+    isOfCode: (filter) => code?.isOfCode(filter) === true,
+    onFollow: (followed, by) => presence.changed(followed, by),
     requireAuthentication: config.mqtt.requireAuthentication,
     observeLag: (ms) => countDuration(lag, Math.max(0, ms) / 1000),
     failed: (error) => log.error({ error: String(error) }, 'an MQTT session was not written'),
@@ -85,8 +98,23 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
       listener?.stopAccepting();
       await server.stop();
       await listener?.close();
+      presence.stop();
+      stopCode?.();
     },
   };
+}
+
+const commitTo =
+  (store: Store, { store: { durability } }: Config): MqttCodeParts['commit'] =>
+  (ops) =>
+    store.commit(ops, durability);
+
+/** Publishes the wills whose client did not come back after a start. */
+function nodeGuest(code: MqttCode | undefined): Guest {
+  const principal = { kind: 'admin', name: 'node' } as const;
+  return mqttGuest(principal, {
+    codeAt: (filter) => code?.at(filter, { principal, remoteAddress: '' }),
+  });
 }
 
 async function listen({ config, log, tls }: MqttParts, accept: Accept, door: Door) {

@@ -206,9 +206,11 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const level = logLevelPart(log, parts.config.log.level);
   const reload = reloadParts([followed.origins, followed.policies, roles, certificates, level]);
   const origins = startOrigins(threadTables, started);
+  const presences = new PresenceHub();
   const mqtt = await startMqtt({
     ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
     ...{ tls: parts.tls, tables, guard: parts.guard, audit: identity.audit },
+    ...{ prepared: parts.prepared, presences },
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const replication = await joined(parts, { threadTables, peers }, started);
@@ -220,6 +222,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     mqtt,
     leaseTable,
     peers,
+    presences,
     ...noting(purges, identity.audit),
   };
   const serving = await serve(served, threadTables, (app) =>
@@ -336,16 +339,14 @@ interface Served {
   readonly reload: ReloadParts;
   readonly identity: NodeIdentity;
   readonly mqtt: RunningMqtt | undefined;
+  readonly presences: PresenceHub;
   readonly onPurged: (note: PurgeNote) => void;
 }
 
 /** The app on this thread, or on workers. */
 async function serve(parts: Assembly & Served, threadTables: ThreadTables, connect: ConnectApp) {
-  const { config, engine, store } = parts;
-  const presences = new PresenceHub();
-  if (config.threads > 1) {
-    return startWorkers({ ...parts, presences });
-  }
+  const { config, engine, store, presences } = parts;
+  if (config.threads > 1) return startWorkers(parts);
   const app = await startApp({
     ...parts,
     reader: store.store,

@@ -288,7 +288,11 @@ function isOpenToAll({ identity }: AppParts, definition: TableDefinition): boole
 const NOBODY = { method: 'GET', remoteAddress: '', header: () => undefined };
 
 /** Lets application code follow changes, and write when no request asked it to. */
-function openToCode(fanout: Fanout, commit: CodeParts['commit'], parts: AppParts): void {
+export function openToCode(
+  fanout: Fanout,
+  commit: CodeParts['commit'],
+  parts: Pick<AppParts, 'config' | 'bodies'>,
+): void {
   const scope = threadScope();
   const flushes = parts.config.store.durability === 'flushed';
   scope.bodies = { store: parts.bodies, flushes, tagOf: entityTagOf };

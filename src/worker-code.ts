@@ -112,7 +112,7 @@ const METHODS = {
 } as const;
 
 /** Methods that a class over a table has not overridden: they stay as fast as the table's own. */
-function untouchedMethods(type: typeof Resource): Set<string> {
+export function untouchedMethods(type: typeof Resource): Set<string> {
   const readsPaths = 'parsePath' in type || type.directURLMapping === true;
   if (readsPaths || type.public !== undefined) return new Set();
   const isOwn = (name: string): boolean =>
@@ -146,7 +146,7 @@ function customResource(type: typeof Resource, path: string, parts: CodeParts): 
 }
 
 /** How code of the class is run, and where its faults are told. */
-function surroundings(type: typeof Resource, parts: CodeParts) {
+export function surroundings(type: typeof Resource, parts: Omit<CodeParts, 'meter'>) {
   const { clock, config, log, prepared } = parts;
   const { folder } = prepared.application;
   const complain = (thrown: unknown, facts: object, message: string): void => {
@@ -173,7 +173,7 @@ async function streamedEvents(
   around: CallSurroundings,
 ): Promise<AnsweredCall> {
   await admitToStream(type, request, around);
-  const rows = await openStream(type, request, undefined, around);
+  const rows = await openStream(type, request, {}, around);
   const headers = new Headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   return { answer: { status: 200, headers, body: { kind: 'rows', rows } }, reads: new ReadFacts() };
 }
@@ -190,7 +190,7 @@ function codeStream(type: typeof Resource, path: string, parts: CodeParts): Code
   return {
     admit: (request, principal) => admitToStream(type, asked(request, principal, NEVER), around),
     open: (request, principal, { incoming, signal }) =>
-      openStream(type, asked(request, principal, signal), incoming, around),
+      openStream(type, asked(request, principal, signal), { incoming }, around),
     failure(thrown, { path: at }) {
       const failure = failureOf(thrown);
       if (failure.isFault) complain(thrown, { path: at }, 'a stream of a resource failed');
@@ -218,7 +218,7 @@ function publishToCode(type: typeof Resource, parts: CodeParts): PublishToCode {
 
 type Surrounding = Pick<Exchange, 'request' | 'signal' | 'interim'>;
 
-function callRequest(request: Omit<CustomRequest, 'exchange'> & { exchange: Surrounding }) {
+export function callRequest(request: Omit<CustomRequest, 'exchange'> & { exchange: Surrounding }) {
   const { exchange, principal, rest, params, wildcard } = request;
   return {
     method: exchange.request.method,

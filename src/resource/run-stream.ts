@@ -41,22 +41,29 @@ export async function admitToStream(
   });
 }
 
-/** What the class yields to a client that was admitted. `incoming`: absent for event streams. */
+/** The method by which a class is followed: `connect`, unless it has only the other. */
+export type Way = 'connect' | 'subscribe';
+
+export interface StreamClient {
+  /** What it says; absent where it cannot say anything. */
+  readonly incoming?: MessageStream | undefined;
+  readonly way?: Way | undefined;
+}
+
+/** What the class yields to a client that was admitted. */
 export async function openStream(
   type: typeof Resource,
   request: CallRequest,
-  incoming: MessageStream | undefined,
+  { incoming, way = wayOf(type) }: StreamClient,
   around: CallSurroundings,
 ): Promise<AsyncIterableIterator<unknown>> {
   const call = callOf(request, around);
   const within = <T>(fn: () => Promise<T>): Promise<T> => threadScope().calls.run(call, fn);
   const opening = within(async () => {
     const target = await targetOf(type, request);
-    const result: unknown = await Reflect.apply(methodOf(type), type, [
-      target,
-      ...(usesConnect(type) ? [incoming] : []),
-      request.context,
-    ]);
+    const method = Reflect.get(type, way) as Method;
+    const said = way === 'connect' ? [incoming] : [];
+    const result: unknown = await method.apply(type, [target, ...said, request.context]);
     return iteratorOf(type, result);
   });
   const inner = await beforeDeadline(opening, type.name, around);
@@ -111,13 +118,13 @@ async function inCall<T>(
 const callOf = ({ context, may }: CallRequest, { commit }: CallSurroundings): Call =>
   new Call({ context, commit, may });
 
-const usesConnect = (type: typeof Resource): boolean =>
-  ownMethod(type, 'connect') !== undefined ||
-  ownMethod(type.prototype, 'connect') !== undefined ||
-  ownMethod(type, 'subscribe') === undefined;
-
-const methodOf = (type: typeof Resource): Method =>
-  Reflect.get(type, usesConnect(type) ? 'connect' : 'subscribe') as Method;
+/** `prefers`: what MQTT asks of a class that has both, since it has no use for a conversation. */
+export function wayOf(type: typeof Resource, prefers: Way = 'connect'): Way {
+  if (ownMethod(type, 'subscribe') === undefined) return 'connect';
+  if (prefers === 'subscribe') return 'subscribe';
+  const connects = ownMethod(type, 'connect') ?? ownMethod(type.prototype, 'connect');
+  return connects === undefined ? 'subscribe' : 'connect';
+}
 
 function iteratorOf(type: typeof Resource, result: unknown): AsyncIterator<unknown> {
   if (typeof result === 'object' && result !== null) {

@@ -7,6 +7,7 @@ import type { RecordId } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { WriteGuard } from '../../table/guarded-write.ts';
+import type { CodeAt } from './code-topic.ts';
 import type { Message } from './message.ts';
 
 /** Somebody who has signed in, or nobody in particular. */
@@ -32,6 +33,8 @@ export interface Guest {
   denied(what: string): void;
   /** Whether what it signed in with still holds; a will outlives its connection. */
   holds(): boolean;
+  /** The application's code at a topic, as this client meets it. */
+  readonly codeAt: CodeAt;
   /** Why it may not ask for more at the moment; each SUBSCRIBE and PUBLISH is a request. */
   pace(verb: 'subscribe' | 'publish'): NodeError | undefined;
 }

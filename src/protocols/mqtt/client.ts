@@ -30,6 +30,8 @@ export interface ClientParts {
   readonly askedExpirySeconds: number;
   readonly wishes: Wishes;
   readonly positionOfChange: (at: Sequence) => string;
+  /** Says it to the stream of application code which the client follows at that topic. */
+  readonly sayToCode: (topic: string, message: unknown) => boolean;
   readonly close: (reason: Reason, text: string) => void;
 }
 
@@ -68,7 +70,8 @@ export class Client implements Wire {
   }
 
   get publisher(): Publisher {
-    return { guest: this.guest, sessionKey: this.session.parts.key };
+    const { sayToCode } = this.#parts;
+    return { guest: this.guest, sessionKey: this.session.parts.key, sayToCode };
   }
 
   positionOf({ parts: { sequence } }: Message): string | undefined {

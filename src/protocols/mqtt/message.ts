@@ -22,6 +22,8 @@ export interface MessageParts {
   readonly publication: Uint8Array | undefined;
   /** Said by the server of itself, under `$SYS/`. */
   readonly isSystem?: boolean | undefined;
+  /** Yielded by application code, for the one client that follows it. */
+  readonly isOfCode?: boolean | undefined;
   /** The record before; `null`: there was none; `undefined`: not known. */
   readonly before?: Uint8Array | null | undefined;
 }

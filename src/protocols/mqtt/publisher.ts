@@ -13,6 +13,8 @@ import type { JsonRecord } from '../../table/record-draft.ts';
 import type { Table } from '../../table/table.ts';
 import { checkJsonStructure } from '../http/json-structure.ts';
 import type { Guest } from './access.ts';
+import { spokenIn } from './code-message.ts';
+import type { CodeTopic } from './code-topic.ts';
 import { formatNamed } from './payload-format.ts';
 import { type MessageProperties, packPublication, type QoS } from './publication.ts';
 import { REASON, REASONS, type Reason } from './reasons.ts';
@@ -30,6 +32,8 @@ export interface PublishRequest {
 export interface Publisher {
   readonly guest: Guest;
   readonly sessionKey: string;
+  /** Says it to a stream which the publisher follows; false: it follows none there. */
+  readonly sayToCode?: ((topic: string, message: unknown) => boolean) | undefined;
 }
 
 export interface PublishOutcome {
@@ -55,6 +59,9 @@ export async function publish(
 ): Promise<PublishOutcome> {
   // The server's own [MQTT5 §4.7.2]; the reason code says it all.
   if (request.topic.startsWith('$')) return { reason: REASON.topicNameInvalid, text: '' };
+  const code = publisher.guest.codeAt(request.topic);
+  const byCode = code && publishToCode(code, publisher, request);
+  if (byCode !== undefined) return byCode;
   const located = parts.topics.locate(request.topic);
   const table = located && parts.tableNamed(located.table.name);
   if (located === undefined || table === undefined) {
@@ -74,6 +81,35 @@ export async function publish(
     return outcomeOf(asNodeError(error));
   }
 }
+
+/** `undefined`: the class leaves it to the table of its path. */
+function publishToCode(
+  code: CodeTopic,
+  { sayToCode }: Publisher,
+  { topic, payload, retain, properties: { contentType } }: PublishRequest,
+): Promise<PublishOutcome> | PublishOutcome | undefined {
+  const stored = payload.length === 0 ? 'delete' : 'put';
+  const verb = retain ? stored : 'message';
+  const isTaken = code.takes.has(verb);
+  const otherwise = code.isOverTable ? undefined : NOT_TAKEN;
+  if (!isTaken && (retain || !code.hears)) return otherwise;
+  try {
+    const message = spokenIn(payload, contentType);
+    if (!isTaken) return sayToCode?.(topic, message) === true ? PUBLISHED : otherwise;
+    return code.publish(verb, message).then(
+      () => PUBLISHED,
+      (error) => outcomeOf(asNodeError(error)),
+    );
+  } catch (error) {
+    return outcomeOf(asNodeError(error));
+  }
+}
+
+const PUBLISHED: PublishOutcome = { reason: REASON.success, text: '' };
+const NOT_TAKEN: PublishOutcome = {
+  reason: REASON.topicNameInvalid,
+  text: 'the class at this topic takes no such message: it has no method for it',
+};
 
 /** What a publisher is told of an error. */
 export function outcomeOf({ code, message, details: { limit } }: NodeError): PublishOutcome {

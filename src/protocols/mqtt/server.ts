@@ -7,15 +7,18 @@ import type { DurationMs, TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { ChangeSource, Soon } from '../../feed/change-source.ts';
+import type { Followed } from '../../feed/presence.ts';
 import type { ReadRecord } from '../../feed/record-state.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { StoreReader, StoreWriter } from '../../table/store-port.ts';
 import type { Table } from '../../table/table.ts';
 import type { Guest, SignIn } from './access.ts';
 import type { Channel, ChannelUser } from './channel.ts';
+import { CodeFeeds } from './code-feeds.ts';
 import { Connection } from './connection.ts';
 import { type Counts, createCounts, limitHit } from './counts.ts';
 import { Dispatch } from './dispatch.ts';
+import { followedBy } from './followed.ts';
 import type { Serving } from './handlers/handler.ts';
 import { publish } from './publisher.ts';
 import { REASON } from './reasons.ts';
@@ -39,6 +42,10 @@ export interface MqttServerParts {
   readonly signIn: SignIn;
   /** Publishes the wills of sessions whose client did not come back after a start. */
   readonly nodeGuest: Guest;
+  /** Whether a filter is served by application code, whoever asks. */
+  readonly isOfCode: (filter: string) => boolean;
+  /** Told when somebody begins to follow a record or, without an id, a table; and when it ends. */
+  readonly onFollow: (followed: Followed, by: 1 | -1) => void;
   readonly requireAuthentication: boolean;
   readonly failed: (error: unknown) => void;
   readonly observeLag: (lag: DurationMs) => void;
@@ -64,14 +71,22 @@ export class MqttServer {
       ...{ reader, writer, clock, failed: parts.failed },
       positionOf: (session) => dispatch.positionOf(session),
     });
+    const codeFeeds = new CodeFeeds(clock);
     const sessions = new Sessions({
       dispatch,
       clock,
       counts: this.counts,
+      isOfCode: parts.isOfCode,
+      followed: (session, subscription, by) => {
+        if (by < 0) codeFeeds.end(session, subscription.written);
+        for (const followed of followedBy(subscription.filter, topics, parts.isOfCode)) {
+          parts.onFollow(followed, by);
+        }
+      },
       ended: (session) => this.#ended(session),
     });
     this.#serving = {
-      ...{ clock, topics, dispatch, sessions, wills, keeper, counts: this.counts },
+      ...{ clock, topics, dispatch, sessions, wills, keeper, codeFeeds, counts: this.counts },
       system: new SystemTopics({
         ...{ clock, counts: this.counts, sessions: () => sessions.all() },
         sessionCount: () => sessions.size,

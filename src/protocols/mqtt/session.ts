@@ -127,7 +127,7 @@ export class Session extends Consumer {
     if (message.parts.isSystem === true) {
       return this.guest?.maySeeSystem() === true ? message : undefined;
     }
-    return this.guest?.seen(message);
+    return message.parts.isOfCode === true ? message : this.guest?.seen(message);
   }
 
   lost(): void {

@@ -26,6 +26,10 @@ export interface SessionsParts {
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly counts: Counts;
+  /** Whether a filter is served by application code, and so by no change of the log. */
+  readonly isOfCode: (filter: string) => boolean;
+  /** Told when a client that is there begins to follow something, and when it ends. */
+  readonly followed: (session: Session, subscription: Subscription, by: 1 | -1) => void;
   /** Told when a session is over: its will is due, what was kept of it goes. */
   readonly ended: (session: Session) => void;
 }
@@ -36,6 +40,8 @@ export class Sessions {
   readonly #groups = new Map<string, ShareGroup>();
   readonly #expiries = new Map<Session, Cancel>();
   readonly #heldBy = new Map<string, number>();
+  /** Those whose client is there. */
+  readonly #present = new Set<Session>();
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
@@ -78,6 +84,8 @@ export class Sessions {
     this.#expiries.get(session)?.();
     this.#expiries.delete(session);
     this.#parts.dispatch.join(session);
+    this.#present.add(session);
+    this.#tell(session, 1);
     for (const group of session.groups.values()) this.handOut(group);
   }
 
@@ -85,6 +93,7 @@ export class Sessions {
   away(session: Session, seconds = session.expirySeconds): void {
     session.disconnected();
     this.#parts.dispatch.leave(session);
+    if (this.#present.delete(session)) this.#tell(session, -1);
     if (seconds === 0) {
       this.end(session);
       return;
@@ -100,6 +109,7 @@ export class Sessions {
     if (this.#byKey.get(session.parts.key) !== session) return;
     this.#byKey.delete(session.parts.key);
     this.#count(session, -session.subscriptions.size);
+    if (this.#present.delete(session)) this.#tell(session, -1);
     this.#expiries.get(session)?.();
     this.#expiries.delete(session);
     this.#parts.dispatch.leave(session);
@@ -119,11 +129,14 @@ export class Sessions {
   }
 
   subscribe(session: Session, subscription: Subscription): void {
-    const { written } = subscription;
-    if (!session.subscriptions.has(written)) this.#count(session, 1);
+    const { written, filter } = subscription;
+    const isNew = !session.subscriptions.has(written);
     session.subscriptions.set(written, subscription);
+    if (isNew) this.#count(session, 1);
+    if (isNew && this.#present.has(session)) this.#parts.followed(session, subscription, 1);
     const shared = sharedFilter(written);
     if (shared === undefined) {
+      if (this.#parts.isOfCode(filter)) return;
       this.#parts.dispatch.subscribe(session, subscription);
       return;
     }
@@ -139,9 +152,16 @@ export class Sessions {
     if (subscription === undefined) return false;
     session.subscriptions.delete(written);
     this.#count(session, -1);
+    if (this.#present.has(session)) this.#parts.followed(session, subscription, -1);
     if (session.groups.has(written)) this.#leaveGroup(session, written);
     else this.#parts.dispatch.unsubscribe(session, subscription);
     return true;
+  }
+
+  #tell(session: Session, by: 1 | -1): void {
+    for (const subscription of session.subscriptions.values()) {
+      this.#parts.followed(session, subscription, by);
+    }
   }
 
   #group(key: string, subscription: Subscription): ShareGroup {

@@ -84,6 +84,9 @@ function refusal(level: ProtocolLevel, reason: Reason, text: string): PacketOf<'
 
 function willProblem({ topics }: Serving, guest: Guest, { will }: Connect) {
   if (will === undefined) return undefined;
+  // Code is asked when it is published: what it says then is not known yet.
+  const verb = will.retain === true ? 'put' : 'message';
+  if (guest.codeAt(will.topic)?.takes.has(verb) === true) return undefined;
   const located = will.topic.startsWith('$') ? undefined : topics.locate(will.topic);
   if (located === undefined) {
     return { reason: REASON.topicNameInvalid, text: 'no table takes the topic of the will' };
@@ -122,6 +125,7 @@ async function welcome(
   session.connected(client);
   serving.sessions.present(session);
   serving.snapshots.wake(session);
+  serving.codeFeeds.resume(session);
   return { client, keepAliveSeconds };
 }
 
@@ -144,7 +148,7 @@ function openSession(serving: Serving, packet: Connect, guest: Guest, clientId: 
 
 /** `undefined`: the node holds as many as it may. */
 export function newSession(
-  { sessions, dispatch, clock, snapshots, counts, observeLag }: Serving,
+  { sessions, dispatch, clock, snapshots, codeFeeds, counts, observeLag }: Serving,
   facts: Pick<SessionParts, 'key' | 'clientId' | 'owner'> & { readonly cursor: Sequence },
 ): Session | undefined {
   const { key, clientId, owner, cursor } = facts;
@@ -159,6 +163,7 @@ export function newSession(
       dispatch.wake(session);
       for (const group of session.groups.values()) sessions.handOut(group);
       snapshots.wake(session);
+      codeFeeds.wake(session);
     },
     onLost: (session) => sessions.lost(session),
     onSent: ({ parts: sent }) => {
@@ -208,6 +213,7 @@ function clientParts(
     close,
     wishes: levelOf(packet) === 5 ? wishesOf(userPropertiesOf(packet)) : NO_WISHES,
     positionOfChange: (at) => serving.dispatch.positionOfChange(at),
+    sayToCode: (topic, message) => serving.codeFeeds.hear(session, topic, message),
     receiveMaximum: properties?.receiveMaximum ?? RECEIVE_MAXIMUM,
     packetBytesMax: properties?.maximumPacketSize ?? PACKET_BYTES_MAX,
     topicAliasMaximum: properties?.topicAliasMaximum ?? 0,

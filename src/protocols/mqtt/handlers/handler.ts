@@ -3,6 +3,7 @@ import type { Packet } from 'mqtt-packet';
 import type { DurationMs } from '../../../base/brands.ts';
 import type { Clock } from '../../../base/clock.ts';
 import type { SignIn } from '../access.ts';
+import type { CodeFeeds } from '../code-feeds.ts';
 import type { Counts } from '../counts.ts';
 import type { Dispatch } from '../dispatch.ts';
 import type { PublishParts } from '../publisher.ts';
@@ -20,6 +21,7 @@ export interface Serving {
   readonly dispatch: Dispatch;
   readonly sessions: Sessions;
   readonly snapshots: Snapshots;
+  readonly codeFeeds: CodeFeeds;
   readonly system: SystemTopics;
   readonly wills: Wills;
   readonly keeper: SessionKeeper;

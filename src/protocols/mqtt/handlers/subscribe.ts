@@ -2,8 +2,10 @@
  * SUBSCRIBE [MQTT5 §3.8]: each filter is allowed or refused by itself, and remembered before it is
  * granted; the retained messages come after the SUBACK.
  */
+import { asNodeError } from '../../../base/errors.ts';
 import { LIMITS } from '../../../config/limits.ts';
 import type { Client } from '../client.ts';
+import type { CodeTopic } from '../code-topic.ts';
 import { limitHit } from '../counts.ts';
 import type { QoS } from '../publication.ts';
 import { ackReason, REASON, REASONS } from '../reasons.ts';
@@ -26,13 +28,20 @@ export async function handleSubscribe(
   const { session } = client;
   const granted: number[] = [];
   const withRetained: Subscription[] = [];
+  const ofCode: [Subscription, CodeTopic][] = [];
   let text = '';
   const paced = client.guest.pace('subscribe');
   for (const asked of subscriptions) {
+    const code = codeOf(client, asked);
     const refusal =
       paced === undefined
-        ? refusalOf(serving, client, asked)
+        ? (quotaRefusal(serving, client, asked) ??
+          (code === undefined
+            ? refusalOf(serving, client, asked)
+            : await barred(client, asked, code)))
         : { reason: ackReason(REASONS[paced.code]), text: paced.message };
+    // It may have gone while code was asked.
+    if (session.wire !== client) return;
     if (refusal !== undefined) {
       granted.push(client.level === 5 ? refusal.reason : REASON.unspecified);
       text = refusal.text;
@@ -41,11 +50,15 @@ export async function handleSubscribe(
     const subscription = subscriptionOf(asked, properties?.subscriptionIdentifier);
     const isNew = !session.subscriptions.has(asked.topic);
     serving.sessions.subscribe(session, subscription);
-    if (wantsRetained(asked, isNew)) withRetained.push(subscription);
+    if (code !== undefined) ofCode.push([subscription, code]);
+    else if (wantsRetained(asked, isNew)) withRetained.push(subscription);
     granted.push(asked.qos);
   }
   await serving.keeper.keep(session);
   client.answer({ cmd: 'suback', messageId, granted, ...client.reasonString(text) });
+  for (const [subscription, code] of ofCode) {
+    serving.codeFeeds.begin(session, subscription, code);
+  }
   for (const subscription of withRetained) serving.snapshots.add(session, subscription);
   const isTold = (at: number) => isSystemFilter(subscriptions[at]?.topic ?? '');
   if (granted.some((code, at) => code < REASON.unspecified && isTold(at))) {
@@ -62,20 +75,49 @@ function refusalOf(serving: Serving, client: Client, asked: Asked): Refusal | un
   const { topic, nl } = asked;
   const shared = sharedFilter(topic);
   const filter = shared?.filter ?? topic;
-  const { subscriptions } = client.session;
   if (shared !== undefined && nl === true) {
     // [MQTT5-3.8.3-4]
     return { reason: REASON.unspecified, text: 'a shared subscription cannot be No Local' };
   }
-  const most = subscriptions.has(topic) ? undefined : quotaRefusal(serving, client);
-  if (most !== undefined) return most;
   if (maySubscribe(serving, client, filter)) return undefined;
   client.guest.denied(`subscribe to ${topic}`);
   return { reason: REASON.unspecified, text: `you may not subscribe to ${topic}` };
 }
 
+/** What is followed of application code: a share of it would be a stream for each member. */
+function codeOf({ guest }: Client, { topic }: Asked): CodeTopic | undefined {
+  const code = guest.codeAt(sharedFilter(topic)?.filter ?? topic);
+  return code?.follows === true ? code : undefined;
+}
+
+async function barred(
+  { guest }: Client,
+  { topic }: Asked,
+  code: CodeTopic,
+): Promise<Refusal | undefined> {
+  if (sharedFilter(topic) !== undefined) {
+    const text = `${code.path} is a stream of the application: it is not shared`;
+    return { reason: REASON.sharedSubscriptionsNotSupported, text };
+  }
+  try {
+    await code.admit();
+    return undefined;
+  } catch (thrown) {
+    const { code: why, message } = asNodeError(code.failure(thrown));
+    const isDenied = REASONS[why] === REASON.notAuthorized;
+    if (isDenied) guest.denied(`subscribe to ${topic}`);
+    // As for records: 0x80 says that it is not allowed, and the reason string why.
+    return { reason: isDenied ? REASON.unspecified : ackReason(REASONS[why]), text: message };
+  }
+}
+
 /** Of what a session, and a user on all sessions, may hold; a session is its owner's. */
-function quotaRefusal({ sessions, counts }: Serving, { session }: Client): Refusal | undefined {
+function quotaRefusal(
+  { sessions, counts }: Serving,
+  { session }: Client,
+  { topic }: Asked,
+): Refusal | undefined {
+  if (session.subscriptions.has(topic)) return undefined;
   const { mqttSubscriptionsPerSessionMax: most, subscriptionsPerPrincipalMax } = LIMITS;
   const { owner } = session.parts;
   const { subscriptions } = session;
