@@ -80,6 +80,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
       onRejected: (method) => increment(tally.rejected, method),
     }),
     nodeGuest: nodeGuest(code),
+    holdings: parts.guard.subscriptions,
     isOfCode: (filter) => code?.isOfCode(filter) === true,
     onFollow: (followed, by) => presence.changed(followed, by),
     requireAuthentication: config.mqtt.requireAuthentication,

@@ -116,7 +116,7 @@ export interface RunningApp {
 }
 
 function openFanout(
-  { reader, clock, threadTables, presence }: AppParts,
+  { reader, clock, threadTables, presence, guard }: AppParts,
   lags: Map<string, ReturnType<typeof durationCounts>>,
 ): Fanout {
   return new Fanout({
@@ -124,7 +124,10 @@ function openFanout(
     clock,
     readRecord: readThrough(reader, (name) => threadTables.tables.get(name)),
     observeLag: (protocol, lag) => observeLag(lags, protocol, lag),
-    onFollow: (request, change) => presence.changed(request, change),
+    onFollow(request, change) {
+      presence.changed(request, change);
+      if (request.owner !== undefined) guard.subscriptions.change(request.owner, change);
+    },
   });
 }
 
@@ -143,7 +146,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const who = { ...limitedAuthenticator(admission, parts), onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const { subscriptions, onDenied } = withRefusals(createSubscriptions(scopes, pages), parts);
-  const resolve = limitedResolve(subscriptions, fanout, parts);
+  const resolve = limitedResolve(subscriptions, parts);
   const push = { fanout, clock, resolve };
   const streams = new SseEndpoint<Principal>(push);
   const restWith = { ...who, limits: restLimits(config), confirm: confirmWrite };
@@ -170,7 +173,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const shed = (inner: HttpHandler) => shedding(inner, resources, parts);
   const gateway = openGateway({
     ...{ ...parts, push, who, handler: around, shed, admission, onFault, onLimit: onRefused },
-    ...{ onDenied, publish: createPublish(restWith), routes: { resources, code } },
+    ...{ onDenied, accessLog, publish: createPublish(restWith), routes: { resources, code } },
   });
   const sockets = openSockets(gateway, { ...parts, who, resources, code, pages });
   const shared = withCors(shed(around), config.http.cors);

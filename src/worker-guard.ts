@@ -9,7 +9,6 @@ import type { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
-import type { Fanout } from './feed/fanout.ts';
 import type { Resolve } from './feed/resolve.ts';
 import { SharedAdmission } from './protocols/http/admission.ts';
 import { proxyTrust } from './protocols/http/client-address.ts';
@@ -63,7 +62,6 @@ export function tooMany({ code, detail, limit, headers = [] }: Refusal): NodeErr
 /** No new subscriptions while memory runs short, nor beyond what one user may hold. */
 export function limitedResolve(
   resolve: Resolve<Principal>,
-  fanout: Fanout,
   { guard, config }: GuardParts,
 ): Resolve<Principal> {
   const most = config.limits.subscriptionsPerPrincipalMax;
@@ -72,7 +70,9 @@ export function limitedResolve(
     const resolution = resolve(target, principal, protocol);
     if (resolution.kind === 'refused' || principal.kind !== 'user') return resolution;
     const owner = principal.name;
-    if (fanout.heldBy(owner) >= most) return { kind: 'refused', error: tooManySubscriptions(most) };
+    if (guard.subscriptions.of(owner) >= most) {
+      return { kind: 'refused', error: tooManySubscriptions(most) };
+    }
     return { kind: 'resolved', request: { ...resolution.request, owner } };
   };
 }

@@ -8,6 +8,7 @@ import { NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import type { ThreadPresence } from './feed/presence.ts';
+import { type AccessLogParts, withAccessLog } from './protocols/http/access-log.ts';
 import type { Admission } from './protocols/http/admission.ts';
 import { type FaultListener, refusalError } from './protocols/http/faults.ts';
 import { askHandler, MESSAGE_METHOD } from './protocols/http/internal-exchange.ts';
@@ -36,6 +37,8 @@ export interface LiveAssembly {
   readonly onFault: FaultListener;
   readonly onLimit: (limit: string) => void;
   readonly onDenied: (request: HttpRequest, what: string) => void;
+  /** What is asked on a socket stands beside what is asked by requests. */
+  readonly accessLog: AccessLogParts | undefined;
 }
 
 export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
@@ -50,14 +53,15 @@ export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
 }
 
 function askThread(parts: LiveAssembly): AskNode {
-  const { handler, shed, admission, onFault, onLimit, onDenied } = parts;
-  const serve = shed((exchange) => {
+  const { handler, shed, admission, onFault, onLimit, onDenied, accessLog } = parts;
+  const judged = shed((exchange) => {
     const refused = admission.asksRequests ? admission.request(exchange.request) : undefined;
     if (refused !== undefined) return replyProblem(exchange, refusalError(refused));
     return exchange.request.method === MESSAGE_METHOD
       ? publishing(exchange, parts)
       : handler(exchange);
   });
+  const serve = withAccessLog(judged, accessLog);
   return (request, body) => {
     const answerBytesMax = LIMITS.messageBytesMax;
     return askHandler(serve, { request, body, answerBytesMax, onLimit, onDenied }, onFault);

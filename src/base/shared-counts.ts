@@ -28,6 +28,12 @@ export class SharedCounts {
     return Math.min(one, Atomics.add(this.#slots, second, 1) + 1);
   }
 
+  /** One more or one less. */
+  change(key: string, by: 1 | -1): void {
+    if (by > 0) this.enter(key);
+    else this.leave(key);
+  }
+
   leave(key: string): void {
     const [first, second] = this.#places(key);
     Atomics.sub(this.#slots, first, 1);

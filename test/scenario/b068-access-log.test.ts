@@ -6,6 +6,7 @@ import { readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { behave, HttpOrigin } from '../support/http-origin.ts';
+import { Live } from '../support/live-client.ts';
 import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
 
 const CREDENTIALS = Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64');
@@ -34,6 +35,7 @@ describe.each(NODES)('the access log ($format, $engine, $threads)', (setting) =>
         'schema.graphql': `
 type Item @table @sourcedFrom(origin: "web", path: "/items/{id}") @export(public: [read])
   { id: ID @primaryKey }
+type Note @table @export { id: ID @primaryKey }
 type Page @pages(origin: "web", path: "/p/*")
 `,
         'origins/web.yaml': `kind: http\nurl: ${origin.url}\nallowPrivate: true\nretries: 0\n`,
@@ -55,6 +57,19 @@ type Page @pages(origin: "web", path: "/p/*")
       .filter((line) => line !== '');
   const lineWith = (text: string) =>
     until(`a line with ${text}`, () => lines().find((line) => line.includes(text)));
+
+  it('has a line for each write on a socket, too', async () => {
+    const live = await new Live(`${node.ws}/live`, {
+      authorization: `Basic ${CREDENTIALS}`,
+    }).opened();
+    expect(await live.ask({ put: '/Note/of-a-socket', value: {} })).toMatchObject({ type: 'ack' });
+    live.socket.terminate();
+    const line = await lineWith('/Note/of-a-socket');
+    if (format === 'json') {
+      const { method, principal, status } = JSON.parse(line);
+      expect([method, principal, Math.floor(status / 100)]).toEqual(['PUT', ADMIN.username, 2]);
+    } else expect(line).toMatch(/ - admin \[.*"PUT \/Note\/of-a-socket HTTP\/1\.1" 2\d\d /);
+  });
 
   it('has a line for each request, with the verdict, who asked and its id', async () => {
     const headers = { 'x-request-id': 'mine-1', authorization: `Basic ${CREDENTIALS}` };

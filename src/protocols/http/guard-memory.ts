@@ -1,6 +1,6 @@
 /**
  * What all threads of a node know together about who is at the door and how the node is: open
- * connections by address, rates, the level of pressure, whether descriptors run short, and a beat
+ * connections by address, subscriptions by user, rates, the level of pressure, whether descriptors run short, and a beat
  * of each thread for the watchdog. One block of shared memory, made at start and handed to every
  * thread; its size does not depend on the load.
  */
@@ -28,12 +28,15 @@ const NODE_THREADS = THREAD_IDS + GUARDED_THREADS_MAX;
 const WORDS = NODE_THREADS + GUARDED_THREADS_MAX;
 const WORDS_BYTES = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS_AT = Math.ceil(WORDS_BYTES / 8) * 8;
-const RATES_AT = COUNTS_AT + COUNT_BYTES;
+const SUBSCRIPTIONS_AT = COUNTS_AT + COUNT_BYTES;
+const RATES_AT = SUBSCRIPTIONS_AT + COUNT_BYTES;
 
 export class GuardMemory {
   readonly buffer: SharedArrayBuffer;
   /** Connections and what stands for them, by address. */
   readonly addresses: SharedCounts;
+  /** Subscriptions over every protocol, by the name of who holds them. */
+  readonly subscriptions: SharedCounts;
   readonly #words: Int32Array;
 
   /** Without `buffer`: new memory. */
@@ -45,6 +48,7 @@ export class GuardMemory {
       this.#words[CONNECTIONS_MAX] = 2 ** 31 - 1;
     }
     this.addresses = new SharedCounts(this.buffer, COUNTS_AT, this.#seed);
+    this.subscriptions = new SharedCounts(this.buffer, SUBSCRIPTIONS_AT, this.#seed);
   }
 
   /** Read by every request: one load. */

@@ -79,6 +79,8 @@ export class Connection implements ChannelUser {
   }
 
   drained(): void {
+    // A client that is not read, since it takes answers slowly, is alive while it takes any.
+    if (this.#isPaused) this.#heardAt = this.#serving.clock.monotonic();
     this.#outbox.drained();
     this.#work();
   }
@@ -157,8 +159,13 @@ export class Connection implements ChannelUser {
     if (isFull) this.#goOnWhenIdle();
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;
-    if (isFull) this.#channel.pause();
-    else this.#channel.resume();
+    if (isFull) {
+      this.#channel.pause();
+      return;
+    }
+    // While it was not read its PINGREQ waited: the silence was ours.
+    this.#heardAt = this.#serving.clock.monotonic();
+    this.#channel.resume();
   }
 
   /** What it is busy with goes on by itself; what is under way must have been answered. */
@@ -276,7 +283,10 @@ export class Connection implements ChannelUser {
     const { clock } = this.#serving;
     this.#timer = clock.after(durationMs(waitMs), () => {
       const left = silenceMsMax - (clock.monotonic() - this.#heardAt);
-      if (left <= 0) this.close(REASON.keepAliveTimeout, 'nothing was heard of you');
+      // Held back for work of ours it cannot be heard; if it takes no answers it may be dead.
+      const isHeldBack = this.#isPaused && this.#channel.bufferedBytes < answerBytesMax();
+      if (left <= 0 && isHeldBack) this.#expectLife(silenceMsMax);
+      else if (left <= 0) this.close(REASON.keepAliveTimeout, 'nothing was heard of you');
       else this.#expectLife(silenceMsMax, Math.max(left, 1));
     });
   }

@@ -25,7 +25,7 @@ import { REASON } from './reasons.ts';
 import { restoreSession } from './restore.ts';
 import type { Session, Will } from './session.ts';
 import { SessionKeeper } from './session-keeper.ts';
-import { Sessions } from './sessions.ts';
+import { type Holdings, Sessions } from './sessions.ts';
 import { Snapshots } from './snapshots.ts';
 import { SystemTopics } from './system-topics.ts';
 import { Topics } from './topics.ts';
@@ -42,6 +42,7 @@ export interface MqttServerParts {
   readonly signIn: SignIn;
   /** Publishes the wills of sessions whose client did not come back after a start. */
   readonly nodeGuest: Guest;
+  readonly holdings: Holdings;
   /** Whether a filter is served by application code, whoever asks. */
   readonly isOfCode: (filter: string) => boolean;
   /** Told when somebody begins to follow a record or, without an id, a table; and when it ends. */
@@ -76,6 +77,7 @@ export class MqttServer {
       dispatch,
       clock,
       counts: this.counts,
+      holdings: parts.holdings,
       isOfCode: parts.isOfCode,
       followed: (session, subscription, by) => {
         if (by < 0) codeFeeds.end(session, subscription.written);

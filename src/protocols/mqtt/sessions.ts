@@ -22,10 +22,17 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 export const expirySecondsWithin = (asked: number): number =>
   Math.min(asked, LIMITS.mqttSessionExpirySecondsMax);
 
+/** Subscriptions of one user in all sessions, and over the other protocols. */
+export interface Holdings {
+  of(owner: string): number;
+  change(owner: string, by: 1 | -1): void;
+}
+
 export interface SessionsParts {
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly counts: Counts;
+  readonly holdings: Holdings;
   /** Whether a filter is served by application code, and so by no change of the log. */
   readonly isOfCode: (filter: string) => boolean;
   /** Told when a client that is there begins to follow something, and when it ends. */
@@ -39,7 +46,6 @@ export class Sessions {
   readonly #byKey = new Map<string, Session>();
   readonly #groups = new Map<string, ShareGroup>();
   readonly #expiries = new Map<Session, Cancel>();
-  readonly #heldBy = new Map<string, number>();
   /** Those whose client is there. */
   readonly #present = new Set<Session>();
 
@@ -55,15 +61,12 @@ export class Sessions {
     return this.#byKey.values();
   }
 
-  /** Subscriptions of one user, in all sessions. */
   heldBy(owner: string): number {
-    return this.#heldBy.get(owner) ?? 0;
+    return this.#parts.holdings.of(owner);
   }
 
-  #count({ parts: { owner } }: Session, change: number): void {
-    const held = this.heldBy(owner) + change;
-    if (held > 0) this.#heldBy.set(owner, held);
-    else this.#heldBy.delete(owner);
+  #count({ parts: { owner } }: Session, by: 1 | -1): void {
+    if (owner !== '') this.#parts.holdings.change(owner, by);
   }
 
   /** The session as it was left, if there is one. */
@@ -108,7 +111,7 @@ export class Sessions {
   end(session: Session): void {
     if (this.#byKey.get(session.parts.key) !== session) return;
     this.#byKey.delete(session.parts.key);
-    this.#count(session, -session.subscriptions.size);
+    for (let left = session.subscriptions.size; left > 0; left -= 1) this.#count(session, -1);
     if (this.#present.delete(session)) this.#tell(session, -1);
     this.#expiries.get(session)?.();
     this.#expiries.delete(session);

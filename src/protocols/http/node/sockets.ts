@@ -167,6 +167,11 @@ class NodeSocket implements Socket<unknown> {
   readonly #bufferMax: number;
   #closed = false;
   #heard = true;
+  #sentBytes = 0;
+  /** Of those bytes, what had left this process at the last ping. */
+  #taken = 0;
+  /** Bytes waited for the peer at the last ping. */
+  #wasFull = false;
   #waits = false;
   #drained: (() => void) | undefined;
 
@@ -212,6 +217,7 @@ class NodeSocket implements Socket<unknown> {
     if (this.#ws.bufferedAmount > this.#bufferMax) return 'dropped';
     // Copied: what cannot be sent at once is kept by Node, and the view is the caller's.
     const bytes = typeof message === 'string' ? message : Buffer.from(message);
+    this.#sentBytes += Buffer.byteLength(bytes);
     this.#ws.send(bytes, { binary }, () => this.#flushed());
     if (this.#ws.bufferedAmount === 0) return 'sent';
     this.#waits = true;
@@ -230,9 +236,16 @@ class NodeSocket implements Socket<unknown> {
     this.#ws.terminate();
   }
 
-  /** Drops a peer that was silent since the last ping. */
+  /**
+   * Drops a peer that was silent since the last ping. One that takes what was sent is not silent: a
+   * slow reader sees the ping only once it has read what went before.
+   */
   ping(): void {
-    if (!this.#heard) {
+    const taken = this.#sentBytes - this.bufferedBytes;
+    const reads = this.#wasFull && this.#taken < taken;
+    this.#taken = taken;
+    this.#wasFull = this.bufferedBytes > 0;
+    if (!this.#heard && !reads) {
       this.#ws.terminate();
       return;
     }
