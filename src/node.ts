@@ -208,9 +208,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const origins = startOrigins(threadTables, started);
   const presences = new PresenceHub();
   const mqtt = await startMqtt({
-    ...{ config, clock, log, authenticator: identity.authenticator, store: store.store },
-    ...{ tls: parts.tls, tables, guard: parts.guard, audit: identity.audit },
-    ...{ prepared: parts.prepared, presences },
+    ...{ ...parts, ...identity, tables, presences, store: store.store },
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const replication = await joined(parts, { threadTables, peers }, started);

@@ -1,6 +1,6 @@
 /**
- * Classes of the application over MQTT: followed by SUBSCRIBE, told by PUBLISH, refused in the codes
- * of SUBACK and PUBACK; on one thread and beside app threads.
+ * Classes of the application over MQTT: followed by SUBSCRIBE, told by PUBLISH, refused in the
+ * codes of SUBACK and PUBACK; on one thread and beside app threads.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Live } from '../support/live-client.ts';
@@ -37,7 +37,8 @@ export class Gates extends Resource {
     yield* tables.Flight.subscribe(target.id === undefined ? {} : { id: target.id });
   }
   static async publish(target, message, { user }) {
-    if (message.gate === 'none') throw Object.assign(new Error('no such gate'), { statusCode: 403 });
+    const refused = Object.assign(new Error('no such gate'), { statusCode: 403 });
+    if (message.gate === 'none') throw refused;
     await tables.Flight.put(target.id, { gate: message.gate });
   }
 }
@@ -49,7 +50,9 @@ export class Secret extends Resource {
 }
 export class Many extends Resource {
   static public = ['read'];
-  static async *subscribe() { for (let n = 0; n < 300; n += 1) yield { n, filler: 'x'.repeat(500) }; }
+  static async *subscribe() {
+    for (let n = 0; n < 300; n += 1) yield { n, filler: 'x'.repeat(500) };
+  }
 }
 export class Checked extends tables.Note {
   static path = 'Note';
@@ -84,7 +87,7 @@ describe.each([['1'], ['2']])('classes of the application over MQTT, threads: %s
   const anonymous = () => connectMqtt(node.mqtt);
   const admin = (options = {}) => connectMqtt(node.mqtt, { ...ADMIN, ...options });
 
-  it('holds a conversation with a class that connects, and ends it with the connection', async () => {
+  it('talks with a class that connects, until the connection ends', async () => {
     const talker = await anonymous();
     const other = await anonymous();
     for (const { client } of [talker, other]) await client.subscribeAsync('Desk/one', { qos: 1 });
@@ -175,7 +178,7 @@ describe.each([['1'], ['2']])('classes of the application over MQTT, threads: %s
     await reader.close();
   });
 
-  it('begins again for the client of a kept session, and ends the one whose stream fails', async () => {
+  it('begins again for a kept session, and ends the one whose stream fails', async () => {
     const kept = {
       clientId: `kept-${threads}`,
       clean: false,

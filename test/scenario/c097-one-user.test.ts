@@ -1,6 +1,6 @@
 /**
- * What one user may hold is counted over all threads and protocols together: WebSockets that land on
- * either thread, and sessions of MQTT.
+ * What one user may hold is counted over all threads and protocols together: WebSockets that land
+ * on either thread, and sessions of MQTT.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Live } from '../support/live-client.ts';
@@ -26,7 +26,8 @@ describe('subscriptions of one user on two threads', () => {
   });
   afterAll(() => node.dispose());
 
-  const authorization = `Basic ${Buffer.from(`${USER.username}:${USER.password}`).toString('base64')}`;
+  const credentials = Buffer.from(`${USER.username}:${USER.password}`).toString('base64');
+  const authorization = `Basic ${credentials}`;
   const follow = async (name: string): Promise<readonly [Live, string]> => {
     const live = await new Live(`${node.ws}/live`, { authorization }).opened();
     live.say({ subscribe: `/Item/${name}`, as: name });

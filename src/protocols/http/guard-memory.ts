@@ -1,8 +1,8 @@
 /**
  * What all threads of a node know together about who is at the door and how the node is: open
- * connections by address, subscriptions by user, rates, the level of pressure, whether descriptors run short, and a beat
- * of each thread for the watchdog. One block of shared memory, made at start and handed to every
- * thread; its size does not depend on the load.
+ * connections by address, subscriptions by user, rates, the level of pressure, whether descriptors
+ * run short, and a beat of each thread for the watchdog. One block of shared memory, made at start
+ * and handed to every thread; its size does not depend on the load.
  */
 import { randomInt } from 'node:crypto';
 import type { PressureLevel } from '../../base/pressure.ts';

@@ -34,5 +34,5 @@ export interface CodeClient {
   readonly signal: AbortSignal;
 }
 
-/** The code at a topic, or at the topics that begin as a filter does; `undefined`: there is none. */
+/** The code at a topic, or at those that begin as a filter does; `undefined`: there is none. */
 export type CodeAt = (filter: string) => CodeTopic | undefined;
