@@ -46,6 +46,18 @@ export interface PageOriginParts {
   readonly replicas: Replicas | undefined;
 }
 
+/**
+ * What no request line can carry, or means another page to each who reads it, is the client's fault
+ * and no failure of the origin [RFC9112 §3.2].
+ */
+function refuseTarget(target: string): void {
+  if (/^\/[\x21\x22\x24-\x7e]*$/.test(target)) return;
+  const message =
+    'the target of the request has characters that no URL has (controls, spaces, "#", letters ' +
+    'beyond ASCII); send them percent-encoded';
+  throw new NodeError('REQUEST_MALFORMED', message, { blame: 'client' });
+}
+
 /** [RFC9110 §9.2.2] */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
@@ -59,6 +71,7 @@ export class HttpPageOrigin implements PageOrigin {
   }
 
   async fetch(request: PageOriginRequest): Promise<PageOriginReply> {
+    refuseTarget(request.target);
     const answered = await this.#call(request, undefined);
     if (!isUpgraded(answered)) return answered;
     // undici gives a switched connection to no one who did not ask for it.
@@ -66,7 +79,8 @@ export class HttpPageOrigin implements PageOrigin {
     throw originError('ORIGIN_BODY_INVALID', `origin ${this.name} switched protocols unasked`);
   }
 
-  upgrade(request: PageOriginRequest): Promise<UpgradedOrigin | PageOriginReply> {
+  async upgrade(request: PageOriginRequest): Promise<UpgradedOrigin | PageOriginReply> {
+    refuseTarget(request.target);
     return this.#call(request, fieldOf(request.fields, 'upgrade') ?? 'websocket');
   }
 

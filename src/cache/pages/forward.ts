@@ -11,7 +11,7 @@ import { listedCookies } from './cache-key.ts';
 import { endToEnd, fieldOf, filterFields } from './fields.ts';
 import type { FieldLines } from './ports.ts';
 import { decodeFields } from './stored-fields.ts';
-import { acceptedCodings, normalised } from './vary.ts';
+import { acceptedCodings, normalised, sentLanguages } from './vary.ts';
 
 export interface ClientFacts {
   readonly host: string;
@@ -49,20 +49,24 @@ export function pageFields(
 ): string[] {
   const { key } = settings;
   if (key.forward === 'listed') return withTrace(listedFields(fields, settings), client);
-  const goesOn = endToEnd(fields);
-  const kept = filterFields(
-    fields,
-    (name) => goesOn(name) && !OWN_BUSINESS.has(name) && !CONDITIONS.has(name),
-  );
-  return withTrace(withNormalCodings(kept), client);
+  return withTrace(withNormalCodings(allFields(fields, settings)), client);
 }
 
-function listedFields(fields: FieldLines, { key, vary }: PolicySettings): string[] {
+/** What the origin may be told by clients. */
+export const chosenFields = ({ key, vary }: PolicySettings): string[] => [
+  ...key.headers,
+  ...vary.allow,
+];
+
+function listedFields(fields: FieldLines, settings: PolicySettings): string[] {
+  const { key } = settings;
   const kept: string[] = [];
-  for (const name of new Set([...key.headers, ...vary.allow])) {
+  for (const name of new Set(chosenFields(settings))) {
     const value = fieldOf(fields, name);
-    if (value === undefined || name === 'cookie') continue;
-    kept.push(name, key.headers.includes(name) ? value : sentAs(name, value));
+    // The key does not tell an empty field from none.
+    if (value === undefined || value === '' || name === 'cookie') continue;
+    const sent = key.headers.includes(name) ? value : sentAs(name, value);
+    if (sent !== undefined) kept.push(name, sent);
   }
   const cookie = listedCookies(fieldOf(fields, 'cookie'), key.cookies);
   return cookie === undefined ? kept : [...kept, 'cookie', cookie];
@@ -78,18 +82,24 @@ export function fieldsForPeer(
 ): readonly string[] | undefined {
   if (settings.key.forward === 'listed') return listedFields(fields, settings);
   if (CREDENTIALS.some((name) => fieldOf(fields, name) !== undefined)) return undefined;
-  const goesOn = endToEnd(fields);
-  return filterFields(
-    fields,
-    (name) => goesOn(name) && !OWN_BUSINESS.has(name) && !CONDITIONS.has(name),
-  );
+  return allFields(fields, settings);
 }
 
 const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization'] as const;
 
-/** Languages keep the form in which they came: their normal form is not theirs to be sent. */
-const sentAs = (name: string, value: string): string =>
-  name === 'accept-language' ? value : normalised(name, value);
+/** `Connection: x` takes no field from the origin by whose value the page is stored. */
+function allFields(fields: FieldLines, settings: PolicySettings): string[] {
+  const goesOn = endToEnd(fields);
+  const keyed = new Set(chosenFields(settings));
+  return filterFields(
+    fields,
+    (name) => (goesOn(name) || keyed.has(name)) && !OWN_BUSINESS.has(name) && !CONDITIONS.has(name),
+  );
+}
+
+/** In the form that all have in common who are answered with the same variant. */
+const sentAs = (name: string, value: string): string | undefined =>
+  name === 'accept-language' ? sentLanguages(value) : normalised(name, value);
 
 function withNormalCodings(fields: string[]): string[] {
   return fields.map((text, at) =>

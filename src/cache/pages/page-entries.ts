@@ -12,8 +12,11 @@ export interface PageEntries {
   withEntry<T>(id: RecordId, variant: string, fn: (entry: Entry | undefined) => T): T;
   /** Stores a page, with its `vary` row, and removes variants; whether the page is stored. */
   store(draft: FillDraft, row: VaryRow | undefined, evicted: readonly string[]): Promise<boolean>;
-  /** What a client's request changed: not used again without asking the origin. */
-  invalidate(ids: readonly string[], soft: boolean): Promise<void>;
+  /**
+   * What a client's request changed: not used again without asking the origin. `prefixes`: all
+   * pages whose keys begin so.
+   */
+  invalidate(ids: readonly string[], prefixes: readonly string[]): Promise<void>;
   /** The same of all pages in one of the groups [RFC9875 §3]. */
   invalidateGroups(groups: readonly string[]): Promise<void>;
 }

@@ -26,9 +26,11 @@ import {
   isAuthorised,
   type PageErrand,
   ROUNDS_MAX,
+  unkeyedFields,
 } from './page-flight.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
+import { rangeOf } from './partial.ts';
 import { draftOf, finish, keep, keepingOf } from './page-store.ts';
 import type { PageOriginReply, PageOriginRequest } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
@@ -62,7 +64,7 @@ function ask(run: PageRun, fetch: Fetch, validated: Entry | undefined): Promise<
   const { page, deps, policy } = run;
   const background = run.answer === undefined;
   deps.events.originAsked?.(deps.table, background);
-  const range = page.field('range');
+  const range = rangeOf(page);
   const isPassed = fetch.errand.forward.reason === 'bypass';
   const fields = isPassed
     ? passedFields(page.fields, page.client)
@@ -136,13 +138,15 @@ async function confirmed(
   const { variant } = draft;
   const give = (): PageResult | undefined =>
     storedPage(run, { entry, variant }, entry.storedAt, status);
-  const shareable = isShareable(facts, run.policy);
+  // Its fields may be for this client only, as those of any reply: a cookie, or `private`.
+  const obstacle = fetch.errand.forward.store ? obstacleTo(run, facts) : 'not wanted';
+  const shareable = obstacle === undefined && isShareable(facts, run.policy);
   fetch.flight?.settle({
     ...COMPLETE,
     isElsewhere: false,
     give: () => (shareable ? give() : undefined),
   });
-  await finish(run, fetch, facts, draft);
+  await finish(run, fetch, facts, obstacle === undefined ? draft : undefined);
   const own = run.answer === undefined ? undefined : give();
   if (own !== undefined) run.answer?.(own);
   else if (run.answer !== undefined) {
@@ -258,6 +262,8 @@ function obstacleTo(run: PageRun, facts: PageFacts): string | undefined {
     method: run.page.method,
     isAuthorised: isAuthorised(run),
     locatesItself: false,
+    isRanged: run.answer !== undefined && rangeOf(run.page) !== undefined,
+    unkeyed: unkeyedFields(run),
   };
   return pageNotStorable(facts, request, run.policy);
 }

@@ -11,6 +11,7 @@ import { permitsStale } from '../fetch-steps.ts';
 import { isFresh } from '../freshness.ts';
 import type { Lease } from '../ports.ts';
 import { failedResult, fallbackResult, statusOf } from '../results.ts';
+import { chosenFields } from './forward.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
 import { storedPage } from './stored-result.ts';
@@ -59,7 +60,19 @@ export const COMPLETE = {
 /** Credentials that reach the origin make the reply one for their owner [RFC9111 §3.5]. */
 export const isAuthorised = ({ page, policy }: PageRun): boolean =>
   page.field('authorization') !== undefined &&
-  (policy.settings.key.forward === 'all' || policy.settings.key.headers.includes('authorization'));
+  (policy.settings.key.forward === 'all' ||
+    chosenFields(policy.settings).includes('authorization'));
+
+/** These two are sent in one form only, in which no origin finds a fault. */
+const HARMLESS: ReadonlySet<string> = new Set(['accept-encoding', 'accept-language']);
+
+/** Fields that reached the origin by a client's choice and are keyed only if the reply says so. */
+export const unkeyedFields = ({ page, policy }: PageRun): readonly string[] =>
+  policy.settings.key.forward === 'all'
+    ? []
+    : policy.settings.vary.allow.filter(
+        (name) => !HARMLESS.has(name) && page.field(name) !== undefined,
+      );
 
 const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'BREAKER_OPEN',

@@ -19,6 +19,7 @@ import {
   ROUNDS_MAX,
 } from './page-flight.ts';
 import type { PageRun } from './page-run.ts';
+import { rangeOf } from './partial.ts';
 
 export async function forwardPage(run: PageRun, errand: PageErrand): Promise<void> {
   const { forward } = errand;
@@ -50,7 +51,7 @@ export async function forwardPage(run: PageRun, errand: PageErrand): Promise<voi
 
 /** A range may be cut from a page, or a part of it, that is about to be readable. */
 function bytesOnTheirWay(run: PageRun, errand: PageErrand): Promise<void> | undefined {
-  if (run.page.field('range') === undefined) return undefined;
+  if (rangeOf(run.page) === undefined) return undefined;
   const isNear = ({ outcome }: Flight<PageReply>): boolean =>
     outcome?.kind === 'reply' && outcome.isComplete();
   return run.flights.find(wholeKey(run, errand), isNear)?.ended;
@@ -78,7 +79,7 @@ const wholeKey = ({ deps, page }: PageRun, { variant }: PageErrand): string =>
 
 /** Ranges are flights of their own; a refresh asks for the whole. */
 const flightKey = (run: PageRun, errand: PageErrand): string =>
-  wholeKey(run, errand) + (run.answer === undefined ? '' : (run.page.field('range') ?? ''));
+  wholeKey(run, errand) + (run.answer === undefined ? '' : (rangeOf(run.page) ?? ''));
 
 async function wait(run: PageRun, errand: PageErrand, flight: Flight<PageReply>): Promise<void> {
   const outcome = await flight.wait(

@@ -6,6 +6,8 @@
 import { asNodeError } from '../../base/errors.ts';
 import { draftOfReply } from '../draft.ts';
 import { initialAge } from '../freshness.ts';
+import type { CachePolicy } from '../policy.ts';
+import { pageTarget } from './cache-key.ts';
 import { fieldOf } from './fields.ts';
 import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
@@ -44,12 +46,22 @@ export async function passOn(run: PageRun): Promise<void> {
   const { host } = page.client;
   if (changedSomething(page.method, reply.status)) {
     const targets = changedTargets({ host, target: page.target }, reply.fields);
-    const ids = targets.map((target) => (target === page.target ? page.id : host + target));
     const groups = invalidatedGroups(host, reply.fields);
     if (groups.length > 0) await deps.entries.invalidateGroups(groups);
-    await deps.entries.invalidate(ids, false);
+    const ids = targets.map((target) => storedId(host, target, run.policy));
+    const { headers, cookies } = run.policy.settings.key;
+    const isKeyed = headers.length + cookies.length > 0;
+    await deps.entries.invalidate(ids, isKeyed ? ids.map((id) => `${id}\n`) : []);
   }
   await answerWith(run, reply);
+}
+
+/** Where the pages of a target are stored, for whatever fields of a request. */
+function storedId(host: string, target: string, { settings, hooks }: CachePolicy): string {
+  const [path = '', ...query] = target.split('?');
+  const url = { host, path, query: query.join('?') };
+  const { id } = pageTarget(url, { ...settings.key, headers: [], cookies: [] }, () => undefined);
+  return hooks.cacheKey === undefined ? id : hooks.cacheKey(id);
 }
 
 export type PageUpgrade = Pick<PageRequest, 'target' | 'client' | 'fields' | 'signal'>;
@@ -79,7 +91,10 @@ async function answerWith(run: PageRun, reply: PageOriginReply): Promise<void> {
   const request = {
     method: page.method,
     isAuthorised: page.field('authorization') !== undefined,
-    locatesItself: located === page.target,
+    // Fields, cookies and a body that no key tells of made this reply.
+    locatesItself: policy.settings.key.forward === 'all' && located === page.target,
+    isRanged: page.field('range') !== undefined,
+    unkeyed: [],
   };
   const isStorable = pageNotStorable(facts, request, policy) === undefined && !facts.vary?.length;
   const body = new SharedBody(

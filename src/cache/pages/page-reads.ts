@@ -28,7 +28,7 @@ import { type PageUpgrade, passOn, passUpgrade } from './page-pass.ts';
 import type { PageAnswer, PageRequest, PageResult } from './page-request.ts';
 import { type PolicyOfPath, policyByPath } from './page-rules.ts';
 import type { PageReadsDeps, PageRun } from './page-run.ts';
-import { parseContentRange, sliceOfPart } from './partial.ts';
+import { parseContentRange, rangeOf, sliceOfPart } from './partial.ts';
 import type { PageOriginReply, UpgradedOrigin } from './ports.ts';
 import { decodeFields } from './stored-fields.ts';
 import { storedPage } from './stored-result.ts';
@@ -207,7 +207,7 @@ function decideOn(
 /** A stored part answers only a range that lies within it, or the very range it came for. */
 function holdsWhatIsWanted(run: PageRun, entry: Entry): boolean {
   if (entry.status !== 206) return true;
-  const range = run.page.field('range');
+  const range = rangeOf(run.page);
   if (range === undefined) return false;
   const lines = decodeFields(entry.meta.fieldLines);
   if (entry.meta.askedRange === range) return true;

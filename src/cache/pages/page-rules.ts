@@ -4,10 +4,12 @@
  *
  * A glob is about the whole path, without the query; `*` stands for any run of characters, slashes
  * too. What may be written without percent-encoding is compared so, since an origin takes
- * `/%61ccount` for `/account`.
+ * `/%61ccount` for `/account`. Where an origin may resolve a path to one that another rule is for
+ * (`/static/../account`), the page is passed on and not stored.
  */
 import { definePolicy } from '../default-policy.ts';
 import type { CachePolicy, PolicyRule, SettingsOverride } from '../policy.ts';
+import { plainPath, resolvedPath } from './path-forms.ts';
 
 export type PolicyOfPath = (path: string) => CachePolicy;
 
@@ -17,11 +19,22 @@ export function policyByPath(policy: CachePolicy): PolicyOfPath {
     policy: definePolicy(overrideOf(rule), policy),
   }));
   if (rules.length === 0) return () => policy;
-  return (path) => {
-    const plain = decodedUnreserved(path);
-    const found = rules.find(({ globs }) => globs.some((parts) => isMatch(parts, plain)));
+  const ruleFor = (path: string): CachePolicy => {
+    const found = rules.find(({ globs }) => globs.some((parts) => isMatch(parts, path)));
     return found?.policy ?? policy;
   };
+  return (path) => {
+    const found = ruleFor(plainPath(path));
+    const resolved = resolvedPath(path);
+    const other = resolved === undefined ? found : ruleFor(resolved);
+    return other === found ? found : ofBoth(found, other);
+  };
+}
+
+/** What neither reading of a path would forbid: nothing is stored, and a signature is needed. */
+function ofBoth(found: CachePolicy, other: CachePolicy): CachePolicy {
+  const signedUrls = found.settings.client.signedUrls || other.settings.client.signedUrls;
+  return definePolicy({ store: { enabled: false }, client: { signedUrls } }, found);
 }
 
 /** What is passed on is asked for as it came, with all its fields, and never stored. */
@@ -43,13 +56,4 @@ function isMatch(parts: readonly string[], path: string): boolean {
     at = found + part.length;
   }
   return path.length - at >= tail.length && path.endsWith(tail);
-}
-
-const decodedUnreserved = (path: string): string =>
-  path.includes('%') ? path.replace(/%[0-9A-Fa-f]{2}/g, decoded) : path;
-
-/** [RFC3986 §2.3] */
-function decoded(triplet: string): string {
-  const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
-  return /[A-Za-z0-9._~-]/.test(character) ? character : triplet;
 }

@@ -17,6 +17,7 @@ import {
   joinParts,
   type Part,
   parseContentRange,
+  rangeOf,
 } from './partial.ts';
 import type { Keeping, SharedBody } from './shared-body.ts';
 import { decodeFields, encodeFields, storedFields } from './stored-fields.ts';
@@ -31,7 +32,7 @@ export function draftOf(run: PageRun, fetch: Fetch, facts: PageFacts, lines: str
     contextOf(run, fetch, facts),
   );
   const fields = storedFields(lines, facts);
-  const range = facts.status === 206 ? run.page.field('range') : undefined;
+  const range = facts.status === 206 ? rangeOf(run.page) : undefined;
   return {
     ...draft,
     meta: {

@@ -3,6 +3,18 @@
  * range. A part answers only what lies wholly within it; parts that touch are joined when a strong
  * validator says that they are of one representation; a part that is the whole is stored as one.
  */
+import type { FieldLookup } from './vary.ts';
+
+/** At most eight ranges of bytes; anything else asks for the whole [RFC9110 §14.2]. */
+const ASKED = /^bytes=[ \t]*(?:\d{0,15}-\d{0,15}[ \t]*(?:,[ \t]*|$)){1,8}$/i;
+const ASKED_CHARACTERS_MAX = 256;
+
+/** The range that a request asks for, when it is one that an origin may be asked for. */
+export function rangeOf({ field }: { readonly field: FieldLookup }): string | undefined {
+  const range = field('range');
+  if (range === undefined || range.length > ASKED_CHARACTERS_MAX) return undefined;
+  return ASKED.test(range) ? range : undefined;
+}
 
 export interface ContentRange {
   readonly first: number;

@@ -19,6 +19,10 @@ export interface StoringRequest {
   readonly isAuthorised: boolean;
   /** POST: the reply says that it is what a GET of the same URL would answer [RFC9110 §9.3.3]. */
   readonly locatesItself: boolean;
+  /** It asked for a part. */
+  readonly isRanged: boolean;
+  /** Fields of clients that reached the origin and are not in the key, if no `Vary` names them. */
+  readonly unkeyed: readonly string[];
 }
 
 /** Why a page is not stored; `undefined` when it may be. */
@@ -33,6 +37,7 @@ export function pageNotStorable(
   if (directives.mustUnderstand === true && !UNDERSTOOD.has(facts.status)) return 'status';
   if (request.isAuthorised && !mayShareAuthorised(facts)) return 'authorization';
   if (facts.setsCookie && settings.store.setCookie === 'refuse') return 'set-cookie';
+  if (isAboutRequest(facts, request)) return 'request';
   if (!mayVaryBy(facts, settings.vary.allow, settings.key)) return 'vary';
   const understood =
     directives.mustUnderstand === true && directives.noStore
@@ -51,6 +56,15 @@ function hasStorableMethod(facts: PageFacts, { method, locatesItself }: StoringR
     facts.status === 200 &&
     explicitLifetime(facts) !== undefined
   );
+}
+
+/**
+ * What is wrong may be the range, or a field that only this request had: the same page is well for
+ * others, who would be given the refusal of one.
+ */
+function isAboutRequest({ status, vary }: PageFacts, request: StoringRequest): boolean {
+  if (request.isRanged) return status !== 200 && status !== 206;
+  return status >= 400 && request.unkeyed.some((name) => vary?.includes(name) !== true);
 }
 
 /** [RFC9111 §3.5] */

@@ -3,8 +3,9 @@
  * a normal form, and the key made of both. Pure.
  *
  * `Accept-Language` and `Accept-Encoding` are sets with weights: order among equals, case and white
- * space mean nothing. Of any other field the white space around commas is dropped, and lines are
- * joined, unless it holds quoted text.
+ * space mean nothing. What is no coding or language as the standards spell them is left out: it
+ * would be a way to put something before the origin that no key tells of. Of any other field the
+ * white space around commas is dropped, and lines are joined, unless it holds quoted text.
  */
 import { membersOf } from './fields.ts';
 
@@ -41,19 +42,66 @@ export function variantFields(key: string): Readonly<Record<string, string>> {
 export function normalised(name: string, value: string): string {
   if (name === 'accept-language') return languageSteps(value).join('>');
   if (name === 'accept-encoding') return acceptedCodings(value);
-  return value.includes('"') ? value.trim() : membersOf(value).join(',');
+  // A tab would end the variant's name where it is listed.
+  const text = value.includes('\t') ? value.replaceAll('\t', ' ') : value;
+  return text.includes('"') ? text.trim() : membersOf(text).join(',');
 }
+
+/** Those an origin may answer with for everybody: of others a client may have made up the names. */
+const CODINGS: ReadonlySet<string> = new Set([
+  'br',
+  'compress',
+  'deflate',
+  'gzip',
+  'identity',
+  'x-compress',
+  'x-gzip',
+  'zstd',
+]);
 
 /** Codings with a weight above 0, in order of the alphabet: what an origin may choose from. */
 export function acceptedCodings(value: string): string {
-  const accepted = weighted(value).filter(({ weight }) => weight > 0);
+  const accepted = weighted(value).filter(
+    ({ member, weight }) => weight > 0 && CODINGS.has(member),
+  );
   return [...new Set(accepted.map(({ member }) => member))].sort().join(', ');
 }
+
+/**
+ * The same languages in the same order, as an origin is asked for them: one spelling for all
+ * requests that select one variant. `undefined` when none is named.
+ */
+export function sentLanguages(value: string): string | undefined {
+  const steps = languageSteps(value);
+  const sent = steps.flatMap((step, at) => {
+    const weight = Math.round(1000 - (1000 * at) / steps.length) / 1000;
+    return step.split(',').map((language) => {
+      if (language.startsWith(REFUSED)) return `${inUsualCase(language.slice(1))};q=0`;
+      return inUsualCase(language) + (weight === 1 ? '' : `;q=${weight}`);
+    });
+  });
+  return sent.length === 0 ? undefined : sent.join(', ');
+}
+
+/** `zh-Hant-TW` [RFC5646 §2.1.1]: not every renderer compares without case. */
+const inUsualCase = (language: string): string =>
+  language.replace(/-[a-z0-9]+/g, (subtag) => {
+    if (subtag.length === 3) return subtag.toUpperCase();
+    return subtag.length === 5 ? `-${subtag.charAt(1).toUpperCase()}${subtag.slice(2)}` : subtag;
+  });
+
+/** Before a language of weight 0, which is not merely the least wanted one. */
+const REFUSED = '!';
+const LANGUAGES_MAX = 32;
+/** [RFC4647 §2.1] */
+const LANGUAGE = /^(?:\*|[a-z]{1,8}(?:-[a-z0-9]{1,8}){0,6})$/;
 
 /** Languages by falling weight; those of equal weight stand together. */
 function languageSteps(value: string): string[] {
   const byWeight = new Map<number, string[]>();
-  for (const { member, weight } of weighted(value)) {
+  const known = weighted(value).filter(({ member }) => LANGUAGE.test(member));
+  for (const { member: name, weight } of known.slice(0, LANGUAGES_MAX)) {
+    const member = weight > 0 ? name : REFUSED + name;
     const others = byWeight.get(weight);
     if (others === undefined) byWeight.set(weight, [member]);
     else others.push(member);
@@ -77,6 +125,8 @@ function weighted(value: string): Weighted[] {
   return membersOf(value.toLowerCase()).map((text) => {
     const [member = '', ...parameters] = text.split(';').map((part) => part.trim());
     const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
-    return { member, weight: weight === undefined ? 1 : Number(weight) || 0 };
+    return { member, weight: weight === undefined ? 1 : weightOf(weight) };
   });
 }
+
+const weightOf = (text: string): number => Math.min(1, Math.max(0, Number(text) || 0));

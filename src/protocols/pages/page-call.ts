@@ -40,7 +40,8 @@ export class PageCall implements PageRequest {
     this.#terms = terms;
     this.policy = policy;
     this.method = request.method;
-    this.#host = request.header('host') ?? '';
+    // One spelling, as in the key: the origin may repeat it in the page.
+    this.#host = (request.header('host') ?? '').toLowerCase();
     this.#query = query;
     const url = { host: this.#host, path: request.path, query };
     const place = pageTarget(url, settings.key, this.field);

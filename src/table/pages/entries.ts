@@ -25,13 +25,12 @@ export function pageEntries(
       const [outcome] = await writer.commit(ops, 'process');
       return outcome?.kind === 'stored';
     },
-    async invalidate(ids, soft) {
-      const ops = ids.map(
-        (id): WriteOp => ({
-          ...{ kind: 'invalidate', table, soft, reason: 'invalidate' },
-          scope: { kind: 'key', id },
-        }),
-      );
+    async invalidate(ids, prefixes) {
+      const common = { kind: 'invalidate', table, soft: false, reason: 'invalidate' } as const;
+      const ops = [
+        ...ids.map((id): WriteOp => ({ ...common, scope: { kind: 'key', id } })),
+        ...prefixes.map((prefix): WriteOp => ({ ...common, scope: { kind: 'prefix', prefix } })),
+      ];
       await writer.commit(ops, 'process');
     },
     async invalidateGroups(groups) {

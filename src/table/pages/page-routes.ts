@@ -2,8 +2,10 @@
  * Which page table takes a request: one for its very host before one for a family of hosts
  * (`*.example.com`) before one for all; among those of a host the longest path, a whole path before
  * a pattern. The same for requests, operations and subscriptions. What is compared with every
- * request is prepared once.
+ * request is prepared once. A path that an origin may resolve to one of another table
+ * (`/blog/../account`) is taken by none: the rules of that table would be circumvented.
  */
+import { resolvedPath } from '../../cache/pages/path-forms.ts';
 
 export interface PagePlace {
   /** As declared: `/blog/*` takes everything below, `/about` only itself. */
@@ -27,13 +29,17 @@ export function pageRoutes<T extends PagePlace>(
     .sort((left, right) => rank(right) - rank(left))
     .map((resource) => ({ resource, matches: matcherOf(resource) }));
   const isByHost = resources.some(({ host }) => host !== undefined);
+  const find = (path: string, told: string, name: string): T | undefined => {
+    for (const { resource, matches } of ordered) if (matches(path, told, name)) return resource;
+    return undefined;
+  };
   return (request) => {
     const told = isByHost ? (request.header('host') ?? '').toLowerCase() : '';
     const name = isByHost ? withoutPort(told) : '';
-    for (const { resource, matches } of ordered) {
-      if (matches(request.path, told, name)) return resource;
-    }
-    return undefined;
+    const found = find(request.path, told, name);
+    if (ordered.length < 2) return found;
+    const resolved = resolvedPath(request.path);
+    return resolved === undefined || find(resolved, told, name) === found ? found : undefined;
   };
 }
 

@@ -5,10 +5,10 @@ import { listedCookies, pageTarget } from '../../../../src/cache/pages/cache-key
 import { endToEnd, fieldOf, filterFields } from '../../../../src/cache/pages/fields.ts';
 import { passedFields } from '../../../../src/cache/pages/forward.ts';
 import { pageFacts, targetedDirectives } from '../../../../src/cache/pages/page-facts.ts';
-import { parseContentRange, sliceOfPart } from '../../../../src/cache/pages/partial.ts';
+import { parseContentRange, rangeOf, sliceOfPart } from '../../../../src/cache/pages/partial.ts';
 import { storedFields, updatedFields } from '../../../../src/cache/pages/stored-fields.ts';
 import { changedSomething, changedTargets } from '../../../../src/cache/pages/unsafe.ts';
-import { preferredLanguages, variantKey } from '../../../../src/cache/pages/vary.ts';
+import { preferredLanguages, sentLanguages, variantKey } from '../../../../src/cache/pages/vary.ts';
 
 const at = epochMs(1_800_000_000_000);
 const factsOf = (fields: string[], status = 200) =>
@@ -44,16 +44,28 @@ describe('variants [RFC9111 §4.1]', () => {
     ['accept-language', 'en, de', 'DE ,en'],
     ['accept-language', 'en;q=1, de;q=0.5', 'en, de;q=0.5'],
     ['accept-encoding', 'gzip, br', 'br;q=0.5, gzip, zstd;q=0'],
+    ['accept-encoding', 'gzip', 'gzip, made-up, *;q=0'],
+    ['accept-language', 'en', 'en;x=y, <made up>, de-'],
     ['foo', '1,2', ' 1 , 2 '],
+    ['foo', 'a\tb', 'a b'],
   ])('%s: %s and %s select the same', (name, left, right) => {
     expect(key(name, left)).toBe(key(name, right));
   });
   it.each([
     ['accept-language', 'en, de', 'en, de;q=0.5'],
+    ['accept-language', 'en, de;q=0', 'en, de;q=0.5'],
     ['foo', '"a, b"', '"a,b"'],
     ['foo', '', undefined],
   ])('%s: %s and %s do not', (name, left, right) => {
     expect(key(name, left)).not.toBe(key(name, right));
+  });
+  it.each([
+    ['DE-at, en;q=0.5, zh-hant-TW;q=0.5', 'de-AT, en;q=0.5, zh-Hant-TW;q=0.5'],
+    ['en, de;q=0, *;q=0.1', 'en, *;q=0.667, de;q=0'],
+    ['en;evil=<b>', 'en'],
+    ['<b>', undefined],
+  ])('asks an origin for %s as %s', (field, sent) => {
+    expect(sentLanguages(field)).toBe(sent);
   });
   it('knows the languages that are wanted most', () => {
     expect(preferredLanguages('fr;q=0.5, de')).toEqual(['de']);
@@ -142,4 +154,17 @@ describe('what a request changed [RFC9111 §4.4]', () => {
     const fields = ['location', '/b?c=1', 'content-location', 'http://other.example/x'];
     expect(changedTargets({ host: 'a.example', target: '/a' }, fields)).toEqual(['/a', '/b?c=1']);
   });
+});
+
+describe('the range that an origin is asked for [RFC9110 §14.2]', () => {
+  const asked = (range: string) => rangeOf({ field: () => range });
+  it.each(['bytes=0-9', 'bytes=-5', 'bytes=5-', 'Bytes=0-1, 3-4 ,-1'])('is %s', (range) => {
+    expect(asked(range)).toBe(range);
+  });
+  it.each(['', 'bytes=', 'junk', 'items=0-1', 'bytes=a-b', `bytes=${'0-,'.repeat(9)}`])(
+    'is the whole for %j',
+    (range) => {
+      expect(asked(range)).toBeUndefined();
+    },
+  );
 });
