@@ -18,8 +18,7 @@ type All @pages(origin: "web", policy: "all", path: "/all/*")
 `;
 const HOUR = 'freshness: { default: 1h, jitter: 0% }\n';
 const POLICIES = {
-  'cache-policies/keyed.yaml':
-    `${HOUR}key: { headers: [x-key], cookies: [a] }\nvary: { allow: [accept-language, x-v] }\n`,
+  'cache-policies/keyed.yaml': `${HOUR}key: { headers: [x-key], cookies: [a] }\nvary: { allow: [accept-language, x-v] }\n`,
   'cache-policies/ruled.yaml':
     `${HOUR}key: { forward: all }\nrules:\n` +
     '  - match: ["/ruled/account", "/ruled/account/*"]\n    pass: true\n' +
@@ -219,11 +218,14 @@ describe.each(ENGINES)('pages that clients try to poison over %s', (engine) => {
     '/ruled/acc%256funt/me',
     '/ruled/account%3fa.css',
     '/ruled/account%00.css',
-  ])('stores nothing under %s, which an origin may take for a path that is passed', async (path) => {
-    await get(path, [`Cookie: s=${CANARY}`]);
-    expect(await get(path)).not.toContain(CANARY);
-    expect(asked).toHaveLength(2);
-  });
+  ])(
+    'stores nothing under %s, which an origin may take for a path that is passed',
+    async (path) => {
+      await get(path, [`Cookie: s=${CANARY}`]);
+      expect(await get(path)).not.toContain(CANARY);
+      expect(asked).toHaveLength(2);
+    },
+  );
 
   it.each(['/ruled/x/../signed/a', '/ruled//signed/a', '/ruled/x%2f..%2fsigned/a'])(
     'answers %s to nobody without a signature',

@@ -30,8 +30,8 @@ import {
 } from './page-flight.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
-import { rangeOf } from './partial.ts';
 import { draftOf, finish, keep, keepingOf } from './page-store.ts';
+import { rangeOf } from './partial.ts';
 import type { PageOriginReply, PageOriginRequest } from './ports.ts';
 import { SharedBody } from './shared-body.ts';
 import { pageNotStorable } from './storable-page.ts';

@@ -40,7 +40,7 @@ export function variantFields(key: string): Readonly<Record<string, string>> {
 }
 
 export function normalised(name: string, value: string): string {
-  if (name === 'accept-language') return languageSteps(value).join('>');
+  if (name === 'accept-language') return languageSteps(value).map(inOrder).join('>');
   if (name === 'accept-encoding') return acceptedCodings(value);
   // A tab would end the variant's name where it is listed.
   const text = value.includes('\t') ? value.replaceAll('\t', ' ') : value;
@@ -68,14 +68,14 @@ export function acceptedCodings(value: string): string {
 }
 
 /**
- * The same languages in the same order, as an origin is asked for them: one spelling for all
- * requests that select one variant. `undefined` when none is named.
+ * The same languages as an origin is asked for them: in one spelling, and in the order in which
+ * they came. `undefined` when none is named.
  */
 export function sentLanguages(value: string): string | undefined {
   const steps = languageSteps(value);
   const sent = steps.flatMap((step, at) => {
     const weight = Math.round(1000 - (1000 * at) / steps.length) / 1000;
-    return step.split(',').map((language) => {
+    return step.map((language) => {
       if (language.startsWith(REFUSED)) return `${inUsualCase(language.slice(1))};q=0`;
       return inUsualCase(language) + (weight === 1 ? '' : `;q=${weight}`);
     });
@@ -96,8 +96,10 @@ const LANGUAGES_MAX = 32;
 /** [RFC4647 §2.1] */
 const LANGUAGE = /^(?:\*|[a-z]{1,8}(?:-[a-z0-9]{1,8}){0,6})$/;
 
-/** Languages by falling weight; those of equal weight stand together. */
-function languageSteps(value: string): string[] {
+const inOrder = (languages: readonly string[]): string => [...languages].sort().join(',');
+
+/** Languages by falling weight; those of equal weight stand together, each once. */
+function languageSteps(value: string): string[][] {
   const byWeight = new Map<number, string[]>();
   const known = weighted(value).filter(({ member }) => LANGUAGE.test(member));
   for (const { member: name, weight } of known.slice(0, LANGUAGES_MAX)) {
@@ -108,12 +110,12 @@ function languageSteps(value: string): string[] {
   }
   return [...byWeight.entries()]
     .sort(([left], [right]) => right - left)
-    .map(([, languages]) => [...new Set(languages)].sort().join(','));
+    .map(([, languages]) => [...new Set(languages)]);
 }
 
 /** The languages which a request would rather have than all others. */
 export function preferredLanguages(value: string | undefined): readonly string[] {
-  return value === undefined ? [] : (languageSteps(value)[0] ?? '').split(',');
+  return value === undefined ? [] : (languageSteps(value)[0] ?? []);
 }
 
 interface Weighted {
