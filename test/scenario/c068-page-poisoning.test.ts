@@ -18,7 +18,9 @@ type All @pages(origin: "web", policy: "all", path: "/all/*")
 `;
 const HOUR = 'freshness: { default: 1h, jitter: 0% }\n';
 const POLICIES = {
-  'cache-policies/keyed.yaml': `${HOUR}key: { headers: [x-key], cookies: [a] }\nvary: { allow: [accept-language, x-v] }\n`,
+  'cache-policies/keyed.yaml':
+    `${HOUR}key: { headers: [x-key], cookies: [a] }\n` +
+    'vary: { allow: [accept-language, x-v] }\n',
   'cache-policies/ruled.yaml':
     `${HOUR}key: { forward: all }\nrules:\n` +
     '  - match: ["/ruled/account", "/ruled/account/*"]\n    pass: true\n' +
