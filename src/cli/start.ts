@@ -15,7 +15,7 @@ import { formatProblem, type Problem } from '../schema/problem.ts';
 import { loadApplication } from '../worker-application.ts';
 import { isKind, type ReadyMessage, type ReloadedMessage, type ReloadMessage } from './child.ts';
 import { codeProblems } from './code-problems.ts';
-import { collectAlone } from './collector.ts';
+import { tuneCollector } from './collector.ts';
 import { devBanner, verdictLine } from './dev-output.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
@@ -36,7 +36,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     const problems = [...(loaded.problems ?? []), ...(read.problems ?? []), ...code];
     return sayProblems(problems, terminal);
   }
-  collectAlone();
+  tuneCollector();
   const { config } = loaded;
   const again = () => readAgain(options, env);
   const log = createLog(
