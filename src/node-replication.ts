@@ -186,6 +186,14 @@ function toldTo(log: Log, clock: Clock): ReplicationEvents {
             'the clock of this machine runs ahead: writes are refused until it is set',
           )
         : log.info({}, 'the clock is right again: writes are taken'),
+    wasAway: (dropped) =>
+      dropped === undefined
+        ? log.warn(
+            {},
+            'this node was away for longer than limits.tombstoneRetentionMs: it serves nobody ' +
+              'before it has dropped what was deleted meanwhile, by what a node knows that was there',
+          )
+        : log.info({ dropped }, 'rows that were deleted while this node was away are gone'),
     caughtUp: () => log.info({}, 'this node holds what the others held when it came'),
     removed: () => log.warn({}, 'this node was removed from the cluster by another'),
     failed: (error) => log.error({ error: String(error) }, 'replication failed; it is tried again'),

@@ -209,6 +209,8 @@ export const LIMIT_DEFAULTS = {
   changeRingBytes: 32 * 1024 * 1024,
   /** Change log: age in days, bytes and entries, whichever is reached first. */
   logDaysMax: 3,
+  /** For so long a deletion is remembered, and a node that is away may come back as it was. */
+  tombstoneRetentionMs: 30 * 24 * 60 * 60 * 1000,
   logBytesMax: 1024 * 1024 * 1024,
   logEntriesMax: 10_000_000,
   /** Invalidation scopes held in shared memory. */

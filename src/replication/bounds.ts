@@ -37,6 +37,8 @@ export const BOUNDS = {
   /** Invalidations that took effect ahead of their place and are remembered. */
   aheadMarks: 16_384,
   sessionsOfPeer: 3,
+  /** Buckets whose rows are compared at a time by a node that was away. */
+  bucketsCompared: 512,
   /** Records of caches that one node is asked for at a time. */
   missesUnderWay: 512,
   /** Invalidations ahead of their place that a question names. */
@@ -64,6 +66,8 @@ export const BOUNDS = {
   /** How long the streams stay as they are after it changed who is pulled from directly. */
   directMs: 500,
   bootstrapMs: 2_000,
+  /** A node remembers at least so often that it is there. */
+  aliveMs: 3_600_000,
   /** A home that has not said by then that it heard a question is slow: the next one is asked. */
   missHeardMs: 1_000,
   /** Time for the others to say whether they hold a record. */

@@ -9,16 +9,22 @@ import type { ReplicaStore } from './ports.ts';
 
 export const JOINING_NOTE = 'replication/joining';
 
+/** `wasAway`: for longer than others remember what they deleted (`absence.ts`). */
+interface Beginning {
+  readonly hasOthers: boolean;
+  readonly wasAway: boolean;
+}
+
 export class Joining {
   readonly #clock: Clock;
   #isJoining: boolean;
   #aloneSince: number | undefined;
 
-  constructor(store: ReplicaStore, clock: Clock, hasOthers: boolean) {
+  constructor(store: ReplicaStore, clock: Clock, { hasOthers, wasAway }: Beginning) {
     this.#clock = clock;
     const note = store.note(JOINING_NOTE);
     const isEmpty = store.horizon().sequence === 0;
-    this.#isJoining = typeof note === 'boolean' ? note : isEmpty && hasOthers;
+    this.#isJoining = wasAway || (typeof note === 'boolean' ? note : isEmpty && hasOthers);
   }
 
   get isJoining(): boolean {

@@ -21,6 +21,8 @@ export interface ReplicationEvents {
   /** This clock runs ahead of the others by so much; 0: no longer. */
   readonly clockAhead?: ((ms: number) => void) | undefined;
   readonly caughtUp?: (() => void) | undefined;
+  /** It was away for too long to be a source; then: so many rows were deleted meanwhile. */
+  readonly wasAway?: ((dropped: number | undefined) => void) | undefined;
   /** This node was removed from the cluster by another. */
   readonly removed?: (() => void) | undefined;
   readonly failed?: ((error: unknown) => void) | undefined;

@@ -3,7 +3,7 @@
  * common: which authors are pulled from their own node, and whose snapshot is taken. Connections
  * are the replicator's.
  */
-import type { NodeId } from '../base/brands.ts';
+import type { EpochMs, NodeId, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
@@ -23,6 +23,7 @@ export interface PeersParts {
   readonly own: () => Holdings;
   /** Runs what raises cursors for which the streams that are served have no entry. */
   readonly raising: <T>(run: () => Promise<T>) => Promise<T>;
+  readonly equal: (peer: string, tables: readonly TableName[], at: EpochMs) => void;
   readonly events: ReplicationEvents;
 }
 
@@ -50,8 +51,8 @@ export class Peers {
   }
 
   /** Somebody who lacks nothing has told all that it has. */
-  get hasAll(): boolean {
-    return this.#all.some(
+  get whole(): Peer | undefined {
+    return this.#all.find(
       ({ puller }) => puller.hasCaughtUp && puller.session?.peerJoining === false,
     );
   }
@@ -60,7 +61,7 @@ export class Peers {
   named(name: string): Peer {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
-    const peer = new Peer(name, this.#newPuller());
+    const peer = new Peer(name, this.#newPuller(name));
     this.#byName.set(name, peer);
     return peer;
   }
@@ -83,8 +84,8 @@ export class Peers {
     return [...this.#byName.values()];
   }
 
-  #newPuller(): Puller {
-    const { store, clock, random, queue, own, raising, events } = this.#parts;
+  #newPuller(name: string): Puller {
+    const { store, clock, random, queue, own, raising, equal, events } = this.#parts;
     return new Puller({
       ...{ store, clock, random, queue, own },
       stampLimit: () => stampLimit(store.now(), this.offsets),
@@ -95,6 +96,7 @@ export class Peers {
         },
         mayTakeSnapshot: (one) => this.#mayTakeSnapshot(one),
         raising,
+        equal: (tables, at) => equal(name, tables, at),
         failed: (_one, error) => events.failed?.(error),
       },
     });

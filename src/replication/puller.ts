@@ -6,7 +6,7 @@
  *   idle ► opening ► streaming ⇄ held        every state ► idle, when the connection ends
  *              └► snapshot ► opening         opening ► later ► opening
  */
-import type { EpochMs, NodeId, Sequence } from '../base/brands.ts';
+import type { EpochMs, NodeId, Sequence, TableName } from '../base/brands.ts';
 import { sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { LIMITS } from '../config/limits.ts';
@@ -43,6 +43,8 @@ export interface PullOwner {
   readonly mayTakeSnapshot: (puller: Puller) => boolean;
   /** Ends the streams that are served, and begins none before it is done. */
   readonly raising: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Tables that were equal when they were compared, at an instant. */
+  readonly equal: (tables: readonly TableName[], at: EpochMs) => void;
   readonly failed: (puller: Puller, error: unknown) => void;
 }
 
@@ -301,7 +303,8 @@ export class Puller {
     this.#movedAt = this.#now();
   }
 
-  #pageParts(): PageParts {
+  /** What work on rows of this peer is done with. */
+  pageParts(): PageParts {
     const { store, queue, clock, own, stampLimit, owner } = this.#parts;
     return {
       ...{ store, queue, clock, own, stampLimit, raising: owner.raising },
@@ -328,7 +331,7 @@ export class Puller {
     }
     this.#enter('snapshot');
     const note = snapshotToTake(store.note(SNAPSHOT_NOTE), session.author, frame);
-    takeSnapshot(session, this.#pageParts(), note).then(
+    takeSnapshot(session, this.pageParts(), note).then(
       () => {
         this.counts.snapshots += 1;
         this.#ended(session, undefined);
@@ -351,8 +354,9 @@ export class Puller {
     this.#isVerifying = true;
     const spread = 0.5 + this.#parts.random();
     this.#verifyAt = this.#now() + LIMITS.replicationVerifyMs * spread;
-    verifyWith(session, this.#pageParts()).then(
-      ({ repaired }) => {
+    verifyWith(session, this.pageParts()).then(
+      ({ repaired, equal, at }) => {
+        this.#parts.owner.equal(equal, at);
         if (session === this.#session) this.#isVerifying = false;
         this.counts.verified += 1;
         this.counts.repaired += repaired;

@@ -5,6 +5,7 @@
  */
 import { durationMs, type Sequence } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
+import { Absence } from './absence.ts';
 import { objectionTo, probe, rivalsOf } from './admission.ts';
 import { Announcements } from './announcements.ts';
 import { ApplyQueue } from './apply-queue.ts';
@@ -16,6 +17,7 @@ import { Joining } from './joining.ts';
 import { tableNotes } from './jumps.ts';
 import { Membership } from './membership.ts';
 import type { ReplicationEvents, ReplicatorOptions } from './options.ts';
+import type { Peer } from './peer.ts';
 import { Peers } from './peers.ts';
 import type { ChangeLink, InvalidationItem } from './ports.ts';
 import { AheadSet, type Confirmation } from './purges.ts';
@@ -35,6 +37,7 @@ export class Replicator {
   readonly #ahead = new AheadSet();
   readonly #announcements: Announcements;
   readonly #membership: Membership;
+  readonly #absence: Absence;
   readonly #joining: Joining;
   readonly #clockGuard: ClockGuard;
   readonly #redial: Redial;
@@ -62,7 +65,11 @@ export class Replicator {
       peers: this.#peers.byName,
     });
     this.#membership = this.#newMembership();
-    this.#joining = new Joining(store, clock, this.#membership.hasOthers);
+    const { hasOthers } = this.#membership;
+    this.#absence = new Absence({ store, hasOthers, keep: (notes) => this.#keep(notes) });
+    const wasAway = this.#absence.isLong;
+    this.#joining = new Joining(store, clock, { hasOthers, wasAway });
+    if (wasAway) this.#events.wasAway?.(undefined);
     this.#clockGuard = new ClockGuard(store, this.#events);
     this.shield = this.#newShield();
     this.#owner = this.#sessionOwner();
@@ -166,6 +173,7 @@ export class Replicator {
     return new Peers({
       ...{ name, store, clock, random, queue: this.#queue, own: () => this.#holdings() },
       raising: (run) => this.#raising(run),
+      equal: (peer, tables, at) => this.#absence.equalWith(peer, tables, at),
       events: this.#events,
     });
   }
@@ -190,7 +198,10 @@ export class Replicator {
 
   #noteTables(): void {
     const notes = tableNotes(this.#options.store);
-    if (notes === undefined) return;
+    if (notes !== undefined) this.#keep(notes);
+  }
+
+  #keep(notes: Readonly<Record<string, unknown>>): void {
     this.#queue.apply({ items: [], cursors: NO_CURSORS, notes }).catch(() => undefined);
   }
 
@@ -379,9 +390,7 @@ export class Replicator {
 
   #joinEnded(): void {
     if (!this.#joining.isJoining) return;
-    this.#joining.end((notes) => {
-      this.#queue.apply({ items: [], cursors: NO_CURSORS, notes }).catch(() => undefined);
-    });
+    this.#joining.end((notes) => this.#keep(notes));
     this.#events.caughtUp?.();
   }
 
@@ -413,6 +422,7 @@ export class Replicator {
       this.#beat();
     }
     this.#peers.tick(now);
+    this.#absence.tick(now);
     this.#bootstrap();
     this.#redial.tick();
   }
@@ -434,8 +444,25 @@ export class Replicator {
     const others = this.#ready().map(({ peer, peerJoining }) => {
       return { name: peer?.name ?? '', isJoining: peerJoining };
     });
-    if (this.#peers.hasAll || this.#joining.isFirstOf(this.#options.name, others))
+    const { whole } = this.#peers;
+    if (whole !== undefined && this.#absence.isLong) this.#putRight(whole);
+    else if (whole !== undefined || this.#joining.isFirstOf(this.#options.name, others)) {
+      this.#absence.over();
       this.#joinEnded();
+    }
+  }
+
+  /** [SPEC §8] Drops what was deleted while this node was away, by what one knows who was not. */
+  #putRight({ name, session, puller }: Peer): void {
+    if (session === undefined) return;
+    this.#absence.end(name, session, puller.pageParts()).then(
+      (dropped) => {
+        if (dropped === undefined) return;
+        this.#events.wasAway?.(dropped);
+        this.#joinEnded();
+      },
+      (error: unknown) => this.#events.failed?.(error),
+    );
   }
 }
 

@@ -285,10 +285,10 @@ export class StreamServer {
   }
 
   page({ request, table, after, buckets }: PageRequestFrame): PageFrame {
-    const { store, own, peer } = this.#parts;
+    const { store, own, peer, isSource } = this.#parts;
     const { tables, selection } = own();
     const known = tables.find(({ name }) => name === table);
-    if (known === undefined || known.mode !== 'rows') return { kind: 'page', request, rows: [] };
+    if (known?.mode !== 'rows' || !isSource()) return { kind: 'page', request, rows: [] };
     const { rows, next } = store.rowPage(table, {
       after,
       rowsMax: BOUNDS.pageRows,
@@ -303,7 +303,9 @@ export class StreamServer {
   }
 
   digests({ request, table }: DigestRequestFrame): DigestsFrame {
-    const { store, own } = this.#parts;
+    const { store, own, isSource } = this.#parts;
+    // [SPEC §8] What a node holds that is joining is nobody's measure.
+    if (!isSource()) return { kind: 'digests', request, tables: [] };
     if (table !== undefined) {
       const found = own().tables.some(({ name }) => name === table);
       const digest = found ? store.digest(table) : undefined;

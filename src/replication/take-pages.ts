@@ -72,7 +72,12 @@ export async function takePages(session: Session, parts: PageParts, work: PageWo
   throw gone();
 }
 
-async function askPage(session: Session, work: PageWork, after: PagePlace): Promise<PageFrame> {
+/** One page of a table, or of some of its buckets. */
+export async function askPage(
+  session: Session,
+  work: Pick<PageWork, 'table' | 'buckets'>,
+  after: PagePlace,
+): Promise<PageFrame> {
   const { table, buckets } = work;
   const reply = await session.request((request) => ({
     ...{ kind: 'pageRequest', request, table: table.name },

@@ -3,6 +3,7 @@
  * those buckets that differ twice, some time apart. What differs once only was under way. Each side
  * repairs itself; what it takes is merged like anything else and raises no cursor.
  */
+import type { EpochMs, TableName } from '../base/brands.ts';
 import { BOUNDS } from './bounds.ts';
 import type { ReplicatedTable } from './ports.ts';
 import { tableTravels } from './selection.ts';
@@ -16,6 +17,9 @@ export interface VerifyReport {
   readonly buckets: number;
   /** Rows that the other node knew more of. */
   readonly repaired: number;
+  /** Tables that were equal, and when they were asked for. */
+  readonly equal: readonly TableName[];
+  readonly at: EpochMs;
 }
 
 /** Rejects with `SessionGone` when the connection ends. */
@@ -24,7 +28,10 @@ export async function verifyWith(session: Session, parts: PageParts): Promise<Ve
   const taken = tables.filter(
     (table) => table.mode === 'rows' && tableTravels(selection, table, 'receive'),
   );
-  const differing = await differingTables(session, parts, taken);
+  const at = parts.store.now();
+  const compared = await comparedTables(session, parts, taken);
+  const differing = compared.filter(({ isEqual }) => !isEqual).map(({ table }) => table);
+  const equal = compared.filter(({ isEqual }) => isEqual).map(({ table }) => table.name);
   parts.moved();
   let buckets = 0;
   let repaired = 0;
@@ -33,22 +40,27 @@ export async function verifyWith(session: Session, parts: PageParts): Promise<Ve
     buckets += found.buckets;
     repaired += found.repaired;
   }
-  return { tables: taken.length, buckets, repaired };
+  return { tables: taken.length, buckets, repaired, equal, at };
 }
 
-async function differingTables(
+interface ComparedTable {
+  readonly table: ReplicatedTable;
+  readonly isEqual: boolean;
+}
+
+async function comparedTables(
   session: Session,
   { store }: PageParts,
   tables: readonly ReplicatedTable[],
-): Promise<readonly ReplicatedTable[]> {
+): Promise<readonly ComparedTable[]> {
   const reply = await session.request((request) => ({ kind: 'digestRequest', request }));
   if (reply.kind !== 'digests') return [];
   const theirs = new Map(reply.tables.map(([name, high, low]) => [name, `${high}.${low}`]));
-  return tables.filter(({ name }) => {
-    const digest = store.digest(name);
-    const other = theirs.get(name);
-    if (digest === undefined || other === undefined) return false;
-    return digestOfTable(digest).join('.') !== other;
+  return tables.flatMap((table) => {
+    const digest = store.digest(table.name);
+    const other = theirs.get(table.name);
+    if (digest === undefined || other === undefined) return [];
+    return [{ table, isEqual: digestOfTable(digest).join('.') === other }];
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import { type NodeId, nodeId, type RecordId } from '../../src/base/brands.ts';
 import { isPresent, recordOfRow } from '../../src/cache/row-state.ts';
-import { patchRow, putRow } from '../../src/cache/row-write.ts';
+import { deleteRow, patchRow, putRow } from '../../src/cache/row-write.ts';
 import type { Frame, HelloFrame } from '../../src/replication/frames.ts';
 import type { ChangeLink, ReplicatedTable } from '../../src/replication/ports.ts';
 import { Random } from './random.ts';
@@ -77,6 +77,15 @@ export class Fleet {
       ROWS.name,
       id,
       (old, stamp) => patchRow(old, stamp, { set: {}, added: { [attribute]: amount } }),
+      () => undefined,
+    );
+  }
+
+  delete(name: string, id: RecordId): void {
+    this.node(name).run?.store.write(
+      ROWS.name,
+      id,
+      (_old, stamp) => deleteRow(stamp),
       () => undefined,
     );
   }

@@ -26,11 +26,11 @@ import {
   recordOfRow,
   type Stamp,
 } from '../../cache/row-state.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { Change, Relay } from '../../table/store-port.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { Batch } from './batch.ts';
-import { TOMBSTONE_RETENTION_MS } from './others.ts';
 import { tombstone } from './outdate.ts';
 import { livingRecord, loggedBody, type Row, type RowDraft, readRow, writeRow } from './rows.ts';
 
@@ -99,7 +99,7 @@ function isForgotten(batch: Batch, row: Row, local: RowState, state: RowState): 
 }
 
 const tombstoneEnd = ({ base }: RowState): number =>
-  base === undefined ? FOREVER : versionTime(base.version) + TOMBSTONE_RETENTION_MS;
+  base === undefined ? FOREVER : versionTime(base.version) + LIMITS.tombstoneRetentionMs;
 
 const relayOf = (remote: RemoteRow, isQuiet: boolean): Relay => ({
   origin: remote.origin,

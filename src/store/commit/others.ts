@@ -2,6 +2,7 @@
  * The smaller writes: a client's delete, an invalidation, a message, an eviction asked for.
  */
 import { epochMs, type RecordId, type TableName } from '../../base/brands.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { Publication, Relay, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import { conditionHolds } from '../conditions.ts';
 import { HIGH, type Key } from '../engine.ts';
@@ -22,9 +23,6 @@ import {
 } from './rows.ts';
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
-
-/** A node absent longer than this may bring a deleted record back; see DESIGN §8. */
-export const TOMBSTONE_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
 export function applyDelete(
   batch: Batch,
@@ -52,7 +50,7 @@ export function applyDelete(
   const sequence = batch.append({
     ...{ version, table: name, op: 'delete', id, before, publication, relay },
   });
-  const evictAt = epochMs(batch.now + TOMBSTONE_RETENTION_MS);
+  const evictAt = epochMs(batch.now + LIMITS.tombstoneRetentionMs);
   writeRow(batch, row, { ...tombstone(batch), version, stamp: sequence, evictAt });
   return { kind: 'deleted', sequence };
 }
