@@ -190,8 +190,9 @@ function toldTo(log: Log, clock: Clock): ReplicationEvents {
       dropped === undefined
         ? log.warn(
             {},
-            'this node was away for longer than limits.tombstoneRetentionMs: it serves nobody ' +
-              'before it has dropped what was deleted meanwhile, by what a node knows that was there',
+            'this node was away for longer than limits.tombstoneRetentionMs: it serves ' +
+              'nobody before it has dropped what was deleted meanwhile, by the rows of a ' +
+              'node that was there; start one, or raise the limit if there was none',
           )
         : log.info({ dropped }, 'rows that were deleted while this node was away are gone'),
     caughtUp: () => log.info({}, 'this node holds what the others held when it came'),

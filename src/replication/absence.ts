@@ -9,7 +9,6 @@
 import { type EpochMs, epochMs, recordVersion, type TableName } from '../base/brands.ts';
 import { versionTime } from '../base/hlc.ts';
 import { isPresent, newestStamp, type RowState } from '../cache/row-state.ts';
-import { deleteRow } from '../cache/row-write.ts';
 import { LIMITS } from '../config/limits.ts';
 import { BOUNDS } from './bounds.ts';
 import { NO_CURSORS } from './cursors.ts';
@@ -181,5 +180,6 @@ function deletedSince(state: RowState, since: EpochMs): RowState | undefined {
   const newest = newestStamp(state);
   if (!isPresent(state) || newest === undefined) return undefined;
   if (versionTime(newest.version) > since) return undefined;
-  return deleteRow({ version: recordVersion(newest.version + 1), author: newest.author });
+  const { author } = newest;
+  return { base: { version: recordVersion(newest.version + 1), author, kind: 'delete' } };
 }
