@@ -49,6 +49,10 @@ export function replicationMetrics(
       value,
     })),
   );
+  const missing = 'Large bodies that rows name and that have not come yet';
+  metrics.gauge('millrace_replication_bodies_missing', missing, 'first', () => [
+    { labels: {}, value: replicator.status().bodiesMissing },
+  ]);
   const conflicts = 'Rows that came and met a change which their author had not seen';
   metrics.counter('millrace_replication_conflicts_total', conflicts, () =>
     [...(store.conflicts ?? [])].map(([table, value]) => ({ labels: { table }, value })),

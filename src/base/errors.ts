@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'BACKUP_INVALID'
   | 'BODY_MALFORMED'
   | 'BODY_TOO_LARGE'
+  | 'BODY_ON_ITS_WAY'
   | 'BREAKER_OPEN'
   | 'CLOCK_AHEAD'
   | 'CONFIG_INVALID'

@@ -39,6 +39,9 @@ export const BOUNDS = {
   sessionsOfPeer: 3,
   /** Buckets whose rows are compared at a time by a node that was away. */
   bucketsCompared: 512,
+  /** Bodies of rows that are fetched at a time, and those that wait for it. */
+  bodiesUnderWay: 2,
+  bodiesWanted: 4_096,
   /** Records of caches that one node is asked for at a time. */
   missesUnderWay: 512,
   /** Invalidations ahead of their place that a question names. */
@@ -60,6 +63,9 @@ export const BOUNDS = {
   /** Time for the server to find its place in the log. */
   openMs: 30_000,
   probeMs: 1_500,
+  /** Time for a piece of a body, and until one that nobody had is asked for again. */
+  bodyPieceMs: 30_000,
+  bodyAgainMs: 1_000,
   helloMs: 5_000,
   redialMs: 100,
   refusedMs: 5_000,

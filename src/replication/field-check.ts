@@ -35,6 +35,12 @@ export const text =
     return value.length <= charsMax ? undefined : `is longer than ${charsMax} characters`;
   };
 
+const SHA256 = /^[0-9a-f]{64}$/;
+
+/** It becomes the name of a file. */
+export const digest: FieldCheck = (value) =>
+  typeof value === 'string' && SHA256.test(value) ? undefined : 'is no digest';
+
 const HALF_CHARACTER = /\p{Surrogate}/u;
 
 /** A key of a record. */

@@ -8,6 +8,7 @@ import { BOUNDS } from './bounds.ts';
 import {
   anyOf,
   bytes,
+  digest,
   exactly,
   type FieldCheck,
   flag,
@@ -128,6 +129,8 @@ const CHECKS: Readonly<Record<Frame['kind'], FieldCheck>> = {
     tables: listOf(digestOf, BOUNDS.tables),
     buckets: optional(bytes),
   }),
+  bodyRequest: shape({ request, table: name, id, digest, from: natural }),
+  body: shape({ request, bytes }),
   purge: shape({ item: invalidation }),
   purged: shape({ author, sequence: natural }),
   members: shape({ members }),

@@ -14,8 +14,9 @@ export const PROTOCOL = 3;
 export const PROTOCOL_OLDEST = 1;
 /** The first form in which a node may be asked for a record of a cache. */
 export const PROTOCOL_OF_MISSES = 2;
-/** The first form in which it may be asked for a page. */
+/** The first form in which it may be asked for a page, and for the body of a row. */
 export const PROTOCOL_OF_PAGES = 3;
+export const PROTOCOL_OF_BODIES = 3;
 
 export type CursorPairs = readonly (readonly [author: NodeId, sequence: Sequence])[];
 
@@ -144,6 +145,24 @@ export interface DigestsFrame {
   readonly buckets?: Uint8Array | undefined;
 }
 
+/** Some bytes of a body that a row names. */
+export interface BodyRequestFrame {
+  readonly kind: 'bodyRequest';
+  readonly request: number;
+  readonly table: TableName;
+  readonly id: RecordId;
+  /** Hex digest (SHA-256) of all of it. */
+  readonly digest: string;
+  readonly from: number;
+}
+
+export interface BodyFrame {
+  readonly kind: 'body';
+  readonly request: number;
+  /** Empty: it is not there. */
+  readonly bytes: Uint8Array;
+}
+
 export interface PurgeFrame {
   readonly kind: 'purge';
   readonly item: InvalidationItem;
@@ -208,7 +227,7 @@ export interface RecordFrame {
 
 export type MissFrames = MissFrame | MissHeardFrame | RecordFrame;
 
-export type ReplyFrame = PageFrame | DigestsFrame;
+export type ReplyFrame = PageFrame | DigestsFrame | BodyFrame;
 
 export type Frame =
   | HelloFrame
@@ -222,6 +241,8 @@ export type Frame =
   | PageFrame
   | DigestRequestFrame
   | DigestsFrame
+  | BodyRequestFrame
+  | BodyFrame
   | PurgeFrame
   | PurgedFrame
   | MembersFrame

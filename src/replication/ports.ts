@@ -162,7 +162,43 @@ export interface ApplyReport {
 /** 4,096 digests of 64 bits, as pairs of halves; their XOR is the digest of the table. */
 export type TableDigest = Uint32Array;
 
+/** A body in a file that a row names and that is not here. */
+export interface WantedBody {
+  readonly table: TableName;
+  readonly id: RecordId;
+  readonly length: number;
+  /** Hex digest (SHA-256) of the bytes. */
+  readonly digest: string;
+}
+
+/** A body that is being fetched, from its beginning on. */
+export interface BodySink {
+  readonly length: number;
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves with whether it is what its digest says; it is then kept as a client's write is. */
+  finish(): Promise<boolean>;
+  discard(): void;
+}
+
+/** The bodies of rows that are too large to travel with them. */
+export interface ReplicaBodies {
+  isMissing(wanted: WantedBody): boolean;
+  /** Calls `listener` with those which rows that came have named. */
+  onMissing(listener: (wanted: readonly WantedBody[]) => void): void;
+  /** All that are missing, in pages: what a run before this one did not get. */
+  missing(): AsyncIterable<readonly WantedBody[]>;
+  begin(wanted: WantedBody): Promise<BodySink>;
+  /** `undefined` when it is not here. */
+  read(
+    wanted: Pick<WantedBody, 'table' | 'id' | 'digest'>,
+    from: number,
+    max: number,
+  ): Promise<Uint8Array | undefined>;
+}
+
 export interface ReplicaStore {
+  /** Absent where no body is too large for a row. */
+  readonly bodies?: ReplicaBodies | undefined;
   /** By table: rows that came and met a change which their author had not seen, and did not win. */
   readonly conflicts?: ReadonlyMap<TableName, number> | undefined;
   /** Who writes here now: the last of `lives`. */

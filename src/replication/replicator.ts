@@ -12,6 +12,7 @@ import { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
+import { BodyFetcher } from './fetch-bodies.ts';
 import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
 import { Joining } from './joining.ts';
 import { tableNotes } from './jumps.ts';
@@ -31,6 +32,7 @@ export class Replicator {
   readonly counts = { framesRefused: 0, nodesRefused: 0, purges: 0 };
   /** Caches of other nodes; absent when this node shows none of its own. */
   readonly shield: Shield | undefined;
+  readonly #bodies: BodyFetcher | undefined;
   readonly #options: ReplicatorOptions;
   readonly #events: ReplicationEvents;
   readonly #queue: ApplyQueue;
@@ -72,6 +74,7 @@ export class Replicator {
     if (wasAway) this.#events.wasAway?.(undefined);
     this.#clockGuard = new ClockGuard(store, this.#events);
     this.shield = this.#newShield();
+    this.#bodies = this.#newBodies();
     this.#owner = this.#sessionOwner();
     this.#redial = new Redial({
       ...{ dial, clock, random },
@@ -154,7 +157,8 @@ export class Replicator {
       },
       isJoining: this.#joining.isJoining,
       clockAheadMs: this.#clockGuard.aheadMs,
-      counts: { ...this.counts, ...this.shield?.counts },
+      counts: { ...this.counts, ...this.shield?.counts, ...this.#bodies?.counts },
+      bodiesMissing: this.#bodies?.missing ?? 0,
     });
   }
 
@@ -165,6 +169,7 @@ export class Replicator {
     this.#redial.stop();
     this.#announcements.stop();
     this.shield?.stop();
+    this.#bodies?.stop();
     for (const session of [...this.#sessions]) session.dismiss('LEAVING', 'this node stops', 0);
   }
 
@@ -194,6 +199,13 @@ export class Replicator {
     const parts = { name, store, clock, queue: this.#queue, ahead: this.#ahead };
     const [own, isCaughtUp] = [() => this.#holdings(), () => this.isCaughtUp];
     return new Shield({ ...parts, peers: this.#peers.byName, own, isCaughtUp }, shield);
+  }
+
+  #newBodies(): BodyFetcher | undefined {
+    const { store, clock } = this.#options;
+    const { bodies } = store;
+    const failed = (error: unknown) => this.#events.failed?.(error);
+    return bodies && new BodyFetcher({ bodies, clock, peers: this.#peers.byName, failed });
   }
 
   #noteTables(): void {
@@ -423,6 +435,7 @@ export class Replicator {
     }
     this.#peers.tick(now);
     this.#absence.tick(now);
+    this.#bodies?.tick();
     this.#bootstrap();
     this.#redial.tick();
   }

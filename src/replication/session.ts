@@ -241,7 +241,11 @@ export class Session implements LinkUser {
       case 'digestRequest':
         if (server !== undefined) this.send(server.digests(frame));
         break;
+      case 'bodyRequest':
+        void server?.body(frame).then((answer) => this.send(answer));
+        break;
       case 'page':
+      case 'body':
       case 'digests':
         this.#answered(frame);
         break;

@@ -6,6 +6,7 @@ import { BOUNDS } from './bounds.ts';
 import {
   anyOf,
   bytes,
+  digest,
   exactly,
   type FieldCheck,
   finite,
@@ -22,7 +23,6 @@ import {
 
 const stamp = { version, author: version };
 const name = text(BOUNDS.nameChars);
-const digest = text(128);
 const file = { length: natural, digest };
 
 const times = shape({
@@ -58,7 +58,7 @@ const checked = shape({
   body: optional(anyOf(bytes, shape(file))),
   touched: optional(mapOf(touched, BOUNDS.attributes)),
   blobs: optional(
-    mapOf(shape({ ...file, contentType: name, entityTag: digest }), BOUNDS.attributes),
+    mapOf(shape({ ...file, contentType: name, entityTag: text(128) }), BOUNDS.attributes),
   ),
 });
 

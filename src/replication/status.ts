@@ -37,6 +37,8 @@ export interface ReplicationStatus {
   readonly isCaughtUp: boolean;
   readonly clockAheadMs: number;
   readonly peers: readonly PeerStatus[];
+  /** Bodies that rows name and that have not come yet. */
+  readonly bodiesMissing: number;
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -49,6 +51,7 @@ export interface StatusParts {
   readonly failures: ReadonlyMap<string, string>;
   readonly isJoining: boolean;
   readonly clockAheadMs: number;
+  readonly bodiesMissing: number;
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -59,6 +62,7 @@ export function statusOf(parts: StatusParts): ReplicationStatus {
   return {
     ...{ name, author: store.author, sequence: store.horizon().sequence },
     ...{ isCaughtUp: !parts.isJoining, clockAheadMs: parts.clockAheadMs, counts: parts.counts },
+    bodiesMissing: parts.bodiesMissing,
     peers: [...names].sort().map((one) => peerStatus(parts, one)),
   };
 }

@@ -11,6 +11,8 @@ import { BOUNDS } from './bounds.ts';
 import { cursorOf, cursorsOf, pairsOf, raise, raiseAll } from './cursors.ts';
 import type {
   AckFrame,
+  BodyFrame,
+  BodyRequestFrame,
   DigestRequestFrame,
   DigestsFrame,
   Frame,
@@ -28,6 +30,7 @@ import { digestBytes, digestOfTable } from './table-digest.ts';
 const AT_ONCE = durationMs(0);
 /** What a batch takes on a connection beside its items, about. */
 const BATCH_BYTES = 64;
+const NO_BYTES = new Uint8Array(0);
 
 export interface ServerParts {
   readonly store: ReplicaStore;
@@ -300,6 +303,22 @@ export class StreamServer {
         travels(selection, known, id, 'send') && travels(peer.selection, known, id, 'receive'),
     );
     return { kind: 'page', request, rows: travelling, ...(next !== undefined && { next }) };
+  }
+
+  /** A piece of a body; never rejects. */
+  async body({ request, table, id, digest, from }: BodyRequestFrame): Promise<BodyFrame> {
+    const { store, own, peer } = this.#parts;
+    const { tables, selection } = own();
+    const known = tables.find(({ name }) => name === table);
+    const mayTravel =
+      known?.mode === 'rows' &&
+      travels(selection, known, id, 'send') &&
+      travels(peer.selection, known, id, 'receive');
+    const reading = mayTravel
+      ? store.bodies?.read({ table, id, digest }, from, LIMITS.bodyReadBytes)
+      : undefined;
+    const bytes = await reading?.catch(() => undefined);
+    return { kind: 'body', request, bytes: bytes ?? NO_BYTES };
   }
 
   digests({ request, table }: DigestRequestFrame): DigestsFrame {

@@ -10,7 +10,14 @@ import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { NodeError } from '../base/errors.ts';
 import type { StoredBody } from '../cache/entry.ts';
 import { LIMITS } from '../config/limits.ts';
-import type { BodyDraft, BodyPurpose, BodyReader, BodyStore } from '../table/body-store.ts';
+import {
+  type BodyDraft,
+  type BodyPurpose,
+  type BodyReader,
+  type BodyStore,
+  copyName,
+  isCopy,
+} from '../table/body-store.ts';
 import { bodyFailure, FileDraft, noRoom } from './body-draft.ts';
 import type { BodyFile, BodyFolder } from './body-folder.ts';
 import type { Room } from './space-guard.ts';
@@ -47,6 +54,28 @@ export class BodyFiles implements BodyStore {
     return new FileDraft({ name, folder, checkRoom: () => this.#checkRoom(purpose) });
   }
 
+  /** The bytes of a body that a row has named before they were here; from the beginning. */
+  async createCopy(body: Pick<StoredBody, 'digest'>): Promise<BodyDraft> {
+    this.#checkRoom('client');
+    const name = copyName(body);
+    const { folder } = this.#parts;
+    // What an earlier attempt has left.
+    await folder.remove(name);
+    return new FileDraft({ name, folder, checkRoom: () => this.#checkRoom('client') });
+  }
+
+  /** A copy that is not what its digest says. */
+  dropCopy(body: Pick<StoredBody, 'digest'>): Promise<void> {
+    return this.#parts.folder.remove(copyName(body));
+  }
+
+  /** Whether the file is there, as far as its length tells. */
+  holds(body: StoredBody): boolean {
+    const file = this.#parts.folder.open(body.name);
+    file?.close();
+    return file?.size === body.length;
+  }
+
   open(body: StoredBody): BodyReader | undefined {
     let file: BodyFile | undefined;
     try {
@@ -57,7 +86,8 @@ export class BodyFiles implements BodyStore {
     if (file === undefined) return undefined;
     if (file.size !== body.length) {
       file.close();
-      this.#parts.onDamaged?.(body);
+      // A copy that is shorter is still being fetched.
+      if (!isCopy(body) || file.size > body.length) this.#parts.onDamaged?.(body);
       return undefined;
     }
     return new FileReader(body, file, this.#sound.has(body.name), (isSound) =>

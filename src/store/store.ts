@@ -182,7 +182,8 @@ export class EngineStore implements Store {
     const { wasClean } = kept;
     this.#replica = replicaState({ ...options, wasClean: wasClean === true }, trees, identity);
     this.#committer = this.#makeCommitter(options, shared, onUndecodable);
-    this.replica = this.#replica?.replica(this.#committer, this.#reader);
+    const files = { bodies: this.bodies, keeper: this.#keeper };
+    this.replica = this.#replica?.replica(this.#committer, this.#reader, files);
     const state = readLogState(trees.meta);
     publishCommit(shared, state.sequence, state.first);
     this.orphansRemoved = this.#removeOrphans();

@@ -12,6 +12,15 @@ import type { StoredBody } from '../cache/entry.ts';
 /** An entry carries it too, and knows nothing of this port. */
 export type { StoredBody };
 
+/** Under which a body of another node is kept here: by its digest, since a row waits for it. */
+export const copyName = ({ digest }: Pick<StoredBody, 'digest'>): string => digest + COPY_MARK;
+
+/** Whether it is, or was, fetched from another node. */
+export const isCopy = ({ name }: Pick<StoredBody, 'name'>): boolean => name.endsWith(COPY_MARK);
+
+/** No letter of a run's mark is in it: no copy is taken for what this run has made. */
+const COPY_MARK = '-copy';
+
 /** Fills give way first when the disk runs short; what a client writes, at its very end. */
 export type BodyPurpose = 'fill' | 'client';
 

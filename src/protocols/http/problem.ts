@@ -21,6 +21,7 @@ const problems: Record<ErrorCode, Problem> = {
   BACKUP_INVALID: { status: 422, title: 'Backup invalid' },
   BODY_MALFORMED: { status: 400, title: 'Body malformed' },
   BODY_TOO_LARGE: { status: 413, title: 'Body too large' },
+  BODY_ON_ITS_WAY: { status: 503, title: 'Still being fetched from another node' },
   BREAKER_OPEN: { status: 503, title: 'Origin suspended after failures' },
   CLOCK_AHEAD: { status: 503, title: 'Clock ahead of other nodes' },
   CONFIG_INVALID: { status: 500, title: 'Configuration invalid' },

@@ -47,6 +47,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   BACKUP_INVALID: REASON.serverUnavailable,
   BODY_MALFORMED: REASON.payloadFormatInvalid,
   BODY_TOO_LARGE: REASON.packetTooLarge,
+  BODY_ON_ITS_WAY: REASON.serverBusy,
   BREAKER_OPEN: REASON.serverBusy,
   CLOCK_AHEAD: REASON.serverUnavailable,
   CONFIG_INVALID: REASON.implementationSpecific,

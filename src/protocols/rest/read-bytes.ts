@@ -5,7 +5,12 @@
 import { NodeError } from '../../base/errors.ts';
 import type { Entry, StoredBlob } from '../../cache/entry.ts';
 import { isJsonType } from '../../cache/record-json.ts';
-import type { BodyReader, BodyStore, StoredBody } from '../../table/body-store.ts';
+import {
+  type BodyReader,
+  type BodyStore,
+  isCopy,
+  type StoredBody,
+} from '../../table/body-store.ts';
 import { type ByteSource, memorySource } from '../http/byte-source.ts';
 import type { Exchange, HeaderList } from '../http/port.ts';
 import {
@@ -73,7 +78,7 @@ async function sendFile(
   send: Send,
 ): Promise<void> {
   const reader = bodies.open(body);
-  if (reader === undefined) throw lost(body);
+  if (reader === undefined) throw isCopy(body) ? onItsWay(body) : lost(body);
   try {
     // Who reads a part cannot see that the whole is damaged.
     if (status === 206) await reader.verify();
@@ -87,6 +92,14 @@ const sourceOf = (reader: BodyReader, length: number): ByteSource => ({
   length,
   read: (offset, max) => reader.read(offset, max),
 });
+
+const onItsWay = ({ length }: StoredBody): NodeError =>
+  new NodeError(
+    'BODY_ON_ITS_WAY',
+    `the ${length} bytes of this body are still being fetched from the node that has them; ` +
+      'ask again in a moment, or another node',
+    { retry: 'later' },
+  );
 
 const lost = ({ name }: StoredBody): NodeError =>
   new NodeError(

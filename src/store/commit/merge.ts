@@ -27,6 +27,7 @@ import {
   type Stamp,
 } from '../../cache/row-state.ts';
 import { LIMITS } from '../../config/limits.ts';
+import { copyName } from '../../table/body-store.ts';
 import type { Change, Relay } from '../../table/store-port.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
@@ -45,8 +46,6 @@ export interface RemoteRow {
   /** Who made the change, and its place in that log; `null` without one. */
   readonly author: NodeId;
   readonly origin: NonNullable<Relay['origin']> | null;
-  /** Bodies in files which the state names, as they are kept here. */
-  readonly files?: ReadonlyMap<string, StoredBody> | undefined;
 }
 
 /** `isConflict`: what came met a change that its author had not seen, and did not simply win. */
@@ -141,7 +140,7 @@ function writeMerged(batch: Batch, row: Row, remote: RemoteRow, outcome: Outcome
     });
     return;
   }
-  const body = placed(merged.body ?? NO_BYTES, remote, living);
+  const body = placed(merged.body ?? NO_BYTES, living);
   const entityTag = entityTagOf(body);
   writeRow(batch, row, {
     kind: 'record',
@@ -192,18 +191,14 @@ function timesOf(batch: Batch, { times }: RowState) {
 /** The body where it is kept here: bytes, or the file which has them. */
 function placed(
   body: Uint8Array | RowFile,
-  remote: RemoteRow,
   living: EntryView | undefined,
 ): Uint8Array | StoredBody {
   if (body instanceof Uint8Array) return body;
   const { storedBody } = living ?? {};
   if (storedBody?.digest === body.digest) return storedBody;
-  const found = remote.files?.get(body.digest);
-  // Nobody has the bytes: readers are told that the body is gone, and the row waits for it.
-  return found ?? { name: missingName(body), length: body.length, digest: body.digest };
+  // Its bytes are fetched behind the row, and found under this name when they have come.
+  return { name: copyName(body), length: body.length, digest: body.digest };
 }
-
-const missingName = ({ digest }: RowFile): string => `missing${digest}`;
 
 function metaOf(
   batch: Batch,
@@ -225,21 +220,17 @@ function metaOf(
     publication,
     merging: mergingMeta(merged, stamp),
     indexed: batch.parts.rules.indexedValues(row.table.name, record),
-    blobs: blobsOf(row, remote, merged),
+    blobs: blobsOf(row, merged),
   };
 }
 
-function blobsOf(row: Row, remote: RemoteRow, { blobs }: RowState): EntryMeta['blobs'] {
+function blobsOf(row: Row, { blobs }: RowState): EntryMeta['blobs'] {
   if (blobs === undefined) return undefined;
   const known = Object.values(row.entry?.meta.blobs ?? {});
   const found: Record<string, StoredBlob> = {};
   for (const [name, { contentType, entityTag, length, digest }] of Object.entries(blobs)) {
     const held = known.find(({ body }) => body.digest === digest)?.body;
-    const body = held ??
-      remote.files?.get(digest) ?? {
-        ...{ length, digest },
-        name: missingName({ length, digest }),
-      };
+    const body = held ?? { length, digest, name: copyName({ digest }) };
     setOwn(found, name, { contentType, entityTag: entityTag as StoredBlob['entityTag'], body });
   }
   return found;

@@ -14,7 +14,7 @@ import type {
 } from '../../replication/ports.ts';
 import type { Relay } from '../../table/store-port.ts';
 import type { Batch } from '../commit/batch.ts';
-import { applyRow, type RemoteRow } from '../commit/merge.ts';
+import { applyRow } from '../commit/merge.ts';
 import { outdateReaders } from '../commit/named-records.ts';
 import { evictRecord, publicationOf } from '../commit/others.ts';
 import type { TableTrees } from '../tables.ts';
@@ -26,7 +26,6 @@ export interface ApplyParts {
   readonly knowledge: Knowledge;
   /** Cache tables that are dropped when their invalidations were missed. */
   readonly caches: readonly TableTrees[];
-  readonly files?: RemoteRow['files'];
   /** A row came that met another change. */
   readonly conflicted: (table: TableName) => void;
 }
@@ -105,7 +104,7 @@ function applyItem(
   }
   const { table, id, state } = item;
   const author = item.origin?.author ?? newestStamp(state)?.author ?? batch.parts.author;
-  const outcome = applyRow(batch, { table, id, state, author, origin, files: parts.files });
+  const outcome = applyRow(batch, { table, id, state, author, origin });
   report[outcome.kind] += 1;
   if (outcome.isConflict) parts.conflicted(table);
 }

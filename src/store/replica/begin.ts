@@ -15,6 +15,7 @@ import type { Trees } from '../tables.ts';
 import { forgetDigests, TableDigests } from './digests.ts';
 import { Knowledge } from './knowledge.ts';
 import { StoreReplica, steadyClock } from './replica.ts';
+import { RowBodies, type RowBodiesParts } from './row-bodies.ts';
 import { modesOf } from './tables.ts';
 
 export interface ReplicaOptions {
@@ -52,9 +53,15 @@ export class ReplicaState {
   }
 
   /** The store as replication sees it. */
-  replica(committer: Committer, reader: EngineReader): StoreReplica {
+  replica(
+    committer: Committer,
+    reader: EngineReader,
+    files: Pick<RowBodiesParts, 'bodies' | 'keeper'>,
+  ): StoreReplica {
+    const [trees, modes, now] = [this.#trees, this.#modes, this.parts.now];
     return new StoreReplica({
-      ...{ committer, reader, trees: this.#trees, modes: this.#modes },
+      ...{ committer, reader, trees, modes },
+      bodies: new RowBodies({ ...files, reader, trees, modes, now }),
       ...{ knowledge: this.knowledge, digests: this.#digests, now: this.parts.now },
     });
   }

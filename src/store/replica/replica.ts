@@ -42,6 +42,7 @@ import type { TableDigests } from './digests.ts';
 import type { Knowledge } from './knowledge.ts';
 import { logEntry } from './log-entries.ts';
 import { restampRows } from './restamp.ts';
+import type { RowBodies } from './row-bodies.ts';
 import type { TableMode } from './tables.ts';
 
 export interface StoreReplicaParts {
@@ -52,6 +53,7 @@ export interface StoreReplicaParts {
   readonly digests: TableDigests;
   readonly modes: ReadonlyMap<TableName, TableMode>;
   readonly now: () => EpochMs;
+  readonly bodies: RowBodies;
 }
 
 interface Waiting {
@@ -81,6 +83,10 @@ export class StoreReplica implements ReplicaStore {
     this.#parts = parts;
     this.lives = parts.knowledge.lives;
     this.author = must(this.lives.at(-1), 'the present life').author;
+  }
+
+  get bodies(): RowBodies {
+    return this.#parts.bodies;
   }
 
   now(): EpochMs {
@@ -179,13 +185,23 @@ export class StoreReplica implements ReplicaStore {
     };
     committer.chore(commit, 'flushed').then(
       () => {
-        for (const [at, { resolve }] of taken.entries()) resolve(must(reports[at], 'a report'));
+        for (const [at, { remote, resolve }] of taken.entries()) {
+          this.#noteBodies(remote);
+          resolve(must(reports[at], 'a report'));
+        }
       },
       // What waits follows on what failed: cursors must not rise over it.
       (error: unknown) => {
         for (const { reject } of [...taken, ...this.#waiting.splice(0)]) reject(error);
       },
     );
+  }
+
+  /** Rows that have come name bodies which have not. */
+  #noteBodies({ items }: RemoteBatch): void {
+    for (const item of items) {
+      if (item.kind === 'row' && namesFiles(item.state)) this.bodies.cameIn(item.table, item.id);
+    }
   }
 
   /** The next that waits, while there is room in a commit which has `taken` so many. */
@@ -235,3 +251,6 @@ export class StoreReplica implements ReplicaStore {
     return found.map(([name]) => tableOf(trees, name));
   }
 }
+
+const namesFiles = ({ body, blobs }: RowState): boolean =>
+  blobs !== undefined || (body !== undefined && !(body instanceof Uint8Array));
