@@ -8,14 +8,15 @@ import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { NodeError } from './base/errors.ts';
 import type { Config } from './config/config.ts';
-import { readOptional } from './config/config.ts';
+import type { ReloadPart } from './config/reload.ts';
+import { ClusterTrust } from './node-cluster-trust.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { ClusterFolder } from './protocols/replication/cluster-folder.ts';
 import type { PeerConnection } from './protocols/replication/connection.ts';
 import { LinkCounts } from './protocols/replication/counts.ts';
 import { dialPeer } from './protocols/replication/dial.ts';
-import type { LinkOptions, LinkTls } from './protocols/replication/link-options.ts';
+import type { LinkOptions } from './protocols/replication/link-options.ts';
 import { listenForPeers } from './protocols/replication/listener.ts';
 import { ClusterSecret } from './protocols/replication/proof.ts';
 import type { Switchboard } from './protocols/replication/switchboard.ts';
@@ -29,6 +30,8 @@ export interface NodeLink {
   /** Nodes that know another token, or another authority, are of another cluster. */
   readonly cluster: string;
   readonly counts: LinkCounts;
+  /** Follows certificates and revocations while the node runs. */
+  readonly trust: ReloadPart;
   dial(url: string): Promise<PeerConnection>;
   close(): Promise<void>;
 }
@@ -44,6 +47,12 @@ export interface LinkParts {
 /** Whether other nodes are to be talked to. Throws `CONFIG_INVALID` when they could not be. */
 export function isClustered(config: Config): boolean {
   const { cluster, dataFolder } = config;
+  if (cluster.nats.embedded) {
+    const message = 'cluster.nats.embedded: no node runs a NATS server of its own';
+    const cure =
+      'run a nats-server beside the nodes and name it in cluster.nats.url, or use --peer';
+    throw new NodeError('CONFIG_INVALID', `${message}; ${cure}`);
+  }
   const hasToken = cluster.token !== undefined;
   if (hasToken || cluster.tls !== undefined || new ClusterFolder(dataFolder).hasCertificates) {
     return true;
@@ -60,22 +69,27 @@ export async function openLink(parts: LinkParts): Promise<NodeLink> {
   const { config, log, accept } = parts;
   const { cluster, host, replication } = config;
   const folder = new ClusterFolder(config.dataFolder);
-  const tls = cluster.tls === undefined ? folder.certificates() : filesOf(cluster.tls);
+  const trust = new ClusterTrust(config);
+  const { tls } = trust;
   const counts = new LinkCounts();
-  const revoked = new Set(cluster.revoked);
   const onFault = (error: unknown) =>
     log.error({ error: String(error) }, 'a frame of another node could not be obeyed');
   const secret =
     cluster.token === undefined ? undefined : await ClusterSecret.derive(cluster.token);
   const options: LinkOptions = {
-    ...{ name: cluster.name, secret, tls },
-    revoked: () => revoked,
+    ...{ name: cluster.name, secret },
+    get tls() {
+      return trust.tls;
+    },
+    revoked: () => trust.revoked,
     watch: { counts, onFault },
   };
   const listener = await listenForPeers({
-    ...{ ...options, host, port: replication.port, accept },
+    ...{ ...options, host, port: replication.port },
+    accept: (connection) => accept(trust.watch(connection)),
     admit: folder.mayInvite ? (request) => folder.admit(request, Date.now()) : undefined,
   });
+  trust.onRenewed = (renewed) => listener.useCertificates(renewed);
   const id = clusterId(tls?.ca ?? cluster.token ?? '');
   const board = await switchboard(parts, id, listener.take);
   const at = (address: string) =>
@@ -86,7 +100,8 @@ export async function openLink(parts: LinkParts): Promise<NodeLink> {
     urls: cluster.url === undefined ? (board?.urls ?? addressesOf(host).map(at)) : [cluster.url],
     cluster: id,
     counts,
-    dial: (url) => dialPeer(url, options, board?.dial),
+    trust,
+    dial: async (url) => trust.watch(await dialPeer(url, options, board?.dial)),
     async close() {
       await board?.close();
       await listener.close();
@@ -126,19 +141,6 @@ async function switchboard(
     dial: (node) => board.dial(node),
     close: () => board.close(),
   };
-}
-
-function filesOf(files: {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}): LinkTls {
-  const read = (key: 'ca' | 'cert' | 'key'): string => {
-    const text = readOptional(files[key]);
-    if (text !== undefined) return text;
-    throw new NodeError('CONFIG_INVALID', `cluster.tls.${key}: ${files[key]} cannot be read`);
-  };
-  return { ca: read('ca'), cert: read('cert'), key: read('key') };
 }
 
 const LISTENS_EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::']);

@@ -8,6 +8,7 @@ import type { Clock } from './base/clock.ts';
 import { NO_PEERS, type PeerReads } from './cache/peer-reply.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
+import type { ReloadPart } from './config/reload.ts';
 import { type NodeLink, openLink } from './node-link.ts';
 import { PurgeRelay } from './node-purge-relay.ts';
 import { LagWatch } from './node-replication-lag.ts';
@@ -38,6 +39,8 @@ export interface RunningReplication {
   readonly url: string;
   readonly cluster: ClusterContext;
   readonly metrics: ArrayMetrics;
+  /** Follows certificates and revocations. */
+  readonly trust: ReloadPart;
   health(): ClusterHealth;
   stop(): Promise<void>;
 }
@@ -84,13 +87,13 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     events: toldTo(log, clock),
   });
   replicator = running;
-  sayWhatIsMissing(config, log);
   const purges: PurgeRelay = new PurgeRelay(store, running, goesOut(store, selection));
   const lag = new LagWatch(running, clock);
   const metrics = new ArrayMetrics();
   replicationMetrics(metrics, { replicator: running, lag, counts: link.counts, store });
   return {
     url: link.local,
+    trust: link.trust,
     peers: running.shield ?? NO_PEERS,
     cluster: clusterContext({ running, link, store, lag, purges, routes, peers }),
     metrics,
@@ -124,14 +127,6 @@ function healthOf(replicator: Replicator): ClusterHealth {
     isCatchingUp: !isCaughtUp && connected.some(({ isJoining }) => isJoining === false),
     ...(clockAheadMs > 0 && { clockAheadMs }),
   };
-}
-
-/** What may be written down for a later version, and does nothing in this one. */
-function sayWhatIsMissing({ cluster }: Config, log: Log): void {
-  const settings = { 'cluster.nats.embedded': cluster.nats.embedded };
-  for (const [key, isSet] of Object.entries(settings)) {
-    if (isSet) log.warn({ key }, `${key} is set, and does nothing in this version`);
-  }
 }
 
 function storedRoutes(store: ReplicaStore): readonly string[] {

@@ -212,6 +212,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const replication = await joined(parts, { threadTables, peers }, started);
+  if (replication !== undefined) reload.add(replication.trust);
   const purges = new PurgeLog(clock);
   const served = {
     ...parts,

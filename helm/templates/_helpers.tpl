@@ -71,9 +71,10 @@ over its own name.
 {{- define "millrace.peers" -}}
 {{- $name := include "millrace.fullname" . -}}
 {{- $headless := include "millrace.headless" . -}}
+{{- $scheme := include "millrace.clusterScheme" . -}}
 {{- $peers := list -}}
 {{- range $index := until (int .Values.replicaCount) -}}
-{{- $peers = append $peers (printf "ws://%s-%d.%s:9933" $name $index $headless) -}}
+{{- $peers = append $peers (printf "%s://%s-%d.%s:9933" $scheme $name $index $headless) -}}
 {{- end -}}
 {{- concat $peers .Values.cluster.peers | join "," -}}
 {{- end -}}
@@ -81,6 +82,10 @@ over its own name.
 {{- /* A key of a ConfigMap cannot hold a slash; the volume gives each file its path back. */ -}}
 {{- define "millrace.fileKey" -}}
 {{- . | replace "/" "__" -}}
+{{- end -}}
+
+{{- define "millrace.clusterScheme" -}}
+{{- if .Values.cluster.tlsSecret }}wss{{ else }}ws{{ end -}}
 {{- end -}}
 
 {{- define "millrace.scheme" -}}

@@ -23,8 +23,13 @@ httpGet:
 - name: MILLRACE_CLUSTER_TOKEN
   valueFrom: { secretKeyRef: { name: {{ include "millrace.clusterSecret" . }}, key: token } }
 # Where the others reach this pod; its own name among the peers is passed over.
-- { name: MILLRACE_CLUSTER_URL, value: "ws://$(MILLRACE_NODE_NAME).{{ include "millrace.headless" . }}:9933" }
+- { name: MILLRACE_CLUSTER_URL, value: "{{ include "millrace.clusterScheme" . }}://$(MILLRACE_NODE_NAME).{{ include "millrace.headless" . }}:9933" }
 - { name: MILLRACE_PEER, value: {{ include "millrace.peers" . | quote }} }
+{{- if .Values.cluster.tlsSecret }}
+- { name: MILLRACE_CLUSTER_CA, value: /cluster-tls/ca.crt }
+- { name: MILLRACE_CLUSTER_CERT, value: "/cluster-tls/$(MILLRACE_NODE_NAME).crt" }
+- { name: MILLRACE_CLUSTER_KEY, value: "/cluster-tls/$(MILLRACE_NODE_NAME).key" }
+{{- end }}
 {{- with include "millrace.natsUrl" . }}
 - { name: MILLRACE_NATS, value: {{ . | quote }} }
 {{- end }}

@@ -87,7 +87,7 @@ function ask(run: Run, state: Fetching): PendingFetch {
   const conditional = mayValidate(run, state);
   const { held } = state.errand;
   const replacing = held?.kind === 'record' ? held : undefined;
-  const peersMayAnswer = mayAskPeers(state);
+  const peersMayAnswer = request.isOwnOnly !== true && mayAskPeers(state);
   const reply = callOrigin(run, {
     id: request.id,
     source: request.source,

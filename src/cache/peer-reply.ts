@@ -77,3 +77,9 @@ export interface PeerReads {
 
 /** Of a node that is in no cluster, or has not begun to take part. */
 export const NO_PEERS: PeerReads = { ask: () => Promise.resolve(NO_REPLY) };
+
+/** The field by which a reader says that no other node is to be asked: `X-Replicate-From: none`. */
+export const REPLICATE_FROM = 'x-replicate-from';
+
+export const isOwnOnly = (field: string | undefined): boolean =>
+  field?.trim().toLowerCase() === 'none';

@@ -19,6 +19,8 @@ export interface ReadRequest {
   /** The client's own deadline for waiting; its leaving or this ends its wait, not the fetch. */
   readonly deadline?: EpochMs | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether no other node may be asked for it; looked at for a fetch only. */
+  readonly isOwnOnly?: boolean | undefined;
   /** In whose turn the origin is asked: a user or an address. Looked at for a fetch only. */
   readonly source?: string | undefined;
 }

@@ -1,4 +1,6 @@
 /** A cluster that is founded, joined and run by the command line, with certificates alone. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CLUSTER_APP } from '../support/cluster-app.ts';
@@ -23,6 +25,37 @@ const start = async (folder: string, name: string, peer?: string): Promise<NodeP
 const cluster = (command: string, folder: string, ...args: readonly string[]) =>
   runCommand(['cluster', command, ...args, folder, '--data', path.join(folder, 'data')]);
 
+const isConnected = async (node: NodeProcess): Promise<boolean> => {
+  const { connections } = await node.operate({ operation: 'cluster_status' });
+  return (connections as { connected: boolean }[]).some(({ connected }) => connected);
+};
+
+/** Without a restart of anybody: cut off by its serial number, and believed again. */
+async function revoked(one: NodeProcess, first: string, second: string): Promise<void> {
+  const settings = path.join(first, 'millrace.yaml');
+  const reload = () => one.operate({ operation: 'reload' });
+  const pem = readFileSync(path.join(second, 'data/cluster/node.pem'));
+  const { serialNumber } = new X509Certificate(pem);
+  writeFileSync(settings, `cluster: { revoked: ["${serialNumber}"] }\n`);
+  const report = await reload();
+  expect(JSON.stringify(report)).toContain(`certificates revoked: ${serialNumber}`);
+  await until('the end of the connection', async () => !(await isConnected(one)));
+  // It goes on dialling, and is turned away.
+  await until('a refusal', async () => {
+    const labels = { reason: 'certificate' };
+    return (await one.metric('millrace_replication_refused_total', labels)) > 0;
+  });
+  expect(await isConnected(one)).toBe(false);
+  writeFileSync(settings, 'cluster: { revoked: [] }\n');
+  await reload();
+  await until('a connection', () => isConnected(one), 30_000);
+  // What is no certificate is refused as a whole, and the old one stays.
+  writeFileSync(path.join(first, 'data/cluster/node.pem'), 'no certificate');
+  expect(await reload()).toMatchObject({ outcome: 'refused' });
+  expect(await isConnected(one)).toBe(true);
+  await one.put('/Item/b', { name: 'still' });
+}
+
 describe('millrace cluster', () => {
   it('founds a cluster, admits a node by a token good once, and connects them', async () => {
     const [first, second, third] = [CLUSTER_APP, CLUSTER_APP, CLUSTER_APP].map((app) =>
@@ -46,5 +79,6 @@ describe('millrace cluster', () => {
       env: { MILLRACE_ADMIN_USERNAME: 'admin', MILLRACE_ADMIN_PASSWORD: 'correct horse battery' },
     });
     expect(status.stdout).toContain('peer     n1: live');
-  });
+    await revoked(one, first, second);
+  }, 180_000);
 });

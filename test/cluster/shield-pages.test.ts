@@ -211,6 +211,14 @@ describe('shielded pages', () => {
     expect(peeks - asked).toBeLessThanOrEqual(2);
   });
 
+  it('are not asked of others for a reader that will have none asked', async () => {
+    const other = NAMES.find((name) => name !== homeOf('/p/none')) ?? 'n1';
+    const asked = await events(other, 'missesAsked');
+    expect((await get(other, '/p/none', { 'x-replicate-from': 'none' })).status).toBe(200);
+    expect(origin.requests).toHaveLength(1);
+    expect(await events(other, 'missesAsked')).toBe(asked);
+  });
+
   it('that are large are fetched by each, and not asked for twice', async () => {
     const text = 'x'.repeat(3 * 1024 * 1024);
     origin.script = () => behave.json({ n: 1, text });

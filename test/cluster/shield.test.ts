@@ -115,6 +115,16 @@ describe('a shielded cache', () => {
     expect(origin.requests).toHaveLength(1);
   });
 
+  it('asks no other node for a reader that will have none asked', async () => {
+    const other = NAMES.find((name) => name !== homeOf('own')) ?? 'n1';
+    const asked = await events(other, 'missesAsked');
+    const headers = { 'x-replicate-from': 'none' };
+    const answer = await cluster.node(other).fetch('/Kept/own', { headers });
+    expect(answer.status).toBe(200);
+    expect(origin.requests).toHaveLength(1);
+    expect(await events(other, 'missesAsked')).toBe(asked);
+  });
+
   it('shares the word that there is no record', async () => {
     origin.script = () => behave.status(404);
     for (const name of NAMES) expect((await get(name, 'nowhere')).status).toBe(404);

@@ -41,7 +41,11 @@ const VALUES: Readonly<Record<string, Json>> = {
     ...MONITORED,
     tls: { existingSecret: 'certificates' },
     admin: { existingSecret: 'own-admin' },
-    cluster: { existingSecret: 'own-cluster', peers: ['wss://berlin.example.com:9933'] },
+    cluster: {
+      existingSecret: 'own-cluster',
+      peers: ['wss://berlin.example.com:9933'],
+      tlsSecret: 'peers',
+    },
     ingress: { enabled: true, className: 'nginx', host: 'edge.example.com', tlsSecret: 'edge' },
     service: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', annotations: { a: 'b' } },
     persistence: { storageClass: 'fast', whenDeleted: 'Delete' },
@@ -241,6 +245,15 @@ describe.skipIf(WITHOUT_GO !== undefined)('the chart', () => {
     expect(peersOf('web-millrace-7')).toEqual([url(0), url(1), url(2)]);
     const alone = specOf<SetSpec>(find(chart.objects(), 'StatefulSet')).template.spec;
     expect(alone.containers[0].env.map(({ name }) => name)).not.toContain('MILLRACE_PEER');
+  });
+
+  it('gives each node its own certificate, and addresses with TLS, from cluster.tlsSecret', () => {
+    const values = { replicaCount: 2, cluster: { tlsSecret: 'peers' } };
+    const { spec } = specOf<SetSpec>(find(chart.objects(values), 'StatefulSet')).template;
+    const envOf = (key: string) => spec.containers[0].env.find(({ name }) => name === key)?.value;
+    expect(envOf('MILLRACE_PEER')).toContain('wss://web-millrace-0.web-millrace-nodes:9933');
+    expect(envOf('MILLRACE_CLUSTER_URL')).toMatch(/^wss:/);
+    expect(envOf('MILLRACE_CLUSTER_CERT')).toBe('/cluster-tls/$(MILLRACE_NODE_NAME).crt');
   });
 
   it('refuses values that contradict one another, saying which', () => {

@@ -12,6 +12,7 @@ import { mayCoverFailure } from '../decide.ts';
 import { isUseful } from '../draft.ts';
 import type { Entry } from '../entry.ts';
 import { initialAge, mayBeOld } from '../freshness.ts';
+import { isOwnOnly, REPLICATE_FROM } from '../peer-reply.ts';
 import { entryOfDraft, restamped } from '../plain-entry.ts';
 import type { FillDraft } from '../ports.ts';
 import { isShareable } from '../storable.ts';
@@ -95,7 +96,8 @@ function mayAskPeers({ page, answer }: PageRun, { errand, flight }: Fetch): bool
   if (flight === undefined || flight.newest > flight.stamp) return false;
   const { forward, round } = errand;
   if (forward.reason === 'request' || !forward.store || round >= ROUNDS_MAX) return false;
-  return answer === undefined || page.field('range') === undefined;
+  if (answer === undefined) return true;
+  return page.field('range') === undefined && !isOwnOnly(page.field(REPLICATE_FROM));
 }
 
 const sharedPage = (

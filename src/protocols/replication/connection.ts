@@ -37,6 +37,8 @@ export interface Identified {
   readonly peer: string;
   readonly side: 'dialler' | 'listener';
   readonly remoteAddress: string;
+  /** Of the certificate that it showed, upper case. */
+  readonly serial?: string | undefined;
 }
 
 /** Above, the peer should be let take what it has been sent. */
@@ -50,6 +52,7 @@ export class PeerConnection implements Identified {
   readonly peer: string;
   readonly side: 'dialler' | 'listener';
   readonly remoteAddress: string;
+  readonly serial: string | undefined;
   readonly #ws: WebSocket;
   readonly #seals: Sealing;
   readonly #counts: LinkCounts;
@@ -67,6 +70,7 @@ export class PeerConnection implements Identified {
     this.peer = who.peer;
     this.side = who.side;
     this.remoteAddress = who.remoteAddress;
+    this.serial = who.serial;
     this.#seals = seals;
     this.#counts = counts;
     this.#bytes = counts.of(who.peer);

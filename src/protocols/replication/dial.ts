@@ -11,7 +11,7 @@ import { WebSocket } from 'ws';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { PeerConnection } from './connection.ts';
-import { LINK_PATH, type LinkOptions, PROTOCOLS, tlsOf } from './link-options.ts';
+import { LINK_PATH, type LinkOptions, PROTOCOLS, serialOf, tlsOf } from './link-options.ts';
 import { type Conversation, isProven, PROOF_FIELD, readFields, writeFields } from './proof.ts';
 import { Seal } from './sealed.ts';
 import { switchedName } from './switchboard.ts';
@@ -139,7 +139,8 @@ function opened(
   const keys = secret?.frameKeys(conversation);
   const seals = { outgoing: new Seal(keys?.dialler), incoming: new Seal(keys?.listener) };
   const remoteAddress = head?.socket.remoteAddress ?? '';
-  const who = { peer: conversation.listener, side: 'dialler' as const, remoteAddress };
+  const serial = serialOf(head?.socket);
+  const who = { peer: conversation.listener, side: 'dialler' as const, remoteAddress, serial };
   return new PeerConnection(ws, who, seals, watch);
 }
 

@@ -3,7 +3,7 @@
  * the protocol it speaks, newest first. Two nodes take the newest that both know; with none in
  * common they part before a frame is sent, so that a fleet can be upgraded node by node.
  */
-import type { SecureContextOptions } from 'node:tls';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import type { LinkWatch } from './connection.ts';
 import type { ClusterSecret } from './proof.ts';
 
@@ -37,6 +37,10 @@ export const tlsOf = (tls: LinkTls): SecureContextOptions => ({
   ...{ key: tls.key, ca: tls.ca },
   minVersion: 'TLSv1.3',
 });
+
+/** The serial number of the certificate that the other end has shown, as `revoked` has it. */
+export const serialOf = (socket: unknown): string | undefined =>
+  socket instanceof TLSSocket ? socket.getPeerCertificate().serialNumber?.toUpperCase() : undefined;
 
 /** As `cluster.name` must be. */
 export const isNodeName = (name: string): boolean => /^[A-Za-z0-9][\w.-]{0,62}$/.test(name);

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -21,7 +21,9 @@ import {
   JOIN_PATH,
   LINK_PATH,
   type LinkOptions,
+  type LinkTls,
   PROTOCOLS,
+  serialOf,
   tlsOf,
 } from './link-options.ts';
 import {
@@ -48,6 +50,8 @@ export interface LinkListener {
   readonly port: number;
   /** A connection that came by another way than the port. */
   take(stream: Duplex): void;
+  /** For connections from now on; of a listener that began with certificates. */
+  useCertificates(tls: LinkTls): void;
   close(): Promise<void>;
 }
 
@@ -86,6 +90,9 @@ export async function listenForPeers(options: ListenOptions): Promise<LinkListen
   return {
     port,
     take: (stream) => void server.emit('connection', stream),
+    useCertificates(tls) {
+      if (server instanceof TlsServer) server.setSecureContext(tlsOf(tls));
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -168,6 +175,7 @@ class Door {
         peer: conversation.dialler,
         side: 'listener' as const,
         remoteAddress: request.socket.remoteAddress ?? '',
+        serial: serialOf(request.socket),
       };
       this.#options.accept(new PeerConnection(ws, who, seals, watch));
     });

@@ -8,6 +8,7 @@ import { NodeError } from '../../base/errors.ts';
 import { formatHttpDate } from '../../base/http-date.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import type { Entry, StoredBlob } from '../../cache/entry.ts';
+import { isOwnOnly, REPLICATE_FROM } from '../../cache/peer-reply.ts';
 import type { ReadRequest, ReadResult, Served } from '../../cache/read-request.ts';
 import { holdsRecord } from '../../cache/record-json.ts';
 import { barsBytes } from '../../table/bytes-draft.ts';
@@ -53,6 +54,10 @@ class RecordRead implements ReadRequest {
 
   get signal(): AbortSignal {
     return this.#call.exchange.signal;
+  }
+
+  get isOwnOnly(): boolean {
+    return isOwnOnly(this.#call.exchange.request.header(REPLICATE_FROM));
   }
 
   get source(): string {

@@ -186,8 +186,8 @@ export class StoreReplica implements ReplicaStore {
     committer.chore(commit, 'flushed').then(
       () => {
         for (const [at, { remote, resolve }] of taken.entries()) {
-          this.#noteBodies(remote);
           resolve(must(reports[at], 'a report'));
+          this.#noteBodies(remote);
         }
       },
       // What waits follows on what failed: cursors must not rise over it.
@@ -200,7 +200,12 @@ export class StoreReplica implements ReplicaStore {
   /** Rows that have come name bodies which have not. */
   #noteBodies({ items }: RemoteBatch): void {
     for (const item of items) {
-      if (item.kind === 'row' && namesFiles(item.state)) this.bodies.cameIn(item.table, item.id);
+      if (item.kind !== 'row' || !namesFiles(item.state)) continue;
+      try {
+        this.bodies.cameIn(item.table, item.id);
+      } catch {
+        // Too many files are open: the next start looks for it.
+      }
     }
   }
 
