@@ -118,9 +118,9 @@ const holding = (request: SeenRequest): Behaviour => {
 async function herd(path: string): Promise<ReadonlySet<number>> {
   held = [];
   origin.script = holding;
-  const clients = NAMES.flatMap((name) =>
-    Array.from({ length: 300 }, async () => (await get(name, path)).n),
-  );
+  // A machine that has no time left has its nodes turn some away: the claim is about the others.
+  const answered = (name: Name) => get(name, path).catch(() => undefined);
+  const clients = NAMES.flatMap((name) => Array.from({ length: 300 }, () => answered(name)));
   await until('the fetch', async () => held.length > 0);
   await until('the herd', async () => {
     const waiting = NAMES.map((name) =>
@@ -130,7 +130,8 @@ async function herd(path: string): Promise<ReadonlySet<number>> {
   });
   origin.script = page;
   for (const go of held) go();
-  return new Set(await Promise.all(clients));
+  const all = await Promise.all(clients);
+  return new Set(all.flatMap((one) => (one?.status === 200 ? [one.n] : [])));
 }
 
 const purge = (name: Name, keys: readonly string[]) =>

@@ -71,7 +71,9 @@ async function herd(id: string): Promise<ReadonlySet<number>> {
       held.push(() => answer(socket, seen));
     };
   };
-  const clients = NAMES.flatMap((name) => Array.from({ length: 300 }, () => numberAt(name, id)));
+  // A machine that has no time left has its nodes turn some away: the claim is about the others.
+  const answered = (name: Name) => get(name, id).catch(() => undefined);
+  const clients = NAMES.flatMap((name) => Array.from({ length: 300 }, () => answered(name)));
   await until('the fetch', async () => held.length > 0);
   // Every node has clients that wait for it.
   await until('the herd', async () => {
@@ -83,7 +85,9 @@ async function herd(id: string): Promise<ReadonlySet<number>> {
   // Whoever asks later is let go at once.
   origin.script = record;
   for (const go of held) go();
-  return new Set(await Promise.all(clients));
+  const all = await Promise.all(clients);
+  const taken = all.filter((one) => one?.status === 200);
+  return new Set(taken.map((one) => (JSON.parse(one?.text ?? '') as { n: number }).n));
 }
 
 const purge = (name: Name, keys: readonly string[]) =>
