@@ -211,8 +211,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     ...{ ...parts, ...identity, tables, presences, store: store.store },
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
-  const replication = await joined(parts, { threadTables, peers }, started);
-  if (replication !== undefined) reload.add(replication.trust);
+  const replication = await joined(parts, { threadTables, peers, reload }, started);
   const purges = new PurgeLog(clock);
   const served = {
     ...parts,
@@ -262,10 +261,16 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
 const leasesOf = ({ threads }: Config, table: LeaseTable): Leases =>
   threads > 1 ? leasesAt(table, MAIN_THREAD) : localLeases();
 
+interface Joined {
+  readonly threadTables: ThreadTables;
+  readonly peers: LatePeers;
+  readonly reload: ReloadParts;
+}
+
 /** The node's part in its cluster, if it is in one. */
 async function joined(
   { config, clock, log, store }: Assembly,
-  { threadTables, peers }: { readonly threadTables: ThreadTables; readonly peers: LatePeers },
+  { threadTables, peers, reload }: Joined,
   started: (() => Promise<void>)[],
 ): Promise<RunningReplication | undefined> {
   const { replica } = store.store;
@@ -273,6 +278,7 @@ async function joined(
   const caches = new CachesForPeers({ config, threadTables, clock, store: store.store });
   const replication = await startReplication({ config, clock, log, caches, store: replica });
   peers.use(replication.peers);
+  reload.add(replication.trust);
   started.push(() => replication.stop());
   return replication;
 }

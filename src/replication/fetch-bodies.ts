@@ -1,7 +1,7 @@
 /**
  * Fetches the bodies that are too large for a row (SPEC §12): a row names its body by a digest, and
- * whoever has it is asked for it piece by piece. What a connection leaves half done goes on over the
- * next one, to whatever node that leads; what has come counts only when its digest is right.
+ * whoever has it is asked for it piece by piece. What a connection leaves half done goes on over
+ * the next one, to whatever node that leads; what has come counts only when its digest is right.
  *
  *   wanted ─► fetching ─┬─ digest right ──────────────► here
  *      ▲                ├─ wrong: counted, thrown away ─┐

@@ -13,7 +13,11 @@ const MB = 1024 * 1024;
 const OPEN = 'public: [read, insert, update, delete]';
 const SCHEMA = `
 type File @table @export(name: "File", ${OPEN}) { id: ID @primaryKey }
-type Person @table @export(name: "Person", ${OPEN}) { id: ID @primaryKey, name: String, photo: Blob }
+type Person @table @export(name: "Person", ${OPEN}) {
+  id: ID @primaryKey
+  name: String
+  photo: Blob
+}
 `;
 
 let cluster: Cluster;
@@ -53,7 +57,7 @@ const sent = (from: Name, to: Name): number => cluster.network.bytes.get(`${from
 const slow = (ms: number) => cluster.network.delay('n1', 'n2', ms);
 
 describe('a body too large for its row', () => {
-  it('comes to every node, of a row and of an attribute', async () => {
+  it('R12 comes to every node, of a row and of an attribute', async () => {
     const [film, photo] = [patternAt(0, 2 * MB + 13), patternAt(7, MB + 5 * 1024)];
     await put('n1', '/File/film', film);
     await cluster.node('n1').put('/Person/ada', { name: 'Ada' });
