@@ -1,7 +1,7 @@
 /**
  * Whom a node believes among the others: its certificate and the authority's, and the serial
- * numbers that are not believed any more. A reload takes over a renewed certificate and what was revoked:
- * new connections are made with the one, and those of the others are ended at once.
+ * numbers that are not believed any more. A reload takes over a renewed certificate and what was
+ * revoked: new connections are made with the one, and those of the others are ended at once.
  */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
