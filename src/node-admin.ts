@@ -36,6 +36,7 @@ import type { Tables } from './table/tables.ts';
 import { httpLimits } from './worker-app.ts';
 import { userOf } from './worker-code.ts';
 import type { PreparedApplication } from './worker-resources.ts';
+import { followUrlKeys } from './worker-url-keys.ts';
 
 export interface AdminAssembly {
   readonly config: Config;
@@ -85,6 +86,11 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     async () => parts.replication?.metrics.documents() ?? [],
   ]);
   let status: 'ready' | 'stopping' = 'ready';
+  let { urlKeys } = config.auth;
+  const useKeys = (keys: typeof urlKeys): void => {
+    urlKeys = keys;
+  };
+  parts.reload.add(followUrlKeys(urlKeys, useKeys));
   const context: Omit<OperationContext, keyof Asker> = {
     added: addedOperations(parts),
     identity: {
@@ -92,7 +98,9 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       auditWritten: () => parts.identity.auditLog.flush(),
       now: () => parts.clock.now(),
     },
-    urlKeys: config.auth.urlKeys,
+    get urlKeys() {
+      return urlKeys;
+    },
     live: together(() => [...parts.clients(), ...(parts.mqtt ? [parts.mqtt.clients] : [])]),
     tables: parts.tables,
     cluster: parts.replication?.cluster,

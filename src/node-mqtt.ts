@@ -29,6 +29,7 @@ import type { MqttServer } from './protocols/mqtt/server.ts';
 import type { Door } from './protocols/mqtt/tcp.ts';
 import type { Store } from './store/store-options.ts';
 import type { Tables } from './table/tables.ts';
+import type { ThreadLimits } from './worker-limits.ts';
 import { localPresence } from './worker-presence.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
@@ -41,6 +42,7 @@ export interface MqttParts {
   readonly log: Log;
   readonly tls: TlsCertificates | undefined;
   readonly guard: GuardMemory;
+  readonly limits: ThreadLimits;
   readonly audit: Audit;
   readonly prepared: PreparedApplication;
   readonly presences: PresenceHub;

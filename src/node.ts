@@ -54,6 +54,7 @@ import { liveSourceBytes } from './table/live-source.ts';
 import type { PurgeNote } from './table/purge-note.ts';
 import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
+import { ThreadLimits } from './worker-limits.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
 import { localPresence } from './worker-presence.ts';
 import {
@@ -204,11 +205,13 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const roles = new ThreadRoles(identity.identities, parts.application.roles, identity.audit);
   const certificates = certificatesPart(parts.tls, engine.engine);
   const level = logLevelPart(log, parts.config.log.level);
-  const reload = reloadParts([followed.origins, followed.policies, roles, certificates, level]);
+  const limits = new ThreadLimits(config);
+  const { origins: ownOrigins, policies } = followed;
+  const reload = reloadParts([ownOrigins, policies, roles, certificates, level, limits]);
   const origins = startOrigins(threadTables, started);
   const presences = new PresenceHub();
   const mqtt = await startMqtt({
-    ...{ ...parts, ...identity, tables, presences, store: store.store },
+    ...{ ...parts, ...identity, tables, presences, limits, store: store.store },
   });
   if (mqtt !== undefined) started.push(() => mqtt.stop());
   const replication = await joined(parts, { threadTables, peers, reload }, started);

@@ -59,6 +59,7 @@ import {
 } from './worker-guard.ts';
 import { type HandlerParts, withHandlers } from './worker-handlers.ts';
 import type { ThreadIdentity } from './worker-identity.ts';
+import { ThreadLimits } from './worker-limits.ts';
 import { openGateway } from './worker-live.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import { createPages, pageAt } from './worker-pages.ts';
@@ -142,11 +143,13 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   openToCode(fanout, codeWith.commit, parts);
   const code = codeRoutes(codeWith, resources);
   threadScope().node = nodeFacts({ ...parts, resources, code });
-  const admission = createAdmission(parts);
+  const limits = new ThreadLimits(config);
+  parts.reload.add(limits);
+  const admission = createAdmission({ ...parts, limits });
   const who = { ...limitedAuthenticator(admission, parts), onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
   const { subscriptions, onDenied } = withRefusals(createSubscriptions(scopes, pages), parts);
-  const resolve = limitedResolve(subscriptions, parts);
+  const resolve = limitedResolve(subscriptions, { ...parts, limits });
   const push = { fanout, clock, resolve };
   const streams = new SseEndpoint<Principal>(push);
   const restWith = { ...who, limits: restLimits(config), confirm: confirmWrite };

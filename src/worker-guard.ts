@@ -17,30 +17,34 @@ import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { HttpHandler } from './protocols/http/port.ts';
 import { overloaded, withShedding } from './protocols/http/shedding.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
+import type { ThreadLimits } from './worker-limits.ts';
 import { routePath } from './worker-routes.ts';
 
 export interface GuardParts {
   readonly guard: GuardMemory;
   readonly config: Config;
   readonly clock: Clock;
+  /** Those of the thread, as they are now. */
+  readonly limits: ThreadLimits;
 }
 
-export function createAdmission({ guard, config, clock }: GuardParts): SharedAdmission {
+export function createAdmission({ guard, config, clock, limits }: GuardParts): SharedAdmission {
   const trust = proxyTrust(config.http.trustedProxies);
   const nowMs = () => clock.now();
-  return new SharedAdmission({ memory: guard, limits: config.limits, trust, nowMs });
+  const admission = new SharedAdmission({ memory: guard, limits: limits.now, trust, nowMs });
+  limits.onChange((next) => admission.use(next));
+  return admission;
 }
 
 interface Identified {
   readonly identity: { readonly authenticator: Authenticator };
 }
 
-/** The authenticator itself unless requests of a user are limited. */
+/** Counts the requests of each user. */
 export function limitedAuthenticator(
   admission: SharedAdmission,
-  { config, identity: { authenticator } }: GuardParts & Identified,
+  { identity: { authenticator } }: Identified,
 ): Authenticator {
-  if (config.limits.requestsPerPrincipalSecondMax === 0) return authenticator;
   return {
     ...authenticator,
     authenticate(asking): Authentication {
@@ -62,14 +66,14 @@ export function tooMany({ code, detail, limit, headers = [] }: Refusal): NodeErr
 /** No new subscriptions while memory runs short, nor beyond what one user may hold. */
 export function limitedResolve(
   resolve: Resolve<Principal>,
-  { guard, config }: GuardParts,
+  { guard, limits }: Pick<GuardParts, 'guard' | 'limits'>,
 ): Resolve<Principal> {
-  const most = config.limits.subscriptionsPerPrincipalMax;
   return (target, principal, protocol) => {
     if (guard.level > 0) return { kind: 'refused', error: overloaded() };
     const resolution = resolve(target, principal, protocol);
     if (resolution.kind === 'refused' || principal.kind !== 'user') return resolution;
     const owner = principal.name;
+    const most = limits.now.subscriptionsPerPrincipalMax;
     if (guard.subscriptions.of(owner) >= most) {
       return { kind: 'refused', error: tooManySubscriptions(most) };
     }
@@ -104,7 +108,7 @@ function tooManySubscriptions(most: number): NodeError {
 export function shedding(
   handler: HttpHandler,
   resources: ReadonlyMap<string, RestResource>,
-  { guard }: GuardParts,
+  { guard }: Pick<GuardParts, 'guard'>,
 ): HttpHandler {
   return withShedding(
     handler,

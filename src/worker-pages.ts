@@ -6,6 +6,7 @@ import type { Settle } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import { SignedUrls } from './access/signed-url.ts';
 import { createLimit } from './base/limit.ts';
+import type { ReloadParts } from './config/reload.ts';
 import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
 import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
@@ -18,18 +19,20 @@ import { pageRoutes } from './table/pages/page-routes.ts';
 import type { PurgeNote } from './table/purge-note.ts';
 import type { Table } from './table/table.ts';
 import { type PageReadsParts, pageReadsOf } from './worker-page-reads.ts';
+import { followUrlKeys } from './worker-url-keys.ts';
 
 export interface PageParts extends Identification, PageReadsParts {
   readonly settle: Settle;
   readonly meter: (name: string) => RequestCounts;
   readonly onPurged: (note: PurgeNote) => void;
+  readonly reload: ReloadParts;
 }
 
 /** `undefined` when the application has no page table. */
 export function createPages(parts: PageParts): ServePages | undefined {
   const compressions = createLimit(COMPRESSIONS);
   const signatures = {
-    urls: new SignedUrls(parts.config.auth.urlKeys),
+    urls: followedUrls(parts),
     nowMs: () => parts.clock.now(),
     onRefused: () => parts.onRejected('signed-url'),
   };
@@ -57,6 +60,12 @@ export function createPages(parts: PageParts): ServePages | undefined {
     ];
   });
   return resources.length === 0 ? undefined : pageRoutes(resources);
+}
+
+function followedUrls({ config, reload }: PageParts): SignedUrls {
+  const urls = new SignedUrls(config.auth.urlKeys);
+  reload.add(followUrlKeys(config.auth.urlKeys, (keys) => urls.use(keys)));
+  return urls;
 }
 
 const NO_PROTOCOLS: ReadonlySet<ExportProtocol> = new Set();

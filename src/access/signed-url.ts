@@ -30,9 +30,14 @@ export type UrlVerdict =
 const SIGNED = /(?:^|&)mr-expires=(\d{1,11})&mr-key=([\w.-]{1,64})&mr-signature=([\w-]{43})$/;
 
 export class SignedUrls {
-  readonly #keys: ReadonlyMap<string, string>;
+  #keys: ReadonlyMap<string, string> = new Map();
 
   constructor(keys: readonly UrlKey[]) {
+    this.use(keys);
+  }
+
+  /** What other keys have signed is good no more. */
+  use(keys: readonly UrlKey[]): void {
     this.#keys = new Map(keys.map(({ name, secret }) => [name, secret]));
   }
 

@@ -59,25 +59,24 @@ const LOCAL = new Set(['', '127.0.0.1', '::1']);
 export class SharedAdmission implements Admission {
   readonly trust: ProxyTrust | undefined;
   readonly #parts: AdmissionParts;
-  readonly #connecting: RateLimiter;
-  readonly #byAddress: RateLimiter;
-  readonly #byCredential: RateLimiter;
-  readonly #byPrincipal: RateLimiter;
+  #limits: AdmissionLimits;
+  #rates: Readonly<Record<RateName, RateLimiter>>;
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts;
     this.trust = parts.trust;
-    const { limits, memory } = parts;
-    const rate = (name: RateName, perSecond: number) =>
-      memory.rate(name, { perSecond, burst: perSecond * Math.max(1, limits.rateBurstSeconds) });
-    this.#connecting = rate('connections', limits.connectionsPerAddressSecondMax);
-    this.#byAddress = rate('address', limits.requestsPerAddressSecondMax);
-    this.#byCredential = rate('credential', limits.requestsPerCredentialSecondMax);
-    this.#byPrincipal = rate('principal', limits.requestsPerPrincipalSecondMax);
+    this.#limits = parts.limits;
+    this.#rates = ratesOf(parts);
+  }
+
+  /** Other limits; who was admitted under the old ones stays. */
+  use(limits: AdmissionLimits): void {
+    this.#limits = limits;
+    this.#rates = ratesOf({ ...this.#parts, limits });
   }
 
   get asksRequests(): boolean {
-    return this.#byAddress.isOn || this.#byCredential.isOn;
+    return this.#rates.address.isOn || this.#rates.credential.isOn;
   }
 
   get accepts(): boolean {
@@ -85,14 +84,15 @@ export class SharedAdmission implements Admission {
   }
 
   enter(address: string): Refusal | undefined {
-    const { memory, limits, nowMs } = this.#parts;
+    const { memory, nowMs } = this.#parts;
+    const limits = this.#limits;
     const short = this.#shortage();
     if (short !== undefined) return short;
     if (memory.connections >= Math.min(limits.connectionsMax, memory.connectionsMax)) {
       return refused('connectionsMax', 'the node has as many connections as it takes', 1);
     }
     if (this.#isCounted(address)) {
-      const wait = this.#connecting.take(address, nowMs());
+      const wait = this.#rates.connections.take(address, nowMs());
       if (wait > 0) {
         const text = 'too many new connections from this address in a short time';
         return refused('connectionsPerAddressSecondMax', text, seconds(wait));
@@ -111,8 +111,8 @@ export class SharedAdmission implements Admission {
   }
 
   full(address: string): Refusal | undefined {
-    const { memory, limits } = this.#parts;
-    if (memory.addresses.of(address) < limits.connectionsPerAddressMax) return undefined;
+    const { memory } = this.#parts;
+    if (memory.addresses.of(address) < this.#limits.connectionsPerAddressMax) return undefined;
     return refused('connectionsPerAddressMax', 'too many connections from this address', 1);
   }
 
@@ -125,18 +125,18 @@ export class SharedAdmission implements Admission {
   request(request: AskedBy): Refusal | undefined {
     const now = this.#parts.nowMs();
     const address = request.remoteAddress;
-    const wait = LOCAL.has(address) ? 0 : this.#byAddress.take(address, now);
+    const wait = LOCAL.has(address) ? 0 : this.#rates.address.take(address, now);
     if (wait > 0) {
       const text = 'too many requests from this address in a short time';
       return refused('requestsPerAddressSecondMax', text, seconds(wait));
     }
-    return this.#byCredential.isOn ? this.#credential(request, now) : undefined;
+    return this.#rates.credential.isOn ? this.#credential(request, now) : undefined;
   }
 
   /** To be asked once it is known who asks, whatever the protocol. */
   principal(name: string): Refusal | undefined {
-    if (!this.#byPrincipal.isOn) return undefined;
-    const wait = this.#byPrincipal.take(name, this.#parts.nowMs());
+    if (!this.#rates.principal.isOn) return undefined;
+    const wait = this.#rates.principal.take(name, this.#parts.nowMs());
     if (wait === 0) return undefined;
     const text = 'too many requests of this user in a short time';
     return refused('requestsPerPrincipalSecondMax', text, seconds(wait));
@@ -146,7 +146,7 @@ export class SharedAdmission implements Admission {
   #credential(request: AskedBy, now: number): Refusal | undefined {
     const shown = request.header('authorization') ?? request.header('x-api-key');
     if (shown === undefined) return undefined;
-    const wait = this.#byCredential.take(shown, now);
+    const wait = this.#rates.credential.take(shown, now);
     if (wait === 0) return undefined;
     const text = 'too many requests with these credentials in a short time';
     return refused('requestsPerCredentialSecondMax', text, seconds(wait));
@@ -165,6 +165,17 @@ export class SharedAdmission implements Admission {
   #isCounted(address: string): boolean {
     return !LOCAL.has(address) && this.trust?.trusts(address) !== true;
   }
+}
+
+function ratesOf({ memory, limits }: Pick<AdmissionParts, 'memory' | 'limits'>) {
+  const rate = (name: RateName, perSecond: number) =>
+    memory.rate(name, { perSecond, burst: perSecond * Math.max(1, limits.rateBurstSeconds) });
+  return {
+    connections: rate('connections', limits.connectionsPerAddressSecondMax),
+    address: rate('address', limits.requestsPerAddressSecondMax),
+    credential: rate('credential', limits.requestsPerCredentialSecondMax),
+    principal: rate('principal', limits.requestsPerPrincipalSecondMax),
+  };
 }
 
 /** The client behind trusted proxies; `peer` without any. */

@@ -6,7 +6,8 @@
  * inode: it is taken atomically and vanishes with its holder, however that ends. Elsewhere it is a
  * file that names a process.
  */
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -27,12 +28,25 @@ export interface FolderLock {
  * given to a holder that is about to leave.
  */
 export async function lockFolder(path: string, waitMs = LOCK_WAIT_MS): Promise<FolderLock> {
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   for (let waited = 0; ; waited += LOCK_RETRY_MS) {
     const lock = process.platform === 'linux' ? await holdSocket(path) : await holdFile(path);
     if (lock !== undefined) return lock;
     if (waited >= waitMs) throw lockedError(path, await holderOf(path));
     await setTimeout(LOCK_RETRY_MS);
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message =
+      `the data folder ${path} cannot be written (${why}); ` +
+      'give it to the user that runs the node, or name another with --data';
+    throw new NodeError('CONFIG_INVALID', message, { cause, details: { path } });
   }
 }
 
