@@ -86,34 +86,7 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
     async () => parts.replication?.metrics.documents() ?? [],
   ]);
   let status: 'ready' | 'stopping' = 'ready';
-  let { urlKeys } = config.auth;
-  const useKeys = (keys: typeof urlKeys): void => {
-    urlKeys = keys;
-  };
-  parts.reload.add(followUrlKeys(urlKeys, useKeys));
-  const context: Omit<OperationContext, keyof Asker> = {
-    added: addedOperations(parts),
-    identity: {
-      ...parts.identity,
-      auditWritten: () => parts.identity.auditLog.flush(),
-      now: () => parts.clock.now(),
-    },
-    get urlKeys() {
-      return urlKeys;
-    },
-    live: together(() => [...parts.clients(), ...(parts.mqtt ? [parts.mqtt.clients] : [])]),
-    tables: parts.tables,
-    cluster: parts.replication?.cluster,
-    purges: parts.purges,
-    metrics: async () => (await scrape.read()).text,
-    reload: (dryRun) => parts.reloading.reload(dryRun),
-    backup: (folder) => parts.store.store.backupTo(folder),
-    records: {
-      search: (table, query, bind) => searchTable(table, query, NO_REQUEST_DIRECTIVES, bind),
-      read: async (table, id) =>
-        (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
-    },
-  };
+  const context = operationContext(parts, async () => (await scrape.read()).text);
   threadScope().runOperation = (document, by) =>
     runOperation(document, { ...context, ...ownAsker(by) });
   const listener = await engine.listen({
@@ -148,6 +121,41 @@ export async function startAdmin(parts: AdminAssembly): Promise<RunningAdmin> {
       status = 'stopping';
     },
     stop: () => listener.close(),
+  };
+}
+
+/** What operations work on; who asks is told beside it. */
+function operationContext(
+  parts: AdminAssembly,
+  metrics: OperationContext['metrics'],
+): Omit<OperationContext, keyof Asker> {
+  let { urlKeys } = parts.config.auth;
+  const useKeys = (keys: typeof urlKeys): void => {
+    urlKeys = keys;
+  };
+  parts.reload.add(followUrlKeys(urlKeys, useKeys));
+  return {
+    added: addedOperations(parts),
+    identity: {
+      ...parts.identity,
+      auditWritten: () => parts.identity.auditLog.flush(),
+      now: () => parts.clock.now(),
+    },
+    get urlKeys() {
+      return urlKeys;
+    },
+    live: together(() => [...parts.clients(), ...(parts.mqtt ? [parts.mqtt.clients] : [])]),
+    tables: parts.tables,
+    cluster: parts.replication?.cluster,
+    purges: parts.purges,
+    metrics,
+    reload: (dryRun) => parts.reloading.reload(dryRun),
+    backup: (folder) => parts.store.store.backupTo(folder),
+    records: {
+      search: (table, query, bind) => searchTable(table, query, NO_REQUEST_DIRECTIVES, bind),
+      read: async (table, id) =>
+        (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
+    },
   };
 }
 

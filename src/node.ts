@@ -203,11 +203,9 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
   const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
   const roles = new ThreadRoles(identity.identities, parts.application.roles, identity.audit);
-  const certificates = certificatesPart(parts.tls, engine.engine);
-  const level = logLevelPart(log, parts.config.log.level);
   const limits = new ThreadLimits(config);
   const { origins: ownOrigins, policies } = followed;
-  const reload = reloadParts([ownOrigins, policies, roles, certificates, level, limits]);
+  const reload = reloadParts([ownOrigins, policies, roles, limits, ...ownFiles(parts)]);
   const origins = startOrigins(threadTables, started);
   const presences = new PresenceHub();
   const mqtt = await startMqtt({
@@ -259,6 +257,11 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     },
   };
 }
+
+const ownFiles = ({ tls, engine, log, config }: Assembly) => [
+  certificatesPart(tls, engine.engine),
+  logLevelPart(log, config.log.level),
+];
 
 /** With workers this thread is one more who fetches: for other nodes. */
 const leasesOf = ({ threads }: Config, table: LeaseTable): Leases =>

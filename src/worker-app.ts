@@ -143,8 +143,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   openToCode(fanout, codeWith.commit, parts);
   const code = codeRoutes(codeWith, resources);
   threadScope().node = nodeFacts({ ...parts, resources, code });
-  const limits = new ThreadLimits(config);
-  parts.reload.add(limits);
+  const limits = followedLimits(parts);
   const admission = createAdmission({ ...parts, limits });
   const who = { ...limitedAuthenticator(admission, parts), onRejected };
   const pages = createPages({ ...parts, ...who, meter: codeWith.meter });
@@ -202,6 +201,12 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       accessLog?.close();
     },
   };
+}
+
+function followedLimits({ config, reload }: AppParts): ThreadLimits {
+  const limits = new ThreadLimits(config);
+  reload.add(limits);
+  return limits;
 }
 
 /** Whoever is not granted something is remembered, whatever the protocol. */

@@ -1,8 +1,8 @@
 /**
- * Limits that a reload takes over while a node runs: who may connect and ask how often, and what one
- * user may follow. One on each thread that holds them; what is
- * under way goes on by those it began with. Other limits are the size of something that was made at
- * the start, and need a restart.
+ * Limits that a reload takes over while a node runs: who may connect and ask how often, and what
+ * one user may follow. One on each thread that holds them; what is under way goes on by those it
+ * began with. Other limits are the size of something that was made at the start, and need a
+ * restart.
  */
 import type { Config } from './config/config.ts';
 import { differences } from './config/differences.ts';
