@@ -155,7 +155,8 @@ export class MqttServer {
 
   #publishWill(session: Session, will: Will): void {
     const guest = session.guest ?? this.#parts.nodeGuest;
-    if (!guest.holds()) {
+    const isUnjudged = session.guest === undefined && will.retain && !will.isUnlimited;
+    if (isUnjudged || !guest.holds()) {
       this.counts.refused += 1;
       return;
     }

@@ -165,6 +165,7 @@ const keptWill = ({ payload, properties, ...will }: Will): KeptWill => ({
 
 export function willOf({ payload, publication, ...will }: KeptWill): Will {
   const { properties } = unpackPublication(Buffer.from(publication, 'base64'));
-  const { expirySeconds } = will;
-  return { ...will, expirySeconds, payload: Buffer.from(payload, 'base64'), properties };
+  const { expirySeconds, isUnlimited = false } = will;
+  const bytes = Buffer.from(payload, 'base64');
+  return { ...will, expirySeconds, isUnlimited, payload: bytes, properties };
 }

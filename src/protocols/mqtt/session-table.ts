@@ -45,6 +45,7 @@ export interface KeptWill {
   readonly retain: boolean;
   readonly delaySeconds: number;
   readonly expirySeconds?: number | undefined;
+  readonly isUnlimited?: boolean | undefined;
   /** As `packPublication` makes it. */
   readonly publication: string;
 }

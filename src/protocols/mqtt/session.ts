@@ -50,6 +50,11 @@ export interface Will {
   readonly delaySeconds: number;
   readonly expirySeconds: number | undefined;
   readonly properties: MessageProperties;
+  /**
+   * Its sender may write whatever it likes where it goes, or a class is asked there. What a restart
+   * left of any other will is not stored: nobody is there to say what its sender may write.
+   */
+  readonly isUnlimited: boolean;
 }
 
 /** What a session asks of those who keep it. */

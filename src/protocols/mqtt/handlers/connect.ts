@@ -112,7 +112,7 @@ async function welcome(
   const { session, isPresent } = opened;
   const asked = askedExpiry(packet);
   session.expirySeconds = expirySecondsWithin(asked);
-  session.will = willOf(packet);
+  session.will = willOf(serving, guest, packet);
   await serving.keeper.keep(session);
   if (!context.isOpen()) {
     serving.sessions.away(session);
@@ -180,11 +180,14 @@ function askedExpiry({ protocolVersion, clean, properties }: Connect): number {
   return clean === true ? 0 : LIMITS.mqttSessionExpirySecondsMax;
 }
 
-function willOf({ will }: Connect): Will | undefined {
+function willOf({ topics }: Serving, guest: Guest, { will }: Connect): Will | undefined {
   if (will === undefined) return undefined;
   const { topic, payload, qos = 0, retain = false, properties } = will;
+  const isOfCode = guest.codeAt(topic)?.takes.has('put') === true;
+  const table = topics.locate(topic)?.table;
   return {
     ...{ topic, qos, retain },
+    isUnlimited: isOfCode || (table !== undefined && guest.guard(table) === undefined),
     payload: typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload),
     delaySeconds: properties?.willDelayInterval ?? 0,
     expirySeconds: properties?.messageExpiryInterval,
