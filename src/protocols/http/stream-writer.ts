@@ -56,8 +56,8 @@ export class StreamWriter implements BodyWriter {
     if (length !== undefined && this.#writtenBytes > length) {
       throw new AssertionFailure(`a body of ${length} bytes must not exceed its length`);
     }
-    if (!this.#room) this.#enqueue(bytes);
-    else this.#enqueue(bytes.subarray(this.#feed(bytes)));
+    const taken = this.#room ? this.#feed(bytes) : 0;
+    if (taken < bytes.length) this.#enqueue(bytes.subarray(taken));
     return this.#room;
   }
 
@@ -116,7 +116,8 @@ export class StreamWriter implements BodyWriter {
   #feed(bytes: Uint8Array): number {
     let offset = 0;
     while (offset < bytes.length && this.#room) {
-      const piece = bytes.subarray(offset, offset + PIECE_BYTES);
+      const isWhole = bytes.length <= PIECE_BYTES && offset === 0;
+      const piece = isWhole ? bytes : bytes.subarray(offset, offset + PIECE_BYTES);
       const { accepted, room } = this.#outlet.push(piece);
       offset += accepted;
       this.#room = room;
@@ -126,7 +127,6 @@ export class StreamWriter implements BodyWriter {
   }
 
   #enqueue(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
     this.#queue.push(Buffer.from(bytes));
     this.#queuedBytes += bytes.length;
   }
