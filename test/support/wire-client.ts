@@ -53,7 +53,12 @@ export class WireClient {
           response.on('error', reject);
         },
       );
-      sent.on('error', reject);
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        // A connection that lay idle may be closed just as it is used: nothing was done then.
+        const wasIdle = sent.reusedSocket && error.code === 'ECONNRESET' && method !== 'PATCH';
+        if (wasIdle) this.#send(method, target, body).then(resolve, reject);
+        else reject(error);
+      });
       sent.end(body);
     });
   }
