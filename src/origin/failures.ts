@@ -77,7 +77,9 @@ function* causes(thrown: unknown): Generator<Error> {
 function byErrorCode(origin: string, error: Error): NodeError | undefined {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const details = { origin, cause: code };
-  const told = `${code}${error.message === '' ? '' : `: ${error.message}`}`;
+  // The system's own words name the address, which is nobody's business who asks for a record.
+  const isSilent = error.message === '' || 'syscall' in error;
+  const told = isSilent ? code : `${code}: ${error.message}`;
   if (TIMED_OUT.has(code)) {
     const message = `origin ${origin} did not answer in time (${told})`;
     return originError('ORIGIN_TIMED_OUT', message, { cause: error, details });

@@ -75,6 +75,8 @@ describe('an origin that misbehaves', () => {
       expect([answer.status, problemCode(answer)]).toEqual([status, code]);
       expect(answer.headers.get('content-type')).toBe('application/problem+json');
       expect(answer.cache).toMatch(/^millrace; fwd=uri-miss/);
+      // Whoever asks is not told where the origin is.
+      expect(answer.text).not.toContain('127.0.0.1');
       expect((await fetch(`${node.admin}/health/live`)).status).toBe(200);
     },
   );
