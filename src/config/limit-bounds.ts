@@ -77,6 +77,8 @@ const MOST: Readonly<Partial<Record<LimitName, number>>> = {
   mqttSendMaximum: 65_535,
   mqttTopicAliasMaximum: 65_535,
   mqttSessionExpirySecondsMax: 2 ** 32 - 2,
+  // Ten years; no timer runs so long, it is compared.
+  tombstoneRetentionMs: 10 * 365 * 24 * 60 * 60 * 1000,
 };
 
 /** Timers of Node take no more. */
