@@ -48,7 +48,6 @@ const defaultSoon: Soon = (fn) => void setImmediate(fn);
 
 export class Fanout {
   readonly counters: FeedCounters = createCounters();
-  readonly #owned = new Map<string, number>();
   readonly #source: ChangeSource;
   readonly #clock: Clock;
   readonly #limits: FeedLimits;
@@ -166,20 +165,7 @@ export class Fanout {
 
   #count(request: SubscriptionRequest, change: 1 | -1): void {
     this.counters.subscriptions[request.protocol] += change;
-    this.#own(request.owner, change);
     this.#onFollow?.(request, change);
-  }
-
-  /** Open subscriptions of one owner. */
-  heldBy(owner: string): number {
-    return this.#owned.get(owner) ?? 0;
-  }
-
-  #own(owner: string | undefined, change: 1 | -1): void {
-    if (owner === undefined) return;
-    const count = this.heldBy(owner) + change;
-    if (count === 0) this.#owned.delete(owner);
-    else this.#owned.set(owner, count);
   }
 
   #begin(subscriber: Subscriber): void {
