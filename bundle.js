@@ -15,7 +15,7 @@ import { build } from 'esbuild';
 const SOURCES = fileURLToPath(new URL('src', import.meta.url));
 const DIST = fileURLToPath(new URL('dist', import.meta.url));
 const CHUNK = 'chunk.';
-const ENTRIES = ['main.ts', 'index.ts', 'worker.ts', 'worker-watchdog.ts'];
+const ENTRIES = ['main.ts', 'index.ts', 'worker.ts', 'worker-passwords.ts', 'worker-watchdog.ts'];
 /** As an expression; its name in a text stays a text. */
 const OWN_ADDRESS = /(?<!['"`])\bimport\.meta\.url\b(?!['"`])/g;
 

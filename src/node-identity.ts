@@ -15,6 +15,7 @@ import type { Clock } from './base/clock.ts';
 import type { Config } from './config/config.ts';
 import { LIMITS } from './config/limits.ts';
 import type { Roles } from './config/roles-file.ts';
+import { PasswordThread } from './node-passwords.ts';
 import type { Log } from './observe/log.ts';
 import type { Store } from './store/store-options.ts';
 import { type KnownAdmin, type ThreadIdentity, threadIdentity } from './worker-identity.ts';
@@ -47,7 +48,8 @@ export function openIdentity(parts: IdentityParts): NodeIdentity {
       ? undefined
       : keys.marked({ username, password });
   const registry = new Registry(store, clock);
-  const hasher = new PasswordHasher(LIMITS.signInsConcurrency);
+  const passwords = new PasswordThread();
+  const hasher = new PasswordHasher(passwords, LIMITS.signInsConcurrency);
   const issuer = new TokenIssuer({
     keeper: keys,
     registry,
@@ -76,6 +78,7 @@ export function openIdentity(parts: IdentityParts): NodeIdentity {
     async close() {
       setup?.close();
       await thread.auditLog.flush();
+      await passwords.close();
     },
   };
 }

@@ -4,6 +4,7 @@
  */
 import { type Asking, askingWith } from '../../src/access/asking.ts';
 import type { AdminCredentials, Authentication } from '../../src/access/authenticate.ts';
+import { argon2id } from '../../src/access/identity/argon2id.ts';
 import { createAuthenticator } from '../../src/access/identity/authenticator.ts';
 import { BackOff } from '../../src/access/identity/back-off.ts';
 import { Directory } from '../../src/access/identity/directory.ts';
@@ -39,7 +40,7 @@ export function openTestIdentity(options: IdentityOptions = {}) {
   });
   const directory = new Directory(store);
   const registry = new Registry(store, clock);
-  const hasher = new PasswordHasher(2);
+  const hasher = new PasswordHasher(argon2id, 2);
   const admin = options.admin === undefined ? undefined : { ...options.admin, mark: 'configured' };
   const roles = options.roles ?? new Map();
   let kept: SigningKey | undefined;

@@ -1,23 +1,17 @@
 /**
- * Passwords as argon2id, with the parameters that OWASP names (19 MiB, two passes, one lane). The
- * work is done in the thread pool, a bounded number at a time so that files and commits find a
- * thread there too; what waits is bounded, in all and for each address, so that one that floods the
- * node with tries leaves room for the others.
+ * Passwords as argon2id, with the parameters that OWASP names (19 MiB, two passes, one lane). A
+ * bounded number is worked on at a time; what waits is bounded, in all and for each address, so
+ * that one that floods the node with tries leaves room for the others.
  */
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 
-/** Loaded with the first password: a start does not pay for it. */
-const argon2 = () => import('@node-rs/argon2');
-
-/** Argon2id, by its number in the library: its names are a const enum. */
-const ARGON2ID = 2;
-const PARAMETERS = {
-  algorithm: ARGON2ID,
-  memoryCost: 19 * 1024,
-  timeCost: 2,
-  parallelism: 1,
-} as const;
+/** Who does the work: in a node a thread of its own that gives way to all others. */
+export interface PasswordWork {
+  /** In the PHC string format. */
+  hash(password: string): Promise<string>;
+  verify(hashed: string, password: string): Promise<boolean>;
+}
 
 interface Waiting {
   readonly address: string;
@@ -25,6 +19,7 @@ interface Waiting {
 }
 
 export class PasswordHasher {
+  readonly #work: PasswordWork;
   readonly #concurrency: number;
   #running = 0;
   readonly #waiting: Waiting[] = [];
@@ -33,13 +28,14 @@ export class PasswordHasher {
   /** Tries for which there was no room. */
   refused = 0;
 
-  constructor(concurrency: number) {
+  constructor(work: PasswordWork, concurrency: number) {
+    this.#work = work;
     this.#concurrency = concurrency;
   }
 
   /** Rejects with `SIGN_IN_BUSY`. */
   hash(password: string, address: string): Promise<string> {
-    return this.#run(address, async () => (await argon2()).hash(password, PARAMETERS));
+    return this.#run(address, () => this.#work.hash(password));
   }
 
   /**
@@ -49,13 +45,16 @@ export class PasswordHasher {
   verify(hashed: string | undefined, password: string, address: string): Promise<boolean> {
     return this.#run(address, async () => {
       const against = hashed ?? (await this.#madeUp());
-      const isRight = await (await argon2()).verify(against, password);
+      const isRight = await this.#work.verify(against, password);
       return isRight && hashed !== undefined;
     });
   }
 
   #madeUp(): Promise<string> {
-    this.#decoy ??= argon2().then(({ hash }) => hash('a password which nobody has', PARAMETERS));
+    this.#decoy ??= this.#work.hash('a password which nobody has').catch((error: unknown) => {
+      this.#decoy = undefined;
+      throw error;
+    });
     return this.#decoy;
   }
 
