@@ -13,6 +13,7 @@ const code = await runCommandLine(
     progress: process.stderr.isTTY
       ? (text) => void process.stderr.write(`\r${text}\u001b[K`)
       : undefined,
+    isWatched: process.stdout.isTTY,
     get input() {
       return process.stdin;
     },

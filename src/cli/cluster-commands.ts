@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';
 import { adminCommand } from './admin-command.ts';
 import type { FolderFlags, VerifyFlags } from './cluster.ts';
+import type { TopFlags } from './cluster-top.ts';
 import type { Terminal } from './terminal.ts';
 
 type Finish = (code: number) => void;
@@ -42,6 +43,13 @@ export function addClusterCommands(program: Command, terminal: Terminal, finish:
       finish(await showCluster(flags, terminal));
     },
   );
+  adminCommand(cluster, 'top', 'the same again and again, until it is interrupted')
+    .option('--every <seconds>', 'between two looks', '2')
+    .option('--count <n>', 'end after so many looks')
+    .action(async (flags: TopFlags) => {
+      const { watchCluster } = await import('./cluster-top.ts');
+      finish(await watchCluster(flags, terminal));
+    });
   addVerify(adminCommand(cluster, 'verify', COMPARED), terminal, finish);
   addVerify(adminCommand(program, 'verify', COMPARED), terminal, finish).option(
     '--cluster',

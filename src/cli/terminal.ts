@@ -8,6 +8,8 @@ export interface Terminal {
   err(line: string): void;
   /** Shows how far something is, in place of what it showed before; absent where nobody looks. */
   readonly progress?: ((text: string) => void) | undefined;
+  /** Standard output is a terminal: what is shown may be replaced by what comes next. */
+  readonly isWatched?: boolean | undefined;
   /** Standard input and output of commands that pass on bytes. */
   readonly input?: NodeJS.ReadableStream | undefined;
   readonly output?: NodeJS.WritableStream | undefined;

@@ -49,8 +49,8 @@ function envFiles(folder: string): { readonly files: readonly string[]; override
   const unheard = new ProblemList();
   const text = readText(join(folder, 'config.yaml'), 'config.yaml', unheard);
   const substitutes = { env: {}, readFile: () => undefined, keep: () => true };
-  const node = text && readYaml(text, 'config.yaml', substitutes, unheard);
-  if (!node || node.kind !== 'map') return usual;
+  const node = readYaml(text ?? '', 'config.yaml', substitutes, unheard);
+  if (node?.kind !== 'map') return usual;
   const part = node.entries.get('loadEnv')?.value;
   if (part?.kind !== 'map') return usual;
   const overrides = part.entries.get('override')?.value;

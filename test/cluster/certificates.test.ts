@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CLUSTER_APP } from '../support/cluster-app.ts';
 import {
+  ADMIN,
   type NodeProcess,
   runCommand,
   startNode,
@@ -56,6 +57,21 @@ async function revoked(one: NodeProcess, first: string, second: string): Promise
   await one.put('/Item/b', { name: 'still' });
 }
 
+/** `cluster top` looks as often as it is told, and says of what it needs. */
+async function isWatched({ admin }: NodeProcess): Promise<void> {
+  const top = (...flags: string[]) =>
+    runCommand(['cluster', 'top', '--url', admin, ...flags], {
+      env: { MILLRACE_ADMIN_USERNAME: ADMIN.username, MILLRACE_ADMIN_PASSWORD: ADMIN.password },
+    });
+  const { code, stdout } = await top('--every', '0.05', '--count', '2');
+  expect([code, stdout.match(/^n2: caught up, at \d+/gm)?.length]).toEqual([0, 2]);
+  expect(stdout).toMatch(/, \d+ changes\/s\nNODE +STATE.*\nn1 +live +\d/);
+  const json = await top('--json', '--count', '1');
+  expect(JSON.parse(json.stdout)).toMatchObject({ node_name: 'n2', is_enabled: true });
+  const wrong = await top('--every', 'often');
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--every often')]);
+}
+
 describe('millrace cluster', () => {
   it('founds a cluster, admits a node by a token good once, and connects them', async () => {
     const [first, second, third] = [CLUSTER_APP, CLUSTER_APP, CLUSTER_APP].map((app) =>
@@ -79,6 +95,7 @@ describe('millrace cluster', () => {
       env: { MILLRACE_ADMIN_USERNAME: 'admin', MILLRACE_ADMIN_PASSWORD: 'correct horse battery' },
     });
     expect(status.stdout).toContain('peer     n1: live');
+    await isWatched(two);
     await revoked(one, first, second);
   }, 180_000);
 });
