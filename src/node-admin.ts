@@ -6,6 +6,7 @@ import { RefusalLog, requestRefusals } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import { NO_REQUEST_DIRECTIVES } from './cache/directives.ts';
+import { toldSchemes } from './cache/pages/cache-key.ts';
 import type { Config } from './config/config.ts';
 import type { ReloadParts } from './config/reload.ts';
 import type { RunningFeeds } from './node-feeds.ts';
@@ -141,6 +142,7 @@ function operationContext(
       auditWritten: () => parts.identity.auditLog.flush(),
       now: () => parts.clock.now(),
     },
+    pageSchemes: toldSchemes(parts.config.http.trustedProxies),
     get urlKeys() {
       return urlKeys;
     },

@@ -5,6 +5,7 @@
 import { must } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
+import { toldSchemes } from './cache/pages/cache-key.ts';
 import { PageReads } from './cache/pages/page-reads.ts';
 import { pagesBehindPeers } from './cache/pages/peer-pages.ts';
 import type { PageBodies, PageOrigin } from './cache/pages/ports.ts';
@@ -44,6 +45,7 @@ export function pageReadsOf(table: Table, parts: PageReadsParts): PageReads {
     random: Math.random,
     tagOf: entityTagOf,
     events: threadTables.events,
+    schemes: toldSchemes(config.http.trustedProxies),
     limits: { failureMarkersBytes: config.limits.failureMarkersBytes },
   });
   table.onPolicy((policy) => reads.usePolicy(policy));

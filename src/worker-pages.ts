@@ -6,6 +6,7 @@ import type { Settle } from './access/authenticate.ts';
 import { authorise } from './access/authorise.ts';
 import { SignedUrls } from './access/signed-url.ts';
 import { createLimit } from './base/limit.ts';
+import { toldSchemes } from './cache/pages/cache-key.ts';
 import type { ReloadParts } from './config/reload.ts';
 import type { FollowedPage, Target } from './feed/resolve.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
@@ -74,21 +75,23 @@ const NO_PROTOCOLS: ReadonlySet<ExportProtocol> = new Set();
 export function pageAt(
   pages: ServePages | undefined,
 ): (target: Target) => FollowedPage | undefined {
-  return ({ path, query, header = () => undefined }) => {
+  return (target) => {
+    const { path, header = () => undefined } = target;
     const page = pages?.({ path, header });
     // What is read by a signed URL only is followed by nobody who has none.
     if (page?.reads.policyOf(path).settings.client.signedUrls !== false) return undefined;
-    return { table: page.definition, id: pageKey(page, { path, query, header }) };
+    return { table: page.definition, id: pageKey(page, target) };
   };
 }
 
 /** Who may purge is known here as everywhere: from credentials, and the grants of `purge`. */
 const pagePurges = (
   table: Table,
-  identification: Identification & Pick<PageParts, 'settle' | 'onPurged'>,
+  identification: Identification & Pick<PageParts, 'settle' | 'onPurged' | 'config'>,
 ): PagePurges => ({
   table,
   onPurged: identification.onPurged,
+  schemes: toldSchemes(identification.config.http.trustedProxies),
   async permits(exchange, id) {
     await identification.settle(exchange.request);
     const principal = identify(exchange, identification);

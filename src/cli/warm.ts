@@ -88,7 +88,11 @@ async function askForAll(
 
 /** What became of a page; anything else is why it failed. */
 async function warmed(url: URL, flags: WarmFlags): Promise<string> {
-  const headers = { host: url.host, 'accept-encoding': 'gzip, br' };
+  // Behind a proxy that ends TLS the pages of its visitors are those of https.
+  const scheme = url.protocol.slice(0, -1);
+  const headers = {
+    ...{ host: url.host, 'accept-encoding': 'gzip, br', 'x-forwarded-proto': scheme },
+  };
   const target = url.pathname + url.search;
   // As a visitor: what is answered to somebody in particular is not stored for others.
   const response = await ask(flags, {}, { method: 'GET', target, headers });

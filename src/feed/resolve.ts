@@ -26,6 +26,8 @@ export interface Target {
   readonly query: string;
   /** Fields of the request, where there is one: the key of a page is made of some. */
   readonly header?: ((name: string) => string | undefined) | undefined;
+  /** What a proxy in front says that the client speaks. */
+  readonly toldScheme?: 'http' | 'https' | undefined;
 }
 
 /** The stored page that stands at a path of its own. */

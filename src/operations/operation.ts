@@ -6,6 +6,7 @@ import type { Principal } from '../access/principal.ts';
 import type { UrlKey } from '../access/signed-url.ts';
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
+import type { ToldSchemes } from '../cache/pages/cache-key.ts';
 import type { QueryObject } from '../resource/query-object.ts';
 import type { Query } from '../table/query/query.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
@@ -45,6 +46,8 @@ export interface OperationContext {
   readonly cluster: ClusterContext | undefined;
   /** By which URLs are signed; the first unless another is named. */
   readonly urlKeys: readonly UrlKey[];
+  /** Schemes that may be in the key of a page besides the node's own. */
+  readonly pageSchemes: ToldSchemes;
   /** Who is connected, on all threads. */
   readonly live: LiveClients;
   /** Where each purge is noted. */

@@ -134,9 +134,9 @@ const caches = (args: Arguments, context: OperationContext): readonly Table[] =>
 function pagesToPurge(urls: readonly unknown[], args: Arguments, context: OperationContext): Purge {
   const scopes = new Map<Table, PurgeScope[]>();
   const purged = urls.map((url) => {
-    const { table, id, isKeyed } = pagesAt({ ...args, url }, context);
+    const { table, id, ids, prefixes } = pagesAt({ ...args, url }, context);
     const own = scopes.get(table) ?? [];
-    own.push({ keys: [id] }, ...(isKeyed ? [{ prefix: `${id}\n` }] : []));
+    own.push({ keys: ids }, ...prefixes.map((prefix) => ({ prefix })));
     scopes.set(table, own);
     return id;
   });

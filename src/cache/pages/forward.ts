@@ -7,7 +7,7 @@
 import { formatHttpDate } from '../../base/http-date.ts';
 import type { Entry } from '../entry.ts';
 import type { PolicySettings } from '../policy.ts';
-import { listedCookies } from './cache-key.ts';
+import { listedCookies, type Scheme } from './cache-key.ts';
 import { endToEnd, fieldOf, filterFields } from './fields.ts';
 import type { FieldLines } from './ports.ts';
 import { decodeFields } from './stored-fields.ts';
@@ -15,7 +15,8 @@ import { acceptedCodings, normalised, sentLanguages } from './vary.ts';
 
 export interface ClientFacts {
   readonly host: string;
-  readonly scheme: 'http' | 'https';
+  /** Of the client, which a proxy in front may have told. */
+  readonly scheme: Scheme;
   readonly address: string;
 }
 

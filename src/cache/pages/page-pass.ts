@@ -6,8 +6,7 @@
 import { asNodeError } from '../../base/errors.ts';
 import { draftOfReply } from '../draft.ts';
 import { initialAge } from '../freshness.ts';
-import type { CachePolicy } from '../policy.ts';
-import { pageTarget } from './cache-key.ts';
+import { keysOfUrl, type PageUrl } from './cache-key.ts';
 import { fieldOf } from './fields.ts';
 import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
@@ -48,20 +47,18 @@ export async function passOn(run: PageRun): Promise<void> {
     const targets = changedTargets({ host, target: page.target }, reply.fields);
     const groups = invalidatedGroups(host, reply.fields);
     if (groups.length > 0) await deps.entries.invalidateGroups(groups);
-    const ids = targets.map((target) => storedId(host, target, run.policy));
-    const { headers, cookies } = run.policy.settings.key;
-    const isKeyed = headers.length + cookies.length > 0;
-    await deps.entries.invalidate(ids, isKeyed ? ids.map((id) => `${id}\n`) : []);
+    const keys = targets.map((target) => keysOfUrl(urlOf(host, target), run.policy, deps.schemes));
+    await deps.entries.invalidate(
+      keys.flatMap(({ ids }) => ids),
+      keys.flatMap(({ prefixes }) => prefixes),
+    );
   }
   await answerWith(run, reply);
 }
 
-/** Where the pages of a target are stored, for whatever fields of a request. */
-function storedId(host: string, target: string, { settings, hooks }: CachePolicy): string {
+function urlOf(host: string, target: string): PageUrl {
   const [path = '', ...query] = target.split('?');
-  const url = { host, path, query: query.join('?') };
-  const { id } = pageTarget(url, { ...settings.key, headers: [], cookies: [] }, () => undefined);
-  return hooks.cacheKey === undefined ? id : hooks.cacheKey(id);
+  return { host, path, query: query.join('?') };
 }
 
 export type PageUpgrade = Pick<PageRequest, 'target' | 'client' | 'fields' | 'signal'>;

@@ -7,6 +7,7 @@ import type { CacheEvents } from '../events.ts';
 import type { TagOf } from '../plain-entry.ts';
 import type { CachePolicy } from '../policy.ts';
 import type { Invalidations, Leases } from '../ports.ts';
+import type { ToldSchemes } from './cache-key.ts';
 import type { PageEntries } from './page-entries.ts';
 import type { PageReply } from './page-flight.ts';
 import type { PageAnswer, PageRequest } from './page-request.ts';
@@ -25,6 +26,7 @@ export interface PageReadsDeps {
   readonly random: () => number;
   readonly tagOf: TagOf;
   readonly events: CacheEvents;
+  readonly schemes: ToldSchemes;
   readonly limits: { readonly failureMarkersBytes: number };
 }
 

@@ -110,11 +110,13 @@ export class PagesForPeers {
     const at = target.indexOf('?');
     const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
     const policy = reads.policyOf(path);
-    const { settings, hooks } = policy;
     const field = fieldsOf(page);
-    const own = pageTarget({ host, path, query }, settings.key, field);
-    const ownId = hooks.cacheKey === undefined ? own.id : hooks.cacheKey(own.id);
-    if (ownId !== id || own.target !== target || !settings.store.enabled) return undefined;
+    // Whether the scheme is in the key is up to the proxies of whoever asks.
+    const isOwn = [undefined, scheme].some((told) => {
+      const own = pageTarget({ host, path, query, scheme: told }, policy, field);
+      return own.id === id && own.target === target;
+    });
+    if (!isOwn || !policy.settings.store.enabled) return undefined;
     return {
       ...{ method: 'GET', policy, id, target, client: { host, scheme, address }, field, fields },
       ...{ directives: FRESH, mayForce: false, signal: new AbortController().signal },

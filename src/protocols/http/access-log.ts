@@ -207,6 +207,9 @@ class IdentifiedRequest implements HttpRequest {
   get remoteAddress(): string {
     return this.#inner.remoteAddress;
   }
+  get toldScheme(): HttpRequest['toldScheme'] {
+    return this.#inner.toldScheme;
+  }
   /** What some engines know besides. */
   get certificate(): Asking['certificate'] {
     return (this.#inner as Partial<Asking>).certificate;

@@ -7,7 +7,7 @@ import { BlockList, isIP } from 'node:net';
 import { unmapped } from './remote-address.ts';
 
 /** Entries of the field that are looked at, from the right. */
-const HOPS_MAX = 16;
+export const HOPS_MAX = 16;
 
 export interface ProxyTrust {
   trusts(address: string): boolean;
@@ -28,10 +28,9 @@ export function clientAddress(
   trust: ProxyTrust,
 ): string {
   if (forwardedFor === undefined || !trust.trusts(peer)) return peer;
-  const hops = forwardedFor.split(',', 1024).reverse().slice(0, HOPS_MAX);
   let client = peer;
-  for (const hop of hops) {
-    const address = bare(hop.trim());
+  for (const hop of hopsFromRight(forwardedFor)) {
+    const address = bareAddress(hop);
     // Anything else may be a name, an obfuscation or an attack: what is known ends here.
     if (isIP(address) === 0) return client;
     client = unmapped(address);
@@ -39,6 +38,14 @@ export function clientAddress(
   }
   return client;
 }
+
+/** The elements of a list to which each proxy adds one, the nearest first. */
+export const hopsFromRight = (field: string): string[] =>
+  field
+    .split(',', 1024)
+    .reverse()
+    .slice(0, HOPS_MAX)
+    .map((hop) => hop.trim());
 
 function addNetwork(list: BlockList, network: string): void {
   const [address = '', prefix] = network.split('/');
@@ -53,7 +60,7 @@ function listed(list: BlockList, address: string): boolean {
 }
 
 /** Without brackets and port, which some proxies add. */
-function bare(hop: string): string {
+export function bareAddress(hop: string): string {
   if (hop.startsWith('[')) return hop.slice(1, Math.max(1, hop.indexOf(']')));
   const [address = '', port, ...more] = hop.split(':');
   return port !== undefined && more.length === 0 ? address : hop;

@@ -28,6 +28,8 @@ export interface HttpRequest {
   headers(): Iterable<readonly [string, string]>;
   /** Textual address of the peer on the socket. */
   readonly remoteAddress: string;
+  /** What the client speaks, as a trusted proxy in front tells; `undefined` when none does. */
+  readonly toldScheme?: 'http' | 'https' | undefined;
   /** What the client showed, when TLS verified it. */
   readonly certificate?: ClientCertificate | undefined;
 }

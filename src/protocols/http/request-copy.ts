@@ -8,6 +8,7 @@ import type { ClientCertificate } from '../../access/asking.ts';
 import { clientOf } from './admission.ts';
 import type { ProxyTrust } from './client-address.ts';
 import type { HttpRequest } from './port.ts';
+import { toldSchemeOf } from './told-scheme.ts';
 
 /** Knows the peer's address while the connection lives. */
 export interface Peer {
@@ -29,6 +30,8 @@ export class RequestCopy implements HttpRequest {
   peer: Peer | undefined = undefined;
   trust: ProxyTrust | undefined = undefined;
   #address: string | undefined;
+  #peerAddress: string | undefined;
+  #toldScheme: HttpRequest['toldScheme'];
   readonly #marks: number;
 
   constructor(method: string, path: string, query: string, fields: readonly string[]) {
@@ -66,17 +69,30 @@ export class RequestCopy implements HttpRequest {
 
   /** The client's; behind trusted proxies what they say. */
   get remoteAddress(): string {
-    this.#address ??= this.#client(this.peer?.peerAddress ?? '');
+    this.#address ??= clientOf(this.#peer(), this, this.trust);
     return this.#address;
+  }
+
+  get toldScheme(): HttpRequest['toldScheme'] {
+    const { trust } = this;
+    if (trust === undefined) return this.#toldScheme;
+    return toldSchemeOf(this, () => this.#peer(), trust);
+  }
+
+  /** For a copy, whose proxies are no longer known. */
+  set toldScheme(scheme: HttpRequest['toldScheme']) {
+    this.#toldScheme = scheme;
   }
 
   /** Before the connection may be forgotten by its engine. */
   keepAddress(): void {
-    if (this.#address !== undefined || this.peer === undefined) return;
-    this.#address = this.#client(this.peer.peerAddress);
+    this.#peer();
   }
 
-  #client(peer: string): string {
-    return clientOf(peer, this, this.trust);
+  #peer(): string {
+    if (this.#peerAddress === undefined && this.peer !== undefined) {
+      this.#peerAddress = this.peer.peerAddress;
+    }
+    return this.#peerAddress ?? '';
   }
 }

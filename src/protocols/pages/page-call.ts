@@ -3,18 +3,24 @@
  * body, an abort signal) is made when somebody asks for it.
  */
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
-import { type PageTarget, pageTarget } from '../../cache/pages/cache-key.ts';
+import { type PageTarget, pageTarget, type Scheme } from '../../cache/pages/cache-key.ts';
 import { endToEnd, filterFields } from '../../cache/pages/fields.ts';
 import type { ClientFacts } from '../../cache/pages/forward.ts';
 import type { PageRequest } from '../../cache/pages/page-request.ts';
 import type { FieldLines } from '../../cache/pages/ports.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
-import type { Exchange } from '../http/port.ts';
+import type { Exchange, HttpRequest } from '../http/port.ts';
 
 export interface CallTerms {
-  readonly scheme: 'http' | 'https';
+  readonly scheme: Scheme;
   readonly uploadBytesMax: number;
 }
+
+/** The client's scheme, when it is not that of the listener: then the key must tell. */
+export const foreignScheme = (
+  { toldScheme }: Pick<HttpRequest, 'toldScheme'>,
+  { scheme }: Pick<CallTerms, 'scheme'>,
+): Scheme | undefined => (toldScheme === scheme ? undefined : toldScheme);
 
 export class PageCall implements PageRequest {
   readonly method: string;
@@ -25,6 +31,7 @@ export class PageCall implements PageRequest {
   readonly #terms: CallTerms;
   readonly #host: string;
   readonly #query: string;
+  readonly #scheme: Scheme | undefined;
   readonly #place: PageTarget;
 
   /** `query`: what is asked for, where that is not all that came. */
@@ -35,7 +42,6 @@ export class PageCall implements PageRequest {
     query = exchange.request.query,
   ) {
     const { request } = exchange;
-    const { settings, hooks } = policy;
     this.#exchange = exchange;
     this.#terms = terms;
     this.policy = policy;
@@ -43,14 +49,18 @@ export class PageCall implements PageRequest {
     // One spelling, as in the key: the origin may repeat it in the page.
     this.#host = (request.header('host') ?? '').toLowerCase();
     this.#query = query;
-    const url = { host: this.#host, path: request.path, query };
-    const place = pageTarget(url, settings.key, this.field);
-    this.#place = hooks.cacheKey === undefined ? place : { ...place, id: hooks.cacheKey(place.id) };
+    const scheme = foreignScheme(request, terms);
+    this.#scheme = scheme;
+    this.#place = pageTarget(
+      { host: this.#host, path: request.path, query, scheme },
+      policy,
+      this.field,
+    );
     this.directives = parseRequestDirectives(
       request.header('cache-control'),
       request.header('pragma'),
     );
-    this.mayForce = settings.client.mayForceRevalidation;
+    this.mayForce = policy.settings.client.mayForceRevalidation;
   }
 
   get id(): string {
@@ -68,7 +78,7 @@ export class PageCall implements PageRequest {
 
   get client(): ClientFacts {
     const address = this.#exchange.request.remoteAddress;
-    return { host: this.#host, scheme: this.#terms.scheme, address };
+    return { host: this.#host, scheme: this.#scheme ?? this.#terms.scheme, address };
   }
 
   readonly field = (name: string): string | undefined => this.#exchange.request.header(name);

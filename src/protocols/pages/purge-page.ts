@@ -7,7 +7,7 @@
  * origin. That nothing is stored is no error: what is on its way to the store is purged as well.
  */
 import { NodeError } from '../../base/errors.ts';
-import { pageTarget } from '../../cache/pages/cache-key.ts';
+import { keysOfUrl, type ToldSchemes } from '../../cache/pages/cache-key.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
 import type { PurgeNote } from '../../table/purge-note.ts';
 import { groupScope } from '../../table/record-groups.ts';
@@ -23,6 +23,7 @@ export interface PagePurges {
    */
   readonly permits: (exchange: Exchange, id: string | undefined) => Promise<string | undefined>;
   readonly onPurged: (note: PurgeNote) => void;
+  readonly schemes: ToldSchemes;
 }
 
 const GROUPS_MAX = 256;
@@ -37,9 +38,9 @@ export function isPurge({ request }: Exchange): boolean {
 export async function purgePage(
   exchange: Exchange,
   policy: CachePolicy,
-  { table, permits, onPurged }: PagePurges,
+  { table, permits, onPurged, schemes }: PagePurges,
 ): Promise<boolean> {
-  const asked = purgeOf(exchange.request, policy);
+  const asked = purgeOf(exchange.request, policy, schemes);
   if (typeof asked === 'string') {
     replyProblem(exchange, new NodeError('USAGE', asked, { blame: 'client' }));
     return false;
@@ -64,7 +65,11 @@ interface AskedPurge extends Pick<PurgeNote, 'kind' | 'purged' | 'soft' | 'count
 }
 
 /** What a request asks for, or what is wrong with it. */
-function purgeOf(request: HttpRequest, policy: CachePolicy): AskedPurge | string {
+function purgeOf(
+  request: HttpRequest,
+  policy: CachePolicy,
+  schemes: ToldSchemes,
+): AskedPurge | string {
   const flags = { soft: '', prefix: '' };
   for (const name of ['soft', 'prefix'] as const) {
     const told = request.header(`x-purge-${name}`) ?? '0';
@@ -75,7 +80,7 @@ function purgeOf(request: HttpRequest, policy: CachePolicy): AskedPurge | string
   }
   const soft = flags.soft === '1';
   const groups = request.header('x-purge-group');
-  const { id, scopes } = pagesOf(request, policy);
+  const { id, scopes } = pagesOf(request, policy, schemes);
   if (groups === undefined) {
     if (flags.prefix !== '1') return { kind: 'url', id, scopes, purged: [id], soft, count: 1 };
     return { kind: 'prefix', id, scopes: [{ prefix: id }], purged: { prefix: id }, soft, count: 1 };
@@ -101,17 +106,9 @@ interface PurgedPages {
 }
 
 /** Where fields of the request are in the key, the pages for all their values are meant. */
-function pagesOf(request: HttpRequest, { settings, hooks }: CachePolicy): PurgedPages {
+function pagesOf(request: HttpRequest, policy: CachePolicy, schemes: ToldSchemes): PurgedPages {
   const field = (name: string) => request.header(name);
-  const host = request.header('host') ?? '';
-  const url = { host, path: request.path, query: request.query };
-  const { id: own } = pageTarget(url, settings.key, field);
-  if (hooks.cacheKey !== undefined) {
-    const id = hooks.cacheKey(own);
-    return { id, scopes: [{ keys: [id] }] };
-  }
-  const { headers, cookies } = settings.key;
-  const { id } = pageTarget(url, { ...settings.key, headers: [], cookies: [] }, field);
-  const isKeyed = headers.length > 0 || cookies.length > 0;
-  return { id, scopes: isKeyed ? [{ keys: [id] }, { prefix: `${id}\n` }] : [{ keys: [id] }] };
+  const url = { host: field('host') ?? '', path: request.path, query: request.query };
+  const { id, ids, prefixes } = keysOfUrl(url, policy, schemes, field);
+  return { id, scopes: [{ keys: ids }, ...prefixes.map((prefix) => ({ prefix }))] };
 }

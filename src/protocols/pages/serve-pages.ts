@@ -5,7 +5,7 @@
  */
 import type { DeltaSeconds } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
-import { pageTarget } from '../../cache/pages/cache-key.ts';
+import { pageTarget, type Scheme } from '../../cache/pages/cache-key.ts';
 import type { PageReads } from '../../cache/pages/page-reads.ts';
 import type { PageResult } from '../../cache/pages/page-request.ts';
 import type { CachePolicy } from '../../cache/policy.ts';
@@ -17,7 +17,7 @@ import { formatCacheStatus } from '../http/cache-status.ts';
 import type { Encodings } from '../http/encodings.ts';
 import type { Exchange, HttpRequest } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
-import { PageCall } from './page-call.ts';
+import { foreignScheme, PageCall } from './page-call.ts';
 import { mayEncode, replyEncoded, varyingByCoding } from './page-encodings.ts';
 import { type PageHeads, toldFields } from './page-heads.ts';
 import { isPurge, type PagePurges, purgePage } from './purge-page.ts';
@@ -36,7 +36,8 @@ export interface PageResource extends PagePlace {
     ): void;
   };
   readonly monotonic: () => number;
-  readonly scheme: 'http' | 'https';
+  /** That of the listener. */
+  readonly scheme: Scheme;
   readonly uploadBytesMax: number;
   readonly purges: PagePurges;
   readonly signatures: UrlSignatures;
@@ -48,15 +49,14 @@ export interface PageResource extends PagePlace {
   readonly follows: ReadonlySet<ExportProtocol>;
 }
 
-/** The key of a page as it is followed, listed and purged: without fields of the request. */
+/** The key of a page as it is followed: that of a request for it. */
 export function pageKey(
-  { reads }: PageResource,
-  { path, query, header = () => undefined }: Pick<Target, 'path' | 'query' | 'header'>,
+  resource: PageResource,
+  { path, query, header = () => undefined, toldScheme }: Target,
 ): string {
-  const { settings, hooks } = reads.policyOf(path);
-  const url = { host: header('host') ?? '', path, query };
-  const { id } = pageTarget(url, settings.key, header);
-  return hooks.cacheKey === undefined ? id : hooks.cacheKey(id);
+  const scheme = foreignScheme({ toldScheme }, resource);
+  const url = { host: header('host') ?? '', path, query, scheme };
+  return pageTarget(url, resource.reads.policyOf(path), header).id;
 }
 
 /** Whether a page is one that is stored at all, and so may change here. */

@@ -34,7 +34,7 @@ async function verdictOf(request: HttpRequest, resource: PageResource): Promise<
     target: query === '' ? path : `${path}?${query}`,
     client: {
       host: request.header('host') ?? '',
-      scheme: resource.scheme,
+      scheme: request.toldScheme ?? resource.scheme,
       address: remoteAddress,
     },
     fields: [...request.headers()].flat(),

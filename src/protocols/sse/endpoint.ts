@@ -106,9 +106,9 @@ export class SseEndpoint<Principal> {
       const error = new NodeError('SHUTTING_DOWN', 'this node is stopping', { retry: 'later' });
       return { kind: 'refused', error };
     }
-    const { path, query } = request;
+    const { path, query, toldScheme } = request;
     const header = (name: string) => request.header(name);
-    return this.#parts.resolve({ path, query, header }, principal, 'sse');
+    return this.#parts.resolve({ path, query, header, toldScheme }, principal, 'sse');
   }
 
   #open(

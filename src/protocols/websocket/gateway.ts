@@ -96,9 +96,13 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     if (this.#stopping) return refusal(stopping());
     const { principal } = identified;
     if (request.path === LIVE_PATH) return this.#accept(request, identified, undefined);
-    const { path, query } = request;
+    const { path, query, toldScheme } = request;
     const header = (name: string) => request.header(name);
-    const resolution = this.#parts.resolve({ path, query, header }, principal, 'websocket');
+    const resolution = this.#parts.resolve(
+      { path, query, header, toldScheme },
+      principal,
+      'websocket',
+    );
     if (resolution.kind === 'refused') return refusal(resolution.error);
     return this.#accept(request, identified, resolution.request);
   }

@@ -289,6 +289,7 @@ function withoutExtensions(request: RequestCopy): HttpRequest {
   const kept = fields.filter((_, i) => fields[i - (i % 2)] !== 'sec-websocket-extensions');
   const copy = new RequestCopy(method, path, query, kept);
   copy.peer = { peerAddress: request.remoteAddress };
+  copy.toldScheme = request.toldScheme;
   return copy;
 }
 

@@ -1,7 +1,7 @@
 /** The pure rules of the page cache, case by case. */
 import { describe, expect, it } from 'vitest';
 import { epochMs } from '../../../../src/base/brands.ts';
-import { listedCookies, pageTarget } from '../../../../src/cache/pages/cache-key.ts';
+import { keysOfUrl, listedCookies, pageTarget } from '../../../../src/cache/pages/cache-key.ts';
 import { endToEnd, fieldOf, filterFields } from '../../../../src/cache/pages/fields.ts';
 import { passedFields } from '../../../../src/cache/pages/forward.ts';
 import { pageFacts, targetedDirectives } from '../../../../src/cache/pages/page-facts.ts';
@@ -110,11 +110,28 @@ describe('keys', () => {
     cookies: [],
     forward: 'listed',
   } as const;
-  const idOf = (query: string) =>
-    pageTarget({ host: 'A.example', path: '/p', query }, settings, () => undefined).id;
+  const keying = { settings: { key: settings }, hooks: {} };
+  const url = { host: 'A.example', path: '/p', query: '' };
+  const idOf = (query: string) => pageTarget({ ...url, query }, keying, () => undefined).id;
   it('ignores and sorts what the policy says, and keeps several values in order', () => {
     expect(idOf('b=2&utm_x=1&a=9&a=1&x')).toBe('a.example/p?a=9&a=1&b=2');
     expect(idOf('utm_x=1')).toBe('a.example/p');
+  });
+  it('tell of a scheme that is not the own, last of all, and hide it from no purge', () => {
+    const hooks = { cacheKey: (key: string) => `${key.length}` };
+    const none = () => undefined;
+    const https = { ...url, scheme: 'https' } as const;
+    const ids = ['a.example/p', 'a.example/p\n:scheme=https'];
+    expect(pageTarget(https, keying, none)).toEqual({ target: '/p', id: ids[1] });
+    expect(pageTarget(https, { ...keying, hooks }, none).id).toBe('11\n:scheme=https');
+    expect(keysOfUrl(url, keying, ['https'])).toMatchObject({ ids, prefixes: [] });
+    expect(keysOfUrl(url, { ...keying, hooks }, ['http', 'https']).ids).toEqual([
+      ...['11', '11\n:scheme=http', '11\n:scheme=https'],
+    ]);
+    const keyed = { ...keying, settings: { key: { ...settings, headers: ['x-a'] } } };
+    expect(pageTarget(https, keyed, none).id).toBe('a.example/p\nx-a=\n:scheme=https');
+    const { prefixes } = keysOfUrl(url, keyed, ['https']);
+    expect(prefixes).toEqual(['a.example/p\n']);
   });
   it('takes the named cookies only', () => {
     expect(listedCookies('a=1; b=2;c=3', ['c', 'a'])).toBe('c=3; a=1');
