@@ -20,6 +20,7 @@ import type { LinkOptions } from './protocols/replication/link-options.ts';
 import { listenForPeers } from './protocols/replication/listener.ts';
 import { ClusterSecret } from './protocols/replication/proof.ts';
 import type { Switchboard } from './protocols/replication/switchboard.ts';
+import type { Backbone } from './replication/backbone-port.ts';
 
 export interface NodeLink {
   readonly port: number;
@@ -30,6 +31,8 @@ export interface NodeLink {
   /** Nodes that know another token, or another authority, are of another cluster. */
   readonly cluster: string;
   readonly counts: LinkCounts;
+  /** A stream that a server keeps for all nodes. */
+  readonly backbone: Backbone | undefined;
   /** Follows certificates and revocations while the node runs. */
   readonly trust: ReloadPart;
   dial(url: string): Promise<PeerConnection>;
@@ -91,7 +94,10 @@ export async function openLink(parts: LinkParts): Promise<NodeLink> {
   });
   trust.onRenewed = (renewed) => listener.useCertificates(renewed);
   const id = clusterId(tls?.ca ?? cluster.token ?? '');
-  const board = await switchboard(parts, id, listener.take);
+  const board = await switchboard(parts, {
+    ...{ cluster: id, accept: listener.take },
+    secret: tls === undefined ? secret : undefined,
+  });
   const at = (address: string) =>
     `${tls === undefined ? 'ws' : 'wss'}://${urlHost(address)}:${listener.port}`;
   return {
@@ -100,6 +106,7 @@ export async function openLink(parts: LinkParts): Promise<NodeLink> {
     urls: cluster.url === undefined ? (board?.urls ?? addressesOf(host).map(at)) : [cluster.url],
     cluster: id,
     counts,
+    backbone: board?.backbone,
     trust,
     dial: async (url) => trust.watch(await dialPeer(url, options, board?.dial)),
     async close() {
@@ -115,33 +122,59 @@ const clusterId = (shared: string): string =>
 interface Board extends Switchboard {
   /** Where this node is reached over it. */
   readonly urls: readonly string[];
+  readonly backbone: Backbone | undefined;
+}
+
+interface BoardParts {
+  readonly cluster: string;
+  readonly accept: (stream: Duplex) => void;
+  /** By which messages that a server keeps are sealed: without it there is no backbone. */
+  readonly secret: ClusterSecret | undefined;
 }
 
 /** The way over a NATS server, where there is one; its library is loaded then only. */
 async function switchboard(
   { config, log, heard }: LinkParts,
-  cluster: string,
-  accept: (stream: Duplex) => void,
+  { cluster, accept, secret }: BoardParts,
 ): Promise<Board | undefined> {
   const { name, nats } = config.cluster;
   const { url } = nats;
   if (url === undefined) return undefined;
-  const { openSwitchboard, switchedAddress } = await import(
-    './protocols/replication/switchboard.ts'
+  const { openBackbone, openSwitchboard, switchedAddress } = await import(
+    './protocols/replication/nats.ts'
   );
+  const backbone =
+    secret && nats.stream.isEnabled
+      ? openBackbone({ cluster, secret, settings: nats.stream, told: streamTold(log) })
+      : undefined;
+  if (backbone === undefined) log.info({}, withoutStream(nats.stream.isEnabled));
   const board = openSwitchboard({
-    ...{ url, name, cluster, accept, heard },
+    ...{ url, name, cluster, accept, heard, backbone },
     told(state, detail) {
       if (state === 'connected') log.info({ server: detail }, 'connected to the NATS server');
       else log.warn({ why: detail }, 'no connection to the NATS server; it is tried again');
     },
   });
   return {
-    urls: [switchedAddress(name)],
+    ...{ urls: [switchedAddress(name)], backbone },
     dial: (node) => board.dial(node),
     close: () => board.close(),
   };
 }
+
+const withoutStream = (isEnabled: boolean): string =>
+  'changes travel over connections between the nodes and not by a stream of the NATS server: ' +
+  (isEnabled
+    ? 'its messages are sealed with cluster.token, and this node has certificates instead'
+    : 'cluster.nats.stream.enabled is false');
+
+const streamTold = (log: Log) => (state: 'attached' | 'detached', detail: string) => {
+  if (state === 'attached') log.info({ stream: detail }, 'changes travel by a JetStream stream');
+  else {
+    const told = 'no JetStream stream: changes travel over connections between the nodes';
+    log.warn({ why: detail }, told);
+  }
+};
 
 const LISTENS_EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 const ADDRESSES_MAX = 8;

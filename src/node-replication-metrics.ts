@@ -1,8 +1,12 @@
-/** What Prometheus is told of replication: each other node, and the connections to them. */
+/**
+ * What Prometheus is told of replication: each other node, the connections to them, and the stream
+ * of a NATS server where one is used. All of it is read when it is scraped.
+ */
 import { linkMetrics } from './node-link.ts';
 import type { LagWatch } from './node-replication-lag.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { LinkCounts } from './protocols/replication/counts.ts';
+import type { BackboneStatus } from './replication/backbone.ts';
 import type { ReplicaStore } from './replication/ports.ts';
 import type { Replicator } from './replication/replicator.ts';
 import type { PeerStatus } from './replication/status.ts';
@@ -53,6 +57,7 @@ export function replicationMetrics(
   metrics.gauge('millrace_replication_bodies_missing', missing, 'first', () => [
     { labels: {}, value: replicator.status().bodiesMissing },
   ]);
+  backboneMetrics(metrics, replicator);
   const conflicts = 'Rows that came and met a change which their author had not seen';
   metrics.counter('millrace_replication_conflicts_total', conflicts, () =>
     [...(store.conflicts ?? [])].map(([table, value]) => ({ labels: { table }, value })),
@@ -61,4 +66,32 @@ export function replicationMetrics(
   metrics.gauge('millrace_replication_caught_up', joining, 'first', () => [
     { labels: {}, value: replicator.isCaughtUp ? 1 : 0 },
   ]);
+}
+
+/** The stream of a NATS server, where one is used. */
+function backboneMetrics(metrics: ArrayMetrics, replicator: Replicator): void {
+  const line = () => replicator.status().backbone;
+  const gauge = (name: string, help: string, read: (status: BackboneStatus) => number) =>
+    metrics.gauge(`millrace_replication_backbone_${name}`, help, 'first', () => {
+      const status = line();
+      return status === undefined ? [] : [{ labels: {}, value: read(status) }];
+    });
+  gauge('connected', 'Whether the stream of the NATS server is used', ({ isConnected }) =>
+    isConnected ? 1 : 0,
+  );
+  gauge('behind_messages', 'Messages of the stream that are not read yet', ({ behind }) => behind);
+  gauge('told_nodes', 'Nodes whose changes come by the stream alone', ({ told }) => told.length);
+  const messages =
+    'Messages of the stream by what became of them; published, omitted and failures: of this node';
+  metrics.counter('millrace_replication_backbone_messages_total', messages, () =>
+    Object.entries(line()?.counts ?? {}).map(([result, value]) => ({ labels: { result }, value })),
+  );
+  const rows = 'Rows that changed here by another node, by the way they came';
+  metrics.counter('millrace_replication_rows_total', rows, () => {
+    const { peers, backbone } = replicator.status();
+    const pulled = peers.reduce((sum, { counts }) => sum + (counts?.merged ?? 0), 0);
+    const byStream =
+      backbone === undefined ? [] : [{ labels: { way: 'stream' }, value: backbone.merged }];
+    return [{ labels: { way: 'peers' }, value: pulled }, ...byStream];
+  });
 }

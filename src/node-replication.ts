@@ -82,7 +82,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     random: Math.random,
     cluster: link.cluster,
     instance: randomUUID(),
-    selection,
+    ...{ selection, backbone: link.backbone },
     shield: { caches: parts.caches, newestOwn: () => purges.newestOwn() },
     events: toldTo(log, clock),
   });

@@ -25,6 +25,7 @@ import {
   type SettingKey,
   type SettingValues,
 } from './settings.ts';
+import { type StreamSettings, streamSettings } from './stream-settings.ts';
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -111,7 +112,11 @@ export interface Config {
     readonly select: readonly SelectionRule[];
     /** Serial numbers of certificates that are not believed any more; upper case, no colons. */
     readonly revoked: readonly string[];
-    readonly nats: { readonly url: string | undefined; readonly embedded: boolean };
+    readonly nats: {
+      readonly url: string | undefined;
+      readonly embedded: boolean;
+      readonly stream: StreamSettings;
+    };
     readonly shield: boolean;
   };
   readonly limits: Limits;
@@ -339,6 +344,7 @@ function assemble(appFolder: string, values: SettingValues, limits: Limits, core
       nats: {
         url: values['cluster.nats.url'],
         embedded: values['cluster.nats.embedded'] ?? false,
+        stream: streamSettings(values),
       },
       shield: values['cluster.shield'] ?? false,
     },

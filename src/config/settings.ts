@@ -20,6 +20,7 @@ import {
   reject,
   scalar,
   shape,
+  size,
   textThat,
 } from './readers.ts';
 import { parseCount, parseDuration, parseSize } from './units.ts';
@@ -68,6 +69,13 @@ const nats: Reader<string> = scalar('a URL such as nats://10.0.0.2:4222', (value
     ? value
     : undefined,
 );
+
+const natsReplicas: Reader<number> = scalar('1, 3 or 5', (value) => {
+  const number = parseCount(value);
+  return number !== undefined && [1, 3, 5].includes(number) ? number : undefined;
+});
+
+const natsDomain = textThat('letters, digits, _ -', (written) => /^[\w-]{1,63}$/.test(written));
 
 const webOrigin: Reader<string> = scalar(
   '* or an origin such as https://app.example.com',
@@ -261,6 +269,11 @@ export const SETTINGS = {
     },
   },
   'cluster.nats.embedded': { read: flag },
+  'cluster.nats.stream.enabled': { read: flag, env: 'MILLRACE_NATS_STREAM' },
+  'cluster.nats.stream.maxAge': { read: duration },
+  'cluster.nats.stream.maxBytes': { read: size },
+  'cluster.nats.stream.replicas': { read: natsReplicas },
+  'cluster.nats.stream.domain': { read: natsDomain },
   'cluster.shield': { read: flag },
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;
 

@@ -78,6 +78,13 @@ export const BOUNDS = {
   missHeardMs: 1_000,
   /** Time for the others to say whether they hold a record. */
   peekMs: 150,
+  /** Messages to the backbone that are not acknowledged yet, and the wait after a failed one. */
+  newsUnderWay: 32,
+  publishAgainMs: 1_000,
+  /** What was published comes within so long, or is asked of peers. */
+  backboneMs: 2_000,
+  /** The place in the stream is remembered so often, where nothing that came remembers it. */
+  placeKeptMs: 10_000,
   /** Time for a home to hear of the invalidations which the asker has obeyed. */
   missKnownMs: 2_000,
 } as const;

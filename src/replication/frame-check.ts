@@ -65,6 +65,12 @@ const message = shape({
 });
 const item = anyOf(row, invalidation, message);
 
+/** What is wrong with news of the backbone. */
+export const newsProblem: FieldCheck = shape({
+  ...{ author, name, since: natural, after: natural, upTo: natural, at: instant },
+  ...{ isOmitted: flag, items: listOf(item, BOUNDS.items) },
+});
+
 const line = text(BOUNDS.fieldLinesChars);
 const page = shape({
   ...{ target: text(BOUNDS.keyChars), host: name, scheme: exactly('http', 'https') },
@@ -98,7 +104,7 @@ const CHECKS: Readonly<Record<Frame['kind'], FieldCheck>> = {
     now: instant,
     tables: listOf(table, BOUNDS.tables),
     selection: listOf(rule, BOUNDS.rules),
-    ...{ members, joining: flag },
+    ...{ members, joining: flag, published: optional(natural) },
   }),
   bye: shape({ code: name, message: text(BOUNDS.reasonChars), retryMs: span }),
   open: shape({
@@ -141,7 +147,10 @@ const CHECKS: Readonly<Record<Frame['kind'], FieldCheck>> = {
   }),
   missHeard: shape({ request }),
   record: shape({ request, reply }),
-  heartbeat: shape({ ...pulse, last: natural, cursor: natural, joining: flag }),
+  heartbeat: shape({
+    ...{ ...pulse, last: natural, cursor: natural, joining: flag },
+    published: optional(natural),
+  }),
   echo: shape(pulse),
 };
 

@@ -55,6 +55,8 @@ export interface HelloFrame {
   readonly selection: Selection;
   readonly members: readonly Member[];
   readonly joining: boolean;
+  /** As in a heartbeat. */
+  readonly published?: Sequence | undefined;
 }
 
 export interface ByeFrame {
@@ -186,6 +188,8 @@ export interface HeartbeatFrame {
   readonly last: Sequence;
   readonly cursor: Sequence;
   readonly joining: boolean;
+  /** The backbone is told of the sender's own changes, or will be, up to this one. */
+  readonly published?: Sequence | undefined;
 }
 
 export interface EchoFrame {

@@ -3,6 +3,7 @@
  * touches is given here.
  */
 import type { Clock } from '../base/clock.ts';
+import type { Backbone } from './backbone-port.ts';
 import type { ByeCode } from './frames.ts';
 import type { Dialler, ReplicaStore } from './ports.ts';
 import type { Selection } from './selection.ts';
@@ -44,5 +45,7 @@ export interface ReplicatorOptions {
   readonly selection: Selection;
   /** What this node's caches have for others. */
   readonly shield?: ShieldOptions | undefined;
+  /** A stream that a server keeps for all nodes. */
+  readonly backbone?: Backbone | undefined;
   readonly events?: ReplicationEvents | undefined;
 }

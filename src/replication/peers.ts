@@ -3,7 +3,7 @@
  * common: which authors are pulled from their own node, and whose snapshot is taken. Connections
  * are the replicator's.
  */
-import type { EpochMs, NodeId, TableName } from '../base/brands.ts';
+import type { EpochMs, NodeId, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
@@ -24,6 +24,8 @@ export interface PeersParts {
   /** Runs what raises cursors for which the streams that are served have no entry. */
   readonly raising: <T>(run: () => Promise<T>) => Promise<T>;
   readonly equal: (peer: string, tables: readonly TableName[], at: EpochMs) => void;
+  /** Authors that the backbone tells of. */
+  readonly told: () => ReadonlySet<NodeId>;
   readonly events: ReplicationEvents;
 }
 
@@ -48,6 +50,23 @@ export class Peers {
   /** How far other clocks are ahead of ours. */
   get offsets(): number[] {
     return this.#all.flatMap(({ session }) => session?.offset ?? []);
+  }
+
+  /** Connected authors whose own node tells the backbone of them, and up to where. */
+  get published(): ReadonlyMap<NodeId, Sequence> {
+    const found = new Map<NodeId, Sequence>();
+    for (const { session } of this.#byName.values()) {
+      const { author, published } = session ?? {};
+      if (author !== undefined && published !== undefined) found.set(author, published);
+    }
+    return found;
+  }
+
+  /** Changes of an author came by the backbone, and are here for good. */
+  acknowledge(author: NodeId): void {
+    for (const { puller } of this.#byName.values()) {
+      if (puller.session?.author === author) puller.acknowledge();
+    }
   }
 
   /** Somebody who lacks nothing has told all that it has. */
@@ -76,6 +95,11 @@ export class Peers {
     }
   }
 
+  /** Soon all streams are opened anew that bring other authors than they should. */
+  directChanged(): void {
+    this.#directAt ??= this.#parts.clock.monotonic() + BOUNDS.directMs;
+  }
+
   snapshotEnded(): void {
     this.#snapshotBy = undefined;
   }
@@ -91,9 +115,8 @@ export class Peers {
       stampLimit: () => stampLimit(store.now(), this.offsets),
       owner: {
         direct: () => this.#direct(),
-        directChanged: () => {
-          this.#directAt ??= clock.monotonic() + BOUNDS.directMs;
-        },
+        directChanged: () => this.directChanged(),
+        isTold: (author) => this.#parts.told().has(author),
         mayTakeSnapshot: (one) => this.#mayTakeSnapshot(one),
         raising,
         equal: (tables, at) => equal(name, tables, at),
@@ -104,7 +127,7 @@ export class Peers {
 
   #direct(): ReadonlySet<NodeId> {
     const authors = this.#all.map(({ puller }) => puller.direct);
-    return new Set(authors.filter((author) => author !== undefined));
+    return new Set([...authors.filter((author) => author !== undefined), ...this.#parts.told()]);
   }
 
   #mayTakeSnapshot(puller: Puller): boolean {

@@ -39,6 +39,8 @@ export interface PullOwner {
   /** Authors which are pulled from their own node. */
   readonly direct: () => ReadonlySet<NodeId>;
   readonly directChanged: () => void;
+  /** Its changes come by the backbone: they need not be pulled, not even from its own node. */
+  readonly isTold: (author: NodeId) => boolean;
   /** One snapshot is taken at a time. */
   readonly mayTakeSnapshot: (puller: Puller) => boolean;
   /** Ends the streams that are served, and begins none before it is done. */
@@ -96,8 +98,25 @@ export class Puller {
   }
 
   get isAtEnd(): boolean {
+    return this.#isRead && this.#untold === 0;
+  }
+
+  /** Entries of the peer's log that are not here, as far as it has told. */
+  get behind(): number {
+    return Math.max(0, (this.#session?.peerLast ?? 0) - this.position, this.#untold);
+  }
+
+  get #isRead(): boolean {
     const session = this.#session;
     return this.state === 'streaming' && session !== undefined && this.position >= session.peerLast;
+  }
+
+  /** [SPEC §13] What the backbone is told of the peer's own changes, and has not told here. */
+  get #untold(): number {
+    const { author, published } = this.#session ?? {};
+    if (author === undefined || published === undefined) return 0;
+    if (!this.#parts.owner.isTold(author)) return 0;
+    return Math.max(0, published - this.#parts.queue.cursor(author));
   }
 
   /** The end that the peer named when the stream began is reached. */
@@ -124,11 +143,9 @@ export class Puller {
     const peer = session?.peer;
     if (session === undefined || peer === undefined) return;
     if (this.state === 'snapshot') return;
-    const { owner, own, queue, store } = this.#parts;
+    const { own, queue } = this.#parts;
     const scope = holdsAll(peer, own()) ? 'all' : 'own';
-    const direct = new Set(owner.direct());
-    direct.delete(peer.author);
-    direct.add(store.author);
+    const direct = this.#notAsked(peer.author);
     this.#stream += 1;
     this.#terms = { scope, covered: new Set(), direct };
     this.#enter('opening');
@@ -140,14 +157,28 @@ export class Puller {
 
   /** Whether the stream was opened for other authors than it would be now. */
   get isDirectOutdated(): boolean {
-    if (this.state !== 'streaming' || this.#terms.scope === 'own') return false;
-    const now = new Set(this.#parts.owner.direct());
-    const { direct } = this.#terms;
     const author = this.#session?.author;
-    return (
-      [...now].some((one) => one !== author && !direct.has(one)) ||
-      [...direct].some((one) => one !== this.#parts.store.author && !now.has(one))
-    );
+    if (this.state !== 'streaming' || author === undefined) return false;
+    const now = this.#notAsked(author);
+    const { direct, scope } = this.#terms;
+    if (scope === 'own') return now.has(author) !== direct.has(author);
+    return now.size !== direct.size || [...now].some((one) => !direct.has(one));
+  }
+
+  /** Authors that are not to be sent: they come from their own nodes, or by the backbone. */
+  #notAsked(peer: NodeId): ReadonlySet<NodeId> {
+    const { owner, store } = this.#parts;
+    const all = new Set(owner.direct());
+    if (!owner.isTold(peer)) all.delete(peer);
+    return all.add(store.author);
+  }
+
+  /** Tells the peer how much of its own changes is here, when it came by another way. */
+  acknowledge(): void {
+    const session = this.#session;
+    if (session?.author === undefined || this.state !== 'streaming') return;
+    const cursor = cursorOf(this.#parts.store.horizon().cursors, session.author);
+    session.send({ kind: 'ack', stream: this.#stream, ordinal: 0, cursor });
   }
 
   began(frame: BeginFrame): void {
@@ -217,7 +248,7 @@ export class Puller {
    * [SPEC §7] One rule: it moves, or it is at the end; what this node does itself does not count.
    */
   #isStalled(now: number): boolean {
-    if (this.#busy > 0 || this.isAtEnd || this.state === 'later') return false;
+    if (this.#busy > 0 || this.#isRead || this.state === 'later') return false;
     const isPlanning = this.state === 'opening';
     const patience = isPlanning ? BOUNDS.openMs : LIMITS.replicationStallMsMax;
     return now - this.#movedAt > patience;
@@ -237,7 +268,8 @@ export class Puller {
     }
     const covered = new Set(covers.map(([author]) => author));
     // Also when it has changed nothing so far.
-    if (this.#session?.author !== undefined) covered.add(this.#session.author);
+    const author = this.#session?.author;
+    if (author !== undefined && !this.#terms.direct.has(author)) covered.add(author);
     this.#terms = { ...this.#terms, covered };
     this.#target = last;
     this.#ordinal = 0;

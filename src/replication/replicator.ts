@@ -9,6 +9,7 @@ import { Absence } from './absence.ts';
 import { objectionTo, probe, rivalsOf } from './admission.ts';
 import { Announcements } from './announcements.ts';
 import { ApplyQueue } from './apply-queue.ts';
+import { type BackboneLine, newBackbone } from './backbone.ts';
 import { BOUNDS } from './bounds.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
@@ -44,6 +45,7 @@ export class Replicator {
   readonly #clockGuard: ClockGuard;
   readonly #redial: Redial;
   readonly #peers: Peers;
+  readonly #backbone: BackboneLine | undefined;
   readonly #sessions = new Set<Session>();
   /** The address that a connection was made to. */
   readonly #dialled = new Map<Session, string>();
@@ -75,6 +77,9 @@ export class Replicator {
     this.#clockGuard = new ClockGuard(store, this.#events);
     this.shield = this.#newShield();
     this.#bodies = this.#newBodies();
+    const own = () => this.#holdings();
+    const around = { queue: this.#queue, own, peers: this.#peers, membership: this.#membership };
+    this.#backbone = newBackbone(options, around);
     this.#owner = this.#sessionOwner();
     this.#redial = new Redial({
       ...{ dial, clock, random },
@@ -159,6 +164,7 @@ export class Replicator {
       clockAheadMs: this.#clockGuard.aheadMs,
       counts: { ...this.counts, ...this.shield?.counts, ...this.#bodies?.counts },
       bodiesMissing: this.#bodies?.missing ?? 0,
+      backbone: this.#backbone?.status,
     });
   }
 
@@ -168,6 +174,7 @@ export class Replicator {
     this.#offHorizon();
     this.#redial.stop();
     this.#announcements.stop();
+    this.#backbone?.stop();
     this.shield?.stop();
     this.#bodies?.stop();
     for (const session of [...this.#sessions]) session.dismiss('LEAVING', 'this node stops', 0);
@@ -179,6 +186,7 @@ export class Replicator {
       ...{ name, store, clock, random, queue: this.#queue, own: () => this.#holdings() },
       raising: (run) => this.#raising(run),
       equal: (peer, tables, at) => this.#absence.equalWith(peer, tables, at),
+      told: () => this.#backbone?.told ?? new Set(),
       events: this.#events,
     });
   }
@@ -255,7 +263,7 @@ export class Replicator {
       ...{ kind: 'hello', protocol: PROTOCOL, oldest: PROTOCOL_OLDEST },
       ...{ cluster, name, author: store.author, instance, now: store.now() },
       ...{ tables: store.tables(), selection, members: this.#membership.all },
-      joining: this.#joining.isJoining,
+      ...{ joining: this.#joining.isJoining, published: this.#backbone?.published },
     };
   }
 
@@ -265,7 +273,8 @@ export class Replicator {
       isJoining: () => this.#joining.isJoining,
       pulse: ({ author }) => {
         const { sequence: last, cursors } = this.#options.store.horizon();
-        return { last, cursor: cursorOf(cursors, author) };
+        const { published } = this.#backbone ?? {};
+        return { last, cursor: cursorOf(cursors, author), published };
       },
       met: (session) => this.#met(session),
       told: (session, frame) => this.#told(session, frame),
@@ -408,6 +417,7 @@ export class Replicator {
 
   #moved(): void {
     for (const session of this.#sessions) session.server?.pump();
+    this.#backbone?.pump();
   }
 
   #failed(error: unknown): void {
@@ -433,6 +443,7 @@ export class Replicator {
       this.#beatAt = now + BOUNDS.beatMs;
       this.#beat();
     }
+    this.#backbone?.tick(now);
     this.#peers.tick(now);
     this.#absence.tick(now);
     this.#bodies?.tick();

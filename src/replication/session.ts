@@ -18,6 +18,7 @@ import type {
   BeginFrame,
   ByeCode,
   Frame,
+  HeartbeatFrame,
   HelloFrame,
   MembersFrame,
   MissFrames,
@@ -39,9 +40,11 @@ export type ToldFrame =
   | MissFrames
   | MembersFrame;
 
+export type Pulse = Pick<HeartbeatFrame, 'last' | 'cursor' | 'published'>;
+
 export interface SessionOwner {
   readonly hello: () => HelloFrame;
-  readonly pulse: (peer: HelloFrame) => { readonly last: Sequence; readonly cursor: Sequence };
+  readonly pulse: (peer: HelloFrame) => Pulse;
   readonly isJoining: () => boolean;
   /** Judges who is there; calls `admit` or `dismiss`, at once or later. */
   readonly met: (session: Session) => void;
@@ -81,6 +84,8 @@ export class Session implements LinkUser {
   offset: number | undefined;
   peerLast: Sequence = sequence(0);
   peerJoining = true;
+  /** What the peer says that the backbone tells of it; absent: nothing. */
+  published: Sequence | undefined;
   /** What the peer has of this node's own changes. */
   confirmed: Sequence = sequence(0);
   readonly #parts: SessionParts;
@@ -142,11 +147,9 @@ export class Session implements LinkUser {
     this.#beats.set(this.#nonce, { at: clock.monotonic(), now });
     const oldest = this.#nonce - BOUNDS.beats;
     this.#beats.delete(oldest);
-    const { last, cursor } = owner.pulse(this.#peer);
-    this.send({
-      ...{ kind: 'heartbeat', nonce: this.#nonce, now, last, cursor },
-      joining: owner.isJoining(),
-    });
+    const pulse = owner.pulse(this.#peer);
+    const joining = owner.isJoining();
+    this.send({ kind: 'heartbeat', nonce: this.#nonce, now, ...pulse, joining });
   }
 
   admit(): void {
@@ -220,6 +223,7 @@ export class Session implements LinkUser {
   #meet(hello: HelloFrame): void {
     this.#peer = hello;
     this.peerJoining = hello.joining;
+    this.published = hello.published ?? undefined;
     this.state = 'waiting';
     this.#parts.owner.met(this);
   }
@@ -253,6 +257,7 @@ export class Session implements LinkUser {
         this.send({ kind: 'echo', nonce: frame.nonce, now: this.#parts.server.store.now() });
         this.peerLast = frame.last;
         this.peerJoining = frame.joining;
+        this.published = frame.published ?? undefined;
         this.#heardCursor(frame.cursor);
         break;
       case 'echo':

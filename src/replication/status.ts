@@ -3,6 +3,7 @@
  * command line. Nothing is decided by it.
  */
 import type { NodeId, Sequence } from '../base/brands.ts';
+import type { BackboneStatus } from './backbone.ts';
 import { cursorOf } from './cursors.ts';
 import type { Member } from './frames.ts';
 import type { Peer } from './peer.ts';
@@ -40,6 +41,8 @@ export interface ReplicationStatus {
   /** Bodies that rows name and that have not come yet. */
   readonly bodiesMissing: number;
   readonly counts: Readonly<Record<string, number>>;
+  /** Absent: there is none. */
+  readonly backbone?: BackboneStatus | undefined;
 }
 
 export interface StatusParts {
@@ -53,6 +56,7 @@ export interface StatusParts {
   readonly clockAheadMs: number;
   readonly bodiesMissing: number;
   readonly counts: Readonly<Record<string, number>>;
+  readonly backbone: BackboneStatus | undefined;
 }
 
 export function statusOf(parts: StatusParts): ReplicationStatus {
@@ -62,7 +66,7 @@ export function statusOf(parts: StatusParts): ReplicationStatus {
   return {
     ...{ name, author: store.author, sequence: store.horizon().sequence },
     ...{ isCaughtUp: !parts.isJoining, clockAheadMs: parts.clockAheadMs, counts: parts.counts },
-    bodiesMissing: parts.bodiesMissing,
+    ...{ bodiesMissing: parts.bodiesMissing, backbone: parts.backbone },
     peers: [...names].sort().map((one) => peerStatus(parts, one)),
   };
 }
@@ -78,7 +82,7 @@ function peerStatus({ store, now, members, peers, failures }: StatusParts, name:
     isConnected: peer?.isConnected === true,
     author: session?.author,
     pull: peer?.puller.state ?? 'idle',
-    behind: session && peer && Math.max(0, session.peerLast - peer.puller.position),
+    behind: session && peer?.puller.behind,
     unconfirmed: session && Math.max(0, last - session.confirmed),
     clockOffsetMs: session?.offset,
     isJoining: session?.peerJoining,

@@ -200,8 +200,8 @@ export class StreamServer {
 
   /** Whether a stream tells of an author. */
   #covers({ request }: Stream, author: NodeId): boolean {
-    if (request.scope === 'own') return this.#isOwn(author);
-    return !request.direct.has(author);
+    if (request.direct.has(author)) return false;
+    return request.scope === 'all' || this.#isOwn(author);
   }
 
   #isOwn(author: NodeId): boolean {

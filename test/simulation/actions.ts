@@ -44,7 +44,9 @@ export type ActionKind =
   | 'skew'
   | 'step'
   | 'learnTable'
-  | 'verify';
+  | 'verify'
+  /** Something happens to the backbone. */
+  | 'stream';
 
 export interface Action {
   readonly kind: ActionKind;
@@ -60,6 +62,8 @@ export interface Schedule {
   readonly seed: number;
   readonly nodes: number;
   readonly troubles: readonly Trouble[];
+  /** The fleet has a stream that a server keeps. */
+  readonly hasBackbone: boolean;
   readonly actions: readonly Action[];
 }
 
@@ -108,5 +112,15 @@ export function scheduleOf(seed: number, operations: number): Schedule {
       ...{ node: random.below(1_000), other: random.below(1_000), amount: random.below(1_000) },
     };
   });
-  return { seed, nodes, troubles, actions };
+  const own = new Random(seed ^ 0xbac0);
+  const hasBackbone = own.chance(0.5);
+  const happenings = hasBackbone ? actions.flatMap((action) => withStream(own, action)) : actions;
+  return { seed, nodes, troubles, hasBackbone, actions: happenings };
+}
+
+/** Before some actions something happens to the backbone. */
+function withStream(random: Random, action: Action): readonly Action[] {
+  if (!random.chance(0.03)) return [action];
+  const what = { node: 0, other: 0, amount: random.below(1_000) };
+  return [{ kind: 'stream', wait: random.below(50), ...what }, action];
 }

@@ -8,6 +8,7 @@ import { deleteRow, patchRow, putRow } from '../../src/cache/row-write.ts';
 import type { Frame, HelloFrame } from '../../src/replication/frames.ts';
 import type { ChangeLink, ReplicatedTable } from '../../src/replication/ports.ts';
 import { Random } from './random.ts';
+import { SimBackbone } from './sim-backbone.ts';
 import { SimNetwork } from './sim-network.ts';
 import { CACHE, ROWS, SimNode } from './sim-node.ts';
 import { UNBOUNDED } from './sim-store.ts';
@@ -18,21 +19,30 @@ export class Fleet {
   readonly network = new SimNetwork(this.world, new Random(1));
   readonly nodes: SimNode[] = [];
   readonly faults: string[] = [];
+  readonly #backbone: SimBackbone | undefined;
 
-  constructor(names: readonly string[]) {
+  /** With `withBackbone` there is a stream that a server keeps. */
+  constructor(names: readonly string[], withBackbone = false) {
     const random = new Random(2);
     this.network.isDirty = true;
+    if (withBackbone) this.#backbone = new SimBackbone(this.world, new Random(3));
     for (const [at, name] of names.entries()) {
       const node = new SimNode({
         ...{ world: this.world, network: this.network, random: random.fork(), name },
         peers: names.slice(0, at),
         node: (other) => this.nodes.find((one) => one.name === other),
         flushMs: 3,
+        backbone: this.#backbone,
         ledger: { restamped: () => undefined, merged: () => undefined },
         fault: (why) => this.faults.push(why),
       });
       this.nodes.push(node);
     }
+  }
+
+  get backbone(): SimBackbone {
+    if (this.#backbone === undefined) throw new Error('this fleet has no backbone');
+    return this.#backbone;
   }
 
   node(name: string): SimNode {

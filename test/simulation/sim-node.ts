@@ -8,6 +8,7 @@ import { createReplicator, type Replicator } from '../../src/replication/replica
 import { EVERYTHING } from '../../src/replication/selection.ts';
 import { Disk } from './disk.ts';
 import type { Random } from './random.ts';
+import type { SimBackbone } from './sim-backbone.ts';
 import type { SimLink, SimNetwork } from './sim-network.ts';
 import { type Ledger, SimStore } from './sim-store.ts';
 import { RunClock, type World } from './world.ts';
@@ -35,6 +36,7 @@ export interface NodeParts {
   readonly peers: readonly string[];
   readonly node: (name: string) => SimNode | undefined;
   readonly flushMs: number;
+  readonly backbone?: SimBackbone | undefined;
   readonly fault: (why: string) => void;
 }
 
@@ -65,7 +67,7 @@ export class SimNode {
 
   start(): void {
     if (this.run !== undefined) return;
-    const { world, network, random, ledger, name, flushMs, fault } = this.#parts;
+    const { world, network, random, ledger, name, flushMs, fault, backbone } = this.#parts;
     const clock = new RunClock(world, this.skew);
     const tables = this.hasLate ? [ROWS, CACHE, LATE] : [ROWS, CACHE];
     const store = new SimStore({
@@ -78,6 +80,7 @@ export class SimNode {
       instance: `${name}/${this.starts}`,
       ...{ urls: [`sim://${name}`], peers: this.#peers },
       selection: EVERYTHING,
+      backbone: backbone?.line(clock),
       dial: async (url) => {
         const to = url.slice('sim://'.length);
         const link = await network.dial(name, to, () => this.#parts.node(to)?.door());

@@ -40,7 +40,15 @@ async function explain(seed: number, problems: readonly string[]): Promise<void>
 
 async function runSeeds(from: number, seeds: number, step: number): Promise<number> {
   let failed = 0;
-  const sums = { seeds: 0, acked: 0, frames: 0, snapshots: 0, repaired: 0, healedMs: 0 };
+  const sums = {
+    seeds: 0,
+    acked: 0,
+    frames: 0,
+    snapshots: 0,
+    repaired: 0,
+    healedMs: 0,
+    byBackbone: 0,
+  };
   for (let seed = from; seed < from + seeds; seed += step) {
     const result = await new Simulation(scheduleOf(seed, operations)).run();
     sums.seeds += 1;
@@ -48,6 +56,7 @@ async function runSeeds(from: number, seeds: number, step: number): Promise<numb
     sums.frames += result.frames;
     sums.snapshots += result.snapshots;
     sums.repaired += result.repaired;
+    sums.byBackbone += result.byBackbone;
     sums.healedMs = Math.max(sums.healedMs, result.healedMs);
     if (result.problems.length === 0) continue;
     failed += 1;

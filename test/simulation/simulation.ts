@@ -17,6 +17,7 @@ import type { Item, ReplicatedTable } from '../../src/replication/ports.ts';
 import type { Action, Schedule } from './actions.ts';
 import { type Operation, Oracle } from './oracle.ts';
 import { Random } from './random.ts';
+import { SimBackbone } from './sim-backbone.ts';
 import { SimNetwork } from './sim-network.ts';
 import { CACHE, LATE, ROWS, SimNode } from './sim-node.ts';
 import { effectOf, UNBOUNDED } from './sim-store.ts';
@@ -31,6 +32,8 @@ export interface SimulationResult {
   readonly acked: number;
   readonly snapshots: number;
   readonly repaired: number;
+  /** Rows that changed by news of the backbone, since nodes were last started. */
+  readonly byBackbone: number;
 }
 
 const KEYS = 6;
@@ -51,6 +54,7 @@ export class Simulation {
   readonly #world = new World();
   readonly #random: Random;
   readonly #network: SimNetwork;
+  readonly #backbone: SimBackbone | undefined;
   readonly #oracle = new Oracle();
   readonly #nodes: SimNode[] = [];
   readonly #problems: string[] = [];
@@ -68,6 +72,10 @@ export class Simulation {
     this.#network = new SimNetwork(this.#world, this.#random.fork());
     this.#network.isDirty = schedule.troubles.includes('dirt');
     if (this.#network.isDirty) this.#network.dirt = 0.02;
+    if (schedule.hasBackbone) {
+      this.#backbone = new SimBackbone(this.#world, new Random(schedule.seed ^ 0xbac1));
+      this.#backbone.dirt = this.#network.isDirty ? 0.05 : 0;
+    }
     for (let at = 0; at < schedule.nodes; at += 1) this.#add(at);
     this.#layNetwork();
   }
@@ -89,21 +97,24 @@ export class Simulation {
     await this.#world.runUntil(this.#world.now + 50);
     const healedMs = this.#problems.length > 0 ? 0 : await this.#settle();
     if (this.#problems.length === 0) this.#judge();
+    const sums = this.#sums();
     for (const node of this.#nodes) node.kill();
-    return { ...this.#sums(), problems: this.#problems, healedMs };
+    return { ...sums, problems: this.#problems, healedMs };
   }
 
   #sums() {
     let snapshots = 0;
     let repaired = 0;
+    let byBackbone = 0;
     for (const { disk } of this.#nodes) snapshots += disk.drops;
     for (const node of this.#nodes) {
-      for (const { counts } of node.run?.replicator.status().peers ?? []) {
-        repaired += counts?.repaired ?? 0;
-      }
+      const status = node.run?.replicator.status();
+      for (const { counts } of status?.peers ?? []) repaired += counts?.repaired ?? 0;
+      byBackbone += status?.backbone?.merged ?? 0;
     }
     const { events } = this.#world;
-    return { events, frames: this.#network.frames, acked: this.#acked, snapshots, repaired };
+    const { frames } = this.#network;
+    return { events, frames, acked: this.#acked, snapshots, repaired, byBackbone };
   }
 
   #add(at: number): SimNode {
@@ -113,7 +124,7 @@ export class Simulation {
       ...{ world: this.#world, network: this.#network, random: this.#random.fork(), name },
       // The one before, which has a way to it in every network, and one more.
       peers: [...new Set([...peers.slice(-1), ...peers.slice(0, 1)])],
-
+      backbone: this.#backbone,
       node: (other) => this.#nodes.find((one) => one.name === other),
       flushMs: this.#random.pick([0, 3, 40]),
       ledger: {
@@ -161,6 +172,10 @@ export class Simulation {
   }
 
   #act(action: Action): void {
+    if (action.kind === 'stream') {
+      this.#upset(action.amount);
+      return;
+    }
     const running = this.#running;
     const node = running[action.node % Math.max(1, running.length)];
     const present = this.#present;
@@ -183,6 +198,19 @@ export class Simulation {
       default:
         this.#trouble(node, other, action);
     }
+  }
+
+  /** What may happen to a server that keeps a stream. */
+  #upset(amount: number): void {
+    const backbone = this.#backbone;
+    const whats = [
+      () => backbone?.wipe(),
+      () => backbone?.purge(0),
+      () => backbone?.purge(amount % 7),
+      () => backbone?.down(),
+      () => backbone?.up(),
+    ];
+    whats[amount % whats.length]?.();
   }
 
   #trouble(node: SimNode, other: SimNode, action: Action): void {
@@ -340,6 +368,8 @@ export class Simulation {
 
   async #settle(): Promise<number> {
     this.#network.dirt = 0;
+    if (this.#backbone !== undefined) this.#backbone.dirt = 0;
+    this.#backbone?.up();
     this.#network.heal();
     this.#cutApart();
     for (const node of this.#present) {

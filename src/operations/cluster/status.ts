@@ -3,9 +3,10 @@
  * far behind it this node is and what it has not confirmed. On a node by itself `is_enabled` is
  * false. `cluster_digests` has the hash of every table, `cluster_verify` repairs what differs.
  */
+
+import type { BackboneStatus } from '../../replication/backbone.ts';
 import type { Operation } from '../operation.ts';
 import { clusterOf, type NodeStatus } from './context.ts';
-
 export const clusterStatus: Operation = {
   name: 'cluster_status',
   takes: [],
@@ -22,10 +23,21 @@ export const clusterStatus: Operation = {
       sequence: status.sequence,
       clock_ahead_ms: clockAheadMs,
       counts: status.counts,
+      backbone: status.backbone && backboneOf(status.backbone),
       connections: status.peers.map(connectionOf),
     };
   },
 };
+
+/** The stream of a NATS server. */
+const backboneOf = ({ isConnected, problem, told, behind, merged, counts }: BackboneStatus) => ({
+  state: isConnected ? 'live' : 'unavailable',
+  problem,
+  nodes_by_stream: told.length,
+  behind_messages: behind,
+  rows: merged,
+  counts,
+});
 
 function connectionOf(peer: NodeStatus) {
   const { name, urls, isConnected, isMember, clockOffsetMs, silentMs } = peer;

@@ -61,6 +61,12 @@ export class ClusterSecret {
     };
   }
 
+  /** For what is kept by a server, not said in a conversation: one key for each salt. */
+  sealKey(cluster: string, salt: string): KeyObject {
+    const text = JSON.stringify(['backbone', cluster, salt]);
+    return createSecretKey(createHmac('sha256', this.#key).update(text).digest());
+  }
+
   #derive(purpose: string, { dialler, listener, nonce, own }: Conversation): Buffer {
     // A list in JSON has one reading: no two conversations have the same text.
     const text = JSON.stringify([purpose, dialler, listener, nonce, own]);

@@ -25,7 +25,14 @@ export interface SwitchboardOptions {
   readonly accept: (stream: Duplex) => void;
   /** A node is there, under an address that `dial` takes; told again as long as it is. */
   readonly heard: (address: string) => void;
+  /** What else uses the connection: `attach` resolves when it does, or cannot. */
+  readonly backbone?: ConnectionUser | undefined;
   readonly told: (state: 'connected' | 'lost', detail: string) => void;
+}
+
+export interface ConnectionUser {
+  attach(connection: NatsConnection): Promise<void>;
+  detach(why: string): void;
 }
 
 export interface Switchboard {
@@ -36,6 +43,8 @@ export interface Switchboard {
 
 const HERE_MS = 2_000;
 const AGAIN_MS = 1_000;
+/** As long is waited for the backbone, which may come later. */
+const ATTACH_MS = 3_000;
 const PING_MS = 5_000;
 const PINGS_UNANSWERED_MAX = 2;
 const SCHEME = 'nats:';
@@ -104,18 +113,32 @@ class NatsSwitchboard implements Switchboard {
         ...credentials(decodeURIComponent(username), decodeURIComponent(password)),
       });
       if (this.#isClosed) return await connection.close();
+      told('connected', host);
+      await this.#attach(connection);
       this.#connection = connection;
       this.#listen(connection);
-      told('connected', host);
       const error = await connection.closed();
       told('lost', error instanceof Error ? error.message : 'the connection ended');
     } catch (thrown) {
       told('lost', thrown instanceof Error ? thrown.message : String(thrown));
     }
     this.#connection = undefined;
+    this.#options.backbone?.detach('there is no connection to the NATS server');
     this.#endAll();
     if (this.#isClosed) return;
     this.#again = setTimeout(() => void this.#connect(), AGAIN_MS);
+  }
+
+  /** Before there are connections to others: what the backbone brings need not come over them. */
+  async #attach(connection: NatsConnection): Promise<void> {
+    const attached = this.#options.backbone?.attach(connection);
+    if (attached === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ATTACH_MS);
+    });
+    await Promise.race([attached, late]);
+    clearTimeout(timer);
   }
 
   #listen(connection: NatsConnection): void {

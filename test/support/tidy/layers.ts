@@ -144,7 +144,7 @@ export const LIBRARIES: Readonly<Record<string, string | readonly string[]>> = {
   'p-limit': 'src/base/',
   picocolors: 'src/cli/',
   pino: 'src/observe/',
-  '@nats-io/jetstream': 'origins/',
+  '@nats-io/jetstream': ['src/protocols/replication/', 'origins/'],
   '@nats-io/transport-node': ['src/protocols/replication/', 'origins/'],
   pg: 'origins/',
   'prom-client': 'src/observe/',
