@@ -8,6 +8,7 @@ import type { Principal } from './access/principal.ts';
 import type { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
+import { deniedOf } from './base/refusals.ts';
 import type { Config } from './config/config.ts';
 import type { Resolve } from './feed/resolve.ts';
 import { SharedAdmission } from './protocols/http/admission.ts';
@@ -89,9 +90,10 @@ export function notingRefusals(
   return (target, principal, protocol) => {
     const resolution = resolve(target, principal, protocol);
     if (resolution.kind !== 'refused' || principal.kind === 'anonymous') return resolution;
-    const { code, message: what } = resolution.error;
+    const { code } = resolution.error;
     // An event stream is a request, and told of as one.
     if (code === 'ACCESS_DENIED' && protocol !== 'sse') {
+      const what = deniedOf(resolution.error);
       refusals.add({ by: principal.name, address: '', protocol, what });
     }
     return resolution;

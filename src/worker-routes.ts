@@ -19,6 +19,7 @@ import type { RestResource } from './protocols/rest/resource.ts';
 import type { Rest } from './protocols/rest/rest.ts';
 import { wantsEventStream } from './protocols/sse/endpoint.ts';
 import { CLIENT_PATH } from './protocols/websocket/client-file.ts';
+import { LIVE_PATH } from './protocols/websocket/gateway.ts';
 import type { PathMatch, PathTree } from './resource/path-tree.ts';
 import type { CodeRoute } from './worker-code.ts';
 import { OPENAPI_PATH } from './worker-openapi.ts';
@@ -162,13 +163,29 @@ function servePageOrNothing(exchange: Exchange, routes: AppRoutes): void | Promi
   return replyNothing(exchange, routes);
 }
 
+const TOLD_PATHS_MAX = 20;
+const NOTHING_EXPORTED =
+  'no table is exported: schema.graphql of the application needs a type with @table @export ' +
+  '(npx millrace init NAME makes an application to begin with)';
+
+function replyOpenSocket(exchange: Exchange): void {
+  const text = `${LIVE_PATH} is a WebSocket: open it by GET with Upgrade: websocket`;
+  replyProblem(exchange, new NodeError('REQUEST_MALFORMED', text, { blame: 'client' }));
+}
+
 function replyNothing(exchange: Exchange, { resources, code: ofCode }: AppRoutes): void {
   const { method, path } = exchange.request;
+  if (path === LIVE_PATH) {
+    replyOpenSocket(exchange);
+    return;
+  }
   const tables = [...resources.keys()].map((name) => `/${name}/`);
-  const known = [...tables, ...(ofCode?.paths ?? []).map((name) => `/${name}`)].join(' ');
+  const known = [...tables, ...(ofCode?.paths ?? []).map((name) => `/${name}`)];
+  const told =
+    known.slice(0, TOLD_PATHS_MAX).join(' ') + (known.length > TOLD_PATHS_MAX ? ' …' : '');
   const nothing = `nothing is served at ${path}`;
   const message =
-    known === '' ? `${nothing}; no table is exported` : `${nothing}; there are: ${known}`;
+    known.length === 0 ? `${nothing}; ${NOTHING_EXPORTED}` : `${nothing}; there are: ${told}`;
   const code = method === 'GET' || method === 'HEAD' ? 'NOT_FOUND' : 'TABLE_UNKNOWN';
   replyProblem(exchange, new NodeError(code, message, { blame: 'client' }));
 }

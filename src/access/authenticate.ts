@@ -6,7 +6,8 @@
  *   nothing ─► anonymous      seen before ─► as of now      key, cookie ─► looked up at once
  *                             else: settle ─► password or token verified ─► as above, or rejected
  */
-import { NodeError } from '../base/errors.ts';
+import type { NodeError } from '../base/errors.ts';
+import { unknownCredentials } from '../base/refusals.ts';
 import type { Asking } from './asking.ts';
 import type { Principal } from './principal.ts';
 
@@ -44,13 +45,11 @@ export interface Authenticator {
 /** The standing of those whose rights nothing changes while the node runs. */
 export const FOR_GOOD: Standing = Object.freeze({ state: () => 'holds' as const });
 
-export const rejection = (method: string, error: NodeError = notKnown()): Authentication => ({
+export const rejection = (
+  method: string,
+  error: NodeError = unknownCredentials(),
+): Authentication => ({
   kind: 'rejected',
   method,
   error,
 });
-
-const notKnown = (): NodeError =>
-  new NodeError('AUTHENTICATION_REQUIRED', 'these credentials are not known here', {
-    blame: 'client',
-  });

@@ -6,7 +6,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { EntityTag, RecordId } from '../base/brands.ts';
-import { NodeError } from '../base/errors.ts';
+import type { NodeError } from '../base/errors.ts';
+import { refusal } from '../base/refusals.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { HeldRecord, WriteGuard } from '../table/guarded-write.ts';
 import type { Row } from '../table/query/query.ts';
@@ -126,12 +127,7 @@ class RowWriteGuard implements WriteGuard {
           : isSeen && !permits.some((permit) => isOver(permit, id, before))
             ? `this record of ${typeName}`
             : `${typeName}/${String(id)} so: it may not be what it would become`;
-    const verdict = refusalOf(this.#principal);
-    return verdict === 'denied'
-      ? new NodeError('ACCESS_DENIED', `your role may not ${verb} ${what}`, { blame: 'client' })
-      : new NodeError('AUTHENTICATION_REQUIRED', `anonymous clients may not ${verb} ${what}`, {
-          blame: 'client',
-        });
+    return refusal(refusalOf(this.#principal), { verb, what });
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import type { RecordId } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
+import { refusal } from '../base/refusals.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import { parseRowQuery } from '../table/query/row-filter.ts';
 import type { RowView } from '../table/query/row-view.ts';
@@ -70,7 +71,11 @@ export function createResolve<Principal>(parts: ResolveParts<Principal>): Resolv
         return { kind: 'resolved', request: within(parts.viewOf(principal, page.table), request) };
       }
       if (found === undefined || found.scope.definition.export?.protocols.has(protocol) !== true) {
-        throw new NodeError('NOT_FOUND', `nothing to subscribe to at ${target.path}`, CLIENT);
+        throw new NodeError(
+          'NOT_FOUND',
+          `nothing to subscribe to at ${target.path}${CURE}`,
+          CLIENT,
+        );
       }
       const table = found.scope.definition;
       const access = parts.viewOf(principal, table);
@@ -97,6 +102,10 @@ function pageFor<Principal>(
 }
 
 const CLIENT = { blame: 'client' } as const;
+const CURE =
+  ': follow /Table/ or /Table/key of an exported table, or open /live and subscribe there ' +
+  '(MQTT clients offer the subprotocol mqtt, at any path)';
+const ROLE_OPENS = 'a grant to the role anonymous in roles.yaml';
 
 interface Found {
   readonly scope: QueryScope;
@@ -115,8 +124,8 @@ function findTable(byName: ReadonlyMap<string, QueryScope>, path: string): Found
 }
 
 function refused(verdict: 'unauthenticated' | 'denied', table: TableDefinition): NodeError {
-  const code = verdict === 'denied' ? 'ACCESS_DENIED' : 'AUTHENTICATION_REQUIRED';
-  return new NodeError(code, `you may not subscribe to ${table.typeName}`, CLIENT);
+  const opener = table.pages === undefined ? '@export(public: [subscribe])' : ROLE_OPENS;
+  return refusal(verdict, { verb: 'subscribe', what: `to ${table.typeName}`, opener });
 }
 
 /** Conditions on what may not be read would tell of it: the rows which show it are left. */
@@ -126,8 +135,7 @@ function within(access: SubscribeAccess, request: SubscriptionRequest): Subscrip
   const { typeName } = request.table;
   if (request.kind === 'record') {
     if (access.coversKey(request.id)) return { ...request, view: access };
-    const message = `you may not subscribe to ${typeName}/${String(request.id)}`;
-    throw new NodeError('ACCESS_DENIED', message, CLIENT);
+    throw refusal('denied', { verb: 'subscribe', what: `to ${typeName}/${String(request.id)}` });
   }
   const { filter, window } = request;
   const named = new Set([...(filter?.attributes ?? []), ...(window?.attributes ?? [])]);
@@ -135,8 +143,8 @@ function within(access: SubscribeAccess, request: SubscriptionRequest): Subscrip
   if (view !== undefined && [...named].every((name) => access.mayName(name))) {
     return { ...request, view };
   }
-  const message = `you may not subscribe to ${typeName} by ${[...named].join(', ')}`;
-  throw new NodeError('ACCESS_DENIED', message, CLIENT);
+  const what = `to ${typeName} by ${[...named].join(', ')}`;
+  throw refusal('denied', { verb: 'subscribe', what });
 }
 
 function requestFor(

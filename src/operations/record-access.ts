@@ -4,7 +4,8 @@
  */
 import { accessTo, refusalOf } from '../access/authorise.ts';
 import { createWriteGuard } from '../access/write-guard.ts';
-import { NodeError } from '../base/errors.ts';
+import type { NodeError } from '../base/errors.ts';
+import { refusal } from '../base/refusals.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import type { WriteGuard } from '../table/guarded-write.ts';
 import type { Query } from '../table/query/query.ts';
@@ -67,7 +68,5 @@ function refused(
   attribute: string | undefined,
 ): NodeError {
   const what = attribute === undefined ? typeName : `${attribute} of ${typeName}`;
-  return refusalOf(principal) === 'denied'
-    ? new NodeError('ACCESS_DENIED', `your role may not read ${what}`, { blame: 'client' })
-    : new NodeError('AUTHENTICATION_REQUIRED', `sign in to read ${what}`, { blame: 'client' });
+  return refusal(refusalOf(principal), { verb: 'read', what });
 }

@@ -6,6 +6,7 @@
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import { refusal as accessRefusal } from '../base/refusals.ts';
 import { type ResourceAnswer, toAnswer } from './answer.ts';
 import { Call, type MayDo, type ReadFacts } from './call.ts';
 import type { Context } from './context.ts';
@@ -207,16 +208,9 @@ async function asked(
 const isTableType = (type: typeof Resource): type is typeof TableResource => ACCESS in type;
 
 function refusal(type: typeof Resource, { user, method }: Context): NodeError {
-  return user === undefined
-    ? new NodeError(
-        'AUTHENTICATION_REQUIRED',
-        `anonymous clients may not ${method} ${type.name}; sign in, ` +
-          'or allow it by static public or an allow… method of the class',
-        { blame: 'client' },
-      )
-    : new NodeError('ACCESS_DENIED', `your role may not ${method} ${type.name}`, {
-        blame: 'client',
-      });
+  const opener = 'static public, or an allow... method of the class,';
+  const barred = { verb: method, what: type.name, opener };
+  return accessRefusal(user === undefined ? 'unauthenticated' : 'denied', barred);
 }
 
 /** Rejects with `DEADLINE_EXCEEDED`; what comes after it is told to `late`. */

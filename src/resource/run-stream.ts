@@ -3,7 +3,7 @@
  * the class has no `connect`), or sends a message to it (`publish`). Whoever may read may follow;
  * what is published needs the right to create. Each message is made inside the call, as rows are.
  */
-import { NodeError } from '../base/errors.ts';
+import { refusal } from '../base/refusals.ts';
 import { Call } from './call.ts';
 import type { MessageStream } from './message-stream.ts';
 import { type Method, ownMethod, type Resource } from './resource.ts';
@@ -37,7 +37,8 @@ export async function admitToStream(
   await inCall(request, around, type.name, async () => {
     const target = await targetOf(type, request);
     await checkPermission(type, 'allowRead', target, request);
-    if (target.checkPermission) throw new NodeError('ACCESS_DENIED', 'you may not follow this');
+    if (target.checkPermission)
+      throw refusal('denied', { verb: 'subscribe', what: `to ${type.name}` });
   });
 }
 

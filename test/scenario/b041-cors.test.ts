@@ -36,8 +36,14 @@ describe.each(ENGINES)('cross-origin reading over %s [Fetch §3.2]', (engine) =>
     expect(response.headers.get('vary')).toContain('origin');
   });
 
-  it('grants another origin nothing', async () => {
-    expect(allowed(await preflight(node, 'https://evil.example.com'))).toBeNull();
+  it('grants another origin nothing, and says where it would be named', async () => {
+    const refused = await preflight(node, 'https://evil.example.com');
+    expect([refused.status, allowed(refused)]).toEqual([403, null]);
+    expect(refused.headers.get('vary')).toContain('origin');
+    expect(await refused.json()).toMatchObject({
+      code: 'ACCESS_DENIED',
+      detail: expect.stringContaining('http.cors.origins'),
+    });
     const read = await node.fetch('/Open/a', { headers: { origin: 'https://evil.example.com' } });
     expect([read.status, allowed(read)]).toEqual([200, null]);
   });

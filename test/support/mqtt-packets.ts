@@ -61,7 +61,7 @@ export class MqttPackets {
   }
 }
 
-const CONNECT: Extract<Packet, { cmd: 'connect' }> = {
+export const CONNECT: Extract<Packet, { cmd: 'connect' }> = {
   cmd: 'connect',
   protocolId: 'MQTT',
   protocolVersion: 5,

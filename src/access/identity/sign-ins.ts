@@ -6,6 +6,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { NodeError } from '../../base/errors.ts';
+import { unknownCredentials } from '../../base/refusals.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { AdminCredentials } from '../authenticate.ts';
 import type { BackOff } from './back-off.ts';
@@ -101,7 +102,7 @@ async function checkPassword(
   if (mark === undefined) {
     backOff.failed(username, address);
     onOutcome({ kind: 'refused', ...told });
-    throw wrongCredentials();
+    throw unknownCredentials();
   }
   backOff.succeeded(username, address);
   onOutcome({ kind: 'signedIn', ...told });
@@ -164,11 +165,6 @@ export const sessionId = (value: string): string =>
 export const REVOKED_MS: number = TOKEN_MS.refresh;
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-export const wrongCredentials = (): NodeError =>
-  new NodeError('AUTHENTICATION_REQUIRED', 'these credentials are not known here', {
-    blame: 'client',
-  });
 
 function throttled(waitMs: number): NodeError {
   const seconds = Math.ceil(waitMs / 1_000);

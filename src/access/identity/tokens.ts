@@ -143,6 +143,7 @@ export function publicKeys(
 }
 
 export function refusedToken(): NodeError {
-  const message = 'this token is not taken: it is expired, revoked, or not of this node';
+  const message =
+    'this token is not taken: it is expired, revoked, or not of this node; sign in again';
   return new NodeError('AUTHENTICATION_REQUIRED', message, { blame: 'client' });
 }

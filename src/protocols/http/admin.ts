@@ -105,7 +105,7 @@ function look(exchange: Exchange, path: string, parts: AdminParts): void | Promi
         exchange,
         new NodeError(
           'NOT_FOUND',
-          `the admin port serves /metrics, /health and POST /, not ${path}`,
+          `the admin port serves GET /metrics, GET /health and operations by POST /, not ${path}`,
           {
             blame: 'client',
           },
@@ -144,9 +144,13 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
   // A browser cannot send this type across origins without asking first.
   if (!type.toLowerCase().startsWith('application/json')) {
     if (principal.kind !== 'admin') return refuseStranger(exchange, parts, asked);
-    throw new NodeError('CONTENT_TYPE_UNSUPPORTED', 'operations are application/json', {
-      blame: 'client',
-    });
+    throw new NodeError(
+      'CONTENT_TYPE_UNSUPPORTED',
+      'operations are application/json: set the field content-type',
+      {
+        blame: 'client',
+      },
+    );
   }
   const isKnown = principal.kind !== 'anonymous';
   const bytesMax = isKnown ? parts.bodyBytesMax : Math.min(STRANGER_BYTES_MAX, parts.bodyBytesMax);
@@ -226,7 +230,9 @@ function refusalOf(asked: Authentication): NodeError {
     return asked.error;
   }
   if (asked.kind === 'principal' && asked.principal.kind === 'user') {
-    const message = `this is for administrators; ${asked.principal.name} is none`;
+    const message =
+      `this is for administrators, and ${asked.principal.name} is none: sign in as one, or have ` +
+      'the operation added to the role (operations: in roles.yaml)';
     return new NodeError('ACCESS_DENIED', message, { blame: 'client' });
   }
   const message =
@@ -256,7 +262,11 @@ function parseDocument(bytes: Uint8Array): Readonly<Record<string, unknown>> {
       cause,
     });
   }
-  throw new NodeError('BODY_MALFORMED', 'an operation is a JSON object', { blame: 'client' });
+  throw new NodeError(
+    'BODY_MALFORMED',
+    'an operation is a JSON object, as {"operation": "describe_all"}',
+    { blame: 'client' },
+  );
 }
 
 function replyJson(

@@ -3,7 +3,9 @@
  * and puts the permission on every other answer. Off unless origins are configured; then each
  * answer varies by `Origin`, with or without the field, or a cache would mix them up.
  */
+import { NodeError } from '../../base/errors.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, RequestStream } from './port.ts';
+import { replyProblem } from './problem.ts';
 
 export interface CorsRules {
   /** Exact origins, or `*` for all. */
@@ -19,6 +21,7 @@ export interface CorsRules {
 }
 
 const METHODS = 'GET, HEAD, PUT, PATCH, POST, DELETE';
+const ORIGIN_CHARS_TOLD_MAX = 100;
 const PREFLIGHT_VARY = 'origin, access-control-request-method, access-control-request-headers';
 
 /** `handler` itself when nothing is allowed. */
@@ -38,6 +41,7 @@ export function withCors(handler: HttpHandler, rules: CorsRules): HttpHandler {
     const granted = permission(origin);
     const asked = request.header('access-control-request-method');
     if (request.method === 'OPTIONS' && origin !== undefined && asked !== undefined) {
+      if (granted.length === 0) return refuseOrigin(exchange, origin);
       return exchange.reply(204, preflightFields(granted, rules));
     }
     return handler(new SharedExchange(exchange, granted, !all));
@@ -53,15 +57,24 @@ function commonFields({ credentials, exposeHeaders }: CorsRules): readonly strin
   return fields;
 }
 
+/**
+ * The browser says no more than that the permission is missing; the answer, which its network
+ * panel and the access log show, says where it is given.
+ */
+function refuseOrigin(exchange: Exchange, origin: string): void {
+  const told = JSON.stringify(origin.slice(0, ORIGIN_CHARS_TOLD_MAX));
+  const message = `pages of ${told} may not call this node: list it in http.cors.origins`;
+  const error = new NodeError('ACCESS_DENIED', message, { blame: 'client' });
+  replyProblem(exchange, error, ['vary', PREFLIGHT_VARY]);
+}
+
 function preflightFields(granted: HeaderList, rules: CorsRules): HeaderList {
-  const vary = ['vary', PREFLIGHT_VARY];
-  if (granted.length === 0) return vary;
   return [
     ...granted,
     ...['access-control-allow-methods', METHODS],
     ...['access-control-allow-headers', rules.headers.join(', ')],
     ...['access-control-max-age', String(rules.maxAgeSeconds)],
-    ...vary,
+    ...['vary', PREFLIGHT_VARY],
   ];
 }
 

@@ -105,9 +105,10 @@ export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming
     return { code: 'HEADERS_TOO_LARGE', detail, limit: 'headBytesMax' };
   }
   if (hosts > 1 || (hosts === 0 && !head.hostOptional)) {
-    return malformed('exactly one Host field is required'); // [RFC9112 §3.2]
+    return malformed('send exactly one Host field'); // [RFC9112 §3.2]
   }
-  if (!hostSyntax.test(host)) return malformed('the Host field is not a host');
+  if (!hostSyntax.test(host))
+    return malformed('the Host field is not a host: send a name or an address, and maybe a port');
   if (rules.allowedHosts?.has(hostName(host)) === false) {
     // A page whose name was bound to this machine would be served as if it were our own.
     const detail = 'this host name is not served here; see http.allowedHosts';

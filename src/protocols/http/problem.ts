@@ -4,6 +4,7 @@
  * was written for clients; what went wrong inside the node stays in the log.
  */
 import type { ErrorCode, NodeError } from '../../base/errors.ts';
+import { deniedOf } from '../../base/refusals.ts';
 import type { LimitName } from '../../config/limits.ts';
 import type { Exchange, HeaderList } from './port.ts';
 
@@ -146,9 +147,15 @@ export function problemDocument(error: NodeError, status?: number): ProblemDocum
     title: problem.title,
     status: status ?? statusOf(error),
     code: error.code,
-    ...(unspoken.has(error.code) ? {} : { detail: error.message }),
+    ...(unspoken.has(error.code) ? {} : { detail: withCure(error, limit) }),
     ...(limit === undefined ? {} : { limit }),
   };
+}
+
+/** Whoever runs the node can raise a limit: the text says where, unless it does so itself. */
+function withCure({ message, blame }: NodeError, limit: string | undefined): string {
+  if (limit === undefined || blame !== 'client' || message.includes(limit)) return message;
+  return `${message} (limits.${limit} of the node)`;
 }
 
 /** Answers with the problem document of `error`, and `Retry-After` when waiting may help. */
@@ -160,7 +167,7 @@ export function replyProblem(
 ): void {
   const problem = problemDocument(error, status);
   if (problem.limit !== undefined) exchange.limitHit(problem.limit);
-  if (error.code === 'ACCESS_DENIED') exchange.denied(error.message);
+  if (error.code === 'ACCESS_DENIED') exchange.denied(deniedOf(error));
   const own = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
   if (error.retry !== 'never') own.push('retry-after', retryAfter(error));
   // A caller's own field of the same name wins: two Cache-Control lines would contradict.

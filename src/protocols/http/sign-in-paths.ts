@@ -61,7 +61,9 @@ async function serve(
   const route = Object.hasOwn(routes, method) ? routes[method] : undefined;
   if (route === undefined) {
     const allow = Object.keys(routes).join(', ');
-    const error = new NodeError('METHOD_NOT_ALLOWED', `this takes ${allow}`, { blame: 'client' });
+    const error = new NodeError('METHOD_NOT_ALLOWED', `${exchange.request.path} takes ${allow}`, {
+      blame: 'client',
+    });
     replyProblem(exchange, error, ['allow', allow]);
     return;
   }

@@ -44,7 +44,8 @@ export function refusedUpgrade(
   }
   if (allowedOrigins === undefined) return undefined;
   if (!isAllowedOrigin(request.header('origin'), request.header('host'), allowedOrigins)) {
-    const detail = 'WebSockets from this origin are not allowed; see http.allowedOrigins';
+    const detail =
+      'pages of this origin may open no WebSocket here: list it in http.allowedOrigins';
     return { code: 'ACCESS_DENIED', detail };
   }
   return undefined;

@@ -5,6 +5,7 @@
 import type { ClientCertificate } from '../../access/asking.ts';
 import type { RecordId } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
+import { refusal } from '../../base/refusals.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { WriteGuard } from '../../table/guarded-write.ts';
 import type { CodeAt } from './code-topic.ts';
@@ -38,6 +39,10 @@ export interface Guest {
   /** Why it may not ask for more at the moment; each SUBSCRIBE and PUBLISH is a request. */
   pace(verb: 'subscribe' | 'publish'): NodeError | undefined;
 }
+
+/** What somebody is told who may not. */
+export const mayNot = ({ name }: Guest, verb: 'subscribe' | 'publish', topic: string): string =>
+  refusal(name === '' ? 'unauthenticated' : 'denied', { verb, what: `to ${topic}` }).message;
 
 export interface Watchable {
   close(code: NodeError['code']): void;

@@ -12,7 +12,7 @@ import { guardedDelete, guardedPut, type WriteGuard } from '../../table/guarded-
 import type { JsonRecord } from '../../table/record-draft.ts';
 import type { Table } from '../../table/table.ts';
 import { checkJsonStructure } from '../http/json-structure.ts';
-import type { Guest } from './access.ts';
+import { type Guest, mayNot } from './access.ts';
 import { spokenIn } from './code-message.ts';
 import type { CodeTopic } from './code-topic.ts';
 import { formatNamed } from './payload-format.ts';
@@ -70,7 +70,7 @@ export async function publish(
   }
   const { guest } = publisher;
   if (!request.retain && !guest.may('publish', located.table, located.id)) {
-    return { reason: REASON.notAuthorized, text: `you may not publish to ${request.topic}` };
+    return { reason: REASON.notAuthorized, text: mayNot(guest, 'publish', request.topic) };
   }
   try {
     const properties = propertiesKept(table, request);

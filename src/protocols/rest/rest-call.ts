@@ -7,6 +7,7 @@ import { accessTo, authorise, refusalOf } from '../../access/authorise.ts';
 import type { Principal } from '../../access/principal.ts';
 import type { RowAccess } from '../../access/row-access.ts';
 import { NodeError } from '../../base/errors.ts';
+import { refusal } from '../../base/refusals.ts';
 import type { TableDefinition, Verb } from '../../schema/definition.ts';
 import type { QueryLimits } from '../../table/query/parse-query.ts';
 import type { Query } from '../../table/query/query.ts';
@@ -150,21 +151,11 @@ export function refuse(
   attribute?: string | undefined,
 ): void {
   const name = attribute === undefined ? typeName : `${attribute} of ${typeName}`;
-  if (verdict === 'unauthenticated') {
-    replyUnauthenticated(
-      exchange,
-      `anonymous clients may not ${verb} ${name}; sign in, or ` +
-        (pages === undefined
-          ? `list it in @export(public: [${verb}])`
-          : `grant it to the role anonymous in roles.yaml`),
-    );
-    return;
-  }
-  replyProblem(
-    exchange,
-    new NodeError('ACCESS_DENIED', `your role may not ${verb} ${name}`, { blame: 'client' }),
-    ['cache-control', 'private, no-cache'],
-  );
+  const isListed = pages === undefined && attribute === undefined && verb !== 'explain';
+  const opener = isListed ? `@export(public: [${verb}])` : 'a grant to anonymous in roles.yaml';
+  const error = refusal(verdict, { verb, what: name, opener });
+  if (verdict === 'unauthenticated') replyUnauthenticated(exchange, error.message);
+  else replyProblem(exchange, error, ['cache-control', 'private, no-cache']);
 }
 
 /** Credentials that are not taken, or not now. */

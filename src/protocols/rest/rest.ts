@@ -95,12 +95,15 @@ function write(call: RestCall): void | Promise<void> {
     default:
       return replyProblem(
         call.exchange,
-        new NodeError('METHOD_NOT_ALLOWED', `this takes ${allowedMethods(call)}`, {
-          blame: 'client',
-        }),
+        new NodeError('METHOD_NOT_ALLOWED', wrongMethod(call), { blame: 'client' }),
         ['allow', allowedMethods(call)],
       );
   }
+}
+
+function wrongMethod(call: RestCall): string {
+  const { method, path } = call.exchange.request;
+  return `${path} takes no ${method}; it takes ${allowedMethods(call)}`;
 }
 
 function read(call: RestCall): void | Promise<void> {

@@ -5,8 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientCertificate } from '../../../access/asking.ts';
 import type { DurationMs, Sequence } from '../../../base/brands.ts';
+import { HOW_TO_SIGN_IN } from '../../../base/refusals.ts';
 import { LIMITS } from '../../../config/limits.ts';
-import type { Guest } from '../access.ts';
+import { type Guest, mayNot } from '../access.ts';
 import { Client, type ClientParts } from '../client.ts';
 import { encodePacket } from '../codec.ts';
 import { limitHit } from '../counts.ts';
@@ -67,7 +68,7 @@ export async function handleConnect(
   }
   const { guest } = signedIn;
   if (guest.name === '' && context.serving.requireAuthentication) {
-    return refuse(REASON.notAuthorized, 'sign in with a name and password, or a certificate');
+    return refuse(REASON.notAuthorized, `sign in with ${HOW_TO_SIGN_IN}, or with a certificate`);
   }
   const problem = willProblem(context.serving, guest, packet);
   if (problem !== undefined) return refuse(problem.reason, problem.text);
@@ -89,11 +90,14 @@ function willProblem({ topics }: Serving, guest: Guest, { will }: Connect) {
   if (guest.codeAt(will.topic)?.takes.has(verb) === true) return undefined;
   const located = will.topic.startsWith('$') ? undefined : topics.locate(will.topic);
   if (located === undefined) {
-    return { reason: REASON.topicNameInvalid, text: 'no table takes the topic of the will' };
+    return {
+      reason: REASON.topicNameInvalid,
+      text: `no table takes the will's topic ${JSON.stringify(will.topic)}: name it Table/key`,
+    };
   }
   // A record is judged when it is written: what it is before is not known yet.
   if (will.retain === true || guest.may('publish', located.table, located.id)) return undefined;
-  return { reason: REASON.notAuthorized, text: `you may not publish to ${will.topic}` };
+  return { reason: REASON.notAuthorized, text: mayNot(guest, 'publish', will.topic) };
 }
 
 async function welcome(
@@ -107,7 +111,10 @@ async function welcome(
   const opened = openSession(serving, packet, guest, clientId);
   if (opened === undefined) {
     limitHit(serving.counts, 'mqttSessionsMax');
-    return refuse(REASON.quotaExceeded, 'the node holds no more sessions');
+    return refuse(
+      REASON.quotaExceeded,
+      'the node holds no more sessions (limits.mqttSessionsMax): come back later',
+    );
   }
   const { session, isPresent } = opened;
   const asked = askedExpiry(packet);

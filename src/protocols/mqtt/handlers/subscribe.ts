@@ -4,6 +4,7 @@
  */
 import { asNodeError } from '../../../base/errors.ts';
 import { LIMITS } from '../../../config/limits.ts';
+import { mayNot } from '../access.ts';
 import type { Client } from '../client.ts';
 import type { CodeTopic } from '../code-topic.ts';
 import { limitHit } from '../counts.ts';
@@ -81,7 +82,7 @@ function refusalOf(serving: Serving, client: Client, asked: Asked): Refusal | un
   }
   if (maySubscribe(serving, client, filter)) return undefined;
   client.guest.denied(`subscribe to ${topic}`);
-  return { reason: REASON.unspecified, text: `you may not subscribe to ${topic}` };
+  return { reason: REASON.unspecified, text: mayNot(client.guest, 'subscribe', topic) };
 }
 
 /** What is followed of application code: a share of it would be a stream for each member. */

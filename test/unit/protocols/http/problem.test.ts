@@ -25,7 +25,7 @@ describe('problem documents', () => {
       limit: 'recordKeyBytesMax',
       status: 414,
       code: 'KEY_TOO_LONG',
-      detail: 'the key has 3000 bytes',
+      detail: 'the key has 3000 bytes (limits.recordKeyBytesMax of the node)',
     });
   });
 
