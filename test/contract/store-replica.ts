@@ -336,6 +336,30 @@ export function replicaContract(subject: Subject): void {
       await expectEqual(one, other);
     });
 
+    it('leaves what others patched and added meanwhile beside patches it stamps anew', async () => {
+      const [one, other] = await pair();
+      const { clock } = subject();
+      await write(one, 'a', { id: 'a', price: 1, name: 'x' });
+      await both(one, other);
+      const add = (value: number) => ({ price: { __op__: 'add', value } });
+      await one.commit([patch('a', add(10))], 'process');
+      await both(one, other);
+      const far = recordVersion((clock.instant + 7_200_000) * 2_048);
+      const base = { version: far, author: replicaOf(one).author, kind: 'put' as const };
+      const state = { base, body: Buffer.from('{"id":"b"}') };
+      const item = { kind: 'row', table: ITEM, id: 'b', state } as const;
+      await replicaOf(one).apply({ items: [item], cursors: new Map() });
+      await one.commit([patch('a', { ...add(5), ahead: 1 })], 'process');
+      await other.commit([patch('a', { ...add(7), name: 'y' })], 'process');
+      clock.advance(1_000);
+      await replicaOf(one).restampAhead();
+      expect(versionTime(replicaOf(one).newestVersion())).toBe(clock.instant);
+      await both(one, other);
+      expect(textOf(one, 'a')).toBe('{"id":"a","price":23,"name":"y","ahead":1}');
+      expect(textOf(other, 'a')).toBe(textOf(one, 'a'));
+      await expectEqual(one, other);
+    });
+
     it('stamps a later write above the rows that keep their stamps', async () => {
       const [one, other] = await pair();
       const { clock } = subject();

@@ -31,7 +31,8 @@ interface Row {
   acked: RowState[];
   /** Not everything that was written is known to be there, or to be gone. */
   isDoubtful: boolean;
-  isRestamped: boolean;
+  /** What became of states when stamps ahead of the clock were put right. */
+  readonly restamps: ((state: RowState) => RowState | undefined)[];
 }
 
 export class Oracle {
@@ -44,11 +45,21 @@ export class Oracle {
   }
 
   acked(table: TableName, id: RecordId, state: RowState): void {
-    this.#row(table, id).acked.push(state);
+    const row = this.#row(table, id);
+    // It may have been stamped anew between its commit and its flush.
+    let anew: RowState | undefined = state;
+    for (const restamp of row.restamps) anew &&= restamp(anew);
+    if (anew !== undefined) row.acked.push(anew);
   }
 
-  restamped(table: TableName, id: RecordId): void {
-    this.#row(table, id).isRestamped = true;
+  restamped(
+    { table, id, state }: { table: TableName; id: RecordId; state: RowState },
+    restamp: (state: RowState) => RowState | undefined,
+  ): void {
+    const row = this.#row(table, id);
+    row.restamps.push(restamp);
+    row.issued.push(state);
+    row.acked = row.acked.flatMap((one) => restamp(one) ?? []);
   }
 
   /** A disk is gone: what only it had may be gone with it. */
@@ -69,13 +80,13 @@ export class Oracle {
   }
 
   #problemsOf(row: Row, found: RowState | undefined): string[] {
-    if (row.isRestamped) return [];
     const final = found ?? NO_ROW;
     const place = `${row.table}/${row.id}`;
     const lost = row.acked.find((state) => !isCovered(final, state));
     if (lost !== undefined) return [`${place}: an acknowledged write is lost ${show(lost, final)}`];
     if (!isCovered(mergeAll(row.issued), final)) return [`${place}: nobody wrote ${show(final)}`];
-    if (row.isDoubtful || row.acked.length < row.operations.length) return [];
+    if (row.isDoubtful || row.restamps.length > 0) return [];
+    if (row.acked.length < row.operations.length) return [];
     return naiveProblems(place, row.operations, final);
   }
 
@@ -85,7 +96,7 @@ export class Oracle {
     if (known !== undefined) return known;
     const fresh: Row = {
       ...{ table, id, operations: [], issued: [], acked: [] },
-      ...{ isDoubtful: false, isRestamped: false },
+      ...{ isDoubtful: false, restamps: [] },
     };
     this.#rows.set(key, fresh);
     return fresh;

@@ -15,10 +15,11 @@ import {
 } from '../../src/base/brands.ts';
 import { versionAt, versionTime } from '../../src/base/hlc.ts';
 import { FOREVER } from '../../src/cache/entry.ts';
-import { mergeRows } from '../../src/cache/merge-rows.ts';
+import { isCovered, mergeRows } from '../../src/cache/merge-rows.ts';
+import { restampRow, stampsOf } from '../../src/cache/restamp-row.ts';
 import { rowDigest } from '../../src/cache/row-digest.ts';
-import { isPresent, NO_ROW, newestStamp, type RowState } from '../../src/cache/row-state.ts';
-import { deleteRow, type NewTimes, putRow } from '../../src/cache/row-write.ts';
+import { isLater, NO_ROW, newestStamp, type RowState, type Stamp } from '../../src/cache/row-state.ts';
+import type { NewTimes } from '../../src/cache/row-write.ts';
 import { LIMITS } from '../../src/config/limits.ts';
 import { cursorOf } from '../../src/replication/cursors.ts';
 import type {
@@ -41,7 +42,11 @@ import type { RunClock, World } from './world.ts';
 
 /** Hears of every state that a local write made. */
 export interface Ledger {
-  readonly restamped: (table: TableName, id: RecordId) => void;
+  /** `anew`: what became of a state that was part of it; nothing, when all was put anew. */
+  readonly restamped: (
+    row: { readonly table: TableName; readonly id: RecordId; readonly state: RowState },
+    anew: (one: RowState) => RowState | undefined,
+  ) => void;
   readonly merged: (table: TableName, id: RecordId, state: RowState) => void;
 }
 
@@ -203,11 +208,23 @@ export class SimStore implements ReplicaStore {
     for (const { name } of this.tables()) {
       for (const [id, state] of [...this.#disk.table(name).rows]) {
         if (!isAhead(state)) continue;
-        this.#parts.ledger.restamped(name, id);
+        const isDue = (stamp: Stamp) => versionTime(stamp.version) > limit;
+        const near = stampsOf(state).filter((stamp) => !isDue(stamp));
+        const most = Math.max(this.#disk.version, ...near.map(({ version }) => version));
+        this.#disk.version = recordVersion(most);
         this.write(
           name,
           id,
-          (_old, stamp) => renewed(state, stamp),
+          (_old, stamp) => {
+            const anew = restampRow(state, stamp, isDue);
+            const isPutAnew = state.base !== undefined && isDue(state.base);
+            this.#parts.ledger.restamped({ table: name, id, state: anew }, (one) => {
+              if (!isCovered(state, one)) return one;
+              // What was not due itself, and is later, was replaced by what was.
+              return isPutAnew ? undefined : restampRow(one, stamp, (part) => isLater(part, stamp));
+            });
+            return anew;
+          },
           () => undefined,
         );
       }
@@ -314,12 +331,3 @@ export const UNBOUNDED: Omit<NewTimes, 'storedAt'> = {
   staleIfErrorUntil: FOREVER,
   evictAt: FOREVER,
 };
-
-function renewed(
-  state: RowState,
-  stamp: { readonly version: RecordVersion; readonly author: NodeId },
-): RowState {
-  const { body } = state;
-  if (!isPresent(state) || body === undefined) return deleteRow(stamp);
-  return putRow(stamp, { body, times: { storedAt: versionTime(stamp.version), ...UNBOUNDED } });
-}

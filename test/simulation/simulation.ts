@@ -128,7 +128,7 @@ export class Simulation {
       node: (other) => this.#nodes.find((one) => one.name === other),
       flushMs: this.#random.pick([0, 3, 40]),
       ledger: {
-        restamped: (table, id) => this.#oracle.restamped(table, id),
+        restamped: (row, anew) => this.#oracle.restamped(row, anew),
         merged: () => undefined,
       },
       fault: (why) => this.#problems.push(why),

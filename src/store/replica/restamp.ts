@@ -1,15 +1,16 @@
 /**
- * Puts right what a clock that ran ahead has stamped: own rows whose stamps lie ahead of the clock,
- * and rows of others stamped beyond the bound, are written anew as they are, under stamps of now,
- * and the clock of versions begins from now. Nobody whose clock is right could take those stamps.
+ * Puts right what a clock that ran ahead has stamped: of rows, the parts with own stamps that lie
+ * ahead of the clock, or with stamps of others beyond the bound, get stamps of now, and the clock of
+ * versions begins from now. Nobody whose clock is right could take those stamps.
  *
  * It begins above every stamp that stays: a later write of such a row would have no effect on other
  * nodes, and this one would show what they do not.
  */
 import { type EpochMs, epochMs, type NodeId } from '../../base/brands.ts';
 import { versionAt } from '../../base/hlc.ts';
+import { restampRow, stampsOf } from '../../cache/restamp-row.ts';
 import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
-import { newestStamp, type RowState, type Stamp } from '../../cache/row-state.ts';
+import { newestStamp, type Stamp } from '../../cache/row-state.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Durability } from '../../table/store-port.ts';
 import type { Batch } from '../commit/batch.ts';
@@ -42,7 +43,7 @@ export async function restampRows(
   await eachRow(committer, tables, 'flushed', (batch, table, row) => {
     const newest = stampOf(row);
     if (newest === undefined) return;
-    if (isDue(newest)) restampRow(batch, table, row);
+    if (isDue(newest)) restamp(batch, table, row, isDue);
     // It may have come since the first look.
     else batch.observe(newest.version);
   });
@@ -98,19 +99,26 @@ function visitPage(
   return page.length < PAGE_ROWS ? undefined : page.at(-1)?.[0];
 }
 
-function restampRow(batch: Batch, table: TableTrees, row: Row): void {
+function restamp(
+  batch: Batch,
+  table: TableTrees,
+  row: Row,
+  isDue: (stamp: Stamp) => boolean,
+): void {
   const { entry } = row;
   if (entry === undefined) return;
+  const held = stateOfEntry(entry);
+  for (const stamp of stampsOf(held)) if (!isDue(stamp)) batch.observe(stamp.version);
   const id = entry.meta.fullKey ?? row.id;
   const version = batch.nextVersion();
   const { author } = batch.parts;
+  const state = restampRow(held, { version, author }, isDue);
   const isDelete = entry.kind === 'tombstone';
-  const base = { version, author, kind: isDelete ? 'delete' : 'put' } as const;
+  const op = isDelete ? 'delete' : 'put';
   const body = loggedBody(entry);
   const bodies = isDelete ? { before: body } : { before: body, after: body };
-  const change = { version, table: table.name, id, op: base.kind, ...bodies } as const;
+  const change = { version, table: table.name, id, op, ...bodies } as const;
   const stamp = batch.append({ ...change, relay: { isQuiet: true } });
-  const state: RowState = { base };
   const { kind, status, storedAt, initialAge, freshUntil, staleWhileRevalidateUntil } = entry;
   const { staleIfErrorUntil, evictAt, mustValidate, staleForbidden, entityTag } = entry;
   writeRow(
