@@ -18,7 +18,13 @@ import { FOREVER } from '../../src/cache/entry.ts';
 import { isCovered, mergeRows } from '../../src/cache/merge-rows.ts';
 import { restampRow, stampsOf } from '../../src/cache/restamp-row.ts';
 import { rowDigest } from '../../src/cache/row-digest.ts';
-import { isLater, NO_ROW, newestStamp, type RowState, type Stamp } from '../../src/cache/row-state.ts';
+import {
+  isLater,
+  NO_ROW,
+  newestStamp,
+  type RowState,
+  type Stamp,
+} from '../../src/cache/row-state.ts';
 import type { NewTimes } from '../../src/cache/row-write.ts';
 import { LIMITS } from '../../src/config/limits.ts';
 import { cursorOf } from '../../src/replication/cursors.ts';
