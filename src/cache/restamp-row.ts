@@ -1,7 +1,7 @@
 /**
- * Gives the parts of a row whose stamps are not to stay a later stamp, and leaves the others as they
- * are. A patch that was stamped by a clock which ran ahead so keeps company with what others patched
- * and added meanwhile; a full put or delete takes all with it that it had replaced.
+ * Gives the parts of a row whose stamps are not to stay a later stamp, and leaves the others as
+ * they are. A patch that was stamped by a clock which ran ahead so keeps company with what others
+ * patched and added meanwhile; a full put or delete takes all with it that it had replaced.
  */
 import { setOwn } from './merge-record.ts';
 import {

@@ -28,10 +28,14 @@ async function started(offsetMs: number): Promise<(offsetMs: number) => void> {
   const set = (ms: number) => writeFileSync(file, String(ms));
   set(offsetMs);
   cluster = await Cluster.start({ files: CLUSTER_APP, names: ['n1', 'n2'] });
-  const env = { NODE_OPTIONS: `--import ${SHIFTED}`, MILLRACE_TEST_CLOCK_FILE: file };
-  await cluster.start('n3', { env });
+  await cluster.start('n3', { env: shifted() });
   return set;
 }
+
+const shifted = () => ({
+  NODE_OPTIONS: `--import ${SHIFTED}`,
+  MILLRACE_TEST_CLOCK_FILE: path.join(folder, 'offset'),
+});
 
 const nameAt = async (node: string, id: string): Promise<string | undefined> => {
   const response = await cluster.node(node).fetch(`/Item/${id}`);
@@ -55,6 +59,34 @@ describe('a node whose clock', () => {
     await cluster.converged('Item', 30_000);
     await cluster.node('n1').put('/Item/ahead', { name: 'the last word' });
     await until('it', async () => (await nameAt('n3', 'ahead')) === 'the last word');
+  }, 90_000);
+
+  it('is put right loses nothing that was patched or added meanwhile', async () => {
+    const set = await started(0);
+    const patch = (node: string, document: object) =>
+      cluster.node(node).fetch('/Item/p', {
+        method: 'PATCH',
+        body: JSON.stringify(document),
+        headers: { 'content-type': 'application/json' },
+      });
+    const add = { count: { __op__: 'add', value: 1 } };
+    await cluster.node('n1').put('/Item/p', { name: 'p', count: 0 });
+    await cluster.converged('Item');
+    await cluster.node('n3').stop();
+    set(HOUR_MS);
+    await cluster.start('n3', { env: shifted() });
+    // Until it hears that its clock is wrong it takes writes, and must keep what it answered.
+    const ahead = await patch('n3', { ...add, three: 3 });
+    let added = ahead.ok ? 1 : 0;
+    for (let n = 0; n < 5; n += 1) added += (await patch('n1', { ...add, one: 1 })).ok ? 1 : 0;
+    set(0);
+    await cluster.node('n3').stop();
+    await cluster.start('n3', { env: shifted() });
+    const count = await until('all additions', async () => {
+      const [row] = (await cluster.converged('Item')).rows as { count: number; one: number }[];
+      return row?.count === added && row;
+    });
+    expect(count).toMatchObject({ name: 'p', one: 1, ...(ahead.ok && { three: 3 }) });
   }, 90_000);
 
   it('is an hour behind goes on, and its later word wins', async () => {

@@ -3,12 +3,15 @@
  * their own, whose cables are pulled. Left out where namespaces cannot be had.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLUSTER_TOKEN } from '../support/cluster.ts';
+import { CLUSTER_TOKEN, equalDigests } from '../support/cluster.ts';
 import { CLUSTER_APP } from '../support/cluster-app.ts';
 import { hasNamespaces, type Machine, Machines } from '../support/namespaces.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 
 const HEAL_MS = 30_000;
+const ALL = '/Item/?limit(100000)';
+const ANSWER_MS = 5_000;
+const JSON_TYPE = { 'content-type': 'application/json' };
 
 describe.skipIf(!hasNamespaces())('nodes on machines of their own', () => {
   let machines: Machines;
@@ -41,15 +44,45 @@ describe.skipIf(!hasNamespaces())('nodes on machines of their own', () => {
     await until(
       `${ids.join()} everywhere`,
       async () => {
-        const held = await Promise.all(
-          nodes.map(async (node) => (await node.fetch('/Item/')).text()),
-        );
+        const held = await Promise.all(nodes.map(async (node) => (await node.fetch(ALL)).text()));
         const isSame = held.every((text) => text === held[0]);
         return isSame && ids.every((id) => held[0]?.includes(`"id":"${id}"`));
       },
       HEAL_MS,
     );
+    await equalDigests(nodes, HEAL_MS);
   };
+  /** Writes, adds and deletes at a node until told to stop; what it answered. */
+  function writing(node: NodeProcess, name: string) {
+    const answered = { put: [] as string[], deleted: [] as string[], adds: 0, unsure: 0 };
+    let isOver = false;
+    // The test reaches a node by the cable that it pulls.
+    const ask = async (id: string, init: RequestInit): Promise<boolean> => {
+      const signal = AbortSignal.timeout(ANSWER_MS);
+      const response = await node.fetch(`/Item/${id}`, { ...init, headers: JSON_TYPE, signal });
+      return response.ok;
+    };
+    const asked = (id: string, init: RequestInit) => ask(id, init).catch(() => false);
+    const run = async () => {
+      for (let n = 0; !isOver; n += 1) {
+        const id = `${name}-${n}`;
+        if (await asked(id, { method: 'PUT', body: '{}' })) answered.put.push(id);
+        const body = '{"count":{"__op__":"add","value":1}}';
+        if (await asked('sum', { method: 'PATCH', body })) answered.adds += 1;
+        else answered.unsure += 1;
+        const gone = n % 4 === 3 ? answered.put.shift() : undefined;
+        if (gone !== undefined && (await asked(gone, { method: 'DELETE' }))) {
+          answered.deleted.push(gone);
+        }
+      }
+    };
+    const running = run();
+    return async () => {
+      isOver = true;
+      await running;
+      return answered;
+    };
+  }
 
   it('hold the same', async () => {
     await Promise.all(nodes.map((node, n) => node.put(`/Item/at${n}`, { name: 'x' })));
@@ -75,4 +108,32 @@ describe.skipIf(!hasNamespaces())('nodes on machines of their own', () => {
     first?.pass();
     await hold(['out', 'in']);
   });
+
+  it('keep all that they answered while cables flap and packets go one way', async () => {
+    await nodes[0]?.put('/Item/sum', { name: 'sum', count: 0 });
+    await hold(['sum']);
+    const ends = nodes.map((node, n) => writing(node, `w${n}`));
+    for (const [n, host] of hosts.entries()) {
+      const next = (n + 1) % hosts.length;
+      for (let flap = 0; flap < 4; flap += 1) {
+        host.unplug();
+        await nodes[next]?.put(`/Item/flap${n}`, { count: flap });
+        host.plug();
+        await nodes[next]?.put(`/Item/flap${n}`, { count: -flap });
+      }
+      host.drop('to', hosts[next]?.address ?? '');
+      await nodes[next]?.put(`/Item/oneway${n}`, { count: n });
+      host.pass();
+    }
+    const answered = await Promise.all(ends.map((end) => end()));
+    await hold(answered.flatMap(({ put }) => put));
+    const rows = (await (await nodes[2]?.fetch(ALL))?.json()) as { id: string }[];
+    const ids = new Set(rows.map(({ id }) => id));
+    expect(answered.flatMap(({ deleted }) => deleted).filter((id) => ids.has(id))).toEqual([]);
+    const adds = answered.reduce((sum, one) => sum + one.adds, 0);
+    const unsure = answered.reduce((sum, one) => sum + one.unsure, 0);
+    const sum = rows.find(({ id }) => id === 'sum') as { count?: number } | undefined;
+    expect(sum?.count).toBeGreaterThanOrEqual(adds);
+    expect(sum?.count).toBeLessThanOrEqual(adds + unsure);
+  }, 90_000);
 });

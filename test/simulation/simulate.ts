@@ -1,7 +1,8 @@
 /**
  * `npm run simulate [-- --seeds N --from N --operations N --seed N --minutes N]`: runs seeded
  * schedules of the replication core on all processors, and prints a failing seed with the schedule
- * that is left when it is cut down. `--seed N` replays one.
+ * that is left when it is cut down. `--seed N` replays one. With `--minutes N` it begins no seed
+ * after that time.
  */
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -17,11 +18,13 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     operations: { type: 'string', default: '200' },
     seed: { type: 'string' },
+    minutes: { type: 'string' },
     step: { type: 'string' },
     workers: { type: 'string' },
   },
 });
 const operations = Number(values.operations);
+const endsAt = performance.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000;
 
 const failsWith = async (schedule: Schedule) => (await new Simulation(schedule).run()).problems;
 
@@ -49,7 +52,7 @@ async function runSeeds(from: number, seeds: number, step: number): Promise<numb
     healedMs: 0,
     byBackbone: 0,
   };
-  for (let seed = from; seed < from + seeds; seed += step) {
+  for (let seed = from; seed < from + seeds && performance.now() < endsAt; seed += step) {
     const result = await new Simulation(scheduleOf(seed, operations)).run();
     sums.seeds += 1;
     sums.acked += result.acked;
@@ -63,7 +66,7 @@ async function runSeeds(from: number, seeds: number, step: number): Promise<numb
     if (failed <= 3) await explain(seed, result.problems);
     else console.log(`seed ${seed} fails: ${result.problems[0]?.slice(0, 200)}`);
   }
-  console.log(JSON.stringify({ ...sums, failed }));
+  console.log(JSON.stringify({ from, step, ...sums, failed }));
   return failed;
 }
 
@@ -73,7 +76,8 @@ async function runAll(from: number, seeds: number): Promise<number> {
   const self = fileURLToPath(import.meta.url);
   const codes = Array.from({ length: workers }, (_, at) => {
     const options = ['--seeds', `${seeds - at}`, '--from', `${from + at}`, '--step', `${workers}`];
-    const flags = [...process.execArgv, self, ...options, '--operations', `${operations}`];
+    const time = values.minutes === undefined ? [] : ['--minutes', values.minutes];
+    const flags = [...process.execArgv, self, ...options, ...time, '--operations', `${operations}`];
     const child = spawn(process.execPath, flags, { stdio: 'inherit' });
     return new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
   });

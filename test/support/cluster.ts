@@ -111,7 +111,7 @@ export class Cluster {
     }
   }
 
-  /** Resolves with the rows once all nodes answer the same bytes; milliseconds it took. */
+  /** The rows, once all nodes answer the same bytes and digests; milliseconds it took. */
   async converged(resource: string, timeoutMs = 45_000): Promise<{ rows: unknown[]; ms: number }> {
     const since = performance.now();
     let last: string[] = [];
@@ -126,6 +126,7 @@ export class Cluster {
     ).catch(() => {
       throw new Error(`timed out waiting for ${what()}\n${last.join('\n').slice(0, 2_000)}`);
     });
+    await equalDigests(this.nodes, timeoutMs);
     return { rows: JSON.parse(text) as unknown[], ms: performance.now() - since };
   }
 
@@ -134,6 +135,27 @@ export class Cluster {
     await Promise.all(this.nodes.map((node) => node.dispose()));
     for (const folder of this.#folders.values()) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Resolves once the digests of every table are the same on all nodes. */
+export async function equalDigests(
+  nodes: readonly NodeProcess[],
+  timeoutMs = 45_000,
+): Promise<void> {
+  let last: string[] = [];
+  await until(
+    'equal digests',
+    async () => {
+      const answers = nodes.map((node) => node.operate({ operation: 'cluster_digests' }));
+      const all = (await Promise.all(answers)).map(({ tables }) => tables as object);
+      last = all.map((tables) => JSON.stringify(tables));
+      const areKnown = all.every((tables) => Object.values(tables).every((one) => one !== null));
+      return areKnown && last.every((one) => one === last[0]);
+    },
+    timeoutMs,
+  ).catch(() => {
+    throw new Error(`the digests differ:\n${last.join('\n')}`);
+  });
 }
 
 async function rowsOf(node: NodeProcess, resource: string): Promise<string> {

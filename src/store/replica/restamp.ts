@@ -1,7 +1,7 @@
 /**
  * Puts right what a clock that ran ahead has stamped: of rows, the parts with own stamps that lie
- * ahead of the clock, or with stamps of others beyond the bound, get stamps of now, and the clock of
- * versions begins from now. Nobody whose clock is right could take those stamps.
+ * ahead of the clock, or with stamps of others beyond the bound, get stamps of now, and the clock
+ * of versions begins from now. Nobody whose clock is right could take those stamps.
  *
  * It begins above every stamp that stays: a later write of such a row would have no effect on other
  * nodes, and this one would show what they do not.
