@@ -226,8 +226,11 @@ export class SimStore implements ReplicaStore {
             const isPutAnew = state.base !== undefined && isDue(state.base);
             this.#parts.ledger.restamped({ table: name, id, state: anew }, (one) => {
               if (!isCovered(state, one)) return one;
-              // What was not due itself, and is later, was replaced by what was.
-              return isPutAnew ? undefined : restampRow(one, stamp, (part) => isLater(part, stamp));
+              // What was later replaced by what was due, too, is known no more.
+              const before = { ...stamp, version: recordVersion(stamp.version - 1) };
+              return isPutAnew
+                ? undefined
+                : restampRow(one, before, (part) => isLater(part, stamp));
             });
             return anew;
           },
