@@ -80,7 +80,12 @@ function backboneMetrics(metrics: ArrayMetrics, replicator: Replicator): void {
     isConnected ? 1 : 0,
   );
   gauge('behind_messages', 'Messages of the stream that are not read yet', ({ behind }) => behind);
-  gauge('told_nodes', 'Nodes whose changes come by the stream alone', ({ told }) => told.length);
+  const told = 'Nodes whose own changes come by the stream alone';
+  metrics.gauge('millrace_replication_backbone_nodes', told, 'first', () => {
+    const { peers, backbone } = replicator.status();
+    const value = peers.filter(({ isByBackbone }) => isByBackbone).length;
+    return backbone === undefined ? [] : [{ labels: {}, value }];
+  });
   const messages =
     'Messages of the stream by what became of them; published, omitted and failures: of this node';
   metrics.counter('millrace_replication_backbone_messages_total', messages, () =>

@@ -32,6 +32,9 @@ httpGet:
 {{- end }}
 {{- with include "millrace.natsUrl" . }}
 - { name: MILLRACE_NATS, value: {{ . | quote }} }
+{{- if and $.Values.nats.enabled (ge (int $.Values.nats.replicas) 3) }}
+- { name: MILLRACE_NATS_STREAM_REPLICAS, value: "3" }
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.tls.existingSecret }}

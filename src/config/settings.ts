@@ -265,14 +265,14 @@ export const SETTINGS = {
     flag: {
       name: 'nats',
       argument: 'URL',
-      description: 'NATS server over which nodes reach one another',
+      description: 'NATS server, with JetStream the backbone of the nodes',
     },
   },
   'cluster.nats.embedded': { read: flag },
   'cluster.nats.stream.enabled': { read: flag, env: 'MILLRACE_NATS_STREAM' },
   'cluster.nats.stream.maxAge': { read: duration },
   'cluster.nats.stream.maxBytes': { read: size },
-  'cluster.nats.stream.replicas': { read: natsReplicas },
+  'cluster.nats.stream.replicas': { read: natsReplicas, env: 'MILLRACE_NATS_STREAM_REPLICAS' },
   'cluster.nats.stream.domain': { read: natsDomain },
   'cluster.shield': { read: flag },
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;

@@ -19,8 +19,6 @@ export interface BackboneStatus {
   readonly isConnected: boolean;
   /** Why it is not. */
   readonly problem: string | undefined;
-  /** Authors of connected nodes whose changes come this way alone. */
-  readonly told: readonly NodeId[];
   /** Messages that are to be read yet. */
   readonly behind: number;
   /** Rows that changed here by it. */
@@ -98,7 +96,7 @@ export class BackboneLine implements BackboneUser {
     const { counts, pending, merged } = this.#reader;
     return {
       ...{ isConnected: this.#isConnected, problem: this.#problem },
-      ...{ told: [...this.told], behind: pending, merged },
+      ...{ behind: pending, merged },
       counts: { ...counts, ...this.#writer.counts },
     };
   }

@@ -101,6 +101,12 @@ export class Puller {
     return this.#isRead && this.#untold === 0;
   }
 
+  /** [SPEC §13] The stream is open, and what the peer itself changes comes by the backbone. */
+  get isLeftToBackbone(): boolean {
+    const author = this.#session?.author;
+    return this.state === 'streaming' && author !== undefined && this.#terms.direct.has(author);
+  }
+
   /** Entries of the peer's log that are not here, as far as it has told. */
   get behind(): number {
     return Math.max(0, (this.#session?.peerLast ?? 0) - this.position, this.#untold);

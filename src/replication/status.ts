@@ -24,6 +24,8 @@ export interface PeerStatus {
   /** How far its clock is ahead of this one, milliseconds. */
   readonly clockOffsetMs: number | undefined;
   readonly isJoining: boolean | undefined;
+  /** What it changes itself comes by the backbone, and not over connections. */
+  readonly isByBackbone: boolean;
   /** Milliseconds since something was heard. */
   readonly silentMs: number | undefined;
   /** Why it cannot be reached. */
@@ -86,6 +88,7 @@ function peerStatus({ store, now, members, peers, failures }: StatusParts, name:
     unconfirmed: session && Math.max(0, last - session.confirmed),
     clockOffsetMs: session?.offset,
     isJoining: session?.peerJoining,
+    isByBackbone: peer?.puller.isLeftToBackbone === true,
     silentMs: session && now - session.heardAt,
     problem: session ? undefined : urls.map((url) => failures.get(url)).find(Boolean),
     counts: peer && { ...peer.puller.counts },

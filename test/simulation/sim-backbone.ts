@@ -8,13 +8,16 @@ import type { Backbone, BackboneUser, News } from '../../src/replication/backbon
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
-const ATTACH_MS = 20;
 const ACK_LOST_MS = 1_000;
 
 export class SimBackbone {
   /** Chance of a message to be lost, doubled, late or too large. */
   dirt = 0;
   isUp = true;
+  /** How long it takes until a node may use it. */
+  attachMs = 20;
+  /** Messages of more items are too large. */
+  itemsMax = Number.POSITIVE_INFINITY;
   readonly #world: World;
   readonly #random: Random;
   readonly #lines = new Set<SimLine>();
@@ -133,7 +136,7 @@ export class SimLine implements Backbone {
     if (this.#clock.isOver) return;
     this.#attempt += 1;
     const attempt = this.#attempt;
-    this.#server.after(ATTACH_MS, () => {
+    this.#server.after(this.#server.attachMs, () => {
       if (attempt === this.#attempt && this.#server.isUp && !this.#clock.isOver) this.#attach();
     });
   }
@@ -148,6 +151,7 @@ export class SimLine implements Backbone {
   publish(news: News): Promise<void> | undefined {
     const server = this.#server;
     const mishap = server.mishap;
+    if (news.items.length > server.itemsMax) return undefined;
     if (mishap === 'tooLarge' && !news.isOmitted) return undefined;
     return new Promise((resolve, reject) => {
       const keep = () => server.store(news);

@@ -47,7 +47,7 @@ export class NatsFleet {
       'all to come by the stream',
       async () => {
         const counts = await Promise.all(
-          this.nodes.map((node) => node.metric('millrace_replication_backbone_told_nodes')),
+          this.nodes.map((node) => node.metric('millrace_replication_backbone_nodes')),
         );
         return counts.every((count) => count === this.nodes.length - 1);
       },

@@ -30,10 +30,9 @@ export const clusterStatus: Operation = {
 };
 
 /** The stream of a NATS server. */
-const backboneOf = ({ isConnected, problem, told, behind, merged, counts }: BackboneStatus) => ({
+const backboneOf = ({ isConnected, problem, behind, merged, counts }: BackboneStatus) => ({
   state: isConnected ? 'live' : 'unavailable',
   problem,
-  nodes_by_stream: told.length,
   behind_messages: behind,
   rows: merged,
   counts,
@@ -48,6 +47,7 @@ function connectionOf(peer: NodeStatus) {
     lagSeconds: peer.lagSeconds,
     unconfirmed: peer.unconfirmed,
     joining: peer.isJoining,
+    by_stream: peer.isByBackbone,
     clock_offset_ms: clockOffsetMs === undefined ? undefined : Math.round(clockOffsetMs),
     last_heard_ms_ago: silentMs === undefined ? undefined : Math.round(silentMs),
     problem: peer.problem,

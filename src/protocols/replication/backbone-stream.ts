@@ -40,10 +40,10 @@ const ACK_MS = 5_000;
 const ENVELOPE_BYTES = 2_048;
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Messages that are on their way here, and those that wait for the store. */
-const AHEAD_MAX = 64;
+const AHEAD_MAX = 32;
 const APPLYING_MAX = 32;
 /** The stream may be deleted and made anew while the connection is well. */
-const LOOK_MS = 2_000;
+const LOOK_MS = 5_000;
 const SEVERAL = 'several';
 
 export class BackboneStream implements Backbone {
@@ -81,7 +81,9 @@ export class BackboneStream implements Backbone {
   detach(why: string): void {
     this.#connection = undefined;
     clearTimeout(this.#look);
-    this.#leave(why);
+    // Who lost the connection has said so.
+    this.#problem = undefined;
+    this.#end(why);
   }
 
   publish(news: News, about: ReplicatedTable | undefined): Promise<void> | undefined {
@@ -115,7 +117,7 @@ export class BackboneStream implements Backbone {
       this.#told('attached', this.#name);
       await this.#read(this.#client, user.attached({ ...foundOf(info), ownLast }));
     } catch (thrown) {
-      this.#leave(problemOf(thrown));
+      if (this.#connection === connection) this.#leave(problemOf(thrown));
     }
   }
 
@@ -125,6 +127,10 @@ export class BackboneStream implements Backbone {
       opt_start_seq: after + 1,
     });
     const messages = await consumer.consume({ max_messages: AHEAD_MAX });
+    if (client !== this.#client) {
+      await messages.close();
+      return;
+    }
     this.#messages = messages;
     void this.#follow(messages, this.#stream ?? '');
   }
@@ -139,6 +145,8 @@ export class BackboneStream implements Backbone {
         applying.add(done);
         if (applying.size >= APPLYING_MAX) await Promise.race(applying);
       }
+      // It is begun anew at the next look around.
+      if (messages === this.#messages) this.#leave('the server reads the stream out no more');
     } catch (thrown) {
       if (messages === this.#messages) this.#leave(problemOf(thrown));
     }
@@ -195,12 +203,16 @@ export class BackboneStream implements Backbone {
   }
 
   #leave(why: string): void {
+    this.#told('detached', why);
+    this.#end(why);
+  }
+
+  #end(why: string): void {
     this.#client = undefined;
     this.#stream = undefined;
     const messages = this.#messages;
     this.#messages = undefined;
     void messages?.close().catch(() => undefined);
-    this.#told('detached', why);
     this.#user?.detached(why);
   }
 
