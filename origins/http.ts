@@ -35,7 +35,12 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
   return {
     get: (id, context) =>
       services.request(recordUrl(base, id, context), {
-        headers: { accept: accepted(context), ...headers, ...conditions(context) },
+        headers: {
+          accept: accepted(context),
+          ...traced(context),
+          ...headers,
+          ...conditions(context),
+        },
         signal: context.signal,
       }),
     put: (id, record, context) => send('PUT', id, record, context),
@@ -147,6 +152,9 @@ const accepted = ({ takesBytes }: TableBinding): string =>
   takesBytes === true ? '*/*' : 'application/json';
 
 /** Validators of the entry that is being replaced. [RFC9110 §13.1.2, §13.1.3] */
+const traced = ({ requestId }: GetContext): Record<string, string> =>
+  requestId === undefined ? {} : { 'x-request-id': requestId };
+
 function conditions(context: GetContext): Record<string, string> {
   const { replacing } = context;
   if (replacing?.entityTag !== undefined) return { 'if-none-match': replacing.entityTag };

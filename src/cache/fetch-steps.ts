@@ -91,6 +91,7 @@ function ask(run: Run, state: Fetching): PendingFetch {
   const reply = callOrigin(run, {
     id: request.id,
     source: request.source,
+    requestId: request.requestId,
     ...{ replacing, conditional, background, peersMayAnswer, signal },
   });
   return {

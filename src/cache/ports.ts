@@ -98,6 +98,8 @@ export interface OriginRequest {
   readonly signal: AbortSignal;
   /** In whose turn it is asked, where many want something. */
   readonly source?: string | undefined;
+  /** Of the request that began the fetch, as this node named it: no word of a client. */
+  readonly requestId?: string | undefined;
 }
 
 /** Facts of an origin's reply which the cache rules look at; parsed once, at the edge. */

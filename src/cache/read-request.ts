@@ -23,6 +23,8 @@ export interface ReadRequest {
   readonly isOwnOnly?: boolean | undefined;
   /** In whose turn the origin is asked: a user or an address. Looked at for a fetch only. */
   readonly source?: string | undefined;
+  /** Under which id of this node the origin is asked; looked at for a fetch only. */
+  readonly requestId?: string | undefined;
 }
 
 /** Why a request went forward [RFC9211 §2.2]. */

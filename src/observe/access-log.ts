@@ -19,6 +19,7 @@ export interface AccessLine {
   readonly referer: string | undefined;
   readonly principal: string | undefined;
   readonly requestId: string;
+  readonly fetchId: string | undefined;
   readonly status: number;
   readonly bytes: number;
   readonly durationMs: number;

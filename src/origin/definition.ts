@@ -63,6 +63,8 @@ export interface GetContext extends TableBinding {
   readonly replacing: ReplacedEntry | undefined;
   /** Aborts at the attempt's deadline. */
   readonly signal: AbortSignal;
+  /** Of the request that began the fetch, where the node writes an access log. */
+  readonly requestId?: string | undefined;
   lastModified: Instant | undefined;
   entityTag: string | undefined;
   /** Beats every `Cache-Control` and the policy's default lifetime. */

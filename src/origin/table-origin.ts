@@ -121,6 +121,7 @@ export class TableOrigin implements WritableOrigin {
       ...binding,
       replacing,
       signal,
+      requestId: request.requestId,
       lastModified: undefined,
       entityTag: undefined,
       freshUntil: undefined,

@@ -103,6 +103,25 @@ type Page @pages(origin: "web", path: "/p/*")
     expect(asked?.headers.get('x-request-id')).toBe(posted.headers.get('x-request-id'));
   });
 
+  it.each(['/Item', '/p'])('asks origins of %s under an id that no client chose', async (under) => {
+    const name = `${under.slice(1)}-${format}`;
+    const idAt = (target: string) =>
+      origin.requests
+        .filter((one) => one.path.includes(target))
+        .map((one) => one.headers.get('x-request-id'));
+    const answers = [0, 1, 2].map(() => node.fetch(`${under}/herd-${name}`));
+    const own = (await Promise.all(answers)).map((answer) => answer.headers.get('x-request-id'));
+    const asked = idAt(`herd-${name}`);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.filter((id) => !own.includes(id ?? null))).toEqual([]);
+    const headers = { 'x-request-id': `chosen${under}` };
+    await (await node.fetch(`${under}/chosen-${name}`, { headers })).text();
+    const [fetched] = idAt(`chosen-${name}`);
+    expect(fetched).toMatch(/^[\da-f-]{36}$/);
+    const line = await lineWith(`chosen${under}`);
+    if (format === 'json') expect(JSON.parse(line)).toMatchObject({ fetchId: fetched });
+  });
+
   it('cannot be broken out of, and tells no credentials', async () => {
     const headers = {
       'x-request-id': 'odd-1',

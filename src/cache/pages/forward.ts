@@ -18,6 +18,8 @@ export interface ClientFacts {
   /** Of the client, which a proxy in front may have told. */
   readonly scheme: Scheme;
   readonly address: string;
+  /** This node's own id of the request. */
+  readonly requestId?: string | undefined;
 }
 
 const OWN_BUSINESS: ReadonlySet<string> = new Set([
@@ -109,7 +111,7 @@ function withNormalCodings(fields: string[]): string[] {
 }
 
 /** [RFC9110 §7.6.3], [RFC7239] and the names that were there before it. */
-function withTrace(fields: string[], { host, scheme, address }: ClientFacts): string[] {
+function withTrace(fields: string[], { host, scheme, address, requestId }: ClientFacts): string[] {
   const before = fieldOf(fields, 'x-forwarded-for');
   const via = fieldOf(fields, 'via');
   const forwarded = fieldOf(fields, 'forwarded');
@@ -120,6 +122,9 @@ function withTrace(fields: string[], { host, scheme, address }: ClientFacts): st
   kept.push('x-forwarded-for', before === undefined ? address : `${before}, ${address}`);
   kept.push('x-forwarded-host', host, 'x-forwarded-proto', scheme);
   kept.push('forwarded', forwarded === undefined ? hop : `${forwarded}, ${hop}`);
+  if (requestId !== undefined && fieldOf(fields, 'x-request-id') === undefined) {
+    kept.push('x-request-id', requestId);
+  }
   return kept;
 }
 

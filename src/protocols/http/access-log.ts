@@ -1,7 +1,8 @@
 /**
  * Watches every exchange for the access log: what was asked, what became of it, and under which
  * request id, which is the client's own when it is sane, is answered, and stands in the request for
- * whoever passes it on. Without a log the handler is not wrapped and pays nothing.
+ * whoever passes it on. What is fetched for others as well is asked for under an id that no client
+ * chose, since an origin may repeat it. Without a log the handler is not wrapped and pays nothing.
  */
 import type { Asking } from '../../access/asking.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, HttpRequest } from './port.ts';
@@ -17,6 +18,8 @@ export interface AccessFacts {
   /** Who asked; `undefined`: nobody in particular. */
   readonly principal: string | undefined;
   readonly requestId: string;
+  /** Under which an origin was asked, when that is another. */
+  readonly fetchId: string | undefined;
   /** 499: the client went before an answer began. */
   readonly status: number;
   readonly bytes: number;
@@ -48,18 +51,17 @@ export function withAccessLog(
   };
 }
 
-/** The client's request id, else its trace's, else a new one. */
-export function requestIdOf(request: HttpRequest, newId: () => string): string {
+/** The client's request id, else its trace's; `undefined` when it brings neither. */
+export function requestIdOf(request: HttpRequest): string | undefined {
   const given = request.header('x-request-id');
   if (given !== undefined && SANE_ID.test(given)) return given;
-  return TRACE_PARENT.exec(request.header('traceparent') ?? '')?.[1] ?? newId();
+  return TRACE_PARENT.exec(request.header('traceparent') ?? '')?.[1];
 }
 
 class WatchedExchange implements Exchange {
-  readonly request: HttpRequest;
+  readonly request: IdentifiedRequest;
   readonly #inner: Exchange;
   readonly #parts: AccessLogParts;
-  readonly #id: string;
   readonly #startedAt: number;
   #isTold = false;
   #status = CLIENT_GONE;
@@ -70,8 +72,7 @@ class WatchedExchange implements Exchange {
     this.#inner = inner;
     this.#parts = parts;
     this.#startedAt = parts.monotonic();
-    this.#id = requestIdOf(inner.request, parts.newId);
-    this.request = identifiedRequest(inner.request, this.#id);
+    this.request = new IdentifiedRequest(inner.request, parts.newId);
     inner.onAborted(() => this.#tell());
   }
 
@@ -155,7 +156,7 @@ class WatchedExchange implements Exchange {
       const [name = '', value = ''] = [headers[at], headers[at + 1]];
       if (name !== 'x-request-id') fields.push(name, value);
     }
-    fields.push('x-request-id', this.#id);
+    fields.push('x-request-id', this.request.requestId);
     return fields;
   }
 
@@ -173,7 +174,12 @@ class WatchedExchange implements Exchange {
       ...{ method, path, query, host: request.header('host'), client: request.remoteAddress },
       ...{ userAgent: request.header('user-agent'), referer: request.header('referer') },
       principal: this.#parts.principalOf(request),
-      ...{ requestId: this.#id, status: this.#status, bytes: this.#bytes },
+      ...{
+        requestId: request.requestId,
+        fetchId: request.otherId,
+        status: this.#status,
+        bytes: this.#bytes,
+      },
       durationMs: this.#parts.monotonic() - this.#startedAt,
       verdict: this.#verdict,
     });
@@ -181,18 +187,27 @@ class WatchedExchange implements Exchange {
 }
 
 /** The request with its id among its fields, so that it goes on to the origin. */
-function identifiedRequest(request: HttpRequest, id: string): HttpRequest {
-  if (request.header('x-request-id') === id) return request;
-  return new IdentifiedRequest(request, id);
-}
-
 class IdentifiedRequest implements HttpRequest {
+  readonly requestId: string;
   readonly #inner: HttpRequest;
-  readonly #id: string;
+  readonly #newId: () => string;
+  #fetchId: string | undefined;
 
-  constructor(inner: HttpRequest, id: string) {
+  constructor(inner: HttpRequest, newId: () => string) {
+    const given = requestIdOf(inner);
     this.#inner = inner;
-    this.#id = id;
+    this.#newId = newId;
+    this.requestId = given ?? newId();
+    if (given === undefined) this.#fetchId = this.requestId;
+  }
+
+  get fetchId(): string {
+    this.#fetchId ??= this.#newId();
+    return this.#fetchId;
+  }
+  /** That of a fetch, if there was one under another id. */
+  get otherId(): string | undefined {
+    return this.#fetchId === this.requestId ? undefined : this.#fetchId;
   }
 
   get method(): string {
@@ -215,10 +230,10 @@ class IdentifiedRequest implements HttpRequest {
     return (this.#inner as Partial<Asking>).certificate;
   }
   header(name: string): string | undefined {
-    return name === 'x-request-id' ? this.#id : this.#inner.header(name);
+    return name === 'x-request-id' ? this.requestId : this.#inner.header(name);
   }
   *headers(): Iterable<readonly [string, string]> {
     for (const field of this.#inner.headers()) if (field[0] !== 'x-request-id') yield field;
-    yield ['x-request-id', this.#id];
+    yield ['x-request-id', this.requestId];
   }
 }

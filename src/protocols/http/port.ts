@@ -30,6 +30,8 @@ export interface HttpRequest {
   readonly remoteAddress: string;
   /** What the client speaks, as a trusted proxy in front tells; `undefined` when none does. */
   readonly toldScheme?: 'http' | 'https' | undefined;
+  /** Under which id origins are asked for its sake; `undefined` where no access log is written. */
+  readonly fetchId?: string | undefined;
   /** What the client showed, when TLS verified it. */
   readonly certificate?: ClientCertificate | undefined;
 }

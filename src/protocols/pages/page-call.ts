@@ -77,8 +77,9 @@ export class PageCall implements PageRequest {
   }
 
   get client(): ClientFacts {
-    const address = this.#exchange.request.remoteAddress;
-    return { host: this.#host, scheme: this.#scheme ?? this.#terms.scheme, address };
+    const { remoteAddress: address, fetchId: requestId } = this.#exchange.request;
+    const scheme = this.#scheme ?? this.#terms.scheme;
+    return { host: this.#host, scheme, address, requestId };
   }
 
   readonly field = (name: string): string | undefined => this.#exchange.request.header(name);

@@ -60,6 +60,10 @@ class RecordRead implements ReadRequest {
     return isOwnOnly(this.#call.exchange.request.header(REPLICATE_FROM));
   }
 
+  get requestId(): string | undefined {
+    return this.#call.exchange.request.fetchId;
+  }
+
   get source(): string {
     const { principal, exchange } = this.#call;
     return 'name' in principal ? `user ${principal.name}` : exchange.request.remoteAddress;
