@@ -35,12 +35,7 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
   return {
     get: (id, context) =>
       services.request(recordUrl(base, id, context), {
-        headers: {
-          accept: accepted(context),
-          ...traced(context),
-          ...headers,
-          ...conditions(context),
-        },
+        headers: { ...wishes(context), ...headers, ...conditions(context) },
         signal: context.signal,
       }),
     put: (id, record, context) => send('PUT', id, record, context),
@@ -152,8 +147,12 @@ const accepted = ({ takesBytes }: TableBinding): string =>
   takesBytes === true ? '*/*' : 'application/json';
 
 /** Validators of the entry that is being replaced. [RFC9110 §13.1.2, §13.1.3] */
-const traced = ({ requestId }: GetContext): Record<string, string> =>
-  requestId === undefined ? {} : { 'x-request-id': requestId };
+/** What it is to be, and for whom. */
+function wishes(context: GetContext): Record<string, string> {
+  const { requestId } = context;
+  const accept = accepted(context);
+  return requestId === undefined ? { accept } : { accept, 'x-request-id': requestId };
+}
 
 function conditions(context: GetContext): Record<string, string> {
   const { replacing } = context;
