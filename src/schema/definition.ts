@@ -47,6 +47,8 @@ export interface AttributeDefinition {
   readonly primaryKey: boolean;
   readonly indexed: boolean;
   readonly hidden: boolean;
+  /** Keys of a page begin with its URL, which begins with its host; then comes its path. */
+  readonly inKey?: 'start' | 'afterHost' | undefined;
   readonly role?: 'createdTime' | 'updatedTime' | 'expiresAt' | undefined;
   readonly computed?: { readonly from: string | undefined; readonly version?: number } | undefined;
   readonly relationship?: { readonly from?: string; readonly to?: string } | undefined;

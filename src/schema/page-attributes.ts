@@ -22,6 +22,12 @@ const TYPES: Readonly<Record<string, ScalarType>> = {
   variant: 'String',
 };
 
+const IN_KEY: Readonly<Record<string, AttributeDefinition['inKey']>> = {
+  url: 'start',
+  host: 'start',
+  path: 'afterHost',
+};
+
 export const pageAttributes = (place: SourcePlace): readonly AttributeDefinition[] =>
   Object.entries(TYPES).map(([name, type]) => ({
     name,
@@ -32,5 +38,6 @@ export const pageAttributes = (place: SourcePlace): readonly AttributeDefinition
     primaryKey: name === 'id',
     indexed: false,
     hidden: false,
+    inKey: IN_KEY[name],
     place,
   }));

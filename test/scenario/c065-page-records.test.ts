@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { behave, HttpOrigin, type SeenRequest } from '../support/http-origin.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
+import { sendRaw } from '../support/raw-http.ts';
 import { expectProblem, json } from '../support/scenario-apps.ts';
 
 const SCHEMA = `
@@ -236,5 +237,38 @@ describe.each(NODES)('pages as records on $threads threads of $engine', ({ engin
   it('leaves event streams of pages that are not exported to their origin', async () => {
     const response = await node.fetch('/own/a', { headers: { accept: 'text/event-stream' } });
     expect(response.headers.get('content-type')).toBe('text/html');
+  });
+
+  it('looks only where keys begin so, for a host, a URL or a path', async () => {
+    const other = ['/shop/a', '/shop/ab?x=1', '/shop/c'];
+    for (const page of other) {
+      await until(`${page} of another host`, async () => {
+        const answer = await sendRaw(node.http, `GET ${page} HTTP/1.1\r\nHost: ${host}.test\r\n`);
+        return answer.includes('millrace; hit');
+      });
+    }
+    const search = async (query: string) => {
+      const rows = await list(`?${query}&select(url)`);
+      const { access } = (await list(`?${query}&explain()`)) as { access: object };
+      // A prefix is not taken at its word: every row is looked at besides.
+      const all = (await list('?size=ge=0&select(url)')) as string[];
+      return { rows, access, all };
+    };
+    const at = `${host}.test`;
+    const byHost = await search(`host=${at}`);
+    expect(byHost.access).toEqual({ kind: 'scan', prefix: at, rows: 3 });
+    expect(byHost.rows).toEqual(other.map((page) => at + page));
+    // The key of the other host begins with this one's.
+    const own = await search(`host=${host}`);
+    expect(own.rows).toEqual(own.all.filter((url) => url.startsWith(`${host}/`)));
+    const byPath = await search(`host=${at}&path==/shop/a*`);
+    expect(byPath.access).toEqual({ kind: 'scan', prefix: `${at}/shop/a`, rows: 2 });
+    expect(byPath.rows).toEqual([`${at}/shop/a`, `${at}/shop/ab?x=1`]);
+    const whole = await search(`host=${at}&path=/shop/a`);
+    expect(whole.rows).toEqual([`${at}/shop/a`]);
+    const byUrl = await search(`url==${at}/shop/c*`);
+    expect(byUrl).toMatchObject({ access: { rows: 1 }, rows: [`${at}/shop/c`] });
+    expect((await search(`url=${at}/shop/ab%3Fx=1`)).rows).toEqual([`${at}/shop/ab?x=1`]);
+    expect((await search('path=/shop/c')).access).toMatchObject({ kind: 'scan' });
   });
 });

@@ -71,7 +71,40 @@ export function accessesOf(filter: Filter | undefined, choose: Choose): readonly
     if (each.kind === 'or') found.push(...unionOf(each.filters, each, choose));
     else if (each.kind === 'condition' && !isMergeable(each)) found.push(...conditionAccess(each));
   }
-  return [...found, ...mergedRanges(filters), ...joins(filters, choose)];
+  return [...keySpans(filters), ...found, ...mergedRanges(filters), ...joins(filters, choose)];
+}
+
+/**
+ * Of pages: those below a host, or below a path of one, stand next to each other by their keys. Each
+ * is looked at all the same: a key may begin with more than the host (`a.test` of `a.test.net`).
+ */
+function keySpans(filters: readonly Filter[]): readonly Access[] {
+  const starts = filters.filter(isInKey('start'));
+  const host = starts.find(({ field, test }) => field.path[0] === 'host' && test.kind === 'eq');
+  const path = host && filters.find(isInKey('afterHost'));
+  const below = path === undefined ? '' : textOf(path);
+  if (host !== undefined && path !== undefined && below.length > 1 && below.startsWith('/')) {
+    const name = `${filterKey(host)},${filterKey(path)}`;
+    return [{ kind: 'scan', name, prefix: textOf(host) + below, covers: [] }];
+  }
+  const [longest] = starts.sort((one, other) => textOf(other).length - textOf(one).length);
+  if (longest === undefined) return [];
+  return [{ kind: 'scan', name: filterKey(longest), prefix: textOf(longest), covers: [] }];
+}
+
+const isInKey =
+  (place: Field['inKey']) =>
+  (filter: Filter): filter is Condition =>
+    filter.kind === 'condition' &&
+    filter.field.inKey === place &&
+    filter.field.joined === undefined &&
+    textOf(filter) !== '' &&
+    (filter.test.kind === 'eq' || filter.isVeiled !== true);
+
+/** What a text must be, or begin with; '' when that is not said. */
+function textOf({ test }: Condition): string {
+  if (test.kind === 'prefix') return test.text;
+  return test.kind === 'eq' && typeof test.value === 'string' ? test.value : '';
 }
 
 /** What is left of a filter when an access has answered its part. */

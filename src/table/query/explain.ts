@@ -38,6 +38,16 @@ export function explain(definition: TableDefinition, plan: Plan, reader: StoreRe
   };
 }
 
+function scannedRows({ name }: TableDefinition, prefix: string | undefined, reader: StoreReader) {
+  if (prefix === undefined) return reader.tableSize(name).entries;
+  let rows = 0;
+  reader.scan(name, { prefix, limit: ROWS_MAX }, () => {
+    rows += 1;
+    return true;
+  });
+  return rows;
+}
+
 function explainAccess(
   definition: TableDefinition,
   access: Access,
@@ -50,7 +60,7 @@ function explainAccess(
       return { kind, attribute: access.span.attribute, rows };
     }
     case 'scan':
-      return { kind, prefix: access.prefix, rows: reader.tableSize(definition.name).entries };
+      return { kind, prefix: access.prefix, rows: scannedRows(definition, access.prefix, reader) };
     case 'union': {
       const branches = access.branches.slice(0, BRANCHES_MAX);
       return {

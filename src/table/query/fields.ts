@@ -158,6 +158,7 @@ export function storedField(definition: TableDefinition, attribute: AttributeDef
     isMultiple: !isKey && (list || type === 'Any' || typeof type !== 'string'),
     isKey,
     indexed: attribute.indexed ? attribute : undefined,
+    ...(attribute.inKey === undefined ? {} : { inKey: attribute.inKey }),
   };
 }
 

@@ -26,6 +26,8 @@ export interface Field {
   readonly isKey: boolean;
   /** The declared attribute when it has an ordered index. */
   readonly indexed: AttributeDefinition | undefined;
+  /** Its text is a part of the key. */
+  readonly inKey?: AttributeDefinition['inKey'];
   /** Yields the value of a computed attribute. */
   readonly compute?: Compute | undefined;
   /** The field is one of a related record; `path` leads there from this one. */
