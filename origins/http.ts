@@ -146,7 +146,6 @@ function recordUrl(base: URL, id: RecordId, binding: TableBinding): URL {
 const accepted = ({ takesBytes }: TableBinding): string =>
   takesBytes === true ? '*/*' : 'application/json';
 
-/** Validators of the entry that is being replaced. [RFC9110 §13.1.2, §13.1.3] */
 /** What it is to be, and for whom. */
 function wishes(context: GetContext): Record<string, string> {
   const { requestId } = context;
@@ -154,6 +153,7 @@ function wishes(context: GetContext): Record<string, string> {
   return requestId === undefined ? { accept } : { accept, 'x-request-id': requestId };
 }
 
+/** Validators of the entry that is being replaced. [RFC9110 §13.1.2, §13.1.3] */
 function conditions(context: GetContext): Record<string, string> {
   const { replacing } = context;
   if (replacing?.entityTag !== undefined) return { 'if-none-match': replacing.entityTag };

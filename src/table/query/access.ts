@@ -75,8 +75,8 @@ export function accessesOf(filter: Filter | undefined, choose: Choose): readonly
 }
 
 /**
- * Of pages: those below a host, or below a path of one, stand next to each other by their keys. Each
- * is looked at all the same: a key may begin with more than the host (`a.test` of `a.test.net`).
+ * Pages below a host, or below a path of one, stand next to each other by their keys. Each is
+ * looked at all the same: another key may begin with the host as well (`a.test`, `a.test.net`).
  */
 function keySpans(filters: readonly Filter[]): readonly Access[] {
   const starts = filters.filter(isInKey('start'));

@@ -1,4 +1,7 @@
-/** A plan in words that a person can act upon: what drives the query, and what it costs. */
+/**
+ * A plan in words that a person can act upon: what drives the query, and what it costs. Counts are
+ * bounded, so that to ask is cheap however large the table.
+ */
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { StoreReader } from '../store-port.ts';
 import type { Access } from './access.ts';
