@@ -321,6 +321,8 @@ export const LIMIT_DEFAULTS = {
   /** Changes sent to another node and not acknowledged, and one batch of them, bytes. */
   replicationWindowBytes: 2 * 1024 * 1024,
   replicationBatchBytesMax: 256 * 1024,
+  /** Transactions that are larger come in several batches. */
+  replicationTransactionBytesMax: 4 * 1024 * 1024,
   /** A pull from another node that neither moves nor is at the end is begun anew, milliseconds. */
   replicationStallMsMax: 5_000,
   /** Longest wait between two attempts to reach another node, milliseconds. */

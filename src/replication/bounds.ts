@@ -26,6 +26,9 @@ export const BOUNDS = {
   attributes: 10_000,
   // How work is cut up.
   logPage: 512,
+  logStep: 64,
+  /** Entries to the end of the log that one batch takes, so that it shows whole transactions. */
+  logEnd: 1_024,
   pageRows: 512,
   /** Pages of the log, or batches, before others get their turn. */
   turnPages: 16,

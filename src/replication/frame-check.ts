@@ -57,7 +57,10 @@ const invalidation = shape({
   kind: exactly('invalidation'),
   ...{ table: name, scope, soft: flag, reason: exactly('purge', 'invalidate'), version, origin },
 });
-const row = shape({ kind: exactly('row'), table: name, id, state: rowState, origin });
+const row = shape({
+  ...{ kind: exactly('row'), table: name, id, state: rowState, origin },
+  isJoined: optional(flag),
+});
 const message = shape({
   kind: exactly('message'),
   ...{ table: name, id, body: bytes, contentType: optional(name) },

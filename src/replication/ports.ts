@@ -43,6 +43,7 @@ export interface RowItem {
   readonly id: RecordId;
   readonly state: RowState;
   readonly origin?: Origin | undefined;
+  readonly isJoined?: boolean | undefined;
 }
 
 /** Something is not to be reused. Takes effect on arrival, whatever its clock says. */
@@ -101,13 +102,23 @@ export interface ReplicatedTable {
   readonly mode: 'rows' | 'invalidations';
 }
 
+export interface LoggedRow {
+  readonly kind: 'row';
+  readonly table: TableName;
+  readonly id: RecordId;
+  /** Of the change; versions of one author rise along its log. */
+  readonly version?: RecordVersion | undefined;
+  /** Of one transaction with the entry before it. */
+  readonly isJoined?: boolean | undefined;
+}
+
 /** What a log entry has to tell other nodes; rows are read when they are sent. */
 export type LogEntry = {
   readonly sequence: Sequence;
   /** Absent for what snapshots and repairs brought. */
   readonly origin?: Origin | undefined;
 } & (
-  | { readonly kind: 'row'; readonly table: TableName; readonly id: RecordId }
+  | LoggedRow
   | Omit<InvalidationItem, 'origin' | 'isKnown'>
   | Omit<MessageItem, 'origin'>
   /** Nothing: fills, tables and writes that stay on the node. */

@@ -6,6 +6,7 @@
  */
 import { durationMs, type NodeId, type Sequence, sequence } from '../base/brands.ts';
 import type { Cancel, Clock } from '../base/clock.ts';
+import { newestStamp } from '../cache/row-state.ts';
 import { LIMITS } from '../config/limits.ts';
 import { BOUNDS } from './bounds.ts';
 import { cursorOf, cursorsOf, pairsOf, raise, raiseAll } from './cursors.ts';
@@ -57,6 +58,8 @@ interface Stream {
   underWayBytes: number;
   ordinal: number;
   isBegun: boolean;
+  /** The version of the last own change up to there. */
+  version: number;
   /** The last batch said that the log ends there. */
   toldAt: Sequence;
 }
@@ -78,7 +81,7 @@ export class StreamServer {
     const stream: Stream = {
       ...{ number: frame.stream, request, window: frame.window },
       ...{ at: sequence(0), sent: new Map(cursors), underWay: new Map(), underWayBytes: 0 },
-      ...{ ordinal: 0, isBegun: false, toldAt: sequence(-1) },
+      ...{ ordinal: 0, isBegun: false, version: 0, toldAt: sequence(-1) },
     };
     const { store, isRaising, send } = this.#parts;
     if (isRaising()) {
@@ -137,7 +140,7 @@ export class StreamServer {
       this.#read(stream, isLazy);
     }
     if (!isLazy && stream.underWay.size === 0 && stream.toldAt < stream.at) {
-      this.#send(stream, new Batch());
+      this.#send(stream, new Batch(this.#parts.store.author));
     }
   }
 
@@ -208,23 +211,23 @@ export class StreamServer {
     return this.#parts.store.lives.some((life) => life.author === author);
   }
 
-  /** One page of the log, as far as one batch goes. */
+  /** As much of the log as one batch takes: about a page, and to the end of a transaction. */
   #read(stream: Stream, isLazy: boolean): void {
     const { store } = this.#parts;
     const { sequence: last, cursors } = store.horizon();
-    const page = store.logAfter(stream.at, BOUNDS.logPage);
-    if (page.isTruncated) {
-      this.restart();
-      return;
-    }
-    const batch = new Batch();
+    const batch = new Batch(store.author);
     const own = this.#parts.own();
-    for (const entry of page.entries) {
-      if (entry.sequence > last || batch.bytes >= LIMITS.replicationBatchBytesMax) break;
-      stream.at = entry.sequence;
-      this.#take(stream, batch, entry, own);
+    let isCut = false;
+    while (!isCut && stream.at < last) {
+      // Beyond a page it looks for the end of a transaction only.
+      const page = store.logAfter(stream.at, batch.isFull ? BOUNDS.logStep : BOUNDS.logPage);
+      if (page.isTruncated) {
+        this.restart();
+        return;
+      }
+      isCut = this.#readPage(stream, batch, page.entries, { last, own });
+      if (page.entries.length === 0) stream.at = last;
     }
-    if (page.entries.length === 0) stream.at = last;
     if (stream.at >= last) {
       const covered = [...cursors].filter(([author]) => this.#covers(stream, author));
       raiseAll(stream.sent, new Map(covered));
@@ -232,9 +235,28 @@ export class StreamServer {
     if (batch.size > 0 || !isLazy) this.#send(stream, batch);
   }
 
+  /** Whether the batch ends before the end of the page. */
+  #readPage(
+    stream: Stream,
+    batch: Batch,
+    entries: readonly LogEntry[],
+    { last, own }: { readonly last: Sequence; readonly own: Holdings },
+  ): boolean {
+    for (const entry of entries) {
+      if (entry.sequence > last || isEnd(stream, batch, entry, last)) return true;
+      stream.at = entry.sequence;
+      batch.entries += 1;
+      this.#take(stream, batch, entry, own);
+    }
+    return false;
+  }
+
   #take(stream: Stream, batch: Batch, entry: LogEntry, own: Holdings): void {
     const { origin } = entry;
     if (origin === undefined || !this.#covers(stream, origin.author)) return;
+    if (entry.kind === 'row' && origin.author === this.#parts.store.author) {
+      stream.version = Math.max(stream.version, entry.version ?? 0);
+    }
     if (origin.sequence <= cursorOf(stream.request.cursors, origin.author)) return;
     raise(stream.sent, origin.author, origin.sequence);
     const item = this.#itemOf(entry, own);
@@ -249,9 +271,11 @@ export class StreamServer {
       const { sequence: _place, ...told } = entry;
       return { ...told, origin };
     }
-    const { kind, table, id } = entry;
+    const { kind, table, id, isJoined } = entry;
     const state = this.#parts.store.rowState(table, id);
-    return state === undefined ? undefined : { kind, table, id, origin, state };
+    if (state === undefined) return undefined;
+    const item = { kind, table, id, origin, state };
+    return isJoined === true ? { ...item, isJoined } : item;
   }
 
   #mayTravel(entry: Exclude<LogEntry, { kind: 'none' }>, own: Holdings): boolean {
@@ -341,10 +365,39 @@ export class StreamServer {
 const idOf = (scope: { readonly kind: string; readonly id?: string | number }): string | number =>
   scope.id ?? '';
 
+/**
+ * Whether a batch ends before an entry. [DESIGN §8] Not within a transaction; and near the end of
+ * the log not while a row shows a change of which the rest is still to come.
+ */
+function isEnd(stream: Stream, batch: Batch, entry: LogEntry, last: Sequence): boolean {
+  if (!batch.isFull) return false;
+  if (batch.isTooLarge || entry.kind !== 'row') return true;
+  if (entry.isJoined === true) return false;
+  return batch.version <= stream.version || last - entry.sequence > BOUNDS.logEnd;
+}
+
 /** Items in log order; of one row changed twice by one author the last change counts. */
 class Batch {
   readonly #items = new Map<string, Item>();
+  readonly #author: NodeId;
   bytes = 0;
+  /** Entries of the log that were looked at. */
+  entries = 0;
+  /** The newest own version that a row shows. */
+  version = 0;
+
+  constructor(author: NodeId) {
+    this.#author = author;
+  }
+
+  get isFull(): boolean {
+    return this.bytes >= LIMITS.replicationBatchBytesMax || this.entries >= BOUNDS.logPage;
+  }
+
+  get isTooLarge(): boolean {
+    const isLong = this.entries >= BOUNDS.items;
+    return isLong || this.bytes >= LIMITS.replicationTransactionBytesMax;
+  }
 
   get size(): number {
     return this.#items.size;
@@ -364,6 +417,8 @@ class Batch {
     }
     this.#items.set(key, item);
     this.bytes += itemBytes(item);
+    const newest = item.kind === 'row' ? newestStamp(item.state) : undefined;
+    if (newest?.author === this.#author) this.version = Math.max(this.version, newest.version);
   }
 }
 

@@ -238,15 +238,21 @@ export class Committer {
     const outcomes: (readonly WriteOutcome[])[] = [];
     for (const write of writes) {
       if (outcomes.length > 0 && clock.monotonic() >= until) break;
-      const { ops, outcomes: refused } = write;
-      const own = ops.map((op, at) => refused[at] ?? applyOp(batch, op, this.#parts.invalidations));
-      if (write.unity === 'all' && !own.every(succeeded)) throw new TakenBack(own);
+      const isWhole = write.unity === 'all';
+      const own = isWhole
+        ? batch.unite(() => this.#outcomesOf(batch, write))
+        : this.#outcomesOf(batch, write);
+      if (isWhole && !own.every(succeeded)) throw new TakenBack(own);
       outcomes.push(own);
     }
     chore?.run(batch);
     this.#parts.trim(batch);
     batch.finish();
     return { batch, outcomes };
+  }
+
+  #outcomesOf(batch: Batch, { ops, outcomes: refused }: PendingWrite): WriteOutcome[] {
+    return ops.map((op, at) => refused[at] ?? applyOp(batch, op, this.#parts.invalidations));
   }
 
   /** What there was no time for waits again, before all others. */

@@ -188,6 +188,8 @@ export interface Relay {
   readonly isQuiet?: boolean | undefined;
   /** A client's write to a cache: other nodes are to ask the origin again. */
   readonly isClients?: boolean | undefined;
+  /** Of one transaction with the change before it: readers see both, or neither. */
+  readonly isJoined?: boolean | undefined;
 }
 
 /**

@@ -85,6 +85,8 @@ export class Batch {
   /** Something of a watched table was changed. */
   touchesWatched = false;
   readonly #sizes = new Map<TableName, TableSize>();
+  #isUnited = false;
+  #unitedFrom = 0;
 
   constructor(parts: BatchParts, state: LogState, now: EpochMs) {
     this.parts = parts;
@@ -115,6 +117,17 @@ export class Batch {
     this.state.version = version;
   }
 
+  /** What `run` changes is one transaction for other nodes, too. */
+  unite<T>(run: () => T): T {
+    this.#isUnited = this.parts.replica !== undefined;
+    this.#unitedFrom = this.changes.length;
+    try {
+      return run();
+    } finally {
+      this.#isUnited = false;
+    }
+  }
+
   /** The sequence which the next change will have. */
   upcoming(): Sequence {
     return sequence(this.state.sequence + 1);
@@ -134,7 +147,7 @@ export class Batch {
       before: change.before,
       after: change.after,
       publication: change.publication,
-      relay: change.relay,
+      relay: this.#relayOf(change),
     };
     const keepBody =
       change.op === 'message' ||
@@ -150,6 +163,11 @@ export class Batch {
     this.heads.push(head);
     this.touchesWatched ||= this.parts.watched.has(change.table);
     return next;
+  }
+
+  #relayOf({ relay }: Appended): Change['relay'] {
+    const isJoined = this.#isUnited && this.changes.length > this.#unitedFrom;
+    return isJoined ? { ...relay, isJoined } : relay;
   }
 
   /** Notes that the oldest log entry, with a value of so many bytes, was removed. */

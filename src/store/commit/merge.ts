@@ -46,6 +46,7 @@ export interface RemoteRow {
   /** Who made the change, and its place in that log; `null` without one. */
   readonly author: NodeId;
   readonly origin: NonNullable<Relay['origin']> | null;
+  readonly isJoined?: boolean | undefined;
 }
 
 /** `isConflict`: what came met a change that its author had not seen, and did not simply win. */
@@ -103,6 +104,7 @@ const tombstoneEnd = ({ base }: RowState): number =>
 const relayOf = (remote: RemoteRow, isQuiet: boolean): Relay => ({
   origin: remote.origin,
   ...(isQuiet && { isQuiet }),
+  ...(remote.isJoined === true && { isJoined: true }),
 });
 
 function logQuietly(batch: Batch, remote: RemoteRow, version: RecordVersion | undefined): number {

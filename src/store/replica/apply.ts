@@ -102,9 +102,9 @@ function applyItem(
     applyRemoteMessage(batch, item, origin);
     return;
   }
-  const { table, id, state } = item;
+  const { table, id, state, isJoined } = item;
   const author = item.origin?.author ?? newestStamp(state)?.author ?? batch.parts.author;
-  const outcome = applyRow(batch, { table, id, state, author, origin });
+  const outcome = applyRow(batch, { table, id, state, author, origin, isJoined });
   report[outcome.kind] += 1;
   if (outcome.isConflict) parts.conflicted(table);
 }

@@ -8,12 +8,13 @@ import type { Change } from '../../table/store-port.ts';
 import type { TableMode } from './tables.ts';
 
 export function logEntry(change: Change, modes: ReadonlyMap<TableName, TableMode>): LogEntry {
-  const { sequence: at, table, id, op } = change;
+  const { sequence: at, table, id, op, version } = change;
   const origin = originOf(change);
   const mode = modes.get(table);
   if (mode === 'rows' && id !== undefined && op !== 'message' && op !== 'invalidate') {
     // Written out for nearly all there is.
-    return { sequence: at, origin, kind: 'row', table, id };
+    const { relay } = change;
+    return { sequence: at, origin, kind: 'row', table, id, version, isJoined: relay?.isJoined };
   }
   const place = { sequence: at, origin };
   return { ...place, ...(mode === undefined ? NOTHING : whatTravels(change, mode)) };
