@@ -14,7 +14,7 @@ import type { OriginDefinition } from './origin/definition.ts';
 import { bindTables } from './resource/application-scope.ts';
 import { type ApplicationTable, applicationTable } from './resource/application-table.ts';
 import { placeInCode } from './resource/code-place.ts';
-import { exitProcess, guardExit } from './resource/exit-guard.ts';
+import { guardExit, killProcess } from './resource/exit-guard.ts';
 import { compileExpressions } from './resource/expressions.ts';
 import { type LoadedResources, loadResources } from './resource/load-resources.ts';
 import type { RegisteredSource } from './resource/registrations.ts';
@@ -155,7 +155,7 @@ export function catchCodeFaults(folder: string, log: Log): () => void {
     // Our own code never rejects with anything but an Error.
     if (place === undefined && error instanceof Error) {
       log.error({ stack: error.stack }, 'the node broke one of its own assumptions');
-      exitProcess(FAULT);
+      killProcess();
     }
     const stack = error instanceof Error ? error.stack : String(error);
     log.error({ ...place, stack }, 'code of the application failed where nobody waits for it');
@@ -167,6 +167,3 @@ export function catchCodeFaults(folder: string, log: Log): () => void {
     process.off('unhandledRejection', caught);
   };
 }
-
-/** The exit code of a fault, as the command line has it. */
-const FAULT = 1;

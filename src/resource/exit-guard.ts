@@ -10,8 +10,11 @@ const GUARDED = Symbol.for('millrace.exitGuard');
 
 type Exit = (code?: number | string | null) => never;
 
+type Kill = typeof process.kill;
+
 interface Guarded {
   readonly exit: Exit;
+  readonly kill: Kill;
   /** Folders of applications whose code runs on this thread. */
   readonly folders: Set<string>;
 }
@@ -27,9 +30,9 @@ export function guardExit(folder: string): void {
   }
   const exit = process.exit.bind(process) as Exit;
   const abort = process.abort.bind(process);
-  const kill = process.kill.bind(process);
+  const kill: Kill = process.kill.bind(process);
   const folders = new Set([folder]);
-  holder[GUARDED] = { exit, folders };
+  holder[GUARDED] = { exit, kill, folders };
   process.exit = ((code) => {
     refuse('exit', folders);
     return exit(code);
@@ -54,5 +57,16 @@ function refuse(name: string, folders: ReadonlySet<string>): void {
   if (isCode || currentCall() !== undefined) throw error;
 }
 
-/** Ends the process whatever is running. */
+/** Ends the thread, or the process from its main thread, in order: native code is waited for. */
 export const exitProcess: Exit = (code) => (holder[GUARDED]?.exit ?? process.exit)(code);
+
+/**
+ * Ends the whole process at once, from any thread. An exit waits for native code: with writes under
+ * way LMDB's writer waits for the thread that waits for it, and a node that is broken stays for
+ * ever, answering nobody; from another thread the open listener of uWS aborts. What was
+ * acknowledged survives either way.
+ */
+export function killProcess(): void {
+  const kill = holder[GUARDED]?.kill ?? process.kill.bind(process);
+  kill(process.pid, 'SIGKILL');
+}

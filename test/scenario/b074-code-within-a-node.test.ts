@@ -162,3 +162,42 @@ describe('code that would end the process while it is loaded', () => {
     expect(stderr).toContain('process.exit()');
   });
 });
+
+const FAULT = `
+import { Resource } from 'millrace';
+export class Fault extends Resource {
+  static public = ['read'];
+  static get() {
+    // As if the node itself had failed: no line of the application is to blame.
+    const error = Object.assign(new Error('broken'), { stack: 'Error: broken\\n    at inside' });
+    setTimeout(() => Promise.reject(error), 20);
+    return {};
+  }
+}
+`;
+
+describe.each([
+  ['uws', '1'],
+  ['uws', '2'],
+  ['node', '1'],
+] as const)('a fault of the node itself (%s, --threads %s)', (engine, threads) => {
+  it('ends the process at once, also while it writes', async () => {
+    const node = await startNode({
+      files: { 'schema.graphql': SCHEMA, 'resources.js': FAULT },
+      env: { MILLRACE_HTTP_ENGINE: engine },
+      flags: ['--threads', threads],
+    });
+    try {
+      const writes = Array.from({ length: 100 }, (_, n) =>
+        node.put(`/Item/${n}`, { n }).catch(() => undefined),
+      );
+      const fault = node.fetch('/Fault/').catch(() => undefined);
+      await node.exited;
+      expect(node.process.signalCode).toBe('SIGKILL');
+      await expect.poll(() => node.stderr()).toContain('the node broke one of its own assumptions');
+      await Promise.all([...writes, fault]);
+    } finally {
+      await node.dispose();
+    }
+  });
+});
