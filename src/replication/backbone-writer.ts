@@ -21,13 +21,19 @@ export interface WriterParts {
   readonly backbone: Backbone;
 }
 
-/** What becomes one message. */
-interface Batch {
-  readonly upTo: Sequence;
+/** One change of this node, and what is told of it. */
+interface Change {
+  readonly sequence: Sequence;
+  /** Of one transaction with the change before it. */
+  readonly isJoined: boolean;
+  readonly item: Item | undefined;
+}
+
+/** As many changes as one message may hold. */
+interface Gathered {
+  readonly changes: readonly Change[];
   /** The log is read up to here. */
   readonly read: Sequence;
-  readonly items: readonly Item[];
-  readonly changes: number;
 }
 
 export class BackboneWriter {
@@ -45,6 +51,7 @@ export class BackboneWriter {
   #attempt = 0;
   #isOpen = false;
   #again: Cancel | undefined;
+  #turn: Cancel | undefined;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
@@ -73,12 +80,22 @@ export class BackboneWriter {
     this.#attempt += 1;
     this.#again?.();
     this.#again = undefined;
+    this.#turn?.();
+    this.#turn = undefined;
     this.#underWay = [];
   }
 
   /** Tells what there is to tell, as far as there is room. */
   pump(): void {
-    while (this.#isOpen && this.#again === undefined && this.#step()) {}
+    if (this.#turn !== undefined) return;
+    for (let steps = 0; this.#isOpen && this.#again === undefined && this.#step(); steps += 1) {
+      if (steps < BOUNDS.turnPages) continue;
+      this.#turn = this.#parts.clock.after(durationMs(0), () => {
+        this.#turn = undefined;
+        this.pump();
+      });
+      return;
+    }
   }
 
   get #ownCursor(): Sequence {
@@ -96,63 +113,68 @@ export class BackboneWriter {
   /** Whether there may be more to do. */
   #step(): boolean {
     if (this.#underWay.length >= BOUNDS.newsUnderWay) return false;
-    if (this.#told >= this.#ownCursor) return false;
-    const { store } = this.#parts;
-    const { sequence: last } = store.horizon();
-    const page = store.logAfter(this.#read, BOUNDS.logPage);
-    if (page.isTruncated) {
-      // What is told next does not follow on what others have: they ask peers for it.
-      this.#read = sequence(store.firstSequence() - 1);
-      this.#told = this.#read > this.#told ? this.#read : this.#told;
-      return this.#read < last;
+    const { sequence: last, cursors } = this.#parts.store.horizon();
+    if (this.#told >= cursorOf(cursors, this.#author)) {
+      // What stands in the log up to here is of others.
+      this.#read = last;
+      return false;
     }
-    const entries = page.entries.filter((entry) => entry.sequence <= last);
-    if (entries.length === 0) return false;
-    this.#tell(entries);
-    return true;
+    const { changes, read } = this.#gather(last);
+    if (changes.length > 0) this.#tell(changes, read);
+    else this.#read = read;
+    return this.#read < last;
   }
 
-  #tell(entries: readonly LogEntry[]): void {
-    let batch = this.#batch(entries, BOUNDS.items);
-    if (batch.changes === 0) {
-      this.#read = batch.read;
-      return;
+  /** [DESIGN §8] A message ends before no change that is joined to the one before. */
+  #gather(last: Sequence): Gathered {
+    const { store, own } = this.#parts;
+    const holdings = own();
+    const changes: Change[] = [];
+    let read = this.#read;
+    let bytes = 0;
+    for (let pages = 0; read < last; pages += 1) {
+      if (pages >= BOUNDS.turnPages && changes.length === 0) return { changes, read };
+      const { entries, isTruncated } = store.logAfter(read, BOUNDS.logPage);
+      if (isTruncated) return { changes, read: changes.length > 0 ? read : this.#skip() };
+      for (const entry of entries) {
+        if (entry.sequence > last) return { changes, read };
+        if (entry.origin?.author === this.#author) {
+          const isJoined = isJoinedEntry(entry);
+          if (isFull(changes.length, bytes, isJoined)) return { changes, read };
+          const item = this.#itemOf(entry, holdings);
+          changes.push({ sequence: entry.sequence, isJoined, item });
+          bytes += item === undefined ? 0 : itemBytes(item);
+        }
+        read = entry.sequence;
+      }
+      if (entries.length === 0) return { changes, read: last };
     }
-    let sending = this.#publish(batch, false);
-    while (sending === undefined && batch.changes > 1) {
-      batch = this.#batch(entries, Math.floor(batch.changes / 2));
-      sending = this.#publish(batch, false);
+    return { changes, read };
+  }
+
+  /** What is told next does not follow on what others have: they ask peers for it. */
+  #skip(): Sequence {
+    const first = sequence(this.#parts.store.firstSequence() - 1);
+    this.#told = first > this.#told ? first : this.#told;
+    return first;
+  }
+
+  #tell(changes: readonly Change[], read: Sequence): void {
+    let count = changes.length;
+    let sending = this.#publish(changes);
+    while (sending === undefined && count > 0) {
+      count = endBefore(changes, Math.floor(count / 2));
+      if (count > 0) sending = this.#publish(changes.slice(0, count));
     }
     if (sending === undefined) {
       this.counts.omitted += 1;
-      sending = this.#publish({ ...batch, items: [] }, true) ?? Promise.resolve();
+      count = endAfterFirst(changes);
+      sending = this.#publish(changes.slice(0, count), true) ?? Promise.resolve();
     }
-    this.#told = batch.upTo;
-    this.#read = batch.read;
-    this.#await(sending, batch.upTo);
-  }
-
-  #batch(entries: readonly LogEntry[], changesMax: number): Batch {
-    const own = this.#parts.own();
-    const items = new Map<string, Item>();
-    let [bytes, changes, upTo, read] = [0, 0, this.#told, this.#read];
-    for (const entry of entries) {
-      const isOwn = entry.origin?.author === this.#author;
-      if (isOwn && (changes >= changesMax || bytes >= LIMITS.replicationBatchBytesMax)) break;
-      read = entry.sequence;
-      if (!isOwn) continue;
-      changes += 1;
-      upTo = entry.sequence;
-      const item = this.#itemOf(entry, own);
-      if (item === undefined) continue;
-      const key = keyOf(item);
-      const former = items.get(key);
-      // Behind what was changed meanwhile: sequences rise within a message.
-      if (former !== undefined) items.delete(key);
-      items.set(key, item);
-      bytes += itemBytes(item) - (former === undefined ? 0 : itemBytes(former));
-    }
-    return { upTo, read, changes, items: [...items.values()] };
+    const upTo = changes[count - 1]?.sequence ?? this.#told;
+    this.#told = upTo;
+    this.#read = count === changes.length ? read : upTo;
+    this.#await(sending, upTo);
   }
 
   #itemOf(entry: LogEntry, { tables, selection }: Holdings): Item | undefined {
@@ -170,14 +192,17 @@ export class BackboneWriter {
     }
     const { kind, table: name, id } = entry;
     const state = this.#parts.store.rowState(name, id);
-    return state === undefined ? undefined : { kind, table: name, id, origin, state };
+    if (state === undefined) return undefined;
+    const isJoined = isJoinedEntry(entry);
+    return { kind, table: name, id, origin, state, ...(isJoined && { isJoined }) };
   }
 
-  #publish({ upTo, items }: Batch, isOmitted: boolean): Promise<void> | undefined {
+  #publish(changes: readonly Change[], isOmitted = false): Promise<void> | undefined {
     const { backbone, store, name, own } = this.#parts;
+    const items = isOmitted ? [] : newestOf(changes);
     const news: News = {
-      ...{ author: this.#author, name, since: this.#since, after: this.#told, upTo },
-      ...{ at: store.now(), items, isOmitted },
+      ...{ author: this.#author, name, since: this.#since, after: this.#told },
+      ...{ upTo: changes.at(-1)?.sequence ?? this.#told, at: store.now(), items, isOmitted },
     };
     const names = new Set(items.map(({ table }) => table));
     const [only] = names.size === 1 ? names : [];
@@ -220,6 +245,39 @@ export class BackboneWriter {
       this.#begin();
     });
   }
+}
+
+const isJoinedEntry = (entry: LogEntry): boolean => 'isJoined' in entry && entry.isJoined === true;
+
+/** Whether a message that holds so much is not to take another change. */
+function isFull(changes: number, bytes: number, isJoined: boolean): boolean {
+  if (changes >= BOUNDS.items || bytes >= BOUNDS.newsBytes) return true;
+  return !isJoined && (changes >= BOUNDS.logPage || bytes >= LIMITS.replicationBatchBytesMax);
+}
+
+/** The greatest number of changes up to `count` behind which no transaction is parted. */
+function endBefore(changes: readonly Change[], count: number): number {
+  let end = count;
+  while (end > 0 && changes[end]?.isJoined === true) end -= 1;
+  return end;
+}
+
+function endAfterFirst(changes: readonly Change[]): number {
+  const next = changes.findIndex(({ isJoined }, at) => at > 0 && !isJoined);
+  return next < 0 ? changes.length : next;
+}
+
+/** Items in log order; of one row changed twice the last change counts. */
+function newestOf(changes: readonly Change[]): readonly Item[] {
+  const items = new Map<string, Item>();
+  for (const { item } of changes) {
+    if (item === undefined) continue;
+    const key = keyOf(item);
+    // Behind what was changed meanwhile: sequences rise within a message.
+    items.delete(key);
+    items.set(key, item);
+  }
+  return [...items.values()];
 }
 
 function keyOf(item: Item): string {

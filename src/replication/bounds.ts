@@ -83,9 +83,11 @@ export const BOUNDS = {
   peekMs: 150,
   /** Messages to the backbone that are not acknowledged yet, and the wait after a failed one. */
   newsUnderWay: 32,
+  /** A transaction that is larger comes in several messages, or from peers. */
+  newsBytes: 4 * 1024 * 1024,
   publishAgainMs: 1_000,
   /** What was published comes within so long, or is asked of peers. */
-  backboneMs: 2_000,
+  backboneMs: 3_000,
   /** The place in the stream is remembered so often, where nothing that came remembers it. */
   placeKeptMs: 10_000,
   /** Time for a home to hear of the invalidations which the asker has obeyed. */

@@ -87,6 +87,24 @@ export class NatsFleet {
     return { stream: await count('stream'), peers: await count('peers') };
   }
 
+  /**
+   * Waits for a round of changes that comes to a node by the stream alone. On a machine that is
+   * slow enough a node may ask its peers meanwhile for what is late; then there is another round.
+   */
+  async untilByStream(name: string, least: number, round: () => Promise<void>): Promise<void> {
+    await until(
+      `${least} rows that come by the stream alone`,
+      async () => {
+        await this.areTold();
+        const before = await this.ways(name);
+        await round();
+        const after = await this.ways(name);
+        return after.stream - before.stream >= least && after.peers === before.peers;
+      },
+      100_000,
+    );
+  }
+
   messages(name: string, result: string): Promise<number> {
     return this.node(name).metric('millrace_replication_backbone_messages_total', { result });
   }
