@@ -3,10 +3,13 @@
  * other addresses of the machine, in every way they can be written, and to other schemes; origins
  * whose own URL is private are not asked at all. A listener counts what arrives.
  */
+import { writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NodeProcess, startNode } from '../support/node-process.ts';
+import { type NodeProcess, startNode, writeApp } from '../support/node-process.ts';
 import { ENGINES } from '../support/scenario-apps.ts';
 
 const type = (name: string, origin: string): string =>
@@ -113,5 +116,48 @@ describe.each(ENGINES)('reaching inside through an origin over %s', (engine) => 
     }
     expect(asked.length).toBeGreaterThan(0);
     expect(reached).toBe(0);
+  });
+});
+
+const MOVING = fileURLToPath(new URL('../support/moving-name.mjs', import.meta.url));
+
+describe('the name of an origin that moves inside', () => {
+  it('is followed to the addresses only that it may have', async () => {
+    const reached = new Set<string>();
+    const server = createServer((request, response) => {
+      reached.add(request.socket.localAddress ?? '');
+      // Each request is a connection of its own, and asks the resolver again.
+      response.writeHead(200, { connection: 'close', 'content-type': 'application/json' });
+      response.end('{}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', () => resolve()));
+    const { port } = server.address() as AddressInfo;
+    const folder = writeApp({
+      'schema.graphql': type('Item', 'moving'),
+      'origins/moving.yaml':
+        `kind: http\nurl: http://moving.test:${port}\nallowPrivate: ["127.0.0.2:${port}"]\n` +
+        'retries: 0\nbreaker: { failures: 1000 }\n',
+    });
+    const name = path.join(folder, 'name.txt');
+    writeFileSync(name, '127.0.0.2');
+    const env = { NODE_OPTIONS: `--import ${MOVING}`, MILLRACE_TEST_NAME_FILE: name };
+    const node = await startNode({ files: {}, folder, env });
+    try {
+      expect((await node.fetch('/Item/1')).status).toBe(200);
+      const inside = ['127.0.0.3', '0.0.0.0', '::ffff:127.0.0.3', '::1', '169.254.169.254'];
+      for (const [index, address] of inside.entries()) {
+        writeFileSync(name, address);
+        const answer = await node.fetch(`/Item/moved-${index}`);
+        expect([address, answer.status]).toEqual([address, 502]);
+        expect(await answer.json()).toMatchObject({ code: 'ADDRESS_REFUSED' });
+      }
+      // Of several answers those are taken that may be.
+      writeFileSync(name, '127.0.0.3 127.0.0.2');
+      expect((await node.fetch('/Item/2')).status).toBe(200);
+      expect([...reached]).toEqual(['127.0.0.2']);
+    } finally {
+      await node.dispose();
+      server.close();
+    }
   });
 });
