@@ -5,6 +5,7 @@
  */
 import { durationMs, type NodeId, type Sequence, sequence } from '../base/brands.ts';
 import type { Cancel, Clock } from '../base/clock.ts';
+import { newestStamp } from '../cache/row-state.ts';
 import { LIMITS } from '../config/limits.ts';
 import type { Backbone, News } from './backbone-port.ts';
 import { BOUNDS } from './bounds.ts';
@@ -132,6 +133,8 @@ export class BackboneWriter {
     const changes: Change[] = [];
     let read = this.#read;
     let bytes = 0;
+    // The newest own change that the log has come to, and the newest that a row shows.
+    let [reached, shown] = [0, 0];
     for (let pages = 0; read < last; pages += 1) {
       if (pages >= BOUNDS.turnPages && changes.length === 0) return { changes, read };
       const { entries, isTruncated } = store.logAfter(read, BOUNDS.logPage);
@@ -140,16 +143,26 @@ export class BackboneWriter {
         if (entry.sequence > last) return { changes, read };
         if (entry.origin?.author === this.#author) {
           const isJoined = isJoinedEntry(entry);
-          if (isFull(changes.length, bytes, isJoined)) return { changes, read };
+          // Near the end of the log also what a row already shows of a later transaction.
+          const isShown = shown > reached && last - entry.sequence <= BOUNDS.logEnd;
+          if (isFull(changes.length, bytes, isJoined || isShown)) return { changes, read };
           const item = this.#itemOf(entry, holdings);
           changes.push({ sequence: entry.sequence, isJoined, item });
           bytes += item === undefined ? 0 : itemBytes(item);
+          reached = Math.max(reached, entry.kind === 'row' ? (entry.version ?? 0) : 0);
+          shown = Math.max(shown, this.#shownBy(item));
         }
         read = entry.sequence;
       }
       if (entries.length === 0) return { changes, read: last };
     }
     return { changes, read };
+  }
+
+  /** The newest own version in a row. */
+  #shownBy(item: Item | undefined): number {
+    const newest = item?.kind === 'row' ? newestStamp(item.state) : undefined;
+    return newest?.author === this.#author ? newest.version : 0;
   }
 
   /** What is told next does not follow on what others have: they ask peers for it. */
@@ -247,12 +260,12 @@ export class BackboneWriter {
   }
 }
 
-const isJoinedEntry = (entry: LogEntry): boolean => 'isJoined' in entry && entry.isJoined === true;
+const isJoinedEntry = (entry: LogEntry): boolean => entry.kind === 'row' && entry.isJoined === true;
 
 /** Whether a message that holds so much is not to take another change. */
-function isFull(changes: number, bytes: number, isJoined: boolean): boolean {
+function isFull(changes: number, bytes: number, goesOn: boolean): boolean {
   if (changes >= BOUNDS.items || bytes >= BOUNDS.newsBytes) return true;
-  return !isJoined && (changes >= BOUNDS.logPage || bytes >= LIMITS.replicationBatchBytesMax);
+  return !goesOn && (changes >= BOUNDS.logPage || bytes >= LIMITS.replicationBatchBytesMax);
 }
 
 /** The greatest number of changes up to `count` behind which no transaction is parted. */

@@ -118,7 +118,8 @@ class NatsSwitchboard implements Switchboard {
       this.#connection = connection;
       this.#listen(connection);
       const error = await connection.closed();
-      told('lost', error instanceof Error ? error.message : 'the connection ended');
+      const why = error instanceof Error ? error.message : 'the connection ended';
+      if (!this.#isClosed) told('lost', why);
     } catch (thrown) {
       told('lost', thrown instanceof Error ? thrown.message : String(thrown));
     }
