@@ -199,7 +199,13 @@ export class MqttReader implements LiveReader {
       properties: { sessionExpiryInterval: 300 },
     });
     this.#client = client;
-    client.on('error', () => undefined);
+    let last = 'nothing was said';
+    client.on('error', (error) => {
+      last = error.message;
+    });
+    client.on('disconnect', ({ reasonCode, properties }) => {
+      last = `DISCONNECT ${reasonCode} ${properties?.reasonString ?? ''}`;
+    });
     client.on('message', (topic, payload, { dup }) => {
       if (client === this.#client) this.#take(topic, payload.toString(), dup);
     });
@@ -210,7 +216,7 @@ export class MqttReader implements LiveReader {
     client.on('close', () => {
       if (client !== this.#client) return;
       if (this.#isStalled) this.isLost = true;
-      else this.failure ??= new Error('the connection was closed');
+      else this.failure ??= new Error(`the connection was closed: ${last}`);
     });
     if (sessionPresent) return;
     if (this.#isSubscribed) this.picture.resets += 1;

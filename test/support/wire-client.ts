@@ -55,7 +55,7 @@ export class WireClient {
       );
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // A connection that lay idle may be closed just as it is used: nothing was done then.
-        const wasIdle = sent.reusedSocket && error.code === 'ECONNRESET' && method !== 'PATCH';
+        const wasIdle = sent.reusedSocket && error.code === 'ECONNRESET';
         if (wasIdle) this.#send(method, target, body).then(resolve, reject);
         else reject(error);
       });
