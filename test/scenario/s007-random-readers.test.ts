@@ -3,7 +3,8 @@
  * records change, on nodes of either engine, with room in the log and without. Every reader ends
  * with exactly what the table holds, no record's version goes back, and no message is missing
  * unless the reader was told so. `MILLRACE_LONG_TESTS=1` plays hundreds of them and on more nodes,
- * `MILLRACE_READER_SEEDS=500` so many, `MILLRACE_READER_FIRST=501` others, `MILLRACE_READER_SEED=17` that one.
+ * `MILLRACE_READER_SEEDS=500` so many, `MILLRACE_READER_FIRST=501` others,
+ * `MILLRACE_READER_SEED=17` that one.
  */
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, it } from 'vitest';
