@@ -163,7 +163,12 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     serveCode: createServeCustom(restWith),
     events(exchange) {
       const client = identified(exchange, who);
-      if (client !== undefined) streams.serve(exchange, client.principal, client.standing);
+      if (client === undefined) return undefined;
+      const { principal, standing } = client;
+      const { request } = exchange;
+      const admitted = code?.match(request.path)?.value.admit?.(request, principal);
+      if (admitted === undefined) return streams.serve(exchange, principal, standing);
+      return admitted.then(() => streams.serve(exchange, principal, standing));
     },
     files: staticFiles(parts),
     pages,

@@ -12,7 +12,7 @@ import type { RequestCounts } from './observe/request-meter.ts';
 import type { Exchange, HttpRequest } from './protocols/http/port.ts';
 import type { CustomRequest, CustomResource } from './protocols/rest/custom-resource.ts';
 import type { RestResource } from './protocols/rest/resource.ts';
-import type { CodeStream } from './protocols/websocket/code-sockets.ts';
+import type { AdmitFollower, CodeStream } from './protocols/websocket/code-stream.ts';
 import { extendedTable } from './resource/application-table.ts';
 import { Call, ReadFacts } from './resource/call.ts';
 import { placeInCode } from './resource/code-place.ts';
@@ -38,6 +38,8 @@ export interface CodeRoute {
   /** What clients may follow or send messages to, where the class has a say in it. */
   readonly stream?: CodeStream<Principal> | undefined;
   readonly publish?: PublishToCode | undefined;
+  /** Asked before the table behind it is followed, where the class judges its readers. */
+  readonly admit?: AdmitFollower<Principal> | undefined;
   /** The table behind it, for the methods which the class leaves as they are. */
   readonly table: RestResource | undefined;
   /** Methods which go to the table at once. */
@@ -99,7 +101,22 @@ function codeRoute(
     ...{ custom, type, table, untouched },
     stream: follows ? codeStream(type, path, parts) : undefined,
     publish: publishes ? publishToCode(type, parts) : undefined,
+    admit: table !== undefined && judgesReaders(type) ? admitTo(type, path, parts) : undefined,
   };
+}
+
+/** Of the table behind it: what a class says of its own stream is asked with the stream. */
+export function judgesReaders(type: typeof Resource): boolean {
+  const judges = ownMethod(type, 'allowRead') ?? ownMethod(type.prototype, 'allowRead');
+  return judges !== undefined && !streamsOf(type).follows;
+}
+
+function admitTo(type: typeof Resource, path: string, parts: CodeParts): AdmitFollower<Principal> {
+  const stream = codeStream(type, path, parts);
+  return (request, principal) =>
+    stream.admit(request, principal).catch((thrown: unknown) => {
+      throw stream.failure(thrown, request);
+    });
 }
 
 const METHODS = {

@@ -42,13 +42,15 @@ export interface LiveAssembly {
 }
 
 export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
-  const { push, who, presence, config } = parts;
+  const { push, who, presence, config, routes } = parts;
   const { subscriptionsPerConnectionMax } = config.limits;
   return new WebSocketGateway<Principal>({
     ...{ ...push, ...who, subscriptionsPerConnectionMax },
     isSame: isSamePrincipal,
     follow: (followed, told) => presence.follow(followed, told),
     ask: askThread(parts),
+    code: routes.code && ((path) => routes.code?.match(path)?.value.stream),
+    admitAt: routes.code && ((path) => routes.code?.match(path)?.value.admit),
   });
 }
 

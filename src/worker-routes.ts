@@ -32,7 +32,7 @@ export interface AppRoutes {
   readonly resources: ReadonlyMap<string, RestResource>;
   readonly rest: Rest;
   /** Serves an event stream for a resource path. */
-  readonly events: (exchange: Exchange) => void;
+  readonly events: (exchange: Exchange) => void | Promise<void>;
   readonly files: StaticFiles | undefined;
   /** Page tables, for what nothing else serves. */
   readonly pages?: ServePages | undefined;

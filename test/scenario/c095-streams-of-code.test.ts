@@ -12,6 +12,7 @@ type Note @table @export(public: [read, insert, update, subscribe]) {
   id: ID @primaryKey
   text: String
 }
+type Secret @table @export(public: [read, update, insert, subscribe]) { id: ID @primaryKey, text: String }
 `,
   'resources/streams.js': `
 import { Resource, tables } from 'millrace';
@@ -58,8 +59,15 @@ export class Notes extends Resource {
 export class Closed extends Resource {
   static async *connect() { yield 1; }
 }
+export class Secret extends tables.Secret {
+  allowRead(user, target) {
+    return target.id === 'open' || user?.username === 'admin';
+  }
+}
 `,
 };
+
+const AUTHORIZATION = `Basic ${Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64')}`;
 
 describe.each([1, 2])('streams of code on %i thread(s)', (threads) => {
   let node: NodeProcess;
@@ -68,6 +76,16 @@ describe.each([1, 2])('streams of code on %i thread(s)', (threads) => {
     const live = new Live(`${node.ws}${path}`, headers);
     open.push(live);
     return live.opened();
+  };
+  const refusedUpgrade = async (path: string): Promise<number | undefined> => {
+    const stranger = new Live(`${node.ws}${path}`);
+    open.push(stranger);
+    let status: number | undefined;
+    stranger.socket.on('unexpected-response', (_request, { statusCode }) => {
+      status = statusCode;
+    });
+    await until('the refusal', () => status !== undefined);
+    return status;
   };
   beforeAll(async () => {
     node = await startNode({ files: FILES, flags: ['--threads', String(threads)] });
@@ -141,17 +159,69 @@ describe.each([1, 2])('streams of code on %i thread(s)', (threads) => {
     expect(await live.ask({ publish: '/Echo/p', value: {} })).toMatchObject({ type: 'error' });
   });
 
-  it('answers before the upgrade whether the client may', async () => {
-    const stranger = new Live(`${node.ws}/Closed/`);
-    open.push(stranger);
-    let status: number | undefined;
-    stranger.socket.on('unexpected-response', (_request, { statusCode }) => {
-      status = statusCode;
+  it('carries what a class yields on /live beside everything else, until either side ends it', async () => {
+    const live = await connect('/live');
+    live.say({ subscribe: '/Echo/5?who=x', as: 'once' });
+    expect(await live.next((one) => one.sub === 'once')).toMatchObject({
+      type: 'message',
+      value: { hello: '5', who: 'x' },
     });
-    await until('the refusal', () => status === 401);
-    const basic = Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64');
-    const headers = { authorization: `Basic ${basic}` };
-    const admin = new Live(`${node.ws}/Closed/`, headers);
+    await live.next((one) => one.sub === 'once' && one.type === 'end');
+    live.say({ subscribe: '/Clock/', as: 'clock' });
+    await live.next((one) => one.sub === 'clock' && one.type === 'message');
+    live.say({ subscribe: '/Clock/', as: 'clock' });
+    expect(await live.next((one) => one.type === 'error')).toMatchObject({ sub: 'clock' });
+    await node.fetch('/Note/gone', { method: 'DELETE' });
+    live.say({ unsubscribe: 'clock' });
+    await until('the code is told', async () => (await node.fetch('/Note/gone')).ok);
+    live.say({ subscribe: '/Clock/', as: 'fast', maxRate: 2 });
+    expect(await live.next((one) => one.sub === 'fast')).toMatchObject({
+      code: 'REQUEST_MALFORMED',
+    });
+  });
+
+  it('asks a class on /live who may follow it, and again when somebody signs in', async () => {
+    const live = await connect('/live');
+    live.say({ subscribe: '/Closed/', as: 1 });
+    expect(await live.next((one) => one.sub === 1)).toMatchObject({
+      type: 'error',
+      code: 'AUTHENTICATION_REQUIRED',
+    });
+    live.say({ authorization: AUTHORIZATION });
+    live.say({ subscribe: '/Closed/', as: 2 });
+    expect(await live.next((one) => one.sub === 2)).toMatchObject({ type: 'message', value: 1 });
+    await live.next((one) => one.type === 'end');
+  });
+
+  it('asks the allowRead of a class in front of a table who may follow a record', async () => {
+    await node.put('/Secret/hidden', { text: 'h' });
+    await node.put('/Secret/open', { text: 'o' });
+    expect((await node.fetch('/Secret/hidden')).status).toBe(401);
+    const asked = { accept: 'text/event-stream' };
+    expect((await node.fetch('/Secret/hidden', { headers: asked })).status).toBe(401);
+    expect((await node.fetch('/Secret/', { headers: asked })).status).toBe(401);
+    const leave = new AbortController();
+    const taken = await node.fetch('/Secret/open', { headers: asked, signal: leave.signal });
+    expect(taken.status).toBe(200);
+    leave.abort();
+    expect(await refusedUpgrade('/Secret/hidden')).toBe(401);
+    expect(await (await connect('/Secret/open')).next(() => true)).toMatchObject({ type: 'put' });
+    const live = await connect('/live');
+    for (const verb of ['subscribe', 'presence']) {
+      live.say({ [verb]: '/Secret/hidden', as: verb });
+      expect(await live.next((one) => one.sub === verb)).toMatchObject({
+        code: 'AUTHENTICATION_REQUIRED',
+      });
+    }
+    live.say({ subscribe: '/Secret/open', as: 'y' });
+    expect(await live.next((one) => one.sub === 'y')).toMatchObject({ value: { text: 'o' } });
+    const admin = await connect('/Secret/hidden', { authorization: AUTHORIZATION });
+    expect(await admin.next(() => true)).toMatchObject({ value: { text: 'h' } });
+  });
+
+  it('answers before the upgrade whether the client may', async () => {
+    expect(await refusedUpgrade('/Closed/')).toBe(401);
+    const admin = new Live(`${node.ws}/Closed/`, { authorization: AUTHORIZATION });
     open.push(admin);
     expect(await admin.next(() => true)).toBe(1);
     await until('the end', () => admin.closedWith === 1000);

@@ -11,26 +11,14 @@ import { asNodeError, type ErrorCode, NodeError } from '../../base/errors.ts';
 import { MessageStream } from '../../resource/message-stream.ts';
 import type { HttpRequest, Socket, UpgradeVerdict, WebSocketHandler } from '../http/port.ts';
 import { CLOSE_CODES } from './close-codes.ts';
+import type { CodeStreamAt } from './code-stream.ts';
 import { refusal } from './gateway.ts';
 import type { Identified } from './live-desk.ts';
 import { chosenFormat, type LiveFormat } from './live-format.ts';
 
-/** Code that clients may follow at a path; a port, so that this folder runs none of it. */
-export interface CodeStream<Principal> {
-  /** Rejects when the principal may not. */
-  admit(request: HttpRequest, principal: Principal): Promise<void>;
-  open(
-    request: HttpRequest,
-    principal: Principal,
-    client: { readonly incoming: MessageStream; readonly signal: AbortSignal },
-  ): Promise<AsyncIterableIterator<unknown>>;
-  /** What the code threw, as an error; logs what is a fault of the code. */
-  failure(thrown: unknown, request: HttpRequest): NodeError;
-}
-
 export interface CodeSocketsParts<Principal> {
   readonly clock: Clock;
-  readonly match: (path: string) => CodeStream<Principal> | undefined;
+  readonly match: CodeStreamAt<Principal>;
   readonly authenticate: (asking: HttpRequest) => Identified<Principal>;
   readonly settle: (asking: HttpRequest) => Promise<void> | undefined;
   readonly onRejected: (method: string) => void;

@@ -7,7 +7,7 @@
 import type { Standing } from '../../access/authenticate.ts';
 import { StandingWatch } from '../../access/standing-watch.ts';
 import type { EpochMs } from '../../base/brands.ts';
-import { type ErrorCode, NodeError } from '../../base/errors.ts';
+import { asNodeError, type ErrorCode, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { HttpRequest, Socket, UpgradeVerdict, WebSocketHandler } from '../http/port.ts';
@@ -87,7 +87,9 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     return settling.then(() => this.#decide(request));
   }
 
-  #decide(request: HttpRequest): UpgradeVerdict<SocketState<Principal>> {
+  #decide(
+    request: HttpRequest,
+  ): UpgradeVerdict<SocketState<Principal>> | Promise<UpgradeVerdict<SocketState<Principal>>> {
     const identified = this.#parts.authenticate(request);
     if (identified.kind === 'rejected') {
       this.#parts.onRejected?.(identified.method);
@@ -104,7 +106,11 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
       'websocket',
     );
     if (resolution.kind === 'refused') return refusal(resolution.error);
-    return this.#accept(request, identified, resolution.request);
+    const accept = () => this.#accept(request, identified, resolution.request);
+    const admitted = this.#parts.admitAt?.(path)?.(request, principal);
+    return admitted === undefined
+      ? accept()
+      : admitted.then(accept, (error: unknown) => refusal(asNodeError(error)));
   }
 
   #accept(

@@ -43,6 +43,11 @@ export class LiveCredentials {
     return this.#request({ method: METHODS[verb], path, query, fields: all }, this.#authorization);
   }
 
+  /** The request by which the same would be followed over HTTP. */
+  following(path: string, query: string): HttpRequest {
+    return this.#request({ method: 'GET', path, query, fields: [] }, this.#authorization);
+  }
+
   /** A request which brings `authorization`, to find out whose it is. */
   asking(authorization: string): HttpRequest {
     return this.#request({ method: 'GET', path: '/', query: '', fields: [] }, authorization);

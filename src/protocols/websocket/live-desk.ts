@@ -15,6 +15,8 @@ import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { InternalAnswer } from '../http/internal-exchange.ts';
 import type { HttpRequest } from '../http/port.ts';
 import { type Answering, acknowledgement, errorMessage, refusedWrite } from './answers.ts';
+import type { AdmitFollowerAt, CodeStream, CodeStreamAt } from './code-stream.ts';
+import { CodeSubscription } from './code-subscription.ts';
 import type { Connection, SubscriptionName } from './connection.ts';
 import { sinkOf } from './event-sinks.ts';
 import type { LiveCredentials } from './live-credentials.ts';
@@ -41,6 +43,10 @@ export interface LiveParts<Principal> {
   readonly ask?: AskNode | undefined;
   /** Absent: how many follow something is not told. */
   readonly follow?: Follow | undefined;
+  /** Absent: the application has no streams of its own. */
+  readonly code?: CodeStreamAt<Principal> | undefined;
+  /** Absent: no code has a say in who follows a table. */
+  readonly admitAt?: AdmitFollowerAt<Principal> | undefined;
   /** Whether one is the same somebody as the other; whoever is nobody may become somebody. */
   readonly isSame?: ((before: Principal, after: Principal) => boolean) | undefined;
 }
@@ -57,6 +63,7 @@ export interface LiveClient<Principal> {
   stand(standing: Standing): void;
 }
 
+type Presence = LiveMessage & { readonly kind: 'presence' };
 type Named = { readonly path: string; readonly query: string };
 
 export class LiveDesk<Principal> {
@@ -118,6 +125,13 @@ export class LiveDesk<Principal> {
   #subscribe(client: LiveClient<Principal>, message: Subscribe): void {
     const { connection } = client;
     const name = message.name ?? firstFree(connection);
+    const code = this.#parts.code?.(message.path);
+    if (code !== undefined) {
+      const error = this.#refusedName(connection, name) ?? refusedOfCode(message);
+      if (error === undefined) this.#followCode(client, name, message, code);
+      else refuse(connection, error, { sub: name });
+      return;
+    }
     const request = this.#resolved(client, name, message);
     if (request === undefined) return;
     const { from = request.from, omitCurrent, maxRate, delta } = message;
@@ -128,7 +142,46 @@ export class LiveDesk<Principal> {
       refuse(connection, error, { sub: name });
       return;
     }
-    this.#begin(client, name, { target: message, maxRate }, wished);
+    const begin = () => this.#begin(client, name, { target: message, maxRate }, wished);
+    this.#whenAdmitted(client, name, { target: message, begin }, () =>
+      this.#subscribe(client, { ...message, name }),
+    );
+  }
+
+  /** At once where no code has a say, else when it said yes; `again`: for another principal. */
+  #whenAdmitted(
+    client: LiveClient<Principal>,
+    name: SubscriptionName,
+    { target, begin }: { readonly target: Named; readonly begin: () => void },
+    again: () => void,
+  ): void {
+    const { connection, credentials, principal } = client;
+    const admit = this.#parts.admitAt?.(target.path);
+    if (admit === undefined) {
+      begin();
+      return;
+    }
+    let isOver = false;
+    const close = () => {
+      isOver = true;
+    };
+    connection.hold(name, {
+      subscription: { drained: () => undefined, close },
+      resource: urlOf(target),
+      judgeAgain: () => {
+        connection.release(name);
+        again();
+      },
+    });
+    const answered = (goOn: () => void) => {
+      if (isOver) return;
+      connection.release(name);
+      goOn();
+    };
+    admit(credentials.following(target.path, target.query), principal).then(
+      () => answered(begin),
+      (error) => answered(() => refuse(connection, asNodeError(error), { sub: name })),
+    );
   }
 
   /** `undefined` after the client was told why not. */
@@ -186,23 +239,82 @@ export class LiveDesk<Principal> {
     held: { target: Named; maxRate: number | undefined; request: SubscriptionRequest },
   ): void {
     const { connection, principal } = client;
-    const resolution = this.#parts.resolve(held.target, principal, 'websocket');
+    const { target } = held;
+    const resolution = this.#parts.resolve(target, principal, 'websocket');
     if (resolution.kind === 'refused') {
       connection.release(name);
       refuse(connection, resolution.error, { sub: name });
       return;
     }
-    if (held.request.view === undefined && resolution.request.view === undefined) return;
+    const seesAll = held.request.view === undefined && resolution.request.view === undefined;
+    if (seesAll && this.#parts.admitAt?.(target.path) === undefined) return;
     connection.release(name);
     const { delta } = held.request;
-    this.#begin(client, name, held, { ...resolution.request, from: undefined, delta });
+    const request = { ...resolution.request, from: undefined, delta };
+    const begin = () => this.#begin(client, name, held, request);
+    this.#whenAdmitted(client, name, { target, begin }, () => {
+      const { maxRate } = held;
+      this.#subscribe(client, {
+        ...NO_WISHES,
+        ...target,
+        kind: 'subscribe',
+        name,
+        maxRate,
+        delta: delta === true,
+      });
+    });
   }
 
-  #followPresence(client: LiveClient<Principal>, message: LiveMessage & { kind: 'presence' }) {
+  /** Whoever it is by then is asked for anew when somebody signs in. */
+  #followCode(
+    client: LiveClient<Principal>,
+    name: SubscriptionName,
+    target: Named,
+    code: CodeStream<Principal>,
+  ): void {
+    const { connection, principal, credentials } = client;
+    const request = credentials.following(target.path, target.query);
+    const subscription = new CodeSubscription({
+      ...{ connection, name },
+      admit: () => code.admit(request, principal),
+      open: (signal) => code.open(request, principal, { incoming: undefined, signal }),
+      failure: (thrown) => code.failure(thrown, request),
+      now: () => this.#parts.clock.now(),
+      ended(error) {
+        connection.release(name);
+        if (error === undefined) connection.say({ sub: name, type: 'end' });
+        else refuse(connection, error, { sub: name });
+      },
+    });
+    connection.hold(name, {
+      subscription,
+      resource: urlOf(target),
+      judgeAgain: () => {
+        connection.release(name);
+        this.#followCode(client, name, target, code);
+      },
+    });
+    void subscription.run();
+  }
+
+  #followPresence(client: LiveClient<Principal>, message: Presence): void {
     const { connection } = client;
     const name = message.name ?? firstFree(connection);
     const request = this.#resolved(client, name, message);
     if (request === undefined) return;
+    const begin = () => this.#beginPresence(client, name, message, request);
+    this.#whenAdmitted(client, name, { target: message, begin }, () =>
+      this.#followPresence(client, { ...message, name }),
+    );
+  }
+
+  #beginPresence(
+    client: LiveClient<Principal>,
+    name: SubscriptionName,
+    message: Presence,
+    request: SubscriptionRequest,
+  ): void {
+    const { connection } = client;
     const say = (count: number) => connection.say({ sub: name, type: 'presence', count });
     const stop = this.#parts.follow?.(request, say);
     if (stop === undefined) {
@@ -215,9 +327,11 @@ export class LiveDesk<Principal> {
       resource: urlOf(message),
       judgeAgain: () => {
         const { kind } = this.#parts.resolve(message, client.principal, 'websocket');
-        if (kind === 'resolved') return;
+        const isAsked = this.#parts.admitAt?.(message.path) !== undefined;
+        if (kind === 'resolved' && !isAsked) return;
         connection.release(name);
-        ended(connection, name, 'ACCESS_DENIED');
+        if (kind !== 'resolved') ended(connection, name, 'ACCESS_DENIED');
+        else this.#followPresence(client, { ...message, name });
       },
     });
   }
@@ -283,6 +397,13 @@ export class LiveDesk<Principal> {
   }
 }
 
+/** What only the log of changes can give. */
+function refusedOfCode({ maxRate, delta, history }: Subscribe): NodeError | undefined {
+  if (maxRate === undefined && !delta && history === undefined) return undefined;
+  return malformed('a class of the application has no maxRate, delta or history: leave them out');
+}
+
+const NO_WISHES = { from: undefined, omitCurrent: false, history: undefined } as const;
 const NOTHING = new Uint8Array(0);
 
 /** Whether another message may wait for a sign-in, beside those that do. */
