@@ -64,7 +64,7 @@ import { openGateway } from './worker-live.ts';
 import { createOpenApi } from './worker-openapi.ts';
 import { createPages, pageAt } from './worker-pages.ts';
 import type { PreparedApplication } from './worker-resources.ts';
-import { createAppHandler } from './worker-routes.ts';
+import { type AppRoutes, createAppHandler } from './worker-routes.ts';
 import { openSockets } from './worker-sockets.ts';
 import type { ThreadTables } from './worker-tables.ts';
 
@@ -161,15 +161,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     client: createClientFile(new URL('./client/client.min.js', import.meta.url)),
     openApi: createOpenApi(parts.prepared, who),
     serveCode: createServeCustom(restWith),
-    events(exchange) {
-      const client = identified(exchange, who);
-      if (client === undefined) return undefined;
-      const { principal, standing } = client;
-      const { request } = exchange;
-      const admitted = code?.match(request.path)?.value.admit?.(request, principal);
-      if (admitted === undefined) return streams.serve(exchange, principal, standing);
-      return admitted.then(() => streams.serve(exchange, principal, standing));
-    },
+    events: eventsWith({ streams, who, code }),
     files: staticFiles(parts),
     pages,
   });
@@ -205,6 +197,24 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
       await listener.close();
       accessLog?.close();
     },
+  };
+}
+
+interface EventsParts extends Pick<AppRoutes, 'code'> {
+  readonly streams: SseEndpoint<Principal>;
+  readonly who: Parameters<typeof identified>[1];
+}
+
+/** Code in front of a table is asked before what it judges is followed. */
+function eventsWith({ streams, who, code }: EventsParts): AppRoutes['events'] {
+  return (exchange) => {
+    const client = identified(exchange, who);
+    if (client === undefined) return undefined;
+    const { principal, standing } = client;
+    const { request } = exchange;
+    const admitted = code?.match(request.path)?.value.admit?.(request, principal);
+    if (admitted === undefined) return streams.serve(exchange, principal, standing);
+    return admitted.then(() => streams.serve(exchange, principal, standing));
   };
 }
 

@@ -12,7 +12,10 @@ type Note @table @export(public: [read, insert, update, subscribe]) {
   id: ID @primaryKey
   text: String
 }
-type Secret @table @export(public: [read, update, insert, subscribe]) { id: ID @primaryKey, text: String }
+type Secret @table @export(public: [read, update, insert, subscribe]) {
+  id: ID @primaryKey
+  text: String
+}
 `,
   'resources/streams.js': `
 import { Resource, tables } from 'millrace';
@@ -67,7 +70,8 @@ export class Secret extends tables.Secret {
 `,
 };
 
-const AUTHORIZATION = `Basic ${Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64')}`;
+const CREDENTIALS = Buffer.from(`${ADMIN.username}:${ADMIN.password}`).toString('base64');
+const AUTHORIZATION = `Basic ${CREDENTIALS}`;
 
 describe.each([1, 2])('streams of code on %i thread(s)', (threads) => {
   let node: NodeProcess;

@@ -302,9 +302,9 @@ export class UwsExchange implements CuttableExchange {
         let accepted = piece.length;
         let room = true;
         if (length === undefined) {
-          // Corked, a chunk and its frame are one system call instead of four, and the engine writes
-          // no warning to stderr for each. Pieces that fit its cork: 20.30 mangles the chunking of a
-          // larger one. Whether the kernel took it all is said by the next write, or by `writable`.
+          // Corked, a chunk and its frame are one system call instead of four, and the engine does
+          // not warn on stderr of each. Pieces that fit its cork: 20.30 mangles the chunking of a
+          // larger one. Whether the kernel took all is said by the next write, or by `writable`.
           const part =
             piece.length > CORKED_PIECE_MAX ? piece.subarray(0, CORKED_PIECE_MAX) : piece;
           accepted = part.length;
