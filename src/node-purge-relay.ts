@@ -3,12 +3,13 @@
  * it and on whatever thread: it reads them from the log. Whoever waits for all to obey waits for
  * those that are under way.
  */
+
 import { type Sequence, sequence as sequenceOf } from './base/brands.ts';
 import { LIMITS } from './config/limits.ts';
 import type { OwnPlaces } from './replication/obeyed.ts';
 import type { LogEntry, ReplicaStore } from './replication/ports.ts';
-import type { Confirmation } from './replication/purges.ts';
 import type { Replicator } from './replication/replicator.ts';
+import type { Confirmation } from './table/confirmation.ts';
 
 const PAGE = 1_024;
 const NONE = sequenceOf(0);

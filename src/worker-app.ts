@@ -43,6 +43,7 @@ import { threadScope } from './resource/thread-scope.ts';
 import type { TableDefinition } from './schema/definition.ts';
 import { entityTagOf } from './store/entity-tag.ts';
 import type { BodyStore } from './table/body-store.ts';
+import type { Confirmation } from './table/confirmation.ts';
 import type { PurgeNote } from './table/purge-note.ts';
 import type { QueryScope } from './table/query/scope.ts';
 import { formatPosition, type StoreReader, type StoreWriter } from './table/store-port.ts';
@@ -401,5 +402,5 @@ const confirmWrite: ConfirmWrite = async (wanted) => {
   const { runOperation } = threadScope();
   const document = { operation: 'confirm_replication', ...wanted };
   const answer = await runOperation?.(document, 'the node');
-  return (answer ?? { confirmed: [], missing: [] }) as Awaited<ReturnType<ConfirmWrite>>;
+  return (answer ?? { confirmed: [], missing: [] }) as Confirmation;
 };

@@ -3,17 +3,19 @@ import type { RecordId } from '../base/brands.ts';
 import { judgedDelete } from '../table/guarded-write.ts';
 import { takesLists } from '../table/write-all.ts';
 import { commitRecords, type RecordWrite } from './commit-records.ts';
+import { CONFIRMATION_ARGUMENTS, confirmationArgument, confirmWrite } from './confirmed-write.ts';
 import type { Operation } from './operation.ts';
 import { recordGuard } from './record-access.ts';
 import { ID_ARGUMENTS, idsArgument, recordTable, TABLE_ARGUMENTS } from './record-arguments.ts';
 
 export const deleteRecords: Operation = {
   name: 'delete',
-  takes: [...TABLE_ARGUMENTS, ...ID_ARGUMENTS],
+  takes: [...TABLE_ARGUMENTS, ...ID_ARGUMENTS, ...CONFIRMATION_ARGUMENTS],
   async run(args, context) {
     const table = recordTable(args, context);
     takesLists(table);
     const ids = idsArgument(table, args);
+    const wanted = confirmationArgument(args);
     const guard = recordGuard(table, context);
     const writes: RecordWrite[] = [];
     const unseen: RecordId[] = [];
@@ -26,6 +28,7 @@ export const deleteRecords: Operation = {
       }
     }
     const { done, skipped: failed } = await commitRecords(table, writes);
+    await confirmWrite(wanted, context);
     const skipped = [...unseen, ...failed];
     return {
       message: `deleted ${done.length} of ${ids.length} records`,

@@ -15,6 +15,7 @@ import {
   type WriteAllVerb,
 } from '../table/write-all.ts';
 import { commitRecords, type RecordWrite } from './commit-records.ts';
+import { CONFIRMATION_ARGUMENTS, confirmationArgument, confirmWrite } from './confirmed-write.ts';
 import { type Operation, usage } from './operation.ts';
 import { recordGuard } from './record-access.ts';
 import { recordsArgument, recordTable, TABLE_ARGUMENTS } from './record-arguments.ts';
@@ -55,15 +56,17 @@ export const upsert = writeOperation('upsert', {
 function writeOperation(name: string, writing: Writing): Operation {
   return {
     name,
-    takes: [...TABLE_ARGUMENTS, 'records'],
+    takes: [...TABLE_ARGUMENTS, 'records', ...CONFIRMATION_ARGUMENTS],
     async run(args, context) {
       const table = recordTable(args, context);
       takesLists(table);
       const records = recordsArgument(args);
+      const wanted = confirmationArgument(args);
       const { done, skipped } = await commitRecords(
         table,
         await drafted(table, records, writing, recordGuard(table, context)),
       );
+      await confirmWrite(wanted, context);
       return {
         message: `${writing.done} ${done.length} of ${records.length} records`,
         [writing.hashes]: done,

@@ -2,13 +2,15 @@
  * What is told to all connected nodes at once, and who has confirmed it: purges ahead of their
  * place in the log (SPEC §9), and how far others have this node's own changes.
  */
+
 import type { Clock } from '../base/clock.ts';
+import type { Confirmation } from '../table/confirmation.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
 import type { PurgedFrame } from './frames.ts';
 import type { Peer } from './peer.ts';
 import type { InvalidationItem, ReplicaStore } from './ports.ts';
-import { type AheadSet, type Confirmation, Confirmations, purgeMark } from './purges.ts';
+import { type AheadSet, Confirmations, purgeMark } from './purges.ts';
 import type { Session } from './session.ts';
 
 export interface AnnouncementParts {

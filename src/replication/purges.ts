@@ -6,6 +6,7 @@
 
 import { durationMs } from '../base/brands.ts';
 import type { Cancel, Clock } from '../base/clock.ts';
+import type { Confirmation } from '../table/confirmation.ts';
 import type { AheadMarks } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
 import type { PurgedFrame } from './frames.ts';
@@ -40,12 +41,6 @@ export class AheadSet implements AheadMarks {
   take(origin: Place): boolean {
     return this.#marks.delete(markOf(origin));
   }
-}
-
-/** Who has confirmed, and who was asked or should have been and has not. */
-export interface Confirmation {
-  readonly confirmed: readonly string[];
-  readonly missing: readonly string[];
 }
 
 interface Awaited {

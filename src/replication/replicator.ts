@@ -3,8 +3,10 @@
  * owns the connections, the peers and the members, and the one timer that looks at what time has
  * brought. `SPEC.md` describes the whole.
  */
+
 import { durationMs, type Sequence } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
+import type { Confirmation } from '../table/confirmation.ts';
 import { Absence } from './absence.ts';
 import { objectionTo, probe, rivalsOf } from './admission.ts';
 import { Announcements } from './announcements.ts';
@@ -22,7 +24,7 @@ import type { ReplicationEvents, ReplicatorOptions } from './options.ts';
 import type { Peer } from './peer.ts';
 import { Peers } from './peers.ts';
 import type { ChangeLink, InvalidationItem } from './ports.ts';
-import { AheadSet, type Confirmation } from './purges.ts';
+import { AheadSet } from './purges.ts';
 import { Redial } from './redial.ts';
 import type { Holdings } from './selection.ts';
 import { Session, type SessionOwner, type ToldFrame } from './session.ts';

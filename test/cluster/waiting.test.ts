@@ -57,6 +57,27 @@ describe('a write that waits', () => {
     expect((await cluster.node('n1').fetch('/Item/wrong')).status).toBe(404);
   });
 
+  it('may be an operation, which is told whom to wait for', async () => {
+    const operate = async (more: object): Promise<Record<string, unknown>> => {
+      const records = [{ id: 'operated', name: 'pot' }];
+      const document = { operation: 'upsert', table: 'Item', records, ...more };
+      return cluster.node('n1').operate(document);
+    };
+    await operate({ replicateTo: ['n2', 'n3'], replicatedConfirmation: 2 });
+    for (const name of ['n2', 'n3']) {
+      expect((await cluster.node(name).fetch('/Item/operated')).status).toBe(200);
+    }
+    await expect(operate({ replicatedConfirmation: 'all' })).rejects.toThrow(/a number of nodes/);
+    const more = { replicateTo: ['n2'], replicatedConfirmation: 2 };
+    await expect(operate(more)).rejects.toThrow(/2 is more than the nodes/);
+    await expect(operate({ replicateTo: 'n2' })).rejects.toThrow(/replicateTo: /);
+    const drop = { operation: 'delete', table: 'Item', ids: ['operated'] };
+    await cluster.node('n1').operate({ ...drop, replicateTo: 2, replicatedConfirmation: 2 });
+    for (const name of ['n2', 'n3']) {
+      expect((await cluster.node(name).fetch('/Item/operated')).status).toBe(404);
+    }
+  });
+
   it('names who did not confirm in time, and reaches them later', async () => {
     cluster.network.partition('n1', 'n3');
     cluster.network.partition('n2', 'n3');

@@ -3,8 +3,8 @@
  * one, and the addresses it was told of. Implemented in the assembly.
  */
 import { NodeError } from '../../base/errors.ts';
-import type { Confirmation } from '../../replication/purges.ts';
 import type { PeerStatus, ReplicationStatus } from '../../replication/status.ts';
+import type { Confirmation } from '../../table/confirmation.ts';
 import type { OperationContext } from '../operation.ts';
 
 export interface NodeStatus extends PeerStatus {

@@ -4,26 +4,23 @@
  * not enough confirm in time the answer is 504 and names those that did not.
  */
 import { NodeError } from '../../base/errors.ts';
+import {
+  type Confirmation,
+  unconfirmed,
+  type WantedConfirmation,
+} from '../../table/confirmation.ts';
 import { CapturedExchange } from '../http/captured-exchange.ts';
 import type { Exchange } from '../http/port.ts';
 import { replyProblem } from '../http/problem.ts';
 import type { RestCall } from './rest-call.ts';
 
-export interface Wanted {
-  readonly least: number;
-  /** Only these count; any when absent. */
-  readonly nodes: readonly string[] | undefined;
-}
-
 /** Resolves when they have, or when time is up. Rejects where there are no other nodes. */
-export type ConfirmWrite = (
-  wanted: Wanted,
-) => Promise<{ readonly confirmed: readonly string[]; readonly missing: readonly string[] }>;
+export type ConfirmWrite = (wanted: WantedConfirmation) => Promise<Confirmation>;
 
 const FIELD = 'x-replicate-to';
 
 /** What the request asks for; `undefined`: not to wait. Throws `REQUEST_MALFORMED`. */
-export function wantedConfirmation({ request }: Exchange): Wanted | undefined {
+export function wantedConfirmation({ request }: Exchange): WantedConfirmation | undefined {
   const field = request.header(FIELD);
   if (field === undefined) return undefined;
   const [targets = '', ...parameters] = field.split(';').map((part) => part.trim());
@@ -45,7 +42,7 @@ export function wantedConfirmation({ request }: Exchange): Wanted | undefined {
 /** Runs a write and passes its answer on when it has been confirmed. */
 export async function confirmedWrite(
   call: RestCall,
-  wanted: Wanted,
+  wanted: WantedConfirmation,
   confirm: ConfirmWrite,
   write: (call: RestCall) => void | Promise<void>,
 ): Promise<void> {
@@ -62,21 +59,8 @@ export async function confirmedWrite(
     return;
   }
   const isDone = answer.status >= 200 && answer.status < 300;
-  const unconfirmed = isDone ? await missing(wanted, confirm) : undefined;
+  const problem = isDone ? unconfirmed(wanted, await confirm(wanted)) : undefined;
   if (exchange.aborted) return;
-  if (unconfirmed === undefined) exchange.reply(answer.status, answer.headers, answer.body);
-  else replyProblem(exchange, unconfirmed);
-}
-
-async function missing(wanted: Wanted, confirm: ConfirmWrite): Promise<NodeError | undefined> {
-  const { confirmed, missing: without } = await confirm(wanted);
-  if (confirmed.length >= wanted.least) return undefined;
-  const have = confirmed.length === 0 ? 'no other node has' : `only ${confirmed.join(', ')} has`;
-  const message =
-    `the write is kept here, but ${have} confirmed it in time (${wanted.least} wanted); ` +
-    `not confirmed: ${without.join(', ') || 'nobody else is a member'}; it reaches them later`;
-  return new NodeError('PEERS_UNCONFIRMED', message, {
-    blame: 'peer',
-    details: { confirmed, unconfirmed: without },
-  });
+  if (problem === undefined) exchange.reply(answer.status, answer.headers, answer.body);
+  else replyProblem(exchange, problem);
 }
