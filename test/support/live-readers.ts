@@ -171,6 +171,9 @@ export class StreamReader extends Applying implements LiveReader {
   }
 }
 
+/** [MQTT5 §3.14.2.1] */
+const QUOTA_EXCEEDED = 0x97;
+
 /** A client with a session, which tells it what it missed; the topics are those of a table. */
 export class MqttReader implements LiveReader {
   readonly name: string;
@@ -200,10 +203,13 @@ export class MqttReader implements LiveReader {
     });
     this.#client = client;
     let last = 'nothing was said';
+    let isBehind = false;
     client.on('error', (error) => {
       last = error.message;
     });
     client.on('disconnect', ({ reasonCode, properties }) => {
+      // It did not keep up with the log: its session begins anew, and that counts as a reset.
+      isBehind = reasonCode === QUOTA_EXCEEDED;
       last = `DISCONNECT ${reasonCode} ${properties?.reasonString ?? ''}`;
     });
     client.on('message', (topic, payload, { dup }) => {
@@ -215,7 +221,7 @@ export class MqttReader implements LiveReader {
     });
     client.on('close', () => {
       if (client !== this.#client) return;
-      if (this.#isStalled) this.isLost = true;
+      if (this.#isStalled || isBehind) this.isLost = true;
       else this.failure ??= new Error(`the connection was closed: ${last}`);
     });
     if (sessionPresent) return;
