@@ -7,6 +7,7 @@ import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import { refusal as accessRefusal } from '../base/refusals.ts';
+import { askedConfirmation, type WantedConfirmation } from '../table/confirmation.ts';
 import { type ResourceAnswer, toAnswer } from './answer.ts';
 import { Call, type MayDo, type ReadFacts } from './call.ts';
 import type { Context } from './context.ts';
@@ -40,6 +41,8 @@ export interface CallSurroundings {
 export interface AnsweredCall {
   readonly answer: ResourceAnswer;
   readonly reads: ReadFacts;
+  /** What the code wants confirmed before it is answered. */
+  readonly wanted?: WantedConfirmation | undefined;
 }
 
 type Hook = (typeof HOOKS)[number];
@@ -63,8 +66,9 @@ export async function runCall(
   const running = threadScope().calls.run(call, async () => answerOf(type, request));
   try {
     const answer = await beforeDeadline(running, type.name, around);
+    const wanted = askedConfirmation(context, inContext);
     await call.transaction.commit();
-    return { answer: streamed(answer, call, type.name, around), reads: call.reads };
+    return { answer: streamed(answer, call, type.name, around), reads: call.reads, wanted };
   } catch (error) {
     call.transaction.abort();
     // A thrown answer undoes the writes like any other.
@@ -72,6 +76,8 @@ export async function runCall(
     throw error;
   }
 }
+
+const inContext = (message: string): Error => new TypeError(`context.${message}`);
 
 /** Rows are made while they are sent: still inside the call, and each within the deadline. */
 function streamed(

@@ -11,6 +11,34 @@ export interface WantedConfirmation {
   readonly nodes: readonly string[] | undefined;
 }
 
+/** What an operation or the code of an application says of it, as it came. */
+export interface AskedConfirmation {
+  readonly replicateTo?: unknown;
+  readonly replicatedConfirmation?: unknown;
+}
+
+const NODES_MAX = 64;
+
+/** `undefined`: not to wait. Throws what `fault` makes of the member that is wrong. */
+export function askedConfirmation(
+  { replicateTo, replicatedConfirmation: least = 0 }: AskedConfirmation,
+  fault: (message: string) => Error,
+): WantedConfirmation | undefined {
+  if (!isCount(least)) throw fault('replicatedConfirmation: a number of nodes to wait for');
+  const nodes = isCount(replicateTo) || replicateTo === '*' ? undefined : replicateTo;
+  const areNodes = Array.isArray(nodes) && nodes.length > 0 && nodes.length <= NODES_MAX;
+  if (nodes !== undefined && !(areNodes && nodes.every((name) => typeof name === 'string'))) {
+    throw fault(`replicateTo: a number of nodes, or a list of at most ${NODES_MAX} of their names`);
+  }
+  if (areNodes && least > nodes.length) {
+    throw fault(`replicatedConfirmation: ${least} is more than the nodes that replicateTo names`);
+  }
+  return least === 0 ? undefined : { least, nodes };
+}
+
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0;
+
 /** Who has confirmed, and who was asked or should have been and has not. */
 export interface Confirmation {
   readonly confirmed: readonly string[];

@@ -9,6 +9,17 @@ import { CLUSTER_APP } from '../support/cluster-app.ts';
 import { behave, HttpOrigin } from '../support/http-origin.ts';
 import { until } from '../support/node-process.ts';
 
+const RESOURCES = `
+import { Resource, tables } from 'millrace';
+export class Kept extends Resource {
+  static allowCreate() { return true; }
+  static async post(target, data, context) {
+    await tables.Item.put({ id: data.id, name: 'kept' });
+    context.replicateTo = data.on;
+    context.replicatedConfirmation = data.on?.length;
+    return { id: data.id };
+  }
+}`;
 let cluster: Cluster;
 let origin: HttpOrigin;
 let made = 0;
@@ -21,6 +32,7 @@ beforeAll(async () => {
   const cached = cachedTable({ name: 'Cached', cache: 'freshness: "1h"' });
   const files = {
     'schema.graphql': `${CLUSTER_APP['schema.graphql']}${cached}`,
+    'resources.js': RESOURCES,
     'origins/api.yaml': originFile(origin.url),
   };
   cluster = await Cluster.start({ files, names: ['n1', 'n2', 'n3'] });
@@ -77,6 +89,30 @@ describe('a write that waits', () => {
       expect((await cluster.node(name).fetch('/Item/operated')).status).toBe(404);
     }
   });
+
+  it('may be one of code, which says itself whom to wait for, or whose client does', async () => {
+    const post = (body: object, headers: Record<string, string> = {}): Promise<Response> =>
+      cluster.node('n1').fetch('/Kept', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      });
+    expect((await post({ id: 'by-code', on: ['n2', 'n3'] })).status).toBeLessThan(300);
+    expect((await post({ id: 'by-field' }, { 'x-replicate-to': '2;confirm=2' })).ok).toBe(true);
+    for (const name of ['n2', 'n3']) {
+      for (const id of ['by-code', 'by-field']) {
+        expect((await cluster.node(name).fetch(`/Item/${id}`)).status).toBe(200);
+      }
+    }
+    expect((await post({ id: 'odd', on: [1] })).status).toBe(500);
+    expect((await post({ id: 'odd' }, { 'x-replicate-to': '1;confirm=many' })).status).toBe(400);
+    expect((await cluster.node('n2').fetch('/Item/odd')).status).toBe(404);
+    const absent = await post({ id: 'asked', on: ['n9'] });
+    expect([absent.status, await absent.json()]).toMatchObject([
+      504,
+      { code: 'PEERS_UNCONFIRMED' },
+    ]);
+  }, 60_000);
 
   it('names who did not confirm in time, and reaches them later', async () => {
     cluster.network.partition('n1', 'n3');

@@ -6,9 +6,11 @@ import type { Principal } from '../../access/principal.ts';
 import { NodeError } from '../../base/errors.ts';
 import type { ResourceAnswer } from '../../resource/answer.ts';
 import type { ReadFacts } from '../../resource/call.ts';
+import { unconfirmed, type WantedConfirmation } from '../../table/confirmation.ts';
 import type { Exchange } from '../http/port.ts';
 import { problemStatus, replyProblem } from '../http/problem.ts';
 import { readAnyBody } from './any-body.ts';
+import { type ConfirmWrite, wantedConfirmation } from './confirmed-write.ts';
 import type { BodyLimits } from './json-body.ts';
 import type { RequestMeter } from './resource.ts';
 import { type Identification, identify, replyUnauthenticated } from './rest-call.ts';
@@ -39,9 +41,11 @@ export interface CustomResource {
   readonly methods: readonly string[];
   readonly meter: RequestMeter;
   readonly monotonic: () => number;
-  answer(
-    request: CustomRequest,
-  ): Promise<{ readonly answer: ResourceAnswer; readonly reads: ReadFacts }>;
+  answer(request: CustomRequest): Promise<{
+    readonly answer: ResourceAnswer;
+    readonly reads: ReadFacts;
+    readonly wanted?: WantedConfirmation | undefined;
+  }>;
   /** What a rejection of `answer` or of its rows means; logs what is a fault of the code. */
   failure(thrown: unknown, exchange: Exchange): CustomFailure;
 }
@@ -53,10 +57,14 @@ export type ServeCustom = (
 ) => void | Promise<void>;
 
 const WITH_BODY: ReadonlySet<string> = new Set(['PUT', 'PATCH', 'POST']);
+const WRITING: ReadonlySet<string> = new Set([...WITH_BODY, 'DELETE']);
 
-export function createServeCustom(
-  parts: Identification & { readonly limits: BodyLimits },
-): ServeCustom {
+interface CustomParts extends Identification {
+  readonly limits: BodyLimits;
+  readonly confirm: ConfirmWrite;
+}
+
+export function createServeCustom(parts: CustomParts): ServeCustom {
   return (exchange, resource, target) => {
     const { method } = exchange.request;
     const allow = ['allow', resource.methods.join(', ')];
@@ -68,7 +76,7 @@ export function createServeCustom(
     }
     const principal = identify(exchange, parts);
     if (principal === undefined) return undefined;
-    return serve(exchange, resource, { ...target, exchange, principal }, parts.limits);
+    return serve(exchange, resource, { ...target, exchange, principal }, parts);
   };
 }
 
@@ -76,8 +84,9 @@ async function serve(
   exchange: Exchange,
   resource: CustomResource,
   asked: Omit<CustomRequest, 'body'>,
-  limits: BodyLimits,
+  { limits, confirm }: CustomParts,
 ): Promise<void> {
+  const wanted = WRITING.has(exchange.request.method) ? wantedConfirmation(exchange) : undefined;
   const startedAt = resource.monotonic();
   const { method } = exchange.request;
   const count = (status: number, bytes: number): void =>
@@ -85,8 +94,13 @@ async function serve(
   // A body that cannot be read is the client's mistake, not the code's.
   const body = WITH_BODY.has(method) ? await readAnyBody(exchange, limits) : undefined;
   try {
-    const { answer, reads } = await resource.answer({ ...asked, body });
+    const { answer, reads, wanted: byCode } = await resource.answer({ ...asked, body });
+    const problem = await missing(wanted ?? byCode, answer, confirm);
     if (exchange.aborted) return;
+    if (problem !== undefined) {
+      count(problemStatus(problem.code), 0);
+      return replyProblem(exchange, problem);
+    }
     const bytes = await sendAnswer(exchange, answer, {
       reads,
       isAnonymous: asked.principal.kind === 'anonymous',
@@ -95,6 +109,16 @@ async function serve(
   } catch (thrown) {
     count(failed(exchange, resource, thrown), 0);
   }
+}
+
+/** What is said instead of the answer when other nodes have not confirmed in time. */
+async function missing(
+  wanted: WantedConfirmation | undefined,
+  { status }: ResourceAnswer,
+  confirm: ConfirmWrite,
+): Promise<NodeError | undefined> {
+  if (wanted === undefined || status >= 300) return undefined;
+  return unconfirmed(wanted, await confirm(wanted));
 }
 
 /** Answers for what was thrown; the status. */
