@@ -6,13 +6,14 @@
 import { askingWith } from './access/asking.ts';
 import { type Authenticator, FOR_GOOD, type Standing } from './access/authenticate.ts';
 import { accessTo } from './access/authorise.ts';
+import type { Access } from './access/grants.ts';
 import type { Principal } from './access/principal.ts';
 import type { RefusalLog } from './access/refusal-log.ts';
 import type { RowAccess } from './access/row-access.ts';
 import { StandingWatch } from './access/standing-watch.ts';
 import { createWriteGuard } from './access/write-guard.ts';
 import type { Clock } from './base/clock.ts';
-import type { MqttCode } from './node-mqtt-code.ts';
+import { type MqttCode, NO_CODE } from './node-mqtt-code.ts';
 import type { MqttPacing } from './node-mqtt-guard.ts';
 import type { Guest, SignIn } from './protocols/mqtt/access.ts';
 import type { CodeAt } from './protocols/mqtt/code-topic.ts';
@@ -52,7 +53,8 @@ export function mqttSignIn(parts: SignInParts): SignIn {
     };
     const { remoteAddress } = asking;
     const codeAt: CodeAt = (filter) => parts.code.at(filter, { principal, remoteAddress });
-    return { guest: mqttGuest(principal, { standing, watch, pace, denied, codeAt }) };
+    const { code } = parts;
+    return { guest: mqttGuest(principal, { standing, watch, pace, denied, codeAt, code }) };
   };
 }
 
@@ -62,12 +64,16 @@ export interface GuestParts {
   readonly pace?: Guest['pace'] | undefined;
   readonly denied?: Guest['denied'] | undefined;
   readonly codeAt?: CodeAt | undefined;
+  readonly code?: Pick<MqttCode, 'judgesReaders'> | undefined;
 }
 
 export function mqttGuest(principal: Principal, parts: GuestParts = {}): Guest {
-  const { standing = FOR_GOOD, watch } = parts;
+  const { standing = FOR_GOOD, watch, code = NO_CODE } = parts;
   const { pace = () => undefined, denied = () => undefined, codeAt = () => undefined } = parts;
-  const access = (table: TableDefinition, verb: Verb) => accessTo(principal, table, verb);
+  const access = (table: TableDefinition, verb: Verb): Access =>
+    verb === 'subscribe' && principal.kind !== 'admin' && code.judgesReaders(table)
+      ? { kind: 'none' }
+      : accessTo(principal, table, verb);
   return {
     name: principal.kind === 'anonymous' ? '' : principal.name,
     may(verb, table, id) {

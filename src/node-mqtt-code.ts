@@ -14,7 +14,13 @@ import { methodsOf, type Resource } from './resource/resource.ts';
 import { type AnsweredCall, type CallRequest, runCall } from './resource/run-call.ts';
 import { admitToStream, openStream, publishTo, streamsOf, wayOf } from './resource/run-stream.ts';
 import type { TableDefinition } from './schema/definition.ts';
-import { type CodeParts, callRequest, surroundings, untouchedMethods } from './worker-code.ts';
+import {
+  type CodeParts,
+  callRequest,
+  judgesReaders,
+  surroundings,
+  untouchedMethods,
+} from './worker-code.ts';
 
 export type MqttCodeParts = Omit<CodeParts, 'meter'>;
 
@@ -28,9 +34,19 @@ export interface MqttCode {
   at(filter: string, asker: CodeAsker): CodeTopic | undefined;
   /** Whether a filter is served by code, whoever asks. */
   isOfCode(filter: string): boolean;
+  /**
+   * Whether a class in front of the table says in `allowRead` who may read it, and has no stream of
+   * its own to be asked with. One subscription has the rows of many tables, at topics that are
+   * not known when it is made: such a table is not followed over MQTT, but by administrators.
+   */
+  judgesReaders(table: TableDefinition): boolean;
 }
 
-export const NO_CODE: MqttCode = { at: () => undefined, isOfCode: () => false };
+export const NO_CODE: MqttCode = {
+  at: () => undefined,
+  isOfCode: () => false,
+  judgesReaders: () => false,
+};
 
 interface CodeClass
   extends Pick<CodeTopic, 'path' | 'follows' | 'takes' | 'hears' | 'isOverTable'> {
@@ -43,13 +59,16 @@ export function openMqttCode(
   tables: Iterable<TableDefinition>,
 ): MqttCode | undefined {
   const tree = new PathTree<CodeClass | undefined>();
+  const judged = new Set<string>();
   let count = 0;
   for (const { path, type } of parts.prepared.resources.resources) {
     const found = codeClass(path, type);
     tree.set(path, found);
     if (found !== undefined) count += 1;
+    const table = extendedTable(type);
+    if (table?.export?.name === path && judgesReaders(type)) judged.add(table.name);
   }
-  if (count === 0) return undefined;
+  if (count === 0 && judged.size === 0) return undefined;
   // The longest path wins, whoever has it.
   for (const { export: exported } of tables) {
     if (exported !== undefined && exported.name !== '*') tree.set(exported.name, undefined);
@@ -60,6 +79,7 @@ export function openMqttCode(
       return found && codeTopic(found.type, { ...found, asker, parts });
     },
     isOfCode: (filter) => matchOf(tree, filter)?.type.follows === true,
+    judgesReaders: ({ name }) => judged.has(name),
   };
 }
 

@@ -17,6 +17,8 @@ require('node:http').createServer((request, response) => {
 }).listen(Number(process.env.PORT), '127.0.0.1', () => console.log('listening'));
 `;
 
+const HEALTH = 'health: { path: /healthz, every: 200ms }\n';
+
 class Origins {
   readonly ports = new Map<string, number>();
   readonly #processes = new Map<string, ChildProcess>();
@@ -69,8 +71,7 @@ describe.each(['uws', 'node'])('replicas, %s engine', (engine) => {
     node = await startNode({
       files: {
         'schema.graphql': SCHEMA,
-        'origins/shop.yaml':
-          `kind: http\nurl:\n${urls}${settings}` + 'health: { path: /healthz, every: 200ms }\n',
+        'origins/shop.yaml': `kind: http\nurl:\n${urls}${settings}${HEALTH}`,
         'origins/sticky.yaml': `kind: http\nurl:\n${urls}${settings}balance: key\n`,
       },
       env: { MILLRACE_HTTP_ENGINE: engine },

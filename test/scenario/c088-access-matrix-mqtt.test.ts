@@ -64,7 +64,7 @@ describe.each([1, 2])('the matrix of access over MQTT with %s threads', (threads
       );
     const subscribe = async ({ client }: TestClient, filter: string): Promise<boolean> => {
       const granted = await client.subscribeAsync(filter, { qos: 1 }).catch(() => undefined);
-      return granted !== undefined && granted.every(({ qos }) => Number(qos) < 0x80);
+      return granted?.every(({ qos }) => Number(qos) < 0x80) ?? false;
     };
     /** Records told until the mark came. */
     const toldBefore = async (peer: TestClient, table: string): Promise<Row[]> => {

@@ -14,6 +14,10 @@ type Flight @table @export(public: [read, subscribe, insert, update, delete, pub
   id: ID @primaryKey
   gate: String
 }
+type Vault @table @export(public: [read, subscribe, insert, update]) {
+  id: ID @primaryKey
+  text: String
+}
 type Note @table @export(public: [read]) { id: ID @primaryKey  text: String }
 `,
   'millrace.yaml': 'mqtt: { requireAuthentication: false }\n',
@@ -47,6 +51,9 @@ export class Secret extends Resource {
   allowCreate(user) { return user?.role.permission.super_user === true; }
   static async *subscribe() { yield 'a text'; yield Buffer.from([1, 2, 255]); }
   static async publish() {}
+}
+export class Vault extends tables.Vault {
+  allowRead(user) { return user?.role.permission.super_user === true; }
 }
 export class Many extends Resource {
   static public = ['read'];
@@ -200,6 +207,26 @@ describe.each([['1'], ['2']])('classes of the application over MQTT, threads: %s
       'its log line',
       () => node.stdout().includes('the desk fails') || node.stderr().includes('the desk fails'),
     );
+  });
+
+  it('tells nobody but administrators of a table whose class says who may read it', async () => {
+    const outsider = await anonymous();
+    await (await node.put('/Vault/a', { text: 'held' })).arrayBuffer();
+    for (const filter of ['Vault/a', 'Vault/#', '$share/g/Vault/+']) {
+      await expect(outsider.client.subscribeAsync(filter), filter).rejects.toThrow(
+        'Subscribe error',
+      );
+    }
+    const insider = await admin();
+    for (const { client } of [outsider, insider]) await client.subscribeAsync('#', { qos: 1 });
+    await (await node.put('/Vault/a', { text: 'changed' })).arrayBuffer();
+    await (await node.put('/Flight/last', { gate: 'B1' })).arrayBuffer();
+    const topics = ({ received }: TestClient) => new Set(received.map(({ topic }) => topic));
+    await until('the insider', () => topics(insider).has('Vault/a'));
+    await until('the later change', () => topics(outsider).has('Flight/last'));
+    expect([...topics(outsider)].filter((topic) => topic.startsWith('Vault'))).toEqual([]);
+    await outsider.close();
+    await insider.close();
   });
 
   it('counts subscribers of MQTT among those who follow a record or a table', async () => {
