@@ -5,9 +5,8 @@
  */
 import { NodeError } from './errors.ts';
 
-/** Finishes "sign in with …". */
-export const HOW_TO_SIGN_IN =
-  "a name and password, a token or an API key (as Bearer, or in the password's place)";
+/** Finishes "sign in with …". Short: some MQTT clients misread a SUBACK with 128 bytes of text. */
+export const HOW_TO_SIGN_IN = 'a password, or a token or API key as Bearer';
 
 export interface Barred {
   /** What was to be done, and with what: `update`, `a of Item`. */
