@@ -16,7 +16,7 @@ export interface TopFlags extends AdminFlags {
 }
 
 /** What `cluster_status` says of a node. */
-interface NodeSeen {
+export interface NodeSeen {
   readonly name: string;
   readonly state: string;
   readonly behind?: number | undefined;

@@ -9,6 +9,7 @@ import { ClusterFolder, readJoinToken } from '../protocols/replication/cluster-f
 import { joinCluster } from '../protocols/replication/join.ts';
 import { formatProblem } from '../schema/problem.ts';
 import { type AdminFlags, exitCodeOf, operate, printed } from './admin-client.ts';
+import type { NodeSeen } from './cluster-top.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
 export interface FolderFlags {
@@ -74,13 +75,6 @@ async function onFolder(
   }
 }
 
-interface NodeStatus {
-  readonly name: string;
-  readonly state: string;
-  readonly behind?: number | undefined;
-  readonly lagSeconds?: number | undefined;
-}
-
 export const showCluster = (flags: AdminFlags, terminal: Terminal): Promise<number> =>
   exitCodeOf(terminal, async () => {
     const answer = await operate(flags, terminal, { operation: 'cluster_status' });
@@ -88,7 +82,7 @@ export const showCluster = (flags: AdminFlags, terminal: Terminal): Promise<numb
       terminal.out(printed(answer));
       return EXIT.clean;
     }
-    const nodes = (answer.connections ?? []) as readonly NodeStatus[];
+    const nodes = (answer.connections ?? []) as readonly NodeSeen[];
     terminal.out(`node     ${String(answer.node_name)}: ${String(answer.status)}`);
     for (const { name, state, behind = 0, lagSeconds = 0 } of nodes) {
       terminal.out(`peer     ${name}: ${state}, ${behind} changes (${lagSeconds} s) to come`);
