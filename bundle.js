@@ -4,8 +4,10 @@
  *
  * The compiler has written every module to `dist/`; the entries below are then replaced by bundles
  * of the same names, which share their chunks, so that a class is one class whoever imports it.
- * Packages stay outside, and what is imported when it is needed stays a chunk of its own. A module
- * that is loaded by its own address (a kind of origin, a thread's entry) works bundled or not.
+ * Packages that every start loads come in too; all others stay outside, and what is imported when
+ * it is needed stays a chunk of its own. A module that is loaded by its own address (a kind of
+ * origin, a thread's entry) works bundled or not. Names stay as they are, so that a stack trace
+ * tells its functions; blanks go, because the engine reads all of the text at each start.
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -16,6 +18,16 @@ const SOURCES = fileURLToPath(new URL('src', import.meta.url));
 const DIST = fileURLToPath(new URL('dist', import.meta.url));
 const CHUNK = 'chunk.';
 const ENTRIES = ['main.ts', 'index.ts', 'worker.ts', 'worker-passwords.ts', 'worker-watchdog.ts'];
+/** Pure JavaScript of many small files, and nothing that an application meets as an object. */
+const BUNDLED_PACKAGES = [
+  'commander',
+  'graphql',
+  'lru-cache',
+  'mqtt-packet',
+  'p-limit',
+  'pino',
+  'yaml',
+];
 /** As an expression; its name in a text stays a text. */
 const OWN_ADDRESS = /(?<!['"`])\bimport\.meta\.url\b(?!['"`])/g;
 
@@ -32,6 +44,11 @@ const ownAddresses = {
   },
 };
 
+const { dependencies } = JSON.parse(
+  await readFile(new URL('package.json', import.meta.url), 'utf8'),
+);
+const external = Object.keys(dependencies).filter((name) => !BUNDLED_PACKAGES.includes(name));
+
 const { metafile } = await build({
   entryPoints: ENTRIES.map((entry) => path.join(SOURCES, entry)),
   outdir: DIST,
@@ -39,13 +56,25 @@ const { metafile } = await build({
   // All bundles lie in one folder, whose address is therefore that of any of them.
   chunkNames: `${CHUNK}[name]-[hash]`,
   metafile: true,
-  banner: { js: 'const __dist = import.meta.url;' },
+  // Bundled packages in the older module format ask for the runtime's own modules by `require`.
+  banner: {
+    js: [
+      "import { createRequire as __createRequire } from 'node:module';",
+      'const __dist = import.meta.url;',
+      'const require = __createRequire(__dist);',
+    ].join('\n'),
+  },
   bundle: true,
   splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  packages: 'external',
+  external: [...external, 'pg-native'],
+  // A copy of the runtime's own streams, which a dependency of mqtt-packet brings.
+  alias: { 'readable-stream': 'node:stream' },
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 120,
   sourcemap: true,
   sourcesContent: false,
   plugins: [ownAddresses],
