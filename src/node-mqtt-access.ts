@@ -44,18 +44,36 @@ export function mqttSignIn(parts: SignInParts): SignIn {
       onRejected(found.method);
       return { refused: found.error };
     }
-    const { principal, standing } = found;
-    const pace: Guest['pace'] = (verb) => pacing.ask(verb, principal, asking);
-    const denied = (what: string) => {
-      if (principal.kind === 'anonymous') return;
-      const { name: by } = principal;
-      parts.refusals.add({ by, address: asking.remoteAddress, protocol: 'mqtt', what });
+    const { standing } = found;
+    const guestAs = (principal: Principal): Guest => {
+      const pace: Guest['pace'] = (verb) => pacing.ask(verb, principal, asking);
+      const denied = (what: string) => {
+        if (principal.kind === 'anonymous') return;
+        const { name: by } = principal;
+        parts.refusals.add({ by, address: asking.remoteAddress, protocol: 'mqtt', what });
+      };
+      const { remoteAddress } = asking;
+      const codeAt: CodeAt = (filter) => parts.code.at(filter, { principal, remoteAddress });
+      const { code } = parts;
+      const asOfNow = () => asStanding(guest, standing, guestAs);
+      const common = { standing, watch, pace, denied, codeAt, code, asOfNow };
+      const guest = mqttGuest(principal, common);
+      return guest;
     };
-    const { remoteAddress } = asking;
-    const codeAt: CodeAt = (filter) => parts.code.at(filter, { principal, remoteAddress });
-    const { code } = parts;
-    return { guest: mqttGuest(principal, { standing, watch, pace, denied, codeAt, code }) };
+    return { guest: guestAs(found.principal) };
   };
+}
+
+/** Whose rights have changed is somebody else by now. */
+function asStanding(
+  guest: Guest,
+  standing: Standing,
+  guestAs: (principal: Principal) => Guest,
+): Guest | undefined {
+  const state = standing.state();
+  if (state === 'holds') return guest;
+  const principal = state === 'gone' ? undefined : standing.renewed();
+  return principal && guestAs(principal);
 }
 
 export interface GuestParts {
@@ -64,6 +82,7 @@ export interface GuestParts {
   readonly pace?: Guest['pace'] | undefined;
   readonly denied?: Guest['denied'] | undefined;
   readonly codeAt?: CodeAt | undefined;
+  readonly asOfNow?: Guest['asOfNow'] | undefined;
   readonly code?: Pick<MqttCode, 'judgesReaders'> | undefined;
 }
 
@@ -74,7 +93,7 @@ export function mqttGuest(principal: Principal, parts: GuestParts = {}): Guest {
     verb === 'subscribe' && principal.kind !== 'admin' && code.judgesReaders(table)
       ? { kind: 'none' }
       : accessTo(principal, table, verb);
-  return {
+  const guest: Guest = {
     name: principal.kind === 'anonymous' ? '' : principal.name,
     may(verb, table, id) {
       const found = access(table, verb);
@@ -97,11 +116,12 @@ export function mqttGuest(principal: Principal, parts: GuestParts = {}): Guest {
       watch?.add(connection, standing);
       return () => watch?.delete(connection);
     },
-    holds: () => standing.state() !== 'gone',
+    asOfNow: parts.asOfNow ?? (() => guest),
     pace,
     denied,
     codeAt,
   };
+  return guest;
 }
 
 const WRITES = ['insert', 'update', 'delete'] as const;

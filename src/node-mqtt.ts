@@ -5,6 +5,7 @@
  */
 import type { Audit } from './access/audit.ts';
 import type { Authenticator } from './access/authenticate.ts';
+import type { Identities } from './access/identity/identities.ts';
 import { ANONYMOUS } from './access/principal.ts';
 import { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
@@ -23,8 +24,9 @@ import { countDuration, type DurationCounts, durationCounts } from './observe/re
 import type { LiveClients } from './operations/live/live-clients.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
-import type { Guest } from './protocols/mqtt/access.ts';
+import type { Guest, GuestNamed } from './protocols/mqtt/access.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
+import type { CodeAt } from './protocols/mqtt/code-topic.ts';
 import type { MqttServer } from './protocols/mqtt/server.ts';
 import type { Door } from './protocols/mqtt/tcp.ts';
 import type { Store } from './store/store-options.ts';
@@ -38,6 +40,7 @@ export interface MqttParts {
   readonly tables: Tables;
   readonly store: Store;
   readonly authenticator: Authenticator;
+  readonly identities: Identities;
   readonly clock: Clock;
   readonly log: Log;
   readonly tls: TlsCertificates | undefined;
@@ -83,6 +86,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
       onRejected: (method) => increment(tally.rejected, method),
     }),
     nodeGuest: nodeGuest(code),
+    guestNamed: guestNamed(parts.identities, code),
     holdings: parts.guard.subscriptions,
     isOfCode: (filter) => code?.isOfCode(filter) === true,
     onFollow: (followed, by) => presence.changed(followed, by),
@@ -121,6 +125,15 @@ function nodeGuest(code: MqttCode | undefined): Guest {
     codeAt: (filter) => code?.at(filter, { principal: ANONYMOUS, remoteAddress: '' }),
   });
 }
+
+const guestNamed =
+  (identities: Identities, code: MqttCode | undefined): GuestNamed =>
+  (name) => {
+    const principal = name === '' ? identities.nobody() : identities.named(name);
+    if (principal === undefined) return undefined;
+    const codeAt: CodeAt = (filter) => code?.at(filter, { principal, remoteAddress: '' });
+    return mqttGuest(principal, { codeAt, code });
+  };
 
 async function listen({ config, log, tls }: MqttParts, accept: Accept, door: Door) {
   const { listenTcp } = await import('./protocols/mqtt/tcp.ts');

@@ -25,6 +25,8 @@ export type StandingState = 'holds' | 'changed' | 'gone';
 /** For connections that outlive the request which opened them. */
 export interface Standing {
   state(): StandingState;
+  /** Who it is by now, with what it may do by now; `undefined` when it is nobody any more. */
+  renewed(): Principal | undefined;
 }
 
 export type Authentication =
@@ -43,7 +45,11 @@ export interface Authenticator {
 }
 
 /** The standing of those whose rights nothing changes while the node runs. */
-export const FOR_GOOD: Standing = Object.freeze({ state: () => 'holds' as const });
+export const FOR_GOOD: Standing = Object.freeze({
+  state: () => 'holds' as const,
+  // It never changes: nobody asks.
+  renewed: () => undefined,
+});
 
 export const rejection = (
   method: string,

@@ -47,6 +47,7 @@ export function createImpersonate(parts: ImpersonationParts): Impersonate {
     const roles = parts.roles();
     const standing = bothOf(asked.standing, {
       state: () => (parts.roles() === roles ? 'holds' : 'changed'),
+      renewed: () => undefined,
     });
     return { kind: 'principal', principal, standing };
   };
@@ -74,7 +75,8 @@ function bothOf(one: Standing, other: Standing): Standing {
     const first = one.state();
     return first === 'holds' ? other.state() : first;
   };
-  return { state };
+  // Acting as somebody else is asked for anew.
+  return { state, renewed: () => undefined };
 }
 
 function acting(

@@ -6,6 +6,8 @@ import { decode, encode } from 'cbor-x';
 import { pack, unpack } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectMqtt } from '../support/mqtt-client.ts';
+import { subscribeTo } from '../support/mqtt-limits.ts';
+import { MqttPackets } from '../support/mqtt-packets.ts';
 import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { SocketClient } from '../support/push-node.ts';
 
@@ -96,6 +98,31 @@ describe('wishes of MQTT clients', () => {
     await wishing.count(1);
     expect(wishing.received[0]?.payload).toBe('{"a": 1}');
     await wishing.close();
+  });
+});
+
+describe('what is too large for a client', () => {
+  it('leaves no alias behind of which the client was not told', async () => {
+    const small = new MqttPackets(node.mqtt);
+    const properties = { sessionExpiryInterval: 60, maximumPacketSize: 200, topicAliasMaximum: 5 };
+    const options = { clientId: 'small', clean: false, properties };
+    expect(await small.connect(options)).toBe(0);
+    small.send(subscribeTo(1, 'large/#'));
+    await small.next('suback');
+    const writer = await connectMqtt(node.mqtt);
+    for (const text of ['x'.repeat(500), 'first', 'second']) {
+      await writer.client.publishAsync('large/t', text, { qos: 1 });
+    }
+    for (const [topic, text] of [
+      ['large/t', 'first'],
+      ['', 'second'],
+    ]) {
+      const told = await small.next('publish');
+      expect([told?.topic, told?.payload.toString()]).toEqual([topic, text]);
+      expect(told?.properties?.topicAlias).toBe(1);
+    }
+    small.destroy();
+    await writer.close();
   });
 });
 

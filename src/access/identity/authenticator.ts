@@ -16,7 +16,6 @@ import {
   rejection,
   type Standing,
 } from '../authenticate.ts';
-import { compileGrants } from '../grants.ts';
 import type { Principal } from '../principal.ts';
 import { API_KEY_PREFIX, verifyApiKey } from './api-key.ts';
 import { type CertificateMap, verifiedByCertificate } from './certificate-map.ts';
@@ -84,7 +83,7 @@ class ThreadDesk {
     const print = printOf(roles, []);
     if (this.#nobody === undefined || print !== this.#nobodyPrint) {
       this.#nobodyPrint = print;
-      const principal: Principal = { kind: 'anonymous', grants: compileGrants(roles, [], {}) };
+      const principal = identities.nobody();
       this.#nobody = { kind: 'principal', principal, standing: this.#standingOf(principal) };
     }
     return this.#nobody;
@@ -92,12 +91,11 @@ class ThreadDesk {
 
   /** Connections of anonymous clients end, too, when the roles grant them something else. */
   #standingOf(principal: Principal): Standing {
-    return {
-      state: () => {
-        const now = this.#anonymous();
-        return now.kind === 'principal' && now.principal === principal ? 'holds' : 'changed';
-      },
+    const renewed = () => {
+      const now = this.#anonymous();
+      return now.kind === 'principal' ? now.principal : undefined;
     };
+    return { renewed, state: () => (renewed() === principal ? 'holds' : 'changed') };
   }
 
   authenticate(asking: Asking): Authentication {

@@ -70,4 +70,9 @@ class Stand implements Standing {
   state(): StandingState {
     return this.#credential.stateOf(this.#principal);
   }
+
+  renewed(): Principal | undefined {
+    const answer = this.#credential.answer();
+    return answer?.kind === 'principal' ? answer.principal : undefined;
+  }
 }

@@ -103,6 +103,11 @@ export class Identities {
     return this.principalOf({ via: 'basic', username }, undefined)?.principal;
   }
 
+  /** Who did not sign in, as the roles are now. */
+  nobody(): Principal {
+    return { kind: 'anonymous', grants: compileGrants(this.roles(), [], {}) };
+  }
+
   #holds({ until, row, tokenId }: Verified): boolean {
     const { directory } = this.#parts;
     if (until !== undefined && until <= this.now()) return false;

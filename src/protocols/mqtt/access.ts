@@ -32,8 +32,11 @@ export interface Guest {
   watch(connection: Watchable): () => void;
   /** Remembers what it was not granted. */
   denied(what: string): void;
-  /** Whether what it signed in with still holds; a will outlives its connection. */
-  holds(): boolean;
+  /**
+   * The same client with what it may do by now, since a will outlives its connection; `undefined`
+   * when what it signed in with is worth nothing any more.
+   */
+  asOfNow(): Guest | undefined;
   /** The application's code at a topic, as this client meets it. */
   readonly codeAt: CodeAt;
   /** Why it may not ask for more at the moment; each SUBSCRIBE and PUBLISH is a request. */
@@ -43,6 +46,9 @@ export interface Guest {
 /** What somebody is told who may not. */
 export const mayNot = ({ name }: Guest, verb: 'subscribe' | 'publish', topic: string): string =>
   refusal(name === '' ? 'unauthenticated' : 'denied', { verb, what: `to ${topic}` }).message;
+
+/** Somebody as if signed in now, '' for nobody in particular; `undefined`: not known here. */
+export type GuestNamed = (name: string) => Guest | undefined;
 
 export interface Watchable {
   close(code: NodeError['code']): void;

@@ -111,8 +111,10 @@ export class Client implements Wire {
     const known = this.#aliases.get(topic);
     if (known !== undefined) return { alias: known, isKnown: true };
     if (this.#aliases.size >= max) return undefined;
-    const alias = this.#aliases.size + 1;
+    return { alias: this.#aliases.size + 1, isKnown: false };
+  }
+
+  aliasSent(topic: string, alias: number): void {
     this.#aliases.set(topic, alias);
-    return { alias, isKnown: false };
   }
 }

@@ -5,20 +5,15 @@
 import type { Message } from './message.ts';
 import type { QoS } from './publication.ts';
 
-/** A message as this subscriber gets it. */
+/** What this subscriber gets, and how. */
 export interface Delivery {
+  /** All of it: what its reader may see is looked at whenever it is sent [R9]. */
   readonly message: Message;
   readonly qos: QoS;
   readonly retain: boolean;
   readonly subscriptionIds: readonly number[];
   /** Taken for a shared group: another member may get it in its stead. */
-  readonly share?: Shared | undefined;
-}
-
-export interface Shared {
-  readonly group: Returning;
-  /** As the group has it: members may see different parts. */
-  readonly message: Message;
+  readonly share?: Returning | undefined;
 }
 
 /** Takes back what a member did not acknowledge before its session ended [MQTT5 §4.8.2]. */

@@ -12,7 +12,7 @@ import type { ReadRecord } from '../../feed/record-state.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { StoreReader, StoreWriter } from '../../table/store-port.ts';
 import type { Table } from '../../table/table.ts';
-import type { Guest, SignIn } from './access.ts';
+import type { Guest, GuestNamed, SignIn } from './access.ts';
 import type { Channel, ChannelUser } from './channel.ts';
 import { CodeFeeds } from './code-feeds.ts';
 import { Connection } from './connection.ts';
@@ -40,7 +40,11 @@ export interface MqttServerParts {
   readonly clock: Clock;
   readonly readRecord: ReadRecord;
   readonly signIn: SignIn;
-  /** Publishes the wills of sessions whose client did not come back after a start. */
+  readonly guestNamed: GuestNamed;
+  /**
+   * Publishes the wills of sessions whose client did not come back after a start and cannot be
+   * found by its name: what a token or a certificate said of it is not kept.
+   */
   readonly nodeGuest: Guest;
   readonly holdings: Holdings;
   /** Whether a filter is served by application code, whoever asks. */
@@ -97,7 +101,7 @@ export class MqttServer {
       snapshots: new Snapshots({ source: reader, topics, dispatch, readRecord, soon }),
       publishing: { topics, tableNamed: parts.tableNamed, now: () => clock.now() },
       turn: new Turn(),
-      signIn: parts.signIn,
+      ...{ signIn: parts.signIn, guestNamed: parts.guestNamed },
       requireAuthentication: parts.requireAuthentication,
       observeLag: parts.observeLag,
     };
@@ -154,9 +158,8 @@ export class MqttServer {
   }
 
   #publishWill(session: Session, will: Will): void {
-    const guest = session.guest ?? this.#parts.nodeGuest;
-    const isUnjudged = session.guest === undefined && will.retain && !will.isUnlimited;
-    if (isUnjudged || !guest.holds()) {
+    const guest = this.#senderOf(session, will);
+    if (guest === undefined) {
       this.counts.refused += 1;
       return;
     }
@@ -166,5 +169,12 @@ export class MqttServer {
       if (reason !== REASON.success) this.counts.refused += 1;
     });
     this.#wills.add(publishing);
+  }
+
+  /** With what it may do by now; `undefined`: nobody is there to say what that is. */
+  #senderOf({ guest, parts: { owner } }: Session, will: Will): Guest | undefined {
+    if (guest !== undefined) return guest.asOfNow();
+    if (will.retain && !will.isUnlimited) return undefined;
+    return will.isNamed ? this.#parts.guestNamed(owner) : this.#parts.nodeGuest;
   }
 }

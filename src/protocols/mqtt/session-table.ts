@@ -46,6 +46,7 @@ export interface KeptWill {
   readonly delaySeconds: number;
   readonly expirySeconds?: number | undefined;
   readonly isUnlimited?: boolean | undefined;
+  readonly isNamed?: boolean | undefined;
   /** As `packPublication` makes it. */
   readonly publication: string;
 }

@@ -7,7 +7,7 @@ import type { EpochMs, Sequence } from '../../base/brands.ts';
 import type { Guest } from './access.ts';
 import { Consumer } from './dispatch.ts';
 import type { Message } from './message.ts';
-import { type Delivery, type InFlight, Outgoing, type Shared } from './outgoing.ts';
+import { type Delivery, type InFlight, Outgoing, type Returning } from './outgoing.ts';
 import type { MessageProperties, QoS } from './publication.ts';
 import {
   encodePublish,
@@ -39,6 +39,8 @@ export interface Wire {
   positionOf(message: Message): string | undefined;
   /** `undefined`: the topic is sent as it is. */
   aliasFor(topic: string): TopicAlias | undefined;
+  /** The client was told of an alias. */
+  aliasSent(topic: string, alias: number): void;
   close(reason: Reason, text: string): void;
 }
 
@@ -55,6 +57,8 @@ export interface Will {
    * left of any other will is not stored: nobody is there to say what its sender may write.
    */
   readonly isUnlimited: boolean;
+  /** Its sender can be found by its name, and is asked for what it may do when the will is due. */
+  readonly isNamed: boolean;
 }
 
 /** What a session asks of those who keep it. */
@@ -108,9 +112,9 @@ export class Session extends Consumer {
   /** Serves the session over a connection; what was in flight is sent again [MQTT5-4.4.0-1]. */
   connected(wire: Wire): void {
     this.#wire = wire;
-    for (const inFlight of this.outgoing.all()) {
-      if (inFlight.stage === 'release') wire.release(inFlight.packetId);
-      else this.#send(wire, inFlight.delivery, inFlight.packetId, true);
+    for (const { packetId, stage, delivery } of this.outgoing.all()) {
+      if (stage === 'release') wire.release(packetId);
+      else if (!this.#send(wire, delivery, packetId, true)) this.outgoing.done(packetId);
     }
   }
 
@@ -151,7 +155,7 @@ export class Session extends Consumer {
     message: Message,
     matched: readonly Subscription[],
     retained: boolean,
-    share?: Shared,
+    share?: Returning,
   ): boolean {
     const wire = this.#wire;
     const [only] = matched;
@@ -180,13 +184,12 @@ export class Session extends Consumer {
     message: Message,
     matched: readonly Subscription[],
     retained: boolean,
-    share: Shared | undefined,
+    share: Returning | undefined,
   ): boolean {
     const wanted = this.#wanted(message, matched);
     if (wanted === undefined || message.isExpired(this.parts.now())) return true;
-    const seen = this.seen(message);
-    if (seen === undefined) return true;
-    const delivery = deliveryOf(seen, wanted, retained, share);
+    if (this.seen(message) === undefined) return true;
+    const delivery = deliveryOf(message, wanted, retained, share);
     if (!this.hasRoomFor(delivery.qos)) return false;
     const wire = this.#wire;
     if (wire === undefined) return false;
@@ -205,15 +208,20 @@ export class Session extends Consumer {
     return wanted.length === 0 ? undefined : wanted;
   }
 
+  /** False: there is nothing of it that its client may see and takes. */
   #send(wire: Wire, delivery: Delivery, packetId: number, dup: boolean): boolean {
-    const { message, qos, retain, subscriptionIds } = delivery;
-    const alias = wire.aliasFor(message.parts.topic);
+    const { qos, retain, subscriptionIds } = delivery;
+    const message = this.seen(delivery.message);
+    if (message === undefined) return false;
+    const { topic } = message.parts;
+    const alias = wire.aliasFor(topic);
     const { level, wishes } = wire;
     const position = wire.positionOf(message);
     const form = { level, qos, retain, dup: dup && qos > 0, packetId, wishes, position };
     const packet = encodePublish(message, { ...form, alias, subscriptionIds }, this.parts.now());
     if (packet.length > wire.packetBytesMax) return false;
     wire.send(packet);
+    if (alias?.isKnown === false) wire.aliasSent(topic, alias.alias);
     this.#onSent(message);
     return true;
   }
@@ -249,7 +257,7 @@ function deliveryOf(
   message: Message,
   matched: readonly Subscription[],
   retained: boolean,
-  share: Shared | undefined,
+  share: Returning | undefined,
 ): Delivery {
   let granted: QoS = 0;
   let asPublished = false;

@@ -207,9 +207,9 @@ export class Sessions {
 function giveBack({ outgoing }: Session): void {
   const returned = new Map<Returning, Message[]>();
   for (const { delivery, stage } of outgoing.all()) {
-    const { share } = delivery;
+    const { share, message } = delivery;
     if (share === undefined || stage !== 'publish') continue;
-    returned.set(share.group, [...(returned.get(share.group) ?? []), share.message]);
+    returned.set(share, [...(returned.get(share) ?? []), message]);
   }
   for (const [group, messages] of returned) group.giveBack(messages);
 }

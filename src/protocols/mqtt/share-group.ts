@@ -59,7 +59,7 @@ export class ShareGroup extends Consumer {
       if (session.seen(message) === undefined) continue;
       hasMember = true;
       if (!session.hasRoomFor(subscription.qos)) continue;
-      if (!session.deliver(message, [subscription], false, { group: this, message })) continue;
+      if (!session.deliver(message, [subscription], false, this)) continue;
       // To the end of the line.
       this.#members.delete(session);
       this.#members.set(session, subscription);

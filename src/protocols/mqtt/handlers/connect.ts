@@ -187,7 +187,11 @@ function askedExpiry({ protocolVersion, clean, properties }: Connect): number {
   return clean === true ? 0 : LIMITS.mqttSessionExpirySecondsMax;
 }
 
-function willOf({ topics }: Serving, guest: Guest, { will }: Connect): Will | undefined {
+function willOf(
+  { topics, guestNamed }: Serving,
+  guest: Guest,
+  { will }: Connect,
+): Will | undefined {
   if (will === undefined) return undefined;
   const { topic, payload, qos = 0, retain = false, properties } = will;
   const isOfCode = guest.codeAt(topic)?.takes.has('put') === true;
@@ -195,6 +199,7 @@ function willOf({ topics }: Serving, guest: Guest, { will }: Connect): Will | un
   return {
     ...{ topic, qos, retain },
     isUnlimited: isOfCode || (table !== undefined && guest.guard(table) === undefined),
+    isNamed: guestNamed(guest.name) !== undefined,
     payload: typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload),
     delaySeconds: properties?.willDelayInterval ?? 0,
     expirySeconds: properties?.messageExpiryInterval,
