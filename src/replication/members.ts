@@ -17,13 +17,18 @@ function isNewer(one: Member, other: Member): boolean {
 
 export class Members {
   readonly #byName = new Map<string, Member>();
+  /** By name, until one of them changes. */
+  #sorted: readonly Member[] | undefined;
 
   constructor(known: readonly Member[]) {
     this.learn(known);
   }
 
   get all(): readonly Member[] {
-    return [...this.#byName.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
+    this.#sorted ??= [...this.#byName.values()].toSorted((one, other) =>
+      one.name < other.name ? -1 : 1,
+    );
+    return this.#sorted;
   }
 
   get present(): readonly Member[] {
@@ -42,6 +47,7 @@ export class Members {
       if (known === undefined && this.#byName.size >= BOUNDS.names) continue;
       if (known !== undefined && !isNewer(member, known)) continue;
       this.#byName.set(member.name, member);
+      this.#sorted = undefined;
       hasNews = true;
     }
     return hasNews;

@@ -6,6 +6,8 @@ import type { TableDigest } from './ports.ts';
 
 const HALVES = 2;
 const HALF_BYTES = 4;
+const NO_DIGEST = new Uint32Array(0);
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** The XOR of all buckets. */
 export function digestOfTable(digest: TableDigest): readonly [high: number, low: number] {
@@ -20,19 +22,23 @@ export function digestOfTable(digest: TableDigest): readonly [high: number, low:
 
 /** Little-endian, whatever the machine; empty when there is none. */
 export function digestBytes(digest: TableDigest | undefined): Uint8Array {
-  const bytes = new Uint8Array((digest?.length ?? 0) * HALF_BYTES);
-  const view = new DataView(bytes.buffer);
-  for (const [at, half] of (digest ?? []).entries()) view.setUint32(at * HALF_BYTES, half, true);
-  return bytes;
+  return inWireOrder(new Uint8Array((digest ?? NO_DIGEST).slice().buffer));
 }
 
 /** `undefined` when the other side has none to compare with. */
 export function digestFrom(bytes: Uint8Array, buckets: number): TableDigest | undefined {
   if (bytes.length !== buckets * HALVES * HALF_BYTES) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Uint32Array.from({ length: buckets * HALVES }, (_, at) =>
-    view.getUint32(at * HALF_BYTES, true),
-  );
+  // A copy of its own, which begins where halves may begin.
+  return new Uint32Array(inWireOrder(new Uint8Array(bytes)).buffer);
+}
+
+/** Turns halves round where the machine has them the other way. */
+function inWireOrder<T extends Uint8Array>(halves: T): T {
+  if (IS_LITTLE_ENDIAN) return halves;
+  for (let at = 0; at < halves.length; at += HALF_BYTES) {
+    halves.subarray(at, at + HALF_BYTES).reverse();
+  }
+  return halves;
 }
 
 /** The buckets in which two tables differ, ascending. */

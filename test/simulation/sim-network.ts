@@ -14,12 +14,18 @@ type Frame = Readonly<Record<string, unknown>>;
 const DIAL_MS = 2_000;
 const UNDER_WAY_MAX = 24;
 
+/** One direction between two nodes. */
+interface Way {
+  latency: number;
+  isCut: boolean;
+  /** What a cut holds back, in the order in which it was sent. */
+  held: (() => void)[];
+}
+
 export class SimNetwork {
   readonly #world: World;
   readonly #random: Random;
-  readonly #cuts = new Set<string>();
-  readonly #latencies = new Map<string, number>();
-  readonly #held = new Map<string, (() => void)[]>();
+  readonly #ways = new Map<string, Way>();
   /** Chance of a frame to be lost, doubled or late; what that leads to may show later. */
   dirt = 0;
   isDirty = false;
@@ -30,41 +36,37 @@ export class SimNetwork {
     this.#random = random;
   }
 
+  way(from: string, to: string): Way {
+    const name = `${from}>${to}`;
+    const known = this.#ways.get(name);
+    if (known !== undefined) return known;
+    const way: Way = { latency: 1, isCut: false, held: [] };
+    this.#ways.set(name, way);
+    return way;
+  }
+
   cut(from: string, to: string): void {
-    this.#cuts.add(`${from}>${to}`);
+    this.way(from, to).isCut = true;
   }
 
   heal(): void {
-    this.#cuts.clear();
-    for (const [way, held] of this.#held) {
-      this.#held.delete(way);
-      // In the order in which they were sent, and before what is sent from now on.
+    for (const way of this.#ways.values()) way.isCut = false;
+    for (const way of this.#ways.values()) {
+      const { held } = way;
+      way.held = [];
+      // Before what is sent from now on.
       for (const run of held) run();
     }
   }
 
-  isCut(from: string, to: string): boolean {
-    return this.#cuts.has(`${from}>${to}`);
-  }
-
   setLatency(from: string, to: string, ms: number): void {
-    this.#latencies.set(`${from}>${to}`, ms);
-  }
-
-  latency(from: string, to: string): number {
-    return this.#latencies.get(`${from}>${to}`) ?? 1;
+    this.way(from, to).latency = ms;
   }
 
   /** Carries something one way; a cut holds it back. */
-  carry(from: string, to: string, run: () => void, extra = 0): void {
-    const way = `${from}>${to}`;
-    if (this.#cuts.has(way)) {
-      const held = this.#held.get(way) ?? [];
-      held.push(() => this.carry(from, to, run));
-      this.#held.set(way, held);
-      return;
-    }
-    this.#world.after(this.latency(from, to) + extra, run);
+  carry(way: Way, run: () => void, extra = 0): void {
+    if (way.isCut) way.held.push(() => this.carry(way, run));
+    else this.#world.after(way.latency + extra, run);
   }
 
   /** Resolves with the dialler's end; the other is handed to `accept`, unless nobody is there. */
@@ -75,8 +77,9 @@ export class SimNetwork {
   ): Promise<ChangeLink> {
     return new Promise((resolve, reject) => {
       const cancel = this.#world.after(DIAL_MS, () => reject(new Error(`${to} does not answer`)));
-      if (this.isCut(from, to) || this.isCut(to, from)) return;
-      this.#world.after(this.latency(from, to) + this.latency(to, from), () => {
+      const [there, back] = [this.way(from, to), this.way(to, from)];
+      if (there.isCut || back.isCut) return;
+      this.#world.after(there.latency + back.latency, () => {
         cancel();
         const open = accept();
         if (open === undefined) {
@@ -91,21 +94,21 @@ export class SimNetwork {
   }
 
   /** One frame on its way: possibly lost, twice, or late. */
-  travel(from: string, to: string, deliver: () => void): void {
+  travel(way: Way, deliver: () => void): void {
     this.frames += 1;
     const isDirty = this.dirt > 0 && this.#random.chance(this.dirt);
     if (!isDirty) {
-      this.carry(from, to, deliver);
+      this.carry(way, deliver);
       return;
     }
     const kind = this.#random.below(3);
-    if (kind === 1) this.carry(from, to, deliver);
-    if (kind > 0) this.carry(from, to, deliver, this.#random.below(50));
+    if (kind === 1) this.carry(way, deliver);
+    if (kind > 0) this.carry(way, deliver, this.#random.below(50));
   }
 
   #pair(from: string, to: string): readonly [SimLink, SimLink] {
-    const near = new SimLink(this, from, to, 'dialler');
-    const far = new SimLink(this, to, from, 'listener');
+    const near = new SimLink(this, this.way(from, to), to, 'dialler');
+    const far = new SimLink(this, this.way(to, from), from, 'listener');
     near.other = far;
     far.other = near;
     return [near, far];
@@ -117,16 +120,16 @@ export class SimLink implements ChangeLink {
   readonly side: 'dialler' | 'listener';
   other: SimLink | undefined;
   readonly #network: SimNetwork;
-  readonly #self: string;
+  readonly #way: Way;
   #user: LinkUser | undefined;
   #early: Frame[] = [];
   #isOpen = true;
   #underWay = 0;
   #waits = false;
 
-  constructor(network: SimNetwork, self: string, peer: string, side: 'dialler' | 'listener') {
+  constructor(network: SimNetwork, way: Way, peer: string, side: 'dialler' | 'listener') {
     this.#network = network;
-    this.#self = self;
+    this.#way = way;
     this.peer = peer;
     this.side = side;
   }
@@ -142,7 +145,7 @@ export class SimLink implements ChangeLink {
   send(frame: Frame): boolean {
     if (!this.#isOpen) return false;
     this.#underWay += 1;
-    this.#network.travel(this.#self, this.peer, () => {
+    this.#network.travel(this.#way, () => {
       this.#underWay -= 1;
       if (this.other !== undefined) this.other.#take(frame);
       if (!this.#waits || this.#underWay > UNDER_WAY_MAX / 2) return;
@@ -158,7 +161,7 @@ export class SimLink implements ChangeLink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     const { other } = this;
-    this.#network.carry(this.#self, this.peer, () => {
+    this.#network.carry(this.#way, () => {
       if (other !== undefined) other.#end('the other side closed it');
     });
   }

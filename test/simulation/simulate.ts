@@ -2,7 +2,8 @@
  * `npm run simulate [-- --seeds N --from N --operations N --seed N --minutes N]`: runs seeded
  * schedules of the replication core on all processors, and prints a failing seed with the schedule
  * that is left when it is cut down. `--seed N` replays one. With `--minutes N` it begins no seed
- * after that time.
+ * after that time. It is bundled before it runs: what the code writes as `...{ name, other }` is
+ * then a plain field, which the engine takes a third of the time for.
  */
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';

@@ -11,9 +11,6 @@ interface Happening {
   run: (() => void) | undefined;
 }
 
-/** Turns of the promise queue that the longest chain of the core takes. */
-const PROMISE_TURNS = 12;
-
 export class World {
   /** Milliseconds since the beginning. */
   now = 0;
@@ -33,17 +30,39 @@ export class World {
   }
 
   /** Runs what happens up to an instant. */
-  async runUntil(instant: number): Promise<void> {
+  runUntil(instant: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settled = Promise.resolve();
+      // Asked for by a promise, it comes up when none is left that could go on.
+      const whenCalm = (): void => process.nextTick(step);
+      const step = (): void => {
+        try {
+          const run = this.#next(instant);
+          if (run === undefined) {
+            this.now = Math.max(this.now, instant);
+            resolve();
+            return;
+          }
+          run();
+          void settled.then(whenCalm);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      step();
+    });
+  }
+
+  /** What happens next, no later than an instant: it is taken off, and the time is set. */
+  #next(instant: number): (() => void) | undefined {
     for (let next = this.#heap[0]; next !== undefined && next.at <= instant; next = this.#heap[0]) {
       this.#pop();
-      const { run } = next;
-      if (run === undefined) continue;
+      if (next.run === undefined) continue;
       this.now = next.at;
       this.events += 1;
-      run();
-      for (let turn = 0; turn < PROMISE_TURNS; turn += 1) await undefined;
+      return next.run;
     }
-    this.now = Math.max(this.now, instant);
+    return undefined;
   }
 
   #isBefore(one: Happening | undefined, other: Happening | undefined): boolean {
