@@ -1,6 +1,7 @@
 /**
  * A hundred seeds of the simulation, as a part of every test run; `npm run simulate` runs ten
- * thousand, and so does `.ci/run`. A seed that fails is replayed with `npm run simulate -- --seed N --operations 80`.
+ * thousand, and so does `.ci/run`. A seed that fails here is replayed with
+ * `npm run simulate -- --seed N --operations 80`.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { adoptLimits, LIMIT_DEFAULTS } from '../../src/config/limits.ts';
