@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'BODY_TOO_LARGE'
   | 'BODY_ON_ITS_WAY'
   | 'BREAKER_OPEN'
+  | 'CATCHING_UP'
   | 'CLOCK_AHEAD'
   | 'CONFIG_INVALID'
   | 'CONTENT_TYPE_UNSUPPORTED'

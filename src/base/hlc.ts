@@ -20,14 +20,20 @@ export interface HybridClock {
   next(now: EpochMs): RecordVersion;
   /** Makes later versions greater than `seen`. */
   observe(seen: RecordVersion): void;
-  /** Goes on from `version`, even back: only when nobody has kept what was given ahead of it. */
+  /**
+   * Goes on from `version`, even back: only when nobody has kept what was given ahead of it. The
+   * clock is being put right until it is `settled`.
+   */
   reset(version: RecordVersion): void;
+  settle(): void;
+  readonly isSettled: boolean;
   readonly last: RecordVersion;
 }
 
 /** A clock which continues after `highWater`, the greatest version the store has kept. */
 export function createHybridClock(highWater: RecordVersion): HybridClock {
   let last = highWater;
+  let isSettled = true;
   return {
     next(now) {
       last = recordVersion(Math.max(now * COUNTERS, last + 1));
@@ -39,6 +45,13 @@ export function createHybridClock(highWater: RecordVersion): HybridClock {
     },
     reset(version) {
       last = version;
+      isSettled = false;
+    },
+    settle() {
+      isSettled = true;
+    },
+    get isSettled() {
+      return isSettled;
     },
     get last() {
       return last;

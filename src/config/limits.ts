@@ -326,7 +326,7 @@ export const LIMIT_DEFAULTS = {
   /** A pull from another node that neither moves nor is at the end is begun anew, milliseconds. */
   replicationStallMsMax: 5_000,
   /** Longest wait between two attempts to reach another node, milliseconds. */
-  replicationRedialMsMax: 2_000,
+  replicationRedialMsMax: 1_000,
   /** About so often digests are compared with each other node, milliseconds. */
   replicationVerifyMs: 300_000,
   /** A stamp of another node this far ahead of the clock is not taken, milliseconds. */

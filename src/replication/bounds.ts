@@ -40,6 +40,8 @@ export const BOUNDS = {
   /** Invalidations that took effect ahead of their place and are remembered. */
   aheadMarks: 16_384,
   sessionsOfPeer: 3,
+  /** Attempts to reach one address at a time. */
+  dialsUnderWay: 4,
   /** Buckets whose rows are compared at a time by a node that was away. */
   bucketsCompared: 512,
   /** Bodies of rows that are fetched at a time, and those that wait for it. */
@@ -71,10 +73,16 @@ export const BOUNDS = {
   bodyAgainMs: 1_000,
   helloMs: 5_000,
   redialMs: 100,
+  /** A node that is silent for so long is dialled anew, beside the connections to it. */
+  silentMs: 2_500,
+  /** An attempt that is not answered by then is not waited for: there is another one beside it. */
+  dialAgainMs: 1_500,
   refusedMs: 5_000,
   /** How long the streams stay as they are after it changed who is pulled from directly. */
   directMs: 500,
   bootstrapMs: 2_000,
+  /** A node that is joining waits so long for one that tells it what there is. */
+  aloneMs: 10_000,
   /** A node remembers at least so often that it is there. */
   aliveMs: 3_600_000,
   /** A home that has not said by then that it heard a question is slow: the next one is asked. */

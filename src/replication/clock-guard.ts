@@ -11,10 +11,13 @@ export class ClockGuard {
   aheadMs = 0;
   readonly #store: ReplicaStore;
   readonly #events: ReplicationEvents;
+  readonly #restamped: () => void;
+  #isRestamping = false;
 
-  constructor(store: ReplicaStore, events: ReplicationEvents) {
+  constructor(store: ReplicaStore, events: ReplicationEvents, restamped: () => void) {
     this.#store = store;
     this.#events = events;
+    this.#restamped = restamped;
   }
 
   watch(offsets: readonly number[]): void {
@@ -26,7 +29,18 @@ export class ClockGuard {
     }
     this.aheadMs = ahead;
     if (ahead === 0 && mustRestamp(store.now(), store.newestVersion(), offsets)) {
-      store.restampAhead().catch((error: unknown) => this.#events.failed?.(error));
+      this.#restamp();
     }
+  }
+
+  #restamp(): void {
+    if (this.#isRestamping) return;
+    this.#isRestamping = true;
+    this.#store
+      .restampAhead()
+      .then(this.#restamped, (error: unknown) => this.#events.failed?.(error))
+      .finally(() => {
+        this.#isRestamping = false;
+      });
   }
 }

@@ -17,14 +17,19 @@ interface Beginning {
 
 export class Joining {
   readonly #clock: Clock;
+  readonly #store: ReplicaStore;
+  readonly #begunAt: number;
   #isJoining: boolean;
   #aloneSince: number | undefined;
 
   constructor(store: ReplicaStore, clock: Clock, { hasOthers, wasAway }: Beginning) {
     this.#clock = clock;
+    this.#store = store;
+    this.#begunAt = clock.monotonic();
     const note = store.note(JOINING_NOTE);
     const isEmpty = store.horizon().sequence === 0;
     this.#isJoining = wasAway || (typeof note === 'boolean' ? note : isEmpty && hasOthers);
+    if (this.#isJoining) store.setCatchingUp(true);
   }
 
   get isJoining(): boolean {
@@ -38,7 +43,14 @@ export class Joining {
 
   end(keep: (notes: Readonly<Record<string, unknown>>) => void): void {
     this.#isJoining = false;
+    this.#store.setCatchingUp(false);
     keep(this.notes);
+  }
+
+  /** How many can be reached: a node that finds nobody for a while goes on with what it has. */
+  reaches(count: number): void {
+    const isNew = this.#clock.monotonic() - this.#begunAt < BOUNDS.aloneMs;
+    this.#store.setCatchingUp(this.#isJoining && (count > 0 || isNew));
   }
 
   /** Whether all that are reached have been joining for a while, and this is the least of them. */

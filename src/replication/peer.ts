@@ -6,6 +6,11 @@ import { BOUNDS } from './bounds.ts';
 import type { Puller } from './puller.ts';
 import type { Session } from './session.ts';
 
+const isHeard = ({ heardAt }: Session, now: number): boolean => now - heardAt < BOUNDS.silentMs;
+
+const isWell = ({ echoedAt }: Session, now: number): boolean =>
+  echoedAt >= 0 && now - echoedAt < 2 * BOUNDS.beatMs;
+
 export class Peer {
   readonly name: string;
   readonly puller: Puller;
@@ -40,11 +45,23 @@ export class Peer {
     if (other !== undefined) this.puller.start(other);
   }
 
-  /** Of two connections of one pair, both well, the lesser name ends the older one. */
+  isHeard(now: number): boolean {
+    return this.sessions.some((session) => isHeard(session, now));
+  }
+
+  /**
+   * [SPEC §7] Of two connections of one pair, both well, the lesser name ends the older one. One
+   * that is silent while another is well is ended by either: what it has lost comes late, if ever.
+   */
   endSpare(ownName: string, now: number): void {
+    if (this.sessions.length < 2) return;
+    const silent = this.sessions.find((session) => !isHeard(session, now));
+    if (silent !== undefined && this.sessions.some((session) => isWell(session, now))) {
+      silent.dismiss('STALLED', 'another connection of this node is heard, and this one is not', 0);
+    }
     const [older, newer] = this.sessions;
     if (older === undefined || newer === undefined || ownName > this.name) return;
-    const isWell = this.sessions.every(({ echoedAt }) => now - echoedAt < 2 * BOUNDS.beatMs);
-    if (isWell) older.dismiss('SPARE', 'there is a newer connection', 0);
+    const areWell = this.sessions.every((session) => isWell(session, now));
+    if (areWell) older.dismiss('SPARE', 'there is a newer connection', 0);
   }
 }

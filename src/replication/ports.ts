@@ -245,6 +245,8 @@ export interface ReplicaStore {
    * it is called with 0.
    */
   setClockAhead(ms: number): void;
+  /** What the others hold is still to come: patches of rows that are not here are refused. */
+  setCatchingUp(isCatchingUp: boolean): void;
   /**
    * Writes rows whose stamps lie ahead of the clock by more than `clockAheadMsMax` anew, whoever
    * wrote them, under stamps of now, and has the clock begin from now. Called when others say that

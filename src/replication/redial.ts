@@ -1,7 +1,8 @@
 /**
- * Keeps dialling the nodes that this one has no connection to, each with a jittered wait that grows
- * while it fails. Addresses come from the configuration and from the members; who answers at one is
- * learned from the hello.
+ * Keeps dialling the nodes that this one does not hear, each with a jittered wait that grows while
+ * it fails. Who does not answer is dialled again beside that: packets of an attempt that were lost
+ * are sent again ever more rarely, and should not be waited for once the way is free. Addresses
+ * come from the configuration and from the members; who answers at one is learned from the hello.
  */
 import { backoffDelay } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -15,8 +16,8 @@ export interface RedialParts {
   readonly random: () => number;
   /** Addresses to be connected to, now. */
   readonly urls: () => readonly string[];
-  /** Whether there is a connection to the node that answered there. */
-  readonly isConnected: (name: string) => boolean;
+  /** Whether the node that answered there is heard on a connection. */
+  readonly isHeard: (name: string) => boolean;
   readonly opened: (link: ChangeLink, url: string) => void;
 }
 
@@ -25,7 +26,8 @@ interface Target {
   name: string | undefined;
   nextAt: number;
   attempts: number;
-  isDialling: boolean;
+  /** Attempts under way. */
+  dialling: number;
   why: string | undefined;
 }
 
@@ -45,8 +47,8 @@ export class Redial {
     const now = this.#parts.clock.monotonic();
     for (const url of urls) {
       const target = this.#targetAt(url);
-      const isThere = target.name !== undefined && this.#parts.isConnected(target.name);
-      if (!isThere && !target.isDialling && now >= target.nextAt) this.#dial(url, target);
+      const mayDial = !this.#isThere(target) && target.dialling < BOUNDS.dialsUnderWay;
+      if (mayDial && now >= target.nextAt) this.#dial(url, target);
     }
   }
 
@@ -80,9 +82,13 @@ export class Redial {
   #targetAt(url: string): Target {
     const known = this.#targets.get(url);
     if (known !== undefined) return known;
-    const fresh = { name: undefined, nextAt: 0, attempts: 0, isDialling: false, why: undefined };
+    const fresh = { name: undefined, nextAt: 0, attempts: 0, dialling: 0, why: undefined };
     this.#targets.set(url, fresh);
     return fresh;
+  }
+
+  #isThere({ name }: Target): boolean {
+    return name !== undefined && this.#parts.isHeard(name);
   }
 
   #wait(target: Target, least: number): void {
@@ -93,17 +99,24 @@ export class Redial {
     target.nextAt = this.#parts.clock.monotonic() + Math.max(wait, Math.min(least, longest));
   }
 
+  #waitForAnswer(target: Target): void {
+    const wait = BOUNDS.dialAgainMs * (0.5 + this.#parts.random() / 2);
+    target.nextAt = this.#parts.clock.monotonic() + wait;
+  }
+
   #dial(url: string, target: Target): void {
-    target.isDialling = true;
+    target.dialling += 1;
+    this.#waitForAnswer(target);
     this.#parts.dial(url).then(
       (link) => {
-        target.isDialling = false;
-        this.#wait(target, 0);
+        target.dialling -= 1;
+        this.#waitForAnswer(target);
         if (this.#isStopped) link.close('this node is stopping');
+        else if (this.#isThere(target)) link.close('another connection came before');
         else this.#parts.opened(link, url);
       },
       (error: unknown) => {
-        target.isDialling = false;
+        target.dialling -= 1;
         target.why = error instanceof Error ? error.message : String(error);
         this.#wait(target, 0);
       },

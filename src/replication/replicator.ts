@@ -3,7 +3,6 @@
  * owns the connections, the peers and the members, and the one timer that looks at what time has
  * brought. `SPEC.md` describes the whole.
  */
-
 import { durationMs, type Sequence } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
 import type { Confirmation } from '../table/confirmation.ts';
@@ -76,7 +75,7 @@ export class Replicator {
     const wasAway = this.#absence.isLong;
     this.#joining = new Joining(store, clock, { hasOthers, wasAway });
     if (wasAway) this.#events.wasAway?.(undefined);
-    this.#clockGuard = new ClockGuard(store, this.#events);
+    this.#clockGuard = new ClockGuard(store, this.#events, () => this.#restart());
     this.shield = this.#newShield();
     this.#bodies = this.#newBodies();
     const own = () => this.#holdings();
@@ -86,7 +85,7 @@ export class Replicator {
     this.#redial = new Redial({
       ...{ dial, clock, random },
       urls: () => this.#membership.urlsToDial,
-      isConnected: (name) => this.#peers.byName.get(name)?.isConnected === true,
+      isHeard: (name) => this.#peers.byName.get(name)?.isHeard(clock.monotonic()) === true,
       opened: (link, url) => this.#connect(link, url),
     });
     this.#offHorizon = store.onHorizon(() => this.#moved());
@@ -402,13 +401,17 @@ export class Replicator {
    */
   async #raising<T>(run: () => Promise<T>): Promise<T> {
     this.#isRaising = true;
-    for (const session of this.#sessions) session.server?.restart();
+    this.#restart();
     try {
       return await run();
     } finally {
       this.#isRaising = false;
       this.#peers.snapshotEnded();
     }
+  }
+
+  #restart(): void {
+    for (const session of this.#sessions) session.server?.restart();
   }
 
   #joinEnded(): void {
@@ -467,9 +470,10 @@ export class Replicator {
 
   #bootstrap(): void {
     if (!this.#joining.isJoining) return;
-    const others = this.#ready().map(({ peer, peerJoining }) => {
-      return { name: peer?.name ?? '', isJoining: peerJoining };
+    const others = this.#ready().map(({ peer, peerJoining: isJoining }) => {
+      return { name: peer?.name ?? '', isJoining };
     });
+    this.#joining.reaches(others.length);
     const { whole } = this.#peers;
     if (whole !== undefined && this.#absence.isLong) this.#putRight(whole);
     else if (whole !== undefined || this.#joining.isFirstOf(this.#options.name, others)) {

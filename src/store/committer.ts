@@ -30,6 +30,7 @@ import { Batch, type BatchParts } from './commit/batch.ts';
 import type { Committed, Engine } from './engine.ts';
 import type { TableInvalidations } from './invalidations.ts';
 import type { LogState } from './meta.ts';
+import { refuseBlindPatches, refuseStamps } from './refused-writes.ts';
 import { publishCommit, publishWatched, type SharedState } from './shared-state.ts';
 import { tableOf } from './tables.ts';
 import type { PendingWrite, WriteQueue } from './write-queue.ts';
@@ -95,6 +96,7 @@ export class Committer {
   #inFlight: Promise<void> | undefined;
   #isClosing = false;
   #clockAheadMs = 0;
+  #isCatchingUp = false;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -105,14 +107,18 @@ export class Committer {
     return this.#state;
   }
 
-  /** Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, or `STORE_FAILED` when the commit failed. */
+  /**
+   * Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, `CLOCK_AHEAD`, `CATCHING_UP`, or `STORE_FAILED`
+   * when the commit failed.
+   */
   async commit(
     ops: readonly WriteOp[],
     durability: Durability,
     unity: Unity = 'each',
   ): Promise<readonly WriteOutcome[]> {
     this.#assertOpen();
-    if (this.#clockAheadMs > 0) this.#refuseStamps(ops);
+    if (this.#clockAheadMs > 0) refuseStamps(ops, this.#clockAheadMs);
+    if (this.#isCatchingUp) refuseBlindPatches(ops, this.#parts.batch.trees);
     for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
     // A purge must survive a power loss before anybody believes in it.
     const isPurge = ops.some((op) => op.kind === 'invalidate');
@@ -120,19 +126,6 @@ export class Committer {
     const outcomes = this.#parts.queue.add(ops, isPurge ? 'flushed' : durability, unity);
     this.#start();
     return outcomes;
-  }
-
-  /** What would be stamped with a time that other nodes refuse. */
-  #refuseStamps(ops: readonly WriteOp[]): void {
-    const isClients = ops.some((op) => 'reason' in op && op.reason === 'client');
-    if (!isClients && !ops.some((op) => op.kind === 'message')) return;
-    const seconds = Math.round(this.#clockAheadMs / 1000);
-    throw new NodeError(
-      'CLOCK_AHEAD',
-      `the clock of this node is ${seconds} s ahead of what most other nodes say, so they would ` +
-        'refuse what is written here; set the clock right (NTP) and start the node again',
-      { retry: 'later', details: { aheadMs: this.#clockAheadMs } },
-    );
   }
 
   /** Readers of what a coming commit invalidates need not wait for it, nor for the disk. */
@@ -154,6 +147,11 @@ export class Committer {
   /** Refuses clients' writes while the clock of this node is ahead of all others by so much. */
   setClockAhead(ms: number): void {
     this.#clockAheadMs = ms;
+  }
+
+  /** Refuses patches of records that are not here until it is called with `false`. */
+  setCatchingUp(isCatchingUp: boolean): void {
+    this.#isCatchingUp = isCatchingUp;
   }
 
   /** Runs `work` in the next commit, after the writes that are already waiting. */

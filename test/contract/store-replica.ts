@@ -301,6 +301,20 @@ export function replicaContract(subject: Subject): void {
       expect(outcome?.kind).toBe('stored');
     });
 
+    it('refuses patches of what is not here while it is still to be told of it', async () => {
+      const [one] = await pair();
+      await write(one, 'a', { id: 'a', price: 1 });
+      replicaOf(one).setCatchingUp(true);
+      const add = { price: { __op__: 'add', value: 1 } };
+      const error = { code: 'CATCHING_UP', retry: 'later' };
+      await expect(one.commit([patch('b', add)], 'process')).rejects.toMatchObject(error);
+      await one.commit([patch('a', add)], 'process');
+      await write(one, 'c', { id: 'c' });
+      replicaOf(one).setCatchingUp(false);
+      const [outcome] = await one.commit([patch('b', add)], 'process');
+      expect(outcome?.kind).toBe('absent');
+    });
+
     it('takes versions from a clock that steps of the wall clock do not enter', async () => {
       const [one] = await pair();
       const { clock } = subject();
@@ -357,6 +371,35 @@ export function replicaContract(subject: Subject): void {
       await both(one, other);
       expect(textOf(one, 'a')).toBe('{"id":"a","price":23,"name":"y","ahead":1}');
       expect(textOf(other, 'a')).toBe(textOf(one, 'a'));
+      await expectEqual(one, other);
+    });
+
+    it('is not moved ahead again by what comes while rows are stamped anew', async () => {
+      const [one, other] = await pair();
+      const { clock } = subject();
+      const far = recordVersion((clock.instant + 7_200_000) * 2_048);
+      const { author } = replicaOf(one);
+      const items = Array.from({ length: 1_200 }, (_, n) => {
+        const base = { version: far, author, kind: 'put' as const };
+        const state = { base, body: Buffer.from(`{"id":"r${n}"}`) };
+        return { kind: 'row', table: ITEM, id: `r${n}`, state } as const;
+      });
+      for (const item of items) await replicaOf(one).apply({ items: [item], cursors: new Map() });
+      await other.commit([patch('r999', { other: 1 })], 'process');
+      const patched = stateOf(other, 'r999');
+      const restamping = replicaOf(one).restampAhead();
+      // A patch of a row that bears such a stamp still, there and here, between two commits of it.
+      for (let round = 0; round < 20; round += 1) {
+        const item = { kind: 'row', table: ITEM, id: 'r999', state: patched ?? {} } as const;
+        await replicaOf(one).apply({ items: [item], cursors: new Map() });
+        await one.commit([patch('r998', { round })], 'process');
+      }
+      await restamping;
+      expect(versionTime(replicaOf(one).newestVersion())).toBe(clock.instant);
+      const newest = items.map(({ id }) => stateOf(one, id)?.base?.version ?? far);
+      expect(versionTime(recordVersion(Math.max(...newest)))).toBe(clock.instant);
+      await both(one, other);
+      expect(textOf(other, 'r998')).toContain('"round":19');
       await expectEqual(one, other);
     });
 

@@ -77,6 +77,7 @@ export class SimStore implements ReplicaStore {
   #waiting: (() => void)[] = [];
   readonly #listeners = new Set<() => void>();
   clockAhead = 0;
+  isCatchingUp = false;
 
   constructor(parts: SimStoreParts) {
     this.#parts = parts;
@@ -149,6 +150,10 @@ export class SimStore implements ReplicaStore {
   onHorizon(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  setCatchingUp(isCatchingUp: boolean): void {
+    this.isCatchingUp = isCatchingUp;
   }
 
   setClockAhead(ms: number): void {

@@ -6,7 +6,8 @@
 import { spawnSync } from 'node:child_process';
 
 const PREFIX = `mr${process.pid % 10_000}`;
-const NETWORK = '10.213.77';
+/** Of its own for each process: files of tests run side by side. */
+const NETWORK = `10.${128 + ((process.pid >> 8) & 127)}.${process.pid & 255}`;
 
 function ip(...args: readonly string[]): void {
   const { status, stderr } = spawnSync('ip', [...args], { encoding: 'utf8' });
@@ -21,6 +22,10 @@ export function hasNamespaces(): boolean {
   spawnSync('ip', ['netns', 'del', name]);
   return made;
 }
+
+/** Why tests that need machines are left out; empty where they can be had. */
+export const namespacesMissing = (): string =>
+  hasNamespaces() ? '' : ' (network namespaces cannot be made: this needs root and iproute2)';
 
 export interface Machine {
   readonly name: string;

@@ -24,6 +24,7 @@ const problems: Record<ErrorCode, Problem> = {
   BODY_TOO_LARGE: { status: 413, title: 'Body too large' },
   BODY_ON_ITS_WAY: { status: 503, title: 'Still being fetched from another node' },
   BREAKER_OPEN: { status: 503, title: 'Origin suspended after failures' },
+  CATCHING_UP: { status: 503, title: 'Not yet told what other nodes hold' },
   CLOCK_AHEAD: { status: 503, title: 'Clock ahead of other nodes' },
   CONFIG_INVALID: { status: 500, title: 'Configuration invalid' },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, title: 'Content type unsupported' },

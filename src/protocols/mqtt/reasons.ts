@@ -49,6 +49,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   BODY_TOO_LARGE: REASON.packetTooLarge,
   BODY_ON_ITS_WAY: REASON.serverBusy,
   BREAKER_OPEN: REASON.serverBusy,
+  CATCHING_UP: REASON.serverUnavailable,
   CLOCK_AHEAD: REASON.serverUnavailable,
   CONFIG_INVALID: REASON.implementationSpecific,
   CONTENT_TYPE_UNSUPPORTED: REASON.payloadFormatInvalid,

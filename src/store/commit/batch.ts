@@ -5,9 +5,16 @@
  */
 
 import type { NodeId, TableName } from '../../base/brands.ts';
-import { type EpochMs, type RecordVersion, type Sequence, sequence } from '../../base/brands.ts';
-import type { HybridClock } from '../../base/hlc.ts';
+import {
+  type EpochMs,
+  epochMs,
+  type RecordVersion,
+  type Sequence,
+  sequence,
+} from '../../base/brands.ts';
+import { type HybridClock, versionAt } from '../../base/hlc.ts';
 import type { IndexedValues, StoredBody } from '../../cache/entry.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { Change } from '../../table/store-port.ts';
 import { loadBody } from '../bodies.ts';
 import { encodeChange } from '../change-format.ts';
@@ -101,20 +108,41 @@ export class Batch {
 
   nextVersion(): RecordVersion {
     const version = this.parts.clock.next(this.parts.replica?.now() ?? this.now);
-    this.state.version = version;
+    this.#goOnFrom(version);
     return version;
   }
 
   /** Makes later versions greater than one that another node has given. */
   observe(version: RecordVersion): void {
+    // Of a row that is to be stamped anew still: it must not move the clock ahead again.
+    if (!this.parts.clock.isSettled && version > this.#latest) return;
     this.parts.clock.observe(version);
     if (version > this.state.version) this.state.version = version;
   }
 
-  /** Versions go on from this one, even back; see `HybridClock.reset`. */
+  /**
+   * Versions go on from this one, even back; see `HybridClock.reset`. What is kept of the clock
+   * stays ahead until it is settled, so that the work is taken up again after a crash.
+   */
   resetClock(version: RecordVersion): void {
     this.parts.clock.reset(version);
-    this.state.version = version;
+  }
+
+  settleClock(): void {
+    const { clock } = this.parts;
+    clock.settle();
+    this.state.version = clock.last;
+  }
+
+  #goOnFrom(version: RecordVersion): void {
+    const { version: kept } = this.state;
+    this.state.version = this.parts.clock.isSettled || version > kept ? version : kept;
+  }
+
+  /** The latest stamp that anybody takes whose clock is right. */
+  get #latest(): RecordVersion {
+    const now = this.parts.replica?.now() ?? this.now;
+    return versionAt(epochMs(now + LIMITS.clockAheadMsMax));
   }
 
   /** What `run` changes is one transaction for other nodes, too. */

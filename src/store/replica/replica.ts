@@ -228,6 +228,10 @@ export class StoreReplica implements ReplicaStore {
     return this.#parts.knowledge.onHorizon(listener);
   }
 
+  setCatchingUp(isCatchingUp: boolean): void {
+    this.#parts.committer.setCatchingUp(isCatchingUp);
+  }
+
   setClockAhead(ms: number): void {
     this.#parts.committer.setClockAhead(ms);
   }
@@ -238,7 +242,7 @@ export class StoreReplica implements ReplicaStore {
     await restampRows(
       committer,
       tables.map(([name]) => tableOf(trees, name)),
-      { now, authors: new Set(this.lives.map(({ author }) => author)) },
+      now,
     );
   }
 

@@ -1,18 +1,19 @@
 /**
- * Puts right what a clock that ran ahead has stamped: of rows, the parts with own stamps that lie
- * ahead of the clock, or with stamps of others beyond the bound, get stamps of now, and the clock
- * of versions begins from now. Nobody whose clock is right could take those stamps.
+ * Puts right what a clock that ran ahead has stamped: of rows, the parts with stamps that lie ahead
+ * of the clock by more than nodes take get stamps of now, whoever made them, and the clock of
+ * versions begins from now. Nobody whose clock is right could take those stamps; whoever made them
+ * may be gone for good.
  *
  * It begins above every stamp that stays: a later write of such a row would have no effect on other
- * nodes, and this one would show what they do not.
+ * nodes, and this one would show what they do not. What is written and what comes meanwhile does
+ * not move it ahead again, though rows bear such stamps still.
  */
-import { type EpochMs, epochMs, type NodeId } from '../../base/brands.ts';
+import { type EpochMs, epochMs, type RecordVersion } from '../../base/brands.ts';
 import { versionAt } from '../../base/hlc.ts';
 import { restampRow, stampsOf } from '../../cache/restamp-row.ts';
 import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
 import { newestStamp, type Stamp } from '../../cache/row-state.ts';
 import { LIMITS } from '../../config/limits.ts';
-import type { Durability } from '../../table/store-port.ts';
 import type { Batch } from '../commit/batch.ts';
 import { loggedBody, placedBodyOf, type Row, rowAt, writeRow } from '../commit/rows.ts';
 import type { Committer } from '../committer.ts';
@@ -20,83 +21,79 @@ import { HIGH, type Key } from '../engine.ts';
 import { idOfKey } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 
-const PAGE_ROWS = 500;
-
-export interface Restamping {
-  readonly now: () => EpochMs;
-  readonly authors: ReadonlySet<NodeId>;
-}
+/** Rows of one commit, so that others come between. */
+const COMMIT_ROWS = 500;
 
 export async function restampRows(
   committer: Committer,
   tables: readonly TableTrees[],
-  restamping: Restamping,
+  now: () => EpochMs,
 ): Promise<void> {
-  const ahead = versionAt(restamping.now()) + 1;
-  const isDue = (stamp: Stamp) => isAhead(stamp, ahead, restamping);
-  let least = versionAt(restamping.now());
-  await eachRow(committer, tables, 'process', (_, __, row) => {
+  const isDue = (stamp: Stamp) => stamp.version > latestTaken(now());
+  let least = versionAt(now());
+  const look = (_: Batch, __: TableTrees, row: Row) => {
     const newest = stampOf(row);
     if (newest !== undefined && !isDue(newest) && newest.version > least) least = newest.version;
-  });
-  await committer.chore((batch) => batch.resetClock(least));
-  await eachRow(committer, tables, 'flushed', (batch, table, row) => {
+  };
+  await eachRow(committer, tables, look, (batch) => batch.resetClock(least));
+  const anew = (batch: Batch, table: TableTrees, row: Row) => {
     const newest = stampOf(row);
     if (newest === undefined) return;
     if (isDue(newest)) restamp(batch, table, row, isDue);
     // It may have come since the first look.
     else batch.observe(newest.version);
-  });
+  };
+  await eachRow(committer, tables, anew, () => undefined);
+  await committer.chore((batch) => batch.settleClock(), 'flushed');
 }
+
+const latestTaken = (now: EpochMs): RecordVersion =>
+  versionAt(epochMs(now + LIMITS.clockAheadMsMax));
 
 const stampOf = ({ entry }: Row): Stamp | undefined =>
   entry === undefined ? undefined : newestStamp(stateOfEntry(entry));
 
-/** Page by page, each in a commit of its own, so that others come between. */
+type Visit = (batch: Batch, table: TableTrees, row: Row) => void;
+
+/** Page by page; `end` runs in the commit that sees the last row. */
 async function eachRow(
   committer: Committer,
   tables: readonly TableTrees[],
-  durability: Durability,
-  visit: (batch: Batch, table: TableTrees, row: Row) => void,
+  visit: Visit,
+  end: (batch: Batch) => void,
 ): Promise<void> {
-  for (const table of tables) {
-    let after: Key | undefined;
-    let isDone = false;
-    while (!isDone) {
-      await committer.chore((batch) => {
-        after = visitPage(batch, table, after, visit);
-        isDone = after === undefined;
-      }, durability);
+  let left = tables;
+  let after: Key | undefined;
+  const step = (batch: Batch) => {
+    let room = COMMIT_ROWS;
+    for (let table = left[0]; table !== undefined && room > 0; table = left[0]) {
+      const page = pageOf(table, after, room);
+      for (const [key, value] of page) {
+        visit(batch, table, rowAt(batch, table, key, idOfKey(key) ?? '', value));
+      }
+      const isLast = page.length < room;
+      after = isLast ? undefined : page.at(-1)?.[0];
+      if (isLast) left = left.slice(1);
+      room -= page.length;
     }
-  }
+    if (left.length === 0) end(batch);
+  };
+  do await committer.chore(step);
+  while (left.length > 0);
 }
 
-/**
- * Own stamps, and those of others that nobody whose clock is right could take: whoever made them
- * may be gone for good.
- */
-function isAhead(stamp: Stamp, ahead: number, { authors, now }: Restamping): boolean {
-  if (stamp.version <= ahead) return false;
-  const taken = versionAt(epochMs(now() + LIMITS.clockAheadMsMax));
-  return authors.has(stamp.author) || stamp.version > taken;
-}
-
-function visitPage(
-  batch: Batch,
+function pageOf(
   table: TableTrees,
   after: Key | undefined,
-  visit: (batch: Batch, table: TableTrees, row: Row) => void,
-): Key | undefined {
+  limit: number,
+): readonly (readonly [Key, Uint8Array])[] {
   const range = { start: after ?? false, exclusiveStart: after !== undefined, end: HIGH };
   const page: [Key, Uint8Array][] = [];
-  table.entries.range({ ...range, limit: PAGE_ROWS }, (key, value) => {
+  table.entries.range({ ...range, limit }, (key, value) => {
     page.push([key, value]);
     return true;
   });
-  for (const [key, value] of page) {
-    visit(batch, table, rowAt(batch, table, key, idOfKey(key) ?? '', value));
-  }
-  return page.length < PAGE_ROWS ? undefined : page.at(-1)?.[0];
+  return page;
 }
 
 function restamp(

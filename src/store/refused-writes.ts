@@ -1,0 +1,38 @@
+/**
+ * What clients may not write for now, since other nodes would not hold what they were answered:
+ * nothing while the clock runs ahead of theirs; and no patch of a record that is not here while
+ * this node has yet to be told what the others hold. Such a patch, an addition above all, would be
+ * one of nothing, and go under when the record comes.
+ */
+import { NodeError } from '../base/errors.ts';
+import type { WriteOp } from '../table/store-port.ts';
+import { entryKey } from './keys.ts';
+import { type Trees, tableOf } from './tables.ts';
+
+const isClients = (op: WriteOp): boolean => 'reason' in op && op.reason === 'client';
+
+/** Throws `CLOCK_AHEAD`: they would be stamped with a time that other nodes refuse. */
+export function refuseStamps(ops: readonly WriteOp[], aheadMs: number): void {
+  if (!ops.some((op) => isClients(op) || op.kind === 'message')) return;
+  const seconds = Math.round(aheadMs / 1000);
+  throw new NodeError(
+    'CLOCK_AHEAD',
+    `the clock of this node is ${seconds} s ahead of what most other nodes say, so they would ` +
+      'refuse what is written here; set the clock right (NTP) and start the node again',
+    { retry: 'later', details: { aheadMs } },
+  );
+}
+
+/** Throws `CATCHING_UP`. */
+export function refuseBlindPatches(ops: readonly WriteOp[], trees: Trees): void {
+  for (const op of ops) {
+    if (op.kind !== 'patch' || !isClients(op)) continue;
+    if (tableOf(trees, op.table).entries.get(entryKey(op.id, '')) !== undefined) continue;
+    throw new NodeError(
+      'CATCHING_UP',
+      `${op.table} ${op.id} is not here, and this node is still being told what the others hold, ` +
+        'so nobody knows what would be patched; try again soon, or write to another node',
+      { retry: 'later' },
+    );
+  }
+}
