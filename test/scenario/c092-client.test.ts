@@ -10,6 +10,7 @@ import {
   connect,
   type LiveClient,
   type LiveEvent,
+  type LiveQuery,
   type SocketType,
 } from '../../src/client/client.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
@@ -21,6 +22,14 @@ interface Flight {
 }
 interface Schema {
   Flight: Flight;
+}
+
+/** What the page keeps. */
+declare global {
+  var live: LiveClient<Schema>;
+  var told: string[];
+  var kept: LiveQuery<Flight>;
+  var byId: (one: Flight, other: Flight) => number;
 }
 
 const SCHEMA = `
@@ -214,5 +223,47 @@ describe('a page', () => {
     expect(await shown()).toEqual(['w2 2', 'w1 1']);
     await page.context().setOffline(false);
     await until('the state', async () => (await shown()).join() === 'w1 9');
+  });
+
+  it('applies patches, resumes where it was cut off, and ends at what the table holds', async () => {
+    for (const id of ['x1', 'x2', 'x3']) await node.put(`/Flight/${id}`, { gate: 'X', delay: 0 });
+    await page.evaluate(() => {
+      const told: string[] = [];
+      const wish = { delta: 'merge-patch' } as const;
+      live.subscribe('/Flight/?gate=X', (event) => told.push(event.type), wish);
+      Object.assign(globalThis, { told, kept: live.query('/Flight/?gate=X', wish) });
+    });
+    const rows = () => page.evaluate(() => JSON.stringify([...kept.rows].sort(byId)));
+    const told = () => page.evaluate(() => globalThis.told);
+    const held = async () => (await node.fetch('/Flight/?gate=X&sort(id)')).text();
+    const change = (id: string, patch: object) =>
+      node.fetch(`/Flight/${id}`, {
+        ...{ method: 'PATCH', body: JSON.stringify(patch) },
+        headers: { 'content-type': 'application/merge-patch+json' },
+      });
+    await page.evaluate(() => {
+      Object.assign(globalThis, { byId: (a: Flight, b: Flight) => (a.id < b.id ? -1 : 1) });
+    });
+    let delay = 1;
+    const patched = (id: string) =>
+      until('a patch', async () => {
+        delay += 1;
+        await change(id, { delay });
+        await until('the same rows', async () => (await rows()) === (await held()));
+        return (await told()).at(-1) === 'patch';
+      });
+    await patched('x1');
+    await page.context().setOffline(true);
+    await node.operate({ operation: 'disconnect', all: true, reconnect: true });
+    await until('the page notices', () => page.evaluate(() => kept.status !== 'live'));
+    await change('x1', { delay: 2 });
+    await change('x2', { gate: 'Y' });
+    await node.fetch('/Flight/x3', { method: 'DELETE' });
+    await node.put('/Flight/x4', { gate: 'X', delay: 4 });
+    await page.context().setOffline(false);
+    await until('the state', async () => (await rows()) === (await held()));
+    await patched('x4');
+    // It came back from its position: there was no second snapshot.
+    expect((await told()).filter((type) => type === 'snapshot')).toHaveLength(1);
   });
 });
