@@ -21,6 +21,27 @@ export interface FairLimit extends Limit {
     signal?: AbortSignal | undefined,
     source?: string | undefined,
   ): Promise<T>;
+  /**
+   * Waits in line for a slot before anything is made for the task; `undefined`: there is one now,
+   * for `run`. Whoever waits so is a promise and two closures, however much its task will take.
+   */
+  reserve(source?: string | undefined): Reservation | undefined;
+}
+
+/** A place in the line. */
+export interface Reservation {
+  /** Rejects where `run` would. */
+  readonly slot: Promise<Slot>;
+  /** Waits no longer: the slot rejects with `error`, unless it came before. */
+  giveUp(error: NodeError): void;
+}
+
+/** A slot that is held: for one task, or to be given back. */
+export interface Slot {
+  /** Runs the task in it; `undefined` when it was used or given back. */
+  run<T>(task: () => Promise<T>): Promise<T> | undefined;
+  /** Gives it back if it was not used. */
+  free(): void;
 }
 
 interface Waiting {
@@ -61,12 +82,36 @@ class FairQueue implements FairLimit {
         if (signal?.aborted === true) reject(signal.reason);
         else this.#start(task).then(resolve, reject);
       };
-      if (this.#pending === 0 && this.#hasRoom()) return begin();
-      if (this.#pending >= this.#waitingMax() && !this.#makeRoom(source)) {
-        return reject(this.#refusal());
-      }
-      this.#enqueue(source, { begin, refuse: reject });
+      if (this.#isFree()) begin();
+      else this.#waitInLine(source, { begin, refuse: reject });
     });
+  }
+
+  reserve(source = ''): Reservation | undefined {
+    if (this.#isFree()) return undefined;
+    let hasLeft = false;
+    let giveUp: Reservation['giveUp'] = () => {};
+    const slot = new Promise<Slot>((resolve, reject) => {
+      giveUp = (error) => {
+        hasLeft = true;
+        reject(error);
+      };
+      const begin = (): void => {
+        if (!hasLeft) resolve(this.#hold());
+      };
+      this.#waitInLine(source, { begin, refuse: reject });
+    });
+    return { slot, giveUp };
+  }
+
+  #isFree(): boolean {
+    return this.#pending === 0 && this.#hasRoom();
+  }
+
+  #waitInLine(source: string, waiting: Waiting): void {
+    const isFull = this.#pending >= this.#waitingMax();
+    if (isFull && !this.#makeRoom(source)) waiting.refuse(this.#refusal());
+    else this.#enqueue(source, waiting);
   }
 
   /** A slot that is free for the next turn counts: without a queue nobody is refused for it. */
@@ -79,16 +124,44 @@ class FairQueue implements FairLimit {
     return this.#active < concurrency && this.#startedInTurn < startsPerTurnMax;
   }
 
-  async #start<T>(task: () => Promise<T>): Promise<T> {
+  #start<T>(task: () => Promise<T>): Promise<T> {
+    this.#takeSlot();
+    return this.#runInSlot(task);
+  }
+
+  #takeSlot(): void {
     if (this.#startedInTurn === 0) setImmediate(this.#nextTurn);
     this.#startedInTurn += 1;
     this.#active += 1;
+  }
+
+  async #runInSlot<T>(task: () => Promise<T>): Promise<T> {
     try {
       return await task();
     } finally {
-      this.#active -= 1;
-      this.#drain();
+      this.#freeSlot();
     }
+  }
+
+  #freeSlot(): void {
+    this.#active -= 1;
+    this.#drain();
+  }
+
+  #hold(): Slot {
+    this.#takeSlot();
+    let isHeld = true;
+    const take = (): boolean => {
+      const wasHeld = isHeld;
+      isHeld = false;
+      return wasHeld;
+    };
+    return {
+      run: (task) => (take() ? this.#runInSlot(task) : undefined),
+      free: () => {
+        if (take()) this.#freeSlot();
+      },
+    };
   }
 
   readonly #nextTurn = (): void => {

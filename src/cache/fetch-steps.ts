@@ -12,7 +12,7 @@ import { mayCoverFailure } from './decide.ts';
 import { backOffAfter } from './default-policy.ts';
 import { isFresh } from './freshness.ts';
 import { restamped } from './plain-entry.ts';
-import type { FlightOutcome, OriginReply } from './ports.ts';
+import type { FlightOutcome, OriginReply, Turn } from './ports.ts';
 import { failedResult, fallbackResult, statusOf } from './results.ts';
 import type {
   FallingBack,
@@ -27,7 +27,14 @@ import type {
 
 /** Asks the origin, and goes on without a client when the client's time is up. */
 export async function fetching(run: Run, state: Fetching): Promise<State> {
-  const pending = state.pending ?? ask(run, state);
+  let turn: Turn | undefined;
+  try {
+    const waiting = waitInLine(run, state);
+    if (waiting !== undefined) turn = await waiting;
+  } catch (error) {
+    return failed(run, state, asNodeError(error));
+  }
+  const pending = state.pending ?? ask(run, state, turn);
   const fetched = await whileClientWaits(run, pending.fetched);
   if (fetched === undefined) {
     if (state.flight === undefined) pending.abort();
@@ -61,6 +68,16 @@ function confirmed(
   return { ...state, conditional: false, stamp: invalidations.stamp(), pending: undefined };
 }
 
+/**
+ * Readers wait in line before anything is made for their fetch. One whose own time is short is
+ * waited for together with its fetch, and a refresh behind has a line of its own.
+ */
+function waitInLine({ deps, request, answer }: Run, state: Fetching): Promise<Turn> | undefined {
+  const isReader = answer !== undefined && request.deadline === undefined;
+  if (!isReader || state.pending !== undefined) return undefined;
+  return deps.origin?.turn?.(request.source);
+}
+
 const fetchOf = ({ errand, flight, lease, stamp }: Fetch): Fetch => ({
   errand,
   flight,
@@ -77,7 +94,7 @@ function mayValidate({ deps }: Run, { conditional, errand: { held } }: Fetching)
   return conditional && held?.kind === 'record' && deps.invalidations.judge(held).kind !== 'hard';
 }
 
-function ask(run: Run, state: Fetching): PendingFetch {
+function ask(run: Run, state: Fetching, turn: Turn | undefined): PendingFetch {
   const { deps, request } = run;
   const controller = new AbortController();
   const alone = state.flight === undefined && request.signal !== undefined;
@@ -92,8 +109,9 @@ function ask(run: Run, state: Fetching): PendingFetch {
     id: request.id,
     source: request.source,
     requestId: request.requestId,
-    ...{ replacing, conditional, background, peersMayAnswer, signal },
+    ...{ replacing, conditional, background, peersMayAnswer, signal, turn },
   });
+  if (turn !== undefined) reply.then(turn.free, turn.free);
   return {
     conditional,
     fetched: within(run, reply, () => controller.abort()),

@@ -100,6 +100,14 @@ export interface OriginRequest {
   readonly source?: string | undefined;
   /** Of the request that began the fetch, as this node named it: no word of a client. */
   readonly requestId?: string | undefined;
+  /** What `turn` resolved with: the fetch need not wait in line again. */
+  readonly turn?: Turn | undefined;
+}
+
+/** A place among the calls under way. */
+export interface Turn {
+  /** Gives it back if no call has used it. */
+  free(): void;
 }
 
 /** Facts of an origin's reply which the cache rules look at; parsed once, at the edge. */
@@ -137,6 +145,12 @@ export type Beside = readonly object[];
 
 export interface Origin {
   readonly name: string;
+  /**
+   * Where too much is under way: waits in line, before anything is made for the fetch. Thousands
+   * wait so while cold keys are asked for, and what they weigh is copied by the collector until
+   * they are served. Rejects as `fetch` would; `undefined`: `fetch` may be called now.
+   */
+  turn?(source: string | undefined): Promise<Turn> | undefined;
   /** Resolves with a reply; rejects with a `NodeError` whose blame is `origin` when it failed. */
   fetch(request: OriginRequest): Promise<OriginReply>;
 }

@@ -13,11 +13,12 @@ import { backoffDelay } from '../base/backoff.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
-import { createFairLimit, type FairLimit } from '../base/fair-limit.ts';
+import { createFairLimit, type FairLimit, type Reservation } from '../base/fair-limit.ts';
 import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
 import { type BreakerCell, localCell } from './breaker-cell.ts';
 import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
+import { CallTurn } from './call-turn.ts';
 import { pause, withDeadline } from './deadline.ts';
 import {
   asOriginError,
@@ -57,6 +58,8 @@ export interface Call<T> {
   readonly background: boolean;
   /** In whose turn it waits for a slot: a user or an address. */
   readonly source?: string | undefined;
+  /** A slot for which it has waited already. */
+  readonly turn?: CallTurn | undefined;
   /** Whether it may be repeated without harm; asked after an attempt failed. */
   readonly mayRepeat: () => boolean;
   /** What a success is counted as. */
@@ -126,7 +129,7 @@ export class Attempts {
   /** Whether nothing of it is under way or waits. */
   get isIdle(): boolean {
     const waiting = this.#foreground.pendingCount + this.#background.pendingCount;
-    return this.#inFlight === 0 && waiting === 0;
+    return this.#inFlight === 0 && this.#foreground.activeCount === 0 && waiting === 0;
   }
 
   /** Goes on counting where `before` has come to, which counts what it has under way here. */
@@ -134,6 +137,33 @@ export class Attempts {
     this.#outcomes = before.#outcomes;
     this.#retries += before.#retries;
     this.bytes += before.bytes;
+  }
+
+  /** Waits for a slot ahead of `run`; `undefined`: `run` would not wait, or refuse at once. */
+  turn(source: string | undefined): Promise<CallTurn> | undefined {
+    if (this.#around.isPressed?.() === true || this.#waitOfBreaker() > 0) return undefined;
+    const reservation = this.#foreground.reserve(source);
+    return reservation && this.#waitForTurn(reservation);
+  }
+
+  /** What `turn` gave, if it was given here. */
+  ownTurn(turn: unknown): CallTurn | undefined {
+    return turn instanceof CallTurn && turn.isOf(this) ? turn : undefined;
+  }
+
+  async #waitForTurn({ slot, giveUp }: Reservation): Promise<CallTurn> {
+    const { clock } = this.#around;
+    const ms = this.#settings.timeoutMs * 2;
+    const began = clock.monotonic();
+    const cancel = clock.after(durationMs(ms), () => giveUp(this.#busyFor(ms)));
+    try {
+      return new CallTurn(this, await slot, clock.monotonic() - began);
+    } catch (error) {
+      this.#refused('ORIGIN_BUSY');
+      throw error;
+    } finally {
+      cancel();
+    }
   }
 
   /** Resolves with the task's value; rejects with a `NodeError`, or the signal's own reason. */
@@ -148,7 +178,7 @@ export class Attempts {
     const expired = () => (began ? this.#tooLate(ms * 2) : this.#tooBusy(ms * 2));
     return withDeadline(
       (signal) => this.#withRetries({ ...call, task, signal, timeoutMs: ms }),
-      durationMs(ms * 2),
+      durationMs(Math.max(1, ms * 2 - (call.turn?.waitedMs ?? 0))),
       call.signal,
       this.#around.clock,
       expired,
@@ -169,9 +199,13 @@ export class Attempts {
   }
 
   #tooBusy(waited: number): NodeError {
+    this.#refused('ORIGIN_BUSY');
+    return this.#busyFor(waited);
+  }
+
+  #busyFor(waited: number): NodeError {
     const { timeoutMs, name, concurrency } = this.#settings;
     const message = `origin ${name}: none of ${concurrency} slots became free in ${waited} ms`;
-    this.#refused('ORIGIN_BUSY');
     const details = { origin: name, retryAfterMs: timeoutMs };
     return new NodeError('ORIGIN_BUSY', message, { blame: 'origin', retry: 'later', details });
   }
@@ -208,7 +242,8 @@ export class Attempts {
     this.#refuseWhileOpen();
     return new Promise<T>((resolve, reject) => {
       const attempt = () => this.#attempt(call, resolve);
-      const foreground = () => this.#foreground.run(attempt, call.signal, call.source);
+      const foreground = () =>
+        call.turn?.run(attempt) ?? this.#foreground.run(attempt, call.signal, call.source);
       const run = call.background ? this.#background.run(foreground, call.signal) : foreground();
       run.catch((error: unknown) => {
         if (error instanceof NodeError && error.code === 'ORIGIN_BUSY') this.#refused(error.code);
@@ -281,9 +316,13 @@ export class Attempts {
   }
 
   #refuseWhileOpen(): void {
-    const now = this.#around.clock.monotonic();
-    const wait = breaker.waitNeeded(this.#breaker.read(now), now, this.#settings.breaker);
+    const wait = this.#waitOfBreaker();
     if (wait > 0) throw this.#refusal(wait);
+  }
+
+  #waitOfBreaker(): number {
+    const now = this.#around.clock.monotonic();
+    return breaker.waitNeeded(this.#breaker.read(now), now, this.#settings.breaker);
   }
 
   #refusal(retryAfterMs: number): NodeError {

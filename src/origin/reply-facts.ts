@@ -19,6 +19,7 @@ export const factsOfCode = (status: number, times: ReplyTimes): ReplyFacts => ({
 
 /** `facts` with what the origin's code said on its context, which beats the header fields. */
 export function withContext(facts: ReplyFacts, context: GetContext): ReplyFacts {
+  if (saysNothing(context)) return facts;
   const lastModified = instantOf(context.lastModified);
   const freshUntil = instantOf(context.freshUntil);
   return {
@@ -32,6 +33,13 @@ export function withContext(facts: ReplyFacts, context: GetContext): ReplyFacts 
     ...(context.groups === undefined ? {} : { groups: bounded(context.groups) }),
   };
 }
+
+const saysNothing = (context: GetContext): boolean =>
+  !context.noStore &&
+  context.lastModified === undefined &&
+  context.freshUntil === undefined &&
+  context.entityTag === undefined &&
+  context.groups === undefined;
 
 /** A tag given by code, which may leave the quotes out. */
 function quotedTag(tag: string): EntityTag {

@@ -6,7 +6,7 @@
 import type { RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Entry } from '../cache/entry.ts';
-import type { Origin, OriginReply, OriginRequest } from '../cache/ports.ts';
+import type { Origin, OriginReply, OriginRequest, Turn } from '../cache/ports.ts';
 import { recordJson } from '../cache/record-json.ts';
 import type { Attempts } from './attempts.ts';
 import type { AttemptOutcome } from './counters.ts';
@@ -85,6 +85,10 @@ export class TableOrigin implements WritableOrigin {
     };
   }
 
+  turn(source: string | undefined): Promise<Turn> | undefined {
+    return this.#parts.current().attempts.turn(source);
+  }
+
   fetch(request: OriginRequest): Promise<OriginReply> {
     const current = this.#parts.current();
     return current.attempts.run({
@@ -92,6 +96,7 @@ export class TableOrigin implements WritableOrigin {
       signal: request.signal,
       background: request.background,
       source: request.source,
+      turn: current.attempts.ownTurn(request.turn),
       mayRepeat: () => true,
       outcomeOf: (reply) => OUTCOMES[reply.kind],
     });
@@ -118,7 +123,10 @@ export class TableOrigin implements WritableOrigin {
     const place = this.#place(request.id);
     const replacing = request.conditional ? replacedEntry(request.replacing, place) : undefined;
     const context: GetContext = {
-      ...binding,
+      table: binding.table,
+      primaryKey: binding.primaryKey,
+      path: binding.path,
+      takesBytes: binding.takesBytes,
       replacing,
       signal,
       requestId: request.requestId,

@@ -211,9 +211,12 @@ export class Committer {
       return;
     }
     const { batch, outcomes } = committed.result;
+    const { writes, chore } = taken;
+    // The engine may keep the closure above until the disk has confirmed.
+    taken = NOTHING_TAKEN;
     this.#publish(batch);
-    acknowledge(taken.writes, outcomes, committed.flushed);
-    if (taken.chore !== undefined) acknowledgeChore(taken.chore, committed.flushed);
+    acknowledge(writes, outcomes, committed.flushed);
+    if (chore !== undefined) acknowledgeChore(chore, committed.flushed);
     this.#parts.onFlushed?.(batch, committed.flushed);
     const seconds = (this.#parts.clock.monotonic() - begun) / 1000;
     this.#parts.onCommitted(batch, seconds, outcomes.flat().length);

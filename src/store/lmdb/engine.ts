@@ -74,10 +74,7 @@ export class LmdbEngine implements Engine {
     const committing = this.#root.childTransaction(() => {
       outcome = { result: work() };
     });
-    const flushed = new Promise<void>((resolve, reject) => {
-      this.#root.flushed.then(() => resolve(), reject);
-    });
-    flushed.catch(() => undefined);
+    const flushed = this.#flushed();
     try {
       await committing;
     } catch (error) {
@@ -85,7 +82,19 @@ export class LmdbEngine implements Engine {
       throw error;
     }
     if (outcome === undefined) throw new Error('lmdb committed a transaction that did not run');
-    return { result: outcome.result, flushed };
+    const { result } = outcome;
+    // lmdb keeps the closure longer than the commit takes, and with it whatever it has captured.
+    outcome = undefined;
+    return { result, flushed };
+  }
+
+  /** When what was written so far is on the disk. Apart, so that it keeps nothing of a commit. */
+  #flushed(): Promise<void> {
+    const flushed = new Promise<void>((resolve, reject) => {
+      this.#root.flushed.then(() => resolve(), reject);
+    });
+    flushed.catch(() => undefined);
+    return flushed;
   }
 
   refresh(): void {
