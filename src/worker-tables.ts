@@ -7,6 +7,7 @@ import { must } from './base/assert.ts';
 import type { CacheFigures } from './base/bounded-cache.ts';
 import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
+import { createPace } from './base/pace.ts';
 import type { CacheEvents } from './cache/events.ts';
 import type { PageReads } from './cache/pages/page-reads.ts';
 import { behindPeers } from './cache/peer-reads.ts';
@@ -14,8 +15,10 @@ import type { PeerReads } from './cache/peer-reply.ts';
 import type { CachePolicy } from './cache/policy.ts';
 import type { Leases, Origin } from './cache/ports.ts';
 import { createReadPath, type ReadPath } from './cache/read-path.ts';
+import type { FetchPace } from './cache/states.ts';
 import type { Application } from './config/application.ts';
 import type { Config } from './config/config.ts';
+import { LIMITS } from './config/limits.ts';
 import { breakerBytes, sharedCell } from './origin/breaker-cell.ts';
 import type { OriginObserver } from './origin/counters.ts';
 import type { TableBinding } from './origin/definition.ts';
@@ -99,6 +102,8 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   const live = new Map<TableName, LiveSource>();
   const memory: CacheFigures[] = [];
   const judges = new Map<TableName, ReadPath>();
+  const { fetchesPerTurnMax } = LIMITS;
+  const pace = { replies: createPace(fetchesPerTurnMax), answers: createPace(fetchesPerTurnMax) };
   const { computed } = around.prepared;
   const scopeOf = createScopes(application.schema.tables, computed, (table, now) =>
     judges.get(table)?.rowContextAt(now),
@@ -108,7 +113,7 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
     const source = new LiveSource(around.liveMemory, index, policy.settings.freshness.default);
     live.set(definition.name, source);
     const scope = scopeOf(definition);
-    tables.add(buildTable(scope, policy, origins, source, { ...around, memory, judges }));
+    tables.add(buildTable(scope, policy, origins, source, { ...around, memory, judges, pace }));
   }
   followed.policies.tables = tables;
   around.prepared.open(tables);
@@ -145,6 +150,7 @@ function sharedBreakers({ application, liveMemory: memory }: TableSurroundings) 
 interface Gathered extends Pick<ThreadTables, 'memory'> {
   /** The read paths by whose policies rows of caches are judged, also where another table joins. */
   readonly judges: Map<TableName, ReadPath>;
+  readonly pace: FetchPace;
 }
 
 function buildTable(
@@ -157,8 +163,9 @@ function buildTable(
   const { reader, writer, clock, config } = around;
   const { definition } = scope;
   const rules = recordRules(definition, around.application, around.prepared.computed);
+  const hasIndexes = indexedAttributes(definition).length > 0;
   const entries = tableEntries(definition.name, reader, writer, (draft) =>
-    rules.indexed(recordOfDraft(draft, definition.primaryKey)),
+    hasIndexes ? rules.indexed(recordOfDraft(draft, definition.primaryKey)) : undefined,
   );
   const origin = tableOrigin(definition, () => table.policy.settings.groups.from, origins);
   const reads = createReadPath({
@@ -179,6 +186,7 @@ function buildTable(
       fetchMsMax: config.limits.fetchMsMax,
       failureMarkersBytes: config.limits.failureMarkersBytes,
     },
+    pace: around.pace,
   });
   around.memory.push(reads.memory);
   if (origin !== undefined) around.judges.set(definition.name, reads);

@@ -5,6 +5,7 @@
 import type { EpochMs, Sequence, TableName } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import type { NodeError } from '../base/errors.ts';
+import type { Pace } from '../base/pace.ts';
 import type { Flight, Flights } from './collapse.ts';
 import type { DecisionContext, Forward } from './decide.ts';
 import type { Entry } from './entry.ts';
@@ -46,6 +47,14 @@ export interface ReadPathDeps {
   /** Until when it told of every change; `undefined` while it does. */
   readonly fedUntil?: (() => EpochMs | undefined) | undefined;
   readonly limits: { readonly fetchMsMax: number; readonly failureMarkersBytes: number };
+  /** What a thread does of fetches in one turn; without it, all that there is. */
+  readonly pace?: FetchPace | undefined;
+}
+
+/** Replies that are taken, and answers that are given: shared by all tables of a thread. */
+export interface FetchPace {
+  readonly replies: Pace;
+  readonly answers: Pace;
 }
 
 /** Constants of one run; a run without `answer` has no client (a refresh behind a stale answer). */

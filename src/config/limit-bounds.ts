@@ -27,6 +27,7 @@ export const FIXED_LIMITS: Readonly<Partial<Record<LimitName, string>>> = {
   snapshotRestartsMax: 'set logBytesMax',
   feedTurnMsMax: 'set threads',
   originCallsPerTurnMax: 'set concurrency of the origin',
+  fetchesPerTurnMax: 'set concurrency of the origin',
   readTransactionMsMax: 'it keeps the file of the store from growing',
   expiryBatchMax: 'set expiryBudgetMs',
   refusedUpgradeBytesMax: 'it bounds an error page',

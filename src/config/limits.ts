@@ -255,6 +255,8 @@ export const LIMIT_DEFAULTS = {
   groupsPerEntryMax: 256,
   /** Calls to one origin that one turn of the event loop begins: others have a turn between. */
   originCallsPerTurnMax: 4,
+  /** Replies of origins that one turn takes, and answers it gives to those who waited for them. */
+  fetchesPerTurnMax: 4,
   /** Replicas of one origin. */
   originReplicasMax: 32,
   /** Redirects followed for one request to an origin. */

@@ -17,8 +17,8 @@ import { createFairLimit, type FairLimit, type Reservation } from '../base/fair-
 import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
 import { type BreakerCell, localCell } from './breaker-cell.ts';
-import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
 import { CallTurn } from './call-turn.ts';
+import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
 import { pause, withDeadline } from './deadline.ts';
 import {
   asOriginError,

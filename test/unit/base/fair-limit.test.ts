@@ -1,6 +1,7 @@
 /** Turns of those who wait: who is next, who gives way, and how many begin in one turn. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { NodeError } from '../../../src/base/errors.ts';
 import { createFairLimit } from '../../../src/base/fair-limit.ts';
 
 const OPTIONS = { name: 'origin a', concurrency: 1, queueMax: 100, startsPerTurnMax: 1_000 };
@@ -103,5 +104,38 @@ describe('createFairLimit', () => {
     });
     await expect(thrown).rejects.toThrow('at once');
     expect(await limit.run(async () => 'next')).toBe('next');
+  });
+
+  it('holds a slot for whoever reserved one, for one task or until it is given back', async () => {
+    const limit = createFairLimit({ ...OPTIONS, concurrency: 2 });
+    expect(limit.reserve('a')).toBeUndefined();
+    const [one, two] = [held(), held()];
+    const running = [limit.run(one.task), limit.run(two.task)];
+    const [first, second, left] = [limit.reserve('a'), limit.reserve('b'), limit.reserve('c')];
+    const refusal = left?.slot.catch((error) => error.code);
+    left?.giveUp(new NodeError('ORIGIN_BUSY', 'waited long enough'));
+    expect(await refusal).toBe('ORIGIN_BUSY');
+    one.end();
+    two.end();
+    await Promise.all(running);
+    const slots = [await first?.slot, await second?.slot];
+    expect([limit.activeCount, limit.pendingCount]).toEqual([2, 1]);
+    expect(await slots[0]?.run(async () => 'done')).toBe('done');
+    expect(slots[0]?.run(async () => 'again')).toBeUndefined();
+    slots[1]?.free();
+    slots[1]?.free();
+    await nextTurn();
+    expect([limit.activeCount, limit.pendingCount]).toEqual([0, 0]);
+  });
+
+  it('refuses a reservation where it would refuse a task', async () => {
+    const limit = createFairLimit({ ...OPTIONS, queueMax: 1 });
+    const first = held();
+    const running = limit.run(first.task);
+    const waiting = limit.reserve('a');
+    await expect(limit.reserve('a')?.slot).rejects.toMatchObject({ code: 'ORIGIN_BUSY' });
+    first.end();
+    await running;
+    (await waiting?.slot)?.free();
   });
 });

@@ -139,6 +139,39 @@ describe('a call to an origin', () => {
     expect(started).toBe(false);
   });
 
+  it('lets a call wait for its turn before it is made, for as long as the call would', async () => {
+    const { clock, attempts } = make({ concurrency: 1, retries: 0 });
+    expect(attempts.turn('a')).toBeUndefined();
+    const first = failureOf(attempts.run(call(() => never())));
+    await settled();
+    const turn = attempts.turn('a');
+    const late = failureOf(attempts.turn('b') ?? never());
+    expect(attempts.isIdle).toBe(false);
+    clock.advance(1_000);
+    await first;
+    const mine = attempts.ownTurn(await turn);
+    expect(mine?.waitedMs).toBe(1_000);
+    clock.advance(1_000);
+    expect((await late).code).toBe('ORIGIN_BUSY');
+    expect(attempts.counters.outcomes.get('ORIGIN_BUSY')).toBe(1);
+    expect(await attempts.run(call(async () => 'asked', { turn: mine }))).toBe('asked');
+    await settled();
+    expect(attempts.isIdle).toBe(true);
+  });
+
+  it('takes no turn that another origin gave, and waits for none it would refuse', async () => {
+    const [one, other] = [make({ concurrency: 1, retries: 0 }), make({ retries: 0 })];
+    void failureOf(one.attempts.run(call(() => never())));
+    await settled();
+    const turn = one.attempts.turn('a');
+    one.clock.advance(1_000);
+    expect(other.attempts.ownTurn(await turn)).toBeUndefined();
+    for (let i = 0; i < 5; i += 1) {
+      await failureOf(other.attempts.run(call(() => Promise.reject(unreachable()))));
+    }
+    expect(other.attempts.turn('a')).toBeUndefined();
+  });
+
   it('leaves three quarters of the slots to clients', async () => {
     const { attempts } = make({ concurrency: 8, queueMax: 100 });
     const background = { background: true };
