@@ -70,7 +70,7 @@ export class Replicator {
       peers: this.#peers.byName,
     });
     this.#membership = this.#newMembership();
-    const { hasOthers } = this.#membership;
+    const hasOthers = this.#membership.hasOthers || options.backbone !== undefined;
     this.#absence = new Absence({ store, hasOthers, keep: (notes) => this.#keep(notes) });
     const wasAway = this.#absence.isLong;
     this.#joining = new Joining(store, clock, { hasOthers, wasAway });

@@ -21,8 +21,8 @@ const HEAL_MS = 60_000;
 export interface MachineFleetOptions {
   readonly files: AppFiles;
   readonly count: number;
-  /** Where nodes meet: absent, by addresses of one another. */
-  readonly flags?: (host: Machine) => readonly string[];
+  /** Makes a place where they meet, and tells the flags for it; absent: they know all addresses. */
+  readonly meet?: (machines: Machines) => Promise<readonly string[]>;
 }
 
 interface StartOptions {
@@ -38,6 +38,7 @@ export class MachineFleet {
   readonly #folder = mkdtempSync(path.join(tmpdir(), 'millrace-machines-'));
   readonly #nodes: (NodeProcess | undefined)[] = [];
   readonly #folders: string[] = [];
+  #meeting: readonly string[] | undefined;
   #spare: Machine | undefined;
   readonly #ends: (() => Promise<void>)[] = [];
   #writers = 0;
@@ -50,6 +51,7 @@ export class MachineFleet {
   /** Starts all, one after the other, and waits until they know one another. */
   static async start(options: MachineFleetOptions): Promise<MachineFleet> {
     const fleet = new MachineFleet(options);
+    fleet.#meeting = await options.meet?.(fleet.machines);
     for (const n of fleet.hosts.keys()) await fleet.start(n);
     await fleet.node(0).put(`/Item/${SUM}`, { name: SUM, count: 0 });
     await fleet.same();
@@ -146,6 +148,19 @@ export class MachineFleet {
     }
   }
 
+  /** Resolves once a write at each node has come to all others. */
+  async areJoined(): Promise<void> {
+    for (const n of this.hosts.keys()) {
+      this.#writers += 1;
+      const id = `joined${this.#writers}`;
+      await until('a write to be kept', () => this.ledger.put(this.node(n), id));
+      await until('it to come to all others', async () => {
+        const answers = this.nodes.map((node) => node.fetch(`/Item/${id}`));
+        return (await Promise.all(answers)).every(({ ok }) => ok);
+      });
+    }
+  }
+
   /** Resolves when nobody writes any more. */
   async rest(): Promise<void> {
     await Promise.all(this.#ends.splice(0).map((end) => end()));
@@ -197,7 +212,7 @@ export class MachineFleet {
       ...['--host', host.address, '--http-port', '9926', '--admin-port', '9925'],
       ...['--mqtt-port', '0', '--replication-port', String(PORT)],
       ...['--node-name', `n${name}`, '--cluster-token', CLUSTER_TOKEN],
-      ...(this.#options.flags?.(host) ?? peers),
+      ...(this.#meeting ?? peers),
     ];
   }
 }

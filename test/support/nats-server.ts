@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { Machine } from './namespaces.ts';
 import { until } from './node-process.ts';
 import { freePort } from './ports.ts';
 
@@ -19,6 +20,8 @@ export interface NatsServerOptions {
   /** Listens for leaves, or is one of another server. */
   readonly leafPort?: number;
   readonly hub?: number;
+  /** Runs there, and not on this one. */
+  readonly machine?: Machine | undefined;
 }
 
 export class NatsServer {
@@ -39,17 +42,19 @@ export class NatsServer {
   }
 
   get url(): string {
-    return `nats://u:p@127.0.0.1:${this.port}`;
+    return `nats://u:p@${this.#address}`;
   }
 
   connect(): Promise<NatsConnection> {
-    return connect({ servers: `127.0.0.1:${this.port}`, user: 'u', pass: 'p', reconnect: false });
+    return connect({ servers: this.#address, user: 'u', pass: 'p', reconnect: false });
   }
 
   async start(): Promise<void> {
     const config = join(this.#folder, 'nats.conf');
     writeFileSync(config, this.#configuration());
-    this.#process = spawn(SERVER, ['-c', config], { stdio: 'ignore' });
+    const [program = SERVER, ...rest] = this.#options.machine?.launcher ?? [];
+    const command = this.#options.machine === undefined ? [] : [...rest, SERVER];
+    this.#process = spawn(program, [...command, '-c', config], { stdio: 'ignore' });
     const client = await until('the server', () => this.connect().catch(() => undefined));
     await client.close();
   }
@@ -73,10 +78,14 @@ export class NatsServer {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  get #address(): string {
+    return `${this.#options.machine?.address ?? '127.0.0.1'}:${this.port}`;
+  }
+
   #configuration(): string {
     const { hasJetStream = true, domain, leafPort, hub } = this.#options;
     const lines = [
-      `listen: 127.0.0.1:${this.port}`,
+      `listen: ${this.#address}`,
       `server_name: s${this.port}`,
       'authorization { user: u, password: p }',
     ];
