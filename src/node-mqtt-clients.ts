@@ -36,7 +36,7 @@ function reportOf(session: Session): SessionReport {
     ...{ session: clientId, protocol: 'mqtt', user: owner, address: session.address },
     connected: session.isConnected,
     subscriptions: session.subscriptions.size,
-    bufferedBytes: 0,
+    bufferedBytes: session.wire?.bufferedBytes ?? 0,
   };
 }
 

@@ -184,12 +184,14 @@ export class MqttReader implements LiveReader {
   readonly #url: string;
   readonly #filter: string;
   readonly #clientId: string;
+  readonly #qos: 0 | 1 | 2;
   #client: MqttClient | undefined;
   #isSubscribed = false;
 
-  constructor(url: string, filter: string, clientId: string) {
-    this.name = `mqtt ${filter}`;
+  constructor(url: string, filter: string, clientId: string, qos: 0 | 1 | 2 = 1) {
+    this.name = `mqtt ${filter} qos ${qos}`;
     this.#url = url;
+    this.#qos = qos;
     this.#filter = filter;
     this.#clientId = clientId;
   }
@@ -228,7 +230,7 @@ export class MqttReader implements LiveReader {
     if (this.#isSubscribed) this.picture.resets += 1;
     this.picture.forget();
     this.#isSubscribed = true;
-    await client.subscribeAsync(this.#filter, { qos: 1 });
+    await client.subscribeAsync(this.#filter, { qos: this.#qos });
     // The session stands for a position.
     this.picture.position = 'session';
   }

@@ -79,6 +79,10 @@ export class Client implements Wire {
     return this.#parts.positionOfChange(sequence);
   }
 
+  get bufferedBytes(): number {
+    return this.#outbox.bufferedBytes;
+  }
+
   ready(): boolean {
     return this.#outbox.ready();
   }

@@ -25,6 +25,11 @@ export class Outbox implements Flushed {
     this.#onRoom = onRoom;
   }
 
+  /** Bytes that wait for the client. */
+  get bufferedBytes(): number {
+    return this.#bytes + this.#channel.bufferedBytes;
+  }
+
   ready(): boolean {
     if (this.#hasRoom && this.#bytes < LIMITS.socketConflateBytesMax) return true;
     this.#refused = true;

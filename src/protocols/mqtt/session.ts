@@ -28,6 +28,8 @@ export interface Wire {
   readonly receiveMaximum: number;
   /** Packets which the client takes, bytes [MQTT5 §3.1.2.11.4]. */
   readonly packetBytesMax: number;
+  /** Bytes that wait for the client. */
+  readonly bufferedBytes: number;
   /** Whether another packet may be sent now; who is refused is told by `Session.hasRoom`. */
   ready(): boolean;
   send(bytes: Buffer): void;
