@@ -2,8 +2,10 @@
  * A client that has signed in, as its packets' handlers see it: its session, its principal, what it
  * may have in flight, and the ways to answer it.
  */
+
 import type { Packet } from 'mqtt-packet';
 import type { Sequence } from '../../base/brands.ts';
+import { SparseMap } from '../../base/sparse-map.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Guest } from './access.ts';
 import { AnswerQueue } from './answer-queue.ts';
@@ -46,11 +48,11 @@ export class Client implements Wire {
   readonly isPlain: boolean;
   readonly answers = new AnswerQueue();
   /** Topics by the aliases which the client has given them [MQTT5 §3.3.2.3.4]. */
-  readonly topicsByAlias = new Map<number, string>();
+  readonly topicsByAlias = new SparseMap<number, string>();
   /** Publishes of QoS 1 under way, and bytes of all that are. */
   publishesUnderWay = 0;
   publishBytesUnderWay = 0;
-  readonly #aliases = new Map<string, number>();
+  readonly #aliases = new SparseMap<string, number>();
   readonly #parts: ClientParts;
   /** Asked for each delivery. */
   readonly #outbox: Outbox;

@@ -4,9 +4,11 @@
  * again once it has, records conflated to what they are now. Work is done in turns, so that sockets
  * are served in between.
  */
+
 import type { Position, RecordVersion, Sequence } from '../../base/brands.ts';
 import { sequence } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
+import { SparseMap } from '../../base/sparse-map.ts';
 import { compileTopicFilter } from '../../base/topic-filter.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { BatchSize } from '../../feed/batch-size.ts';
@@ -26,7 +28,7 @@ export abstract class Consumer {
   /** Has no room: is not tried again before `Dispatch.wake`. */
   isWaiting = false;
   /** Versions shown ahead of their changes, by topic; empty while live. */
-  readonly shown = new Map<string, RecordVersion>();
+  readonly shown = new SparseMap<string, RecordVersion>();
   readonly #filters = new Map<string, Filter>();
 
   constructor(cursor: Sequence) {

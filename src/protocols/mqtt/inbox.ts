@@ -5,7 +5,7 @@
  */
 import type { Packet } from 'mqtt-packet';
 import { LIMITS, type LimitName } from '../../config/limits.ts';
-import { PacketDecoder } from './codec.ts';
+import { decodePacket } from './codec.ts';
 import { Framer } from './framer.ts';
 import { type PacketFault, packetFault } from './packet-checks.ts';
 import { REASON } from './reasons.ts';
@@ -18,7 +18,8 @@ export type Arrived =
 export class Inbox {
   readonly #framer = new Framer(LIMITS.mqttConnectBytesMax);
   #limit: LimitName = 'mqttConnectBytesMax';
-  #decoder = new PacketDecoder(4);
+  /** Of the protocol. */
+  #level = 4;
   #packets: Buffer[] = [];
   #next = 0;
   /** Ends the stream, behind what came before it. */
@@ -49,13 +50,13 @@ export class Inbox {
       return this.#fault && { kind: 'fault', fault: this.#fault, isConnect: false };
     }
     this.#next += 1;
-    const packet = this.#decoder.decode(bytes);
+    const packet = decodePacket(bytes, this.#level);
     const fault = packet === undefined ? NO_PACKET : packetFault(packet, bytes);
     if (packet === undefined || fault !== undefined) {
       const isConnect = (bytes[0] ?? 0) >> 4 === 1 && bytes.includes('MQTT');
       return { kind: 'fault', fault: fault ?? NO_PACKET, isConnect };
     }
-    if (packet.cmd === 'connect') this.#decoder = new PacketDecoder(packet.protocolVersion ?? 4);
+    if (packet.cmd === 'connect') this.#level = packet.protocolVersion ?? 4;
     return { kind: 'packet', packet };
   }
 

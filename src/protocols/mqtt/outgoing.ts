@@ -2,6 +2,7 @@
  * What a session has sent with QoS 1 or 2 and is not yet told of having arrived, in the order in
  * which it was sent; and the packet identifiers for it [MQTT5 §4.3, §4.4, §4.9].
  */
+import { SparseMap } from '../../base/sparse-map.ts';
 import type { Message } from './message.ts';
 import type { QoS } from './publication.ts';
 
@@ -33,7 +34,7 @@ export interface InFlight {
 const PACKET_ID_MAX = 65_535;
 
 export class Outgoing {
-  readonly #inFlight = new Map<number, InFlight>();
+  readonly #inFlight = new SparseMap<number, InFlight>();
   #lastId = 0;
 
   get size(): number {

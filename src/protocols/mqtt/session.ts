@@ -3,7 +3,9 @@
  * it stands. It outlives its connection for its expiry interval (`SPEC.md`), and takes no more than
  * its client can: without room, or with a full window, its cursor stays where it is.
  */
+
 import type { EpochMs, Sequence } from '../../base/brands.ts';
+import { SparseMap } from '../../base/sparse-map.ts';
 import type { Guest } from './access.ts';
 import { Consumer } from './dispatch.ts';
 import type { Message } from './message.ts';
@@ -82,10 +84,10 @@ export class Session extends Consumer {
    * Identifiers of QoS 2 messages received and not yet released [MQTT5-4.3.3-9], with whether they
    * are committed: only such are kept over a restart, since others will come again.
    */
-  readonly received = new Map<number, boolean>();
+  readonly received = new SparseMap<number, boolean>();
   readonly subscriptions = new Map<string, Subscription>();
   /** Shared groups of which it is a member, by the filter as written. */
-  readonly groups = new Map<string, ShareGroup>();
+  readonly groups = new SparseMap<string, ShareGroup>();
   /** Retained messages it is still to get. */
   readonly scans: RetainedScan[] = [];
   expirySeconds = 0;

@@ -4,6 +4,7 @@
  */
 import net from 'node:net';
 import tls from 'node:tls';
+import type { ClientCertificate } from '../../access/asking.ts';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { peerOf } from '../http/node/peer.ts';
@@ -91,25 +92,47 @@ function closed(server: net.Server, sockets: ReadonlySet<net.Socket>): Promise<v
 
 function serveSocket(socket: net.Socket, accept: Accept): void {
   // Without a listener an error would end the process; the close that follows is what counts.
-  socket.on('error', () => {});
-  const peer = peerOf(socket);
-  const channel: Channel = {
-    remoteAddress: peer.peerAddress,
-    certificate: peer.certificate,
-    get bufferedBytes() {
-      return socket.writableLength;
-    },
-    write: (bytes) => socket.writable && socket.write(bytes),
-    pause: () => void socket.pause(),
-    resume: () => void socket.resume(),
-    end() {
-      socket.end();
-      // What the peer does not take within the time of a CONNECT it does not get.
-      socket.setTimeout(LIMITS.mqttConnectMsMax, () => socket.destroy());
-    },
-  };
-  const user = accept(channel);
+  socket.on('error', ignored);
+  const user = accept(new TcpChannel(socket));
   socket.on('data', (chunk: Buffer) => user.received(chunk));
   socket.on('drain', () => user.drained());
   socket.once('close', () => user.gone());
+}
+
+const ignored = () => {};
+
+class TcpChannel implements Channel {
+  readonly remoteAddress: string;
+  readonly certificate: ClientCertificate | undefined;
+  readonly #socket: net.Socket;
+
+  constructor(socket: net.Socket) {
+    const peer = peerOf(socket);
+    this.remoteAddress = peer.peerAddress;
+    this.certificate = peer.certificate;
+    this.#socket = socket;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#socket.writable && this.#socket.write(bytes);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    const socket = this.#socket;
+    socket.end();
+    // What the peer does not take within the time of a CONNECT it does not get.
+    socket.setTimeout(LIMITS.mqttConnectMsMax, () => socket.destroy());
+  }
 }
