@@ -40,6 +40,7 @@ describe.each(['1', '2'])('the caches of Next.js in a node of %s threads', (thre
     url: node.http,
     ...ADMIN,
     buildId: 'b1',
+    timeoutMs: 20_000,
     onFault: (fault) => faults.push(fault),
     ...also,
   });
