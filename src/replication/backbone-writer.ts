@@ -192,7 +192,8 @@ export class BackboneWriter {
 
   #itemOf(entry: LogEntry, { tables, selection }: Holdings): Item | undefined {
     const { origin } = entry;
-    if (origin === undefined || entry.kind === 'none') return undefined;
+    // [SPEC §14] Entries of caches travel between nodes that have compared their clocks.
+    if (origin === undefined || entry.kind === 'none' || entry.kind === 'entry') return undefined;
     const table = tables.find(({ name }) => name === entry.table);
     if (table === undefined) return undefined;
     if (entry.kind === 'invalidation') {

@@ -51,6 +51,8 @@ export const BOUNDS = {
   missesUnderWay: 512,
   /** Invalidations ahead of their place that a question names. */
   missMarks: 256,
+  /** Of two fills of a cache whose replies came so close together neither counts as the later. */
+  entryDoubtMs: 1_000,
   /** A record that is larger is fetched from the origin. */
   missBodyBytes: 2 * 1024 * 1024,
   /** Homes that are asked before the origin, and nodes which may happen to hold a record. */

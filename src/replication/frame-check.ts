@@ -32,7 +32,10 @@ const author = version;
 const cursors = listOf(pairOf(author, natural), BOUNDS.cursors);
 const origin = shape({ author, sequence: natural, after: natural });
 
-const table = shape({ name, database: name, mode: exactly('rows', 'invalidations') });
+const table = shape({
+  ...{ name, database: name, mode: exactly('rows', 'invalidations') },
+  sharesEntries: optional(flag),
+});
 const rule = shape({
   database: optional(name),
   table: optional(name),
@@ -66,7 +69,22 @@ const message = shape({
   ...{ table: name, id, body: bytes, contentType: optional(name) },
   ...{ publication: optional(bytes), version, origin },
 });
-const item = anyOf(row, invalidation, message);
+/** What is wrong with an entry of a cache. */
+export const entryProblem: FieldCheck = shape({
+  ...{
+    status: natural,
+    contentType: name,
+    tag: text(BOUNDS.reasonChars),
+    body: bytes,
+    staleForbidden: flag,
+  },
+  ...{ originTag: optional(text(BOUNDS.reasonChars)), lastModified: optional(instant) },
+  groups: optional(listOf(text(BOUNDS.keyChars), BOUNDS.groups)),
+  ...{ sinceMs: span, initialAgeMs: span, freshMs: span, evictMs: span },
+  ...{ whileRevalidateMs: span, ifErrorMs: span },
+});
+const cached = shape({ kind: exactly('entry'), table: name, id, entry: entryProblem, origin });
+const item = anyOf(row, invalidation, cached, message);
 
 /** What is wrong with news of the backbone. */
 export const newsProblem: FieldCheck = shape({
@@ -121,6 +139,7 @@ const CHECKS: Readonly<Record<Frame['kind'], FieldCheck>> = {
   batch: shape({
     ...{ stream, ordinal: natural, cursors, at: natural, last: natural },
     items: listOf(item, BOUNDS.items),
+    ...{ now: optional(instant), obeyed: optional(cursors) },
   }),
   ack: shape({ stream, ordinal: natural, cursor: natural }),
   restart: shape({ stream }),

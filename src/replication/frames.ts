@@ -97,6 +97,9 @@ export interface BatchFrame {
   readonly cursors: CursorPairs;
   readonly at: Sequence;
   readonly last: Sequence;
+  /** With entries of caches: the sender's clock, and its cursors before it read them. */
+  readonly now?: EpochMs | undefined;
+  readonly obeyed?: CursorPairs | undefined;
 }
 
 export interface AckFrame {

@@ -26,6 +26,10 @@ export function itemBytes(item: Item): number {
       return HEAD_BYTES + stateBytes(item.state);
     case 'message':
       return HEAD_BYTES + item.body.length + (item.publication?.length ?? 0);
+    case 'entry':
+      return (
+        HEAD_BYTES + item.entry.body.length + (item.entry.groups?.length ?? 0) * ATTRIBUTE_BYTES
+      );
     case 'invalidation':
       return HEAD_BYTES;
   }

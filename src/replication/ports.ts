@@ -15,6 +15,7 @@ import type {
   TableName,
 } from '../base/brands.ts';
 import type { RowState } from '../cache/row-state.ts';
+import type { SharedEntry } from '../cache/shared-entry.ts';
 import type { WriteOp } from '../table/store-port.ts';
 
 // What travels ------------------------------------------------------------------------------------
@@ -70,7 +71,16 @@ export interface MessageItem {
   readonly origin: Origin;
 }
 
-export type Item = RowItem | InvalidationItem | MessageItem;
+/** An entry of a cache as it stands; `SPEC.md` §14. */
+export interface EntryItem {
+  readonly kind: 'entry';
+  readonly table: TableName;
+  readonly id: RecordId;
+  readonly entry: SharedEntry;
+  readonly origin: Origin;
+}
+
+export type Item = RowItem | InvalidationItem | MessageItem | EntryItem;
 
 // The store ---------------------------------------------------------------------------------------
 
@@ -100,6 +110,8 @@ export interface ReplicatedTable {
   readonly database: string;
   /** `rows`: row states. `invalidations`: a client's write travels as invalidation of its key. */
   readonly mode: 'rows' | 'invalidations';
+  /** A cache whose entries travel beside what invalidates them; absent: not. */
+  readonly sharesEntries?: boolean | undefined;
 }
 
 export interface LoggedRow {
@@ -121,6 +133,8 @@ export type LogEntry = {
   | LoggedRow
   | Omit<InvalidationItem, 'origin' | 'isKnown'>
   | Omit<MessageItem, 'origin'>
+  /** An entry of a cache was filled; it is read when it is sent. */
+  | { readonly kind: 'entry'; readonly table: TableName; readonly id: RecordId }
   /** Nothing: fills, tables and writes that stay on the node. */
   | { readonly kind: 'none' }
 );
@@ -157,8 +171,19 @@ export interface RemoteBatch {
   readonly notes?: Readonly<Record<string, unknown>> | undefined;
   /** Drops what every cache table holds: changes were skipped that may have invalidated it. */
   readonly invalidateCaches?: boolean | undefined;
+  /** What is to be known of the entries of caches among the items; without it they are dropped. */
+  readonly entries?: EntryFacts | undefined;
   /** Outside of the order of the log: no cursor moves, and it is not passed on. */
   readonly isAhead?: boolean | undefined;
+}
+
+export interface EntryFacts {
+  /** The sender's cursors before it read them: what it had obeyed. */
+  readonly obeyed: Cursors;
+  /** When they were sent, by the steady clock of this store; or earlier. */
+  readonly sentAt: EpochMs;
+  /** Of two fills whose replies came so close together neither counts as the later. */
+  readonly doubtMs: number;
 }
 
 export interface ApplyReport {
@@ -226,6 +251,8 @@ export interface ReplicaStore {
   logAfter(after: Sequence, max: number): LogPage;
   /** Absent: never written, or forgotten (evicted, a tombstone past its retention). */
   rowState(table: TableName, id: RecordId): RowState | undefined;
+  /** Of a cache: the entry, when another node may use it. */
+  heldEntry(table: TableName, id: RecordId): SharedEntry | undefined;
   rowPage(table: TableName, options: RowPageOptions): RowPage;
   /** Absent while it is being rebuilt. */
   digest(table: TableName): TableDigest | undefined;

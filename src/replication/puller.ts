@@ -7,14 +7,14 @@
  *              └► snapshot ► opening         opening ► later ► opening
  */
 import type { EpochMs, NodeId, Sequence, TableName } from '../base/brands.ts';
-import { sequence } from '../base/brands.ts';
+import { epochMs, sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { LIMITS } from '../config/limits.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { BOUNDS } from './bounds.ts';
 import { cursorOf, cursorsOf, pairsOf } from './cursors.ts';
 import type { BatchFrame, BeginFrame, RestartFrame } from './frames.ts';
-import type { ReplicaStore } from './ports.ts';
+import type { RemoteBatch, ReplicaStore } from './ports.ts';
 import { isAhead, objection, type PullTerms, wantedItems, withoutHaste } from './received.ts';
 import { type Holdings, holdsAll } from './selection.ts';
 import { type Session, SessionGone } from './session.ts';
@@ -316,7 +316,8 @@ export class Puller {
     this.#busy += 1;
     const items = kept.map((item) => withoutHaste(item, limit));
     const session = this.#session;
-    queue.apply({ items, cursors: cursorsOf(frame.cursors) }).then(
+    const entries = session && entryFacts(frame, session);
+    queue.apply({ items, cursors: cursorsOf(frame.cursors), entries }).then(
       (report) => {
         this.#busy -= 1;
         this.counts.batches += 1;
@@ -405,4 +406,14 @@ export class Puller {
       },
     );
   }
+}
+
+/** [SPEC §14] Without a clock to compare them with, entries of caches are dropped. */
+function entryFacts({ now, obeyed }: BatchFrame, session: Session): RemoteBatch['entries'] {
+  const { offset, roundTripMs } = session;
+  if (now === undefined || obeyed === undefined || offset === undefined) return undefined;
+  // The distance of the clocks may be wrong by half the way there and back.
+  const sentAt = epochMs(now - offset - roundTripMs / 2);
+  const doubtMs = Math.max(BOUNDS.entryDoubtMs, roundTripMs);
+  return { obeyed: cursorsOf(obeyed), sentAt, doubtMs };
 }

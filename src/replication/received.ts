@@ -56,7 +56,8 @@ export const isAhead = (item: Item, limit: EpochMs): boolean =>
 
 /** An event whose stamp is ahead has its effect, and not its stamp. */
 export function withoutHaste(item: Item, limit: EpochMs): Item {
-  if (item.kind === 'row' || versionTime(item.version) <= limit) return item;
+  if (item.kind === 'row' || item.kind === 'entry' || versionTime(item.version) <= limit)
+    return item;
   return { ...item, version: versionAt(limit) };
 }
 
@@ -73,11 +74,15 @@ export function wantedItems(items: readonly Item[], own: Holdings): Wanted<Item>
   let unknown = 0;
   for (const item of items) {
     const table = tables.get(item.table);
-    if (table === undefined || (item.kind === 'row' && table.mode !== 'rows')) unknown += 1;
+    if (table === undefined || !isKept(item, table)) unknown += 1;
     else if (isWanted(item, table, own)) kept.push(item);
   }
   return { kept, unknown };
 }
+
+/** Whether the table is kept here in the manner that the item is of. */
+const isKept = ({ kind }: Item, { mode, sharesEntries }: ReplicatedTable): boolean =>
+  (kind !== 'row' || mode === 'rows') && (kind !== 'entry' || sharesEntries === true);
 
 function isWanted(item: Item, table: ReplicatedTable, own: Holdings): boolean {
   if (item.kind !== 'invalidation') return travels(own.selection, table, item.id, 'receive');

@@ -61,6 +61,22 @@ function tableTravelsWhole(selection: Selection, table: ReplicatedTable, way: Wa
   return true;
 }
 
+/**
+ * Whether an entry of a cache may travel: only where both sides send and take it, so that both obey
+ * what invalidates it.
+ */
+export function entryTravels(
+  id: RecordId,
+  sides: readonly (readonly [Selection, ReplicatedTable | undefined])[],
+) {
+  return sides.every(
+    ([selection, table]) =>
+      table?.sharesEntries === true &&
+      travels(selection, table, id, 'send') &&
+      travels(selection, table, id, 'receive'),
+  );
+}
+
 export interface Holdings {
   readonly tables: readonly ReplicatedTable[];
   readonly selection: Selection;

@@ -82,6 +82,8 @@ export class Session implements LinkUser {
   hasRoom = true;
   /** How far the other clock is ahead of ours. */
   offset: number | undefined;
+  /** Time there and back when that was measured: it may be wrong by half of it. */
+  roundTripMs = 0;
   peerLast: Sequence = sequence(0);
   peerJoining = true;
   /** What the peer says that the backbone tells of it; absent: nothing. */
@@ -300,7 +302,8 @@ export class Session implements LinkUser {
     const { clock } = this.#parts;
     this.echoedAt = clock.monotonic();
     // Half the way there and back is how old the answer is.
-    const halfway = epochMs(beat.now + (this.echoedAt - beat.at) / 2);
+    this.roundTripMs = this.echoedAt - beat.at;
+    const halfway = epochMs(beat.now + this.roundTripMs / 2);
     this.offset = theirs - halfway;
   }
 

@@ -10,6 +10,7 @@ import { newestStamp } from '../cache/row-state.ts';
 import { LIMITS } from '../config/limits.ts';
 import { BOUNDS } from './bounds.ts';
 import { cursorOf, cursorsOf, pairsOf, raise, raiseAll } from './cursors.ts';
+import { entryProblem } from './frame-check.ts';
 import type {
   AckFrame,
   BodyFrame,
@@ -25,7 +26,7 @@ import { itemBytes } from './item-size.ts';
 import { jumpsOf } from './jumps.ts';
 import { StreamPlanner, type StreamRequest } from './plan-stream.ts';
 import type { Cursors, Item, LogEntry, ReplicaStore } from './ports.ts';
-import { type Holdings, travels } from './selection.ts';
+import { entryTravels, type Holdings, travels } from './selection.ts';
 import { digestBytes, digestOfTable } from './table-digest.ts';
 
 const AT_ONCE = durationMs(0);
@@ -215,7 +216,8 @@ export class StreamServer {
   #read(stream: Stream, isLazy: boolean): void {
     const { store } = this.#parts;
     const { sequence: last, cursors } = store.horizon();
-    const batch = new Batch(store.author);
+    // [SPEC §14] From before an entry of a cache is read.
+    const batch = new Batch(store.author, cursors);
     const own = this.#parts.own();
     let isCut = false;
     while (!isCut && stream.at < last) {
@@ -267,9 +269,16 @@ export class StreamServer {
     const { origin } = entry;
     if (origin === undefined || entry.kind === 'none') return undefined;
     if (!this.#mayTravel(entry, own)) return undefined;
-    if (entry.kind !== 'row') {
+    if (entry.kind === 'message' || entry.kind === 'invalidation') {
       const { sequence: _place, ...told } = entry;
       return { ...told, origin };
+    }
+    if (entry.kind === 'entry') {
+      const { kind, table, id } = entry;
+      const held = this.#parts.store.heldEntry(table, id);
+      // What the other side would refuse stays here.
+      const isSound = held !== undefined && entryProblem(held) === undefined;
+      return isSound ? { kind, table, id, entry: held, origin } : undefined;
     }
     const { kind, table, id, isJoined } = entry;
     const state = this.#parts.store.rowState(table, id);
@@ -285,11 +294,20 @@ export class StreamServer {
     if (table === undefined) return false;
     if (entry.kind === 'invalidation' && entry.scope.kind !== 'key') return true;
     const id = entry.kind === 'invalidation' ? idOf(entry.scope) : entry.id;
+    if (entry.kind === 'entry') {
+      const theirs = peer.tables.find(({ name }) => name === entry.table);
+      return entryTravels(id, [
+        [selection, table],
+        [peer.selection, theirs],
+      ]);
+    }
     return travels(selection, table, id, 'send') && travels(peer.selection, table, id, 'receive');
   }
 
-  #send(stream: Stream, { items, bytes: itemsBytes }: Batch): void {
-    const { sequence: last } = this.#parts.store.horizon();
+  #send(stream: Stream, { items, bytes: itemsBytes, obeyed }: Batch): void {
+    const { store } = this.#parts;
+    const { sequence: last } = store.horizon();
+    const facts = obeyed && { now: store.now(), obeyed: pairsOf(obeyed) };
     stream.ordinal += 1;
     const bytes = itemsBytes + BATCH_BYTES;
     stream.underWay.set(stream.ordinal, bytes);
@@ -300,7 +318,7 @@ export class StreamServer {
     );
     this.#hasRoom = this.#parts.send({
       ...{ kind: 'batch', stream: stream.number, ordinal: stream.ordinal },
-      ...{ items, cursors: changed, at: stream.at, last },
+      ...{ items, cursors: changed, at: stream.at, last, ...facts },
     });
   }
 
@@ -385,9 +403,18 @@ class Batch {
   entries = 0;
   /** The newest own version that a row shows. */
   version = 0;
+  readonly #cursors: Cursors | undefined;
+  #hasEntries = false;
 
-  constructor(author: NodeId) {
+  /** `cursors`: those of this node when it began to read. */
+  constructor(author: NodeId, cursors?: Cursors) {
     this.#author = author;
+    this.#cursors = cursors;
+  }
+
+  /** What was obeyed before the first entry of a cache was read; absent: there are none. */
+  get obeyed(): Cursors | undefined {
+    return this.#hasEntries ? this.#cursors : undefined;
   }
 
   get isFull(): boolean {
@@ -417,6 +444,7 @@ class Batch {
     }
     this.#items.set(key, item);
     this.bytes += itemBytes(item);
+    this.#hasEntries ||= item.kind === 'entry';
     const newest = item.kind === 'row' ? newestStamp(item.state) : undefined;
     if (newest?.author === this.#author) this.version = Math.max(this.version, newest.version);
   }
@@ -424,6 +452,8 @@ class Batch {
 
 function keyOf({ kind, origin, ...item }: Item): string {
   const author = origin?.author ?? 0;
-  if (kind !== 'row' || !('id' in item)) return `${author}.${origin?.sequence ?? 0}`;
+  if (kind === 'message' || kind === 'invalidation' || !('id' in item)) {
+    return `${author}.${origin?.sequence ?? 0}`;
+  }
   return `${author}/${item.table}/${typeof item.id}/${item.id}`;
 }

@@ -165,6 +165,12 @@ function readReplicate(
   const value = table?.values.replicate;
   if (typeof value === 'boolean') return value;
   const mode = REPLICATE_MODES.find((each) => each === value);
+  if (table !== undefined && mode === 'entries' && directives.has('pages')) {
+    problems.add(table.placeOf('replicate'), 'replicate: entries is for records, not for pages', {
+      cause: 'a page depends on more than its key: on request fields, and on records that it shows',
+      cure: 'leave it out; with cluster.shield: true nodes ask each other for pages',
+    });
+  }
   if (mode !== undefined) return mode;
   if (table !== undefined && value !== undefined) {
     problems.add(table.placeOf('replicate'), `replicate cannot be ${String(value)}`, {

@@ -18,6 +18,7 @@ import { EVERYTHING } from '../../src/replication/selection.ts';
 import { Disk } from '../simulation/disk.ts';
 import { Random } from '../simulation/random.ts';
 import { ROWS } from '../simulation/sim-node.ts';
+import { SimOrigins } from '../simulation/sim-origins.ts';
 import { SimStore, UNBOUNDED } from '../simulation/sim-store.ts';
 import { RunClock, World } from '../simulation/world.ts';
 import { until } from '../support/node-process.ts';
@@ -54,7 +55,11 @@ async function node(name: string, world: World, peers: readonly string[]): Promi
   const random = new Random(name.charCodeAt(1));
   const disk = new Disk(1 + random.below(2 ** 31));
   const clock = new RunClock(world, 0);
-  const ledger = { restamped: () => undefined, merged: () => undefined };
+  const origins = new SimOrigins(() => undefined);
+  const ledger = {
+    ...{ restamped: () => undefined, merged: () => undefined },
+    ...{ origins, invalidating: () => undefined },
+  };
   const store = new SimStore({
     ...{ world, clock, disk, random, ledger, tables: [ROWS], flushMs: 2 },
   });

@@ -30,6 +30,7 @@ export type ActionKind =
   | 'delete'
   | 'message'
   | 'invalidate'
+  | 'read'
   | 'cut'
   | 'cutOneWay'
   | 'heal'
@@ -69,7 +70,7 @@ export interface Schedule {
 
 const WRITES: readonly ActionKind[] = [
   ...(['put', 'put', 'patch', 'patch', 'patch', 'add', 'add', 'delete'] as const),
-  ...(['message', 'invalidate'] as const),
+  ...(['message', 'invalidate', 'read', 'read'] as const),
 ];
 
 const BY_TROUBLE: Readonly<Record<Trouble, readonly ActionKind[]>> = {

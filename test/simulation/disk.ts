@@ -13,6 +13,13 @@ export interface Table {
   readonly digest: Uint32Array;
 }
 
+/** An entry of the cache: what its origin held when its fetch began, and where the log stood. */
+export interface CachedRow {
+  readonly worth: number;
+  readonly stamp: Sequence;
+  readonly storedAt: number;
+}
+
 export class Disk {
   lives: readonly Life[];
   sequence: Sequence = sequence(0);
@@ -25,6 +32,10 @@ export class Disk {
   /** Messages and invalidations that had effect, and how often caches were dropped. */
   readonly effects = new Map<string, number>();
   drops = 0;
+  readonly cached = new Map<RecordId, CachedRow>();
+  /** By key: where it was last invalidated, and what the origin held by then. */
+  readonly #outdated = new Map<RecordId, { readonly place: Sequence; readonly worth: number }>();
+  #droppedAt: Sequence = sequence(0);
   horizon: Horizon;
   readonly #undo: (() => void)[] = [];
 
@@ -125,11 +136,44 @@ export class Disk {
     });
   }
 
-  dropCaches(): void {
+  dropCaches(place: Sequence): void {
+    const before = this.#droppedAt;
     this.change(() => {
       this.drops += 1;
+      this.#droppedAt = place;
       return () => {
         this.drops -= 1;
+        this.#droppedAt = before;
+      };
+    });
+  }
+
+  /** Entries whose fetch began before this place are outdated. */
+  outdatedAt(id: RecordId): number {
+    return Math.max(this.#droppedAt, this.#outdated.get(id)?.place ?? 0);
+  }
+
+  /** What an entry must hold at least, by the invalidations that had effect. */
+  obeyedWorth(id: RecordId): number {
+    return this.#outdated.get(id)?.worth ?? 0;
+  }
+
+  outdate(id: RecordId, place: Sequence, worth: number): void {
+    const most = Math.max(worth, this.obeyedWorth(id));
+    this.#setIn(this.#outdated, id, { place, worth: most });
+  }
+
+  setCached(id: RecordId, row: CachedRow): void {
+    this.#setIn(this.cached, id, row);
+  }
+
+  #setIn<T>(map: Map<RecordId, T>, id: RecordId, value: T): void {
+    const before = map.get(id);
+    this.change(() => {
+      map.set(id, value);
+      return () => {
+        if (before === undefined) map.delete(id);
+        else map.set(id, before);
       };
     });
   }

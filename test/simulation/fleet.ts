@@ -11,6 +11,7 @@ import { Random } from './random.ts';
 import { SimBackbone } from './sim-backbone.ts';
 import { SimNetwork } from './sim-network.ts';
 import { CACHE, ROWS, SimNode } from './sim-node.ts';
+import { SimOrigins } from './sim-origins.ts';
 import { UNBOUNDED } from './sim-store.ts';
 import { World } from './world.ts';
 
@@ -19,6 +20,7 @@ export class Fleet {
   readonly network = new SimNetwork(this.world, new Random(1));
   readonly nodes: SimNode[] = [];
   readonly faults: string[] = [];
+  readonly origins = new SimOrigins((why) => this.faults.push(why));
   readonly #backbone: SimBackbone | undefined;
 
   /** With `withBackbone` there is a stream that a server keeps. */
@@ -33,7 +35,10 @@ export class Fleet {
         node: (other) => this.nodes.find((one) => one.name === other),
         flushMs: 3,
         backbone: this.#backbone,
-        ledger: { restamped: () => undefined, merged: () => undefined },
+        ledger: {
+          ...{ restamped: () => undefined, merged: () => undefined },
+          ...{ origins: this.origins, invalidating: (item) => this.origins.invalidating(item) },
+        },
         fault: (why) => this.faults.push(why),
       });
       this.nodes.push(node);

@@ -16,6 +16,7 @@ import { RunClock, type World } from './world.ts';
 export const ROWS: ReplicatedTable = { name: tableName('rows'), database: 'data', mode: 'rows' };
 export const CACHE: ReplicatedTable = {
   ...{ name: tableName('cache'), database: 'data', mode: 'invalidations' },
+  sharesEntries: true,
 };
 /** A table that some nodes get to know later than others. */
 export const LATE: ReplicatedTable = { name: tableName('late'), database: 'data', mode: 'rows' };

@@ -31,6 +31,7 @@ import { cursorOf } from '../../src/replication/cursors.ts';
 import type {
   ApplyReport,
   Horizon,
+  InvalidationItem,
   Item,
   Life,
   LogEntry,
@@ -44,6 +45,7 @@ import type {
 } from '../../src/replication/ports.ts';
 import type { Disk } from './disk.ts';
 import type { Random } from './random.ts';
+import { type Origins, SimCache } from './sim-cache.ts';
 import type { RunClock, World } from './world.ts';
 
 /** Hears of every state that a local write made. */
@@ -54,6 +56,9 @@ export interface Ledger {
     anew: (one: RowState) => RowState | undefined,
   ) => void;
   readonly merged: (table: TableName, id: RecordId, state: RowState) => void;
+  readonly origins: Origins;
+  /** An invalidation is about to have effect where it was made. */
+  readonly invalidating: (item: InvalidationItem) => void;
 }
 
 export interface SimStoreParts {
@@ -78,12 +83,14 @@ export class SimStore implements ReplicaStore {
   readonly #listeners = new Set<() => void>();
   clockAhead = 0;
   isCatchingUp = false;
+  readonly #cache: SimCache;
 
   constructor(parts: SimStoreParts) {
     this.#parts = parts;
     this.#disk = parts.disk;
     this.#wallAtStart = parts.clock.now();
     this.#disk.flush();
+    this.#cache = new SimCache(this.#disk, parts.ledger.origins, () => this.now());
   }
 
   get author(): NodeId {
@@ -124,6 +131,24 @@ export class SimStore implements ReplicaStore {
 
   rowState(table: TableName, id: RecordId): RowState | undefined {
     return this.#disk.table(table).rows.get(id);
+  }
+
+  heldEntry(_table: TableName, id: RecordId) {
+    return this.#cache.held(id);
+  }
+
+  /** Fetches what is not held; the origin takes `ms` to reply. */
+  read(table: TableName, id: RecordId, ms: number): void {
+    const { world, clock, ledger } = this.#parts;
+    if (this.#cache.isValid(id)) return;
+    const stamp = this.#disk.sequence;
+    const worth = ledger.origins.worth(id);
+    world.after(ms, () => {
+      if (clock.isOver || !this.#cache.fill(id, worth, stamp)) return;
+      const origin = this.#ownOrigin();
+      this.#appendOwn({ sequence: origin.sequence, origin, kind: 'entry', table, id });
+      this.#flushed(() => undefined);
+    });
   }
 
   rowPage(table: TableName, { after, rowsMax, buckets }: RowPageOptions): RowPage {
@@ -200,6 +225,10 @@ export class SimStore implements ReplicaStore {
           };
     this.#appendOwn({ ...told, sequence: origin.sequence });
     this.#disk.addEffect(effectOf(told));
+    if (told.kind === 'invalidation') {
+      this.#parts.ledger.invalidating(told);
+      this.#cache.invalidated(told, origin.sequence, this.author);
+    }
     this.#flushed(() => durable(told));
     return origin;
   }
@@ -285,10 +314,10 @@ export class SimStore implements ReplicaStore {
 
   #merge(batch: RemoteBatch): ApplyReport {
     const report = { merged: 0, unchanged: 0, unknown: 0 };
-    for (const item of batch.items) this.#mergeItem(item, batch.isAhead === true, report);
+    for (const item of batch.items) this.#mergeItem(item, batch, report);
     for (const [author, to] of batch.cursors) this.#raise(author, to);
     for (const [name, value] of Object.entries(batch.notes ?? {})) this.#disk.setNote(name, value);
-    if (batch.invalidateCaches === true) this.#disk.dropCaches();
+    if (batch.invalidateCaches === true) this.#cache.dropped(batch, this.#appendNothing());
     return report;
   }
 
@@ -301,12 +330,20 @@ export class SimStore implements ReplicaStore {
     this.#disk.setCursor(this.author, entry.sequence);
   }
 
+  /** What has a place in the log of this node, and is no news for others. */
+  #appendNothing(): Sequence {
+    const place = sequence(this.#disk.sequence + 1);
+    this.#disk.append({ sequence: place, kind: 'none' });
+    return place;
+  }
+
   #mergeItem(
     item: Item,
-    isAhead: boolean,
+    batch: RemoteBatch,
     report: { merged: number; unchanged: number; unknown: number },
   ): void {
     const { origin } = item;
+    const isAhead = batch.isAhead === true;
     if (!this.tables().some(({ name }) => name === item.table)) {
       report.unknown += 1;
       return;
@@ -315,9 +352,21 @@ export class SimStore implements ReplicaStore {
       if (origin.sequence <= cursorOf(this.#disk.allCursors(), origin.author)) return;
       this.#raise(origin.author, origin.sequence);
     }
+    if (item.kind === 'entry') {
+      const { kind, table, id } = item;
+      if (!this.#cache.take(item, batch.entries)) return;
+      this.#disk.append({ sequence: sequence(this.#disk.sequence + 1), origin, kind, table, id });
+      return;
+    }
     if (item.kind !== 'row') {
-      if (item.kind === 'message' || item.isKnown !== true) this.#disk.addEffect(effectOf(item));
-      if (!isAhead) this.#disk.append({ ...item, sequence: sequence(this.#disk.sequence + 1) });
+      const place = sequence(this.#disk.sequence + 1);
+      if (isAhead) this.#appendNothing();
+      else this.#disk.append({ ...item, sequence: place });
+      if (item.kind === 'message') this.#disk.addEffect(effectOf(item));
+      else if (item.isKnown !== true) {
+        this.#disk.addEffect(effectOf(item));
+        this.#cache.invalidated(item, place, item.origin.author);
+      }
       return;
     }
     const { table, id, state } = item;

@@ -52,6 +52,7 @@ async function runSeeds(from: number, seeds: number, step: number): Promise<numb
     repaired: 0,
     healedMs: 0,
     byBackbone: 0,
+    entries: 0,
   };
   for (let seed = from; seed < from + seeds && performance.now() < endsAt; seed += step) {
     const result = await new Simulation(scheduleOf(seed, operations)).run();
@@ -61,6 +62,7 @@ async function runSeeds(from: number, seeds: number, step: number): Promise<numb
     sums.snapshots += result.snapshots;
     sums.repaired += result.repaired;
     sums.byBackbone += result.byBackbone;
+    sums.entries += result.entries;
     sums.healedMs = Math.max(sums.healedMs, result.healedMs);
     if (result.problems.length === 0) continue;
     failed += 1;

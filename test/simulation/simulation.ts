@@ -20,6 +20,7 @@ import { Random } from './random.ts';
 import { SimBackbone } from './sim-backbone.ts';
 import { SimNetwork } from './sim-network.ts';
 import { CACHE, LATE, ROWS, SimNode } from './sim-node.ts';
+import { SimOrigins } from './sim-origins.ts';
 import { effectOf, UNBOUNDED } from './sim-store.ts';
 import { World } from './world.ts';
 
@@ -34,6 +35,8 @@ export interface SimulationResult {
   readonly repaired: number;
   /** Rows that changed by news of the backbone, since nodes were last started. */
   readonly byBackbone: number;
+  /** Entries of the cache that came from other nodes and were kept. */
+  readonly entries: number;
 }
 
 const KEYS = 6;
@@ -56,6 +59,7 @@ export class Simulation {
   readonly #network: SimNetwork;
   readonly #backbone: SimBackbone | undefined;
   readonly #oracle = new Oracle();
+  readonly #origins = new SimOrigins((why) => this.#problems.push(why));
   readonly #nodes: SimNode[] = [];
   readonly #problems: string[] = [];
   readonly #told: Told[] = [];
@@ -114,7 +118,15 @@ export class Simulation {
     }
     const { events } = this.#world;
     const { frames } = this.#network;
-    return { events, frames, acked: this.#acked, snapshots, repaired, byBackbone };
+    return {
+      events,
+      frames,
+      acked: this.#acked,
+      snapshots,
+      repaired,
+      byBackbone,
+      entries: this.#origins.count,
+    };
   }
 
   #add(at: number): SimNode {
@@ -130,6 +142,8 @@ export class Simulation {
       ledger: {
         restamped: (row, anew) => this.#oracle.restamped(row, anew),
         merged: () => undefined,
+        origins: this.#origins,
+        invalidating: (item) => this.#origins.invalidating(item),
       },
       fault: (why) => this.#problems.push(why),
     });
@@ -190,6 +204,9 @@ export class Simulation {
       case 'add':
       case 'delete':
         this.#write(node, action.kind, action);
+        break;
+      case 'read':
+        node.run?.store.read(CACHE.name, `k${action.other % KEYS}`, action.amount % 200);
         break;
       case 'message':
       case 'invalidate':

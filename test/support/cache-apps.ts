@@ -8,6 +8,8 @@ export interface CachedTable {
   readonly origin?: string | undefined;
   readonly path?: string | undefined;
   readonly attributes?: string | undefined;
+  /** How it replicates, as `@table` says it. */
+  readonly replicate?: string | undefined;
 }
 
 const OPEN = '@export(public: [read, insert, update, delete, subscribe])';
@@ -17,7 +19,9 @@ export function cachedTable(table: CachedTable): string {
   const { name, cache, origin = 'api', path = `/${name}/{id}`, attributes = 'n: Int' } = table;
   const policy = cache === undefined ? '' : `@cache(${cache})`;
   const source = `@sourcedFrom(origin: "${origin}", path: "${path}")`;
-  return `type ${name} @table ${source} ${policy} ${OPEN} { id: ID @primaryKey, ${attributes} }\n`;
+  const kept = table.replicate === undefined ? '' : `(replicate: ${table.replicate})`;
+  const fields = `{ id: ID @primaryKey, ${attributes} }`;
+  return `type ${name} @table${kept} ${source} ${policy} ${OPEN} ${fields}\n`;
 }
 
 /** `origins/api.yaml` for an origin on this machine. */

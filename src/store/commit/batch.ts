@@ -64,6 +64,8 @@ export interface ReplicaParts {
   readonly digests: TableDigests;
   /** Whether the rows of a table are held by other nodes too. */
   hasRows(table: TableName): boolean;
+  /** Whether what fills a cache is sent to other nodes. */
+  sharesEntries(table: TableName): boolean;
 }
 
 /** Bytes that a log entry costs beside its value: key and page overhead. */

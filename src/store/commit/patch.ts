@@ -29,7 +29,7 @@ import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
 import { clientsRelay } from './others.ts';
 import { outdate } from './outdate.ts';
-import { instantFor } from './put.ts';
+import { instantFor, shareAnew } from './put.ts';
 import {
   livingRecord,
   loggedBody,
@@ -179,6 +179,7 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
     meta,
     body,
   });
+  if (op.reason === 'client') shareAnew(batch, op, version);
   const created = current === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
 }

@@ -2,12 +2,12 @@
  * Storing a whole entry: what a client wrote, what a fetch brought, what a feed said. A write of
  * the same bytes only freshens the entry: neither the log nor a subscriber hears of it.
  */
-import type { Sequence } from '../../base/brands.ts';
+import type { NodeId, Sequence } from '../../base/brands.ts';
 import { type Blobs, hasBlobs, type KeptBlobs, keptBlobs } from '../../cache/blobs.ts';
 import { parseObject, storedRecord } from '../../cache/merge-record.ts';
 import { isJsonType } from '../../cache/record-json.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
-import type { Change, WriteOp, WriteOutcome } from '../../table/store-port.ts';
+import type { Change, Relay, WriteOp, WriteOutcome } from '../../table/store-port.ts';
 import { conditionHolds } from '../conditions.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
@@ -26,7 +26,15 @@ import {
   writeRow,
 } from './rows.ts';
 
-export type PutOp = Extract<WriteOp, { kind: 'put' }>;
+/** Another node fetched it: whose change it is, and where that stands. */
+export interface CameFrom {
+  readonly author: NodeId;
+  readonly relay: Relay;
+}
+
+export type PutOp = Extract<WriteOp, { kind: 'put' }> & {
+  readonly cameFrom?: CameFrom | undefined;
+};
 export type StampAttributes = PutOp['stampAttributes'];
 
 export function applyPut(
@@ -122,8 +130,20 @@ function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOu
   const stamp = op.stamp ?? batch.state.sequence;
   const body = placedBodyOf(current);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body }));
+  shareAnew(batch, op, version);
   const { sequence } = batch.state;
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
+}
+
+/** Nodes that share the entries of a cache take the entry as it is now; nobody else hears of it. */
+export function shareAnew(
+  batch: Batch,
+  { table, id, cameFrom }: Pick<PutOp, 'table' | 'id' | 'cameFrom'>,
+  version: Change['version'],
+): void {
+  if (batch.parts.replica?.sharesEntries(table) !== true) return;
+  const relay = { ...cameFrom?.relay, isQuiet: true };
+  batch.append({ version, table, op: 'put', id, author: cameFrom?.author, relay });
 }
 
 interface Replacement {
@@ -175,6 +195,8 @@ function replace(
   const { author } = batch.parts;
   const placed = body instanceof Uint8Array ? body : ({ kind: 'file', file: body } as const);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body: placed }));
+  // To other nodes a client's write is an invalidation; what it made follows.
+  if (op.reason === 'client') shareAnew(batch, op, version);
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
 }
 
@@ -197,8 +219,10 @@ function logPut(
     const after = isRecord ? bytes : undefined;
     const { publication: properties } = op;
     const publication = properties && { properties, payload: isRecord ? undefined : bytes };
-    const relay = clientsRelay(batch, op);
-    return batch.append({ version, table, op: 'put', id, before, after, publication, relay });
+    const relay = op.cameFrom?.relay ?? clientsRelay(batch, op);
+    const author = op.cameFrom?.author;
+    const told = { version, table, id, before, after, publication, author, relay };
+    return batch.append({ ...told, op: 'put' });
   }
   if (op.entryKind === 'negative' && before !== null) {
     return batch.append({ version, table, op: 'delete', id, before });

@@ -3,10 +3,17 @@
  * is at or below the cursor of its author was there before and is passed over. See
  * `replication/SPEC.md` §3 and §9.
  */
-import { type NodeId, type Sequence, sequence, type TableName } from '../../base/brands.ts';
+import {
+  type EpochMs,
+  type NodeId,
+  type Sequence,
+  sequence,
+  type TableName,
+} from '../../base/brands.ts';
 import { newestStamp } from '../../cache/row-state.ts';
 import type {
   ApplyReport,
+  EntryItem,
   InvalidationItem,
   Item,
   MessageItem,
@@ -14,6 +21,7 @@ import type {
 } from '../../replication/ports.ts';
 import type { Relay } from '../../table/store-port.ts';
 import type { Batch } from '../commit/batch.ts';
+import { applyEntry, type InvalidationsOf } from '../commit/entry.ts';
 import { applyRow } from '../commit/merge.ts';
 import { outdateReaders } from '../commit/named-records.ts';
 import { evictRecord, publicationOf } from '../commit/others.ts';
@@ -26,6 +34,9 @@ export interface ApplyParts {
   readonly knowledge: Knowledge;
   /** Cache tables that are dropped when their invalidations were missed. */
   readonly caches: readonly TableTrees[];
+  /** The steady clock. */
+  readonly now: () => EpochMs;
+  readonly invalidations: InvalidationsOf;
   /** A row came that met another change. */
   readonly conflicted: (table: TableName) => void;
 }
@@ -57,9 +68,12 @@ function applyRemote(
     const origin = placeOf(item, known, remote.isAhead === true);
     if (origin === 'known') continue;
     if (!batch.trees.tables.has(item.table)) report.unknown += 1;
-    else applyItem(batch, item, origin, { parts, report });
+    else applyItem(batch, item, origin, { parts, report, entries: remote.entries });
   }
-  if (remote.invalidateCaches === true) for (const table of parts.caches) dropAll(batch, table);
+  if (remote.invalidateCaches === true) {
+    for (const table of parts.caches) dropAll(batch, table);
+    parts.knowledge.obeyed.dropped(remote.cursors);
+  }
   // A place that was passed counts without being named in the batch's cursors, too.
   if (remote.isAhead !== true) for (const [author, at] of remote.cursors) raise(known, author, at);
   if (remote.notes !== undefined) parts.knowledge.setNotes(batch, remote.notes);
@@ -86,16 +100,23 @@ function placeOf(
 interface Applying {
   readonly parts: ApplyParts;
   readonly report: { merged: number; unchanged: number };
+  readonly entries: RemoteBatch['entries'];
 }
 
 function applyItem(
   batch: Batch,
   item: Item,
   origin: Origin | null,
-  { parts, report }: Applying,
+  { parts, report, entries }: Applying,
 ): void {
+  if (item.kind === 'entry') {
+    report[isEntryTaken(batch, item, origin, { parts, entries }) ? 'merged' : 'unchanged'] += 1;
+    return;
+  }
   if (item.kind === 'invalidation') {
-    applyInvalidation(batch, item, origin);
+    const at = applyInvalidation(batch, item, origin);
+    const { author, sequence: place } = item.origin;
+    if (item.isKnown !== true) parts.knowledge.obeyed.note(at, author, place);
     return;
   }
   if (item.kind === 'message') {
@@ -109,8 +130,25 @@ function applyItem(
   if (outcome.isConflict) parts.conflicted(table);
 }
 
+/** [SPEC §14] Whether an entry of a cache was stored. */
+function isEntryTaken(
+  batch: Batch,
+  item: EntryItem,
+  origin: Origin | null,
+  { parts, entries }: Pick<Applying, 'parts' | 'entries'>,
+): boolean {
+  if (entries === undefined || origin === null) return false;
+  const { knowledge, now, invalidations } = parts;
+  const place = knowledge.obeyed.upTo(entries.obeyed, batch.state.sequence);
+  if (place === undefined || batch.parts.replica?.sharesEntries(item.table) !== true) return false;
+  const elapsed = Math.max(0, now() - entries.sentAt);
+  const cameFrom = { author: item.origin.author, relay: { origin } };
+  const { doubtMs } = entries;
+  return applyEntry(batch, item, { place, elapsed, doubtMs, cameFrom, invalidations });
+}
+
 /** Takes effect on arrival whatever its clock says: a fetch that began before must not store. */
-function applyInvalidation(batch: Batch, item: InvalidationItem, origin: Origin | null): void {
+function applyInvalidation(batch: Batch, item: InvalidationItem, origin: Origin | null): Sequence {
   const { table, scope, soft, reason, version } = item;
   const isKnown = item.isKnown === true;
   const { author } = item.origin;
@@ -119,6 +157,7 @@ function applyInvalidation(batch: Batch, item: InvalidationItem, origin: Origin 
   const relay: Relay = { origin, scope, soft, reason, ...(isKnown && { isQuiet: true }) };
   const at = batch.append({ version, table, op: 'invalidate', id, author, relay });
   if (!isKnown) bump(batch, batch.table(table), scope, soft, at);
+  return at;
 }
 
 function bump(

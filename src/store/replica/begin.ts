@@ -16,7 +16,7 @@ import { forgetDigests, TableDigests } from './digests.ts';
 import { Knowledge } from './knowledge.ts';
 import { StoreReplica, steadyClock } from './replica.ts';
 import { RowBodies, type RowBodiesParts } from './row-bodies.ts';
-import { modesOf } from './tables.ts';
+import { modesOf, type TableMode } from './tables.ts';
 
 export interface ReplicaOptions {
   readonly isReplicated?: boolean | undefined;
@@ -34,12 +34,15 @@ export class ReplicaState {
   readonly knowledge: Knowledge;
   readonly parts: ReplicaParts;
   readonly #areDigestsKept: boolean;
+  readonly #clock: Clock;
 
   constructor(options: ReplicaOptions, trees: Trees, identity: Identity) {
     this.#trees = trees;
+    this.#clock = options.clock;
     this.#modes = modesOf(options.definitions);
-    const withRows = new Set<TableName>();
-    for (const [name, mode] of this.#modes) if (mode === 'rows') withRows.add(name);
+    const ofMode = (wanted: TableMode): ReadonlySet<TableName> =>
+      new Set([...this.#modes].filter(([, mode]) => mode === wanted).map(([name]) => name));
+    const [withRows, withEntries] = [ofMode('rows'), ofMode('entries')];
     this.#digests = new TableDigests(withRows);
     const isLoaded = options.wasClean && this.#digests.load(trees.meta);
     this.#areDigestsKept = isLoaded;
@@ -49,6 +52,7 @@ export class ReplicaState {
       now: steadyClock(options.clock),
       digests: this.#digests,
       hasRows: (table) => withRows.has(table),
+      sharesEntries: (table) => withEntries.has(table),
     };
   }
 
@@ -60,7 +64,7 @@ export class ReplicaState {
   ): StoreReplica {
     const [trees, modes, now] = [this.#trees, this.#modes, this.parts.now];
     return new StoreReplica({
-      ...{ committer, reader, trees, modes },
+      ...{ committer, reader, trees, modes, clock: this.#clock },
       bodies: new RowBodies({ ...files, reader, trees, modes, now }),
       ...{ knowledge: this.knowledge, digests: this.#digests, now: this.parts.now },
     });

@@ -4,6 +4,7 @@
  * *horizon*: the newest commit that is on the disk, with the cursors of that very commit.
  */
 import { type NodeId, nodeId, type Sequence, sequence } from '../../base/brands.ts';
+import { ObeyedPlaces } from '../../cache/obeyed-places.ts';
 import type { Cursors, Horizon } from '../../replication/ports.ts';
 import type { Batch } from '../commit/batch.ts';
 import { HIGH, type Tree } from '../engine.ts';
@@ -19,6 +20,8 @@ export class Knowledge {
   /** The last change that was made here, as far as this run can tell: never less. */
   #own: Sequence;
   #horizon: Horizon;
+  /** Where invalidations had effect. */
+  readonly obeyed: ObeyedPlaces;
   readonly #listeners = new Set<() => void>();
 
   constructor(meta: Tree, lives: readonly Life[], newest: Sequence) {
@@ -43,6 +46,7 @@ export class Knowledge {
     });
     this.#cursors = cursors;
     this.#horizon = this.#horizonAt(newest);
+    this.obeyed = new ObeyedPlaces(this.#horizon.cursors);
   }
 
   get horizon(): Horizon {
@@ -90,6 +94,7 @@ export class Knowledge {
   committed(batch: Batch, flushed: Promise<void>): void {
     const own = batch.changes.findLast(({ relay }) => relay?.origin === undefined);
     if (own !== undefined) this.#own = own.sequence;
+    this.#noteOwn(batch);
     const next = this.#horizonAt(batch.state.sequence);
     flushed.then(
       () => {
@@ -105,6 +110,14 @@ export class Knowledge {
   onHorizon(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** A client's write of a cache invalidates what other nodes have of it, too. */
+  #noteOwn({ changes, parts }: Batch): void {
+    for (const { op, relay, sequence: at } of changes) {
+      if (relay?.origin !== undefined) continue;
+      if (op === 'invalidate' || relay?.isClients === true) this.obeyed.note(at, parts.author, at);
+    }
   }
 
   #horizonAt(newest: Sequence): Horizon {

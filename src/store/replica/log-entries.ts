@@ -36,8 +36,10 @@ function whatTravels(change: Change, mode: TableMode) {
     const { scope, soft = false, reason = 'invalidate' } = relay;
     return { kind: 'invalidation', table, scope, soft, reason, version } as const;
   }
-  if (id === undefined) return NOTHING;
-  if (mode === 'rows' || relay?.isClients !== true) return NOTHING;
+  if (id === undefined || mode === 'rows') return NOTHING;
+  if (relay?.isClients !== true) {
+    return mode === 'entries' ? ({ kind: 'entry', table, id } as const) : NOTHING;
+  }
   const scope = { kind: 'key', id } as const;
   return {
     kind: 'invalidation',

@@ -21,6 +21,7 @@ import type { Entry } from '../../cache/entry.ts';
 import { bucketOf } from '../../cache/row-digest.ts';
 import { stateOfEntry } from '../../cache/row-entry.ts';
 import type { RowState } from '../../cache/row-state.ts';
+import { type SharedEntry, sharedEntry } from '../../cache/shared-entry.ts';
 import type {
   ApplyReport,
   Horizon,
@@ -33,6 +34,7 @@ import type {
   RowPageOptions,
   TableDigest,
 } from '../../replication/ports.ts';
+import { parseRecordGroup } from '../../table/record-groups.ts';
 import type { Batch } from '../commit/batch.ts';
 import type { Committer } from '../committer.ts';
 import type { EngineReader } from '../reader.ts';
@@ -53,6 +55,8 @@ export interface StoreReplicaParts {
   readonly digests: TableDigests;
   readonly modes: ReadonlyMap<TableName, TableMode>;
   readonly now: () => EpochMs;
+  /** By which entries of caches are fresh. */
+  readonly clock: Clock;
   readonly bodies: RowBodies;
 }
 
@@ -100,7 +104,9 @@ export class StoreReplica implements ReplicaStore {
   tables(): readonly ReplicatedTable[] {
     return [...this.#parts.modes].map(([name, mode]) => {
       const { database } = tableOf(this.#parts.trees, name).definition;
-      return { name, database, mode };
+      if (mode !== 'entries') return { name, database, mode };
+      // Nodes of the release before know of rows and invalidations only.
+      return { name, database, mode: 'invalidations', sharesEntries: true };
     });
   }
 
@@ -128,6 +134,21 @@ export class StoreReplica implements ReplicaStore {
   rowState(table: TableName, id: RecordId): RowState | undefined {
     if (this.#parts.modes.get(table) !== 'rows') return undefined;
     return this.#parts.reader.withEntry(table, id, '', (entry) => this.#stateOf(entry));
+  }
+
+  heldEntry(table: TableName, id: RecordId): SharedEntry | undefined {
+    const { modes, reader, trees, clock } = this.#parts;
+    if (modes.get(table) !== 'entries') return undefined;
+    const invalidations = reader.tableInvalidations(table);
+    const types = new Set([...trees.tables.values()].map(({ definition }) => definition.typeName));
+    return reader.withEntry(table, id, '', (entry) =>
+      entry === undefined
+        ? undefined
+        : sharedEntry(entry, {
+            ...{ now: clock.now(), verdict: invalidations.judge(entry) },
+            namesRecord: (group) => types.has(parseRecordGroup(group)?.table ?? ''),
+          }),
+    );
   }
 
   rowPage(table: TableName, options: RowPageOptions): RowPage {
@@ -176,11 +197,13 @@ export class StoreReplica implements ReplicaStore {
     let reports: readonly ApplyReport[] = [];
     const { committer, knowledge } = this.#parts;
     const caches = this.#caches();
+    const invalidations = (table: TableName) => this.#parts.reader.tableInvalidations(table);
     const conflicted = (table: TableName) => {
       this.conflicts.set(table, (this.conflicts.get(table) ?? 0) + 1);
     };
     const commit = (batch: Batch): void => {
-      reports = applyRemotes(batch, () => this.#next(taken), { knowledge, caches, conflicted });
+      const parts = { knowledge, caches, conflicted, now: this.#parts.now, invalidations };
+      reports = applyRemotes(batch, () => this.#next(taken), parts);
       if (this.#waiting.length > 0) this.#commitWaiting();
     };
     committer.chore(commit, 'flushed').then(
@@ -256,7 +279,7 @@ export class StoreReplica implements ReplicaStore {
 
   #caches() {
     const { modes, trees } = this.#parts;
-    const found = [...modes].filter(([, mode]) => mode === 'invalidations');
+    const found = [...modes].filter(([, mode]) => mode !== 'rows');
     return found.map(([name]) => tableOf(trees, name));
   }
 }

@@ -161,6 +161,15 @@ describe('primary keys', () => {
   });
 });
 
+describe('how a table replicates', () => {
+  it('cannot be by its entries when it holds pages, and says what to do instead', () => {
+    const text = 'type Site @table(replicate: entries) @pages(origin: "site") @export';
+    const [problem] = (parseSchema(text, 'schema.graphql').problems ?? []).map(formatProblem);
+    expect(problem).toContain('entries is for records, not for pages');
+    expect(problem).toContain('cluster.shield: true');
+  });
+});
+
 describe('a schema written for Harper 4', () => {
   const schema = schemaOf(fixture('harper-four'));
 
