@@ -189,7 +189,7 @@ export class MqttReader implements LiveReader {
   #isSubscribed = false;
 
   constructor(url: string, filter: string, clientId: string, qos: 0 | 1 | 2 = 1) {
-    this.name = `mqtt ${filter} qos ${qos}`;
+    this.name = `mqtt ${filter}`;
     this.#url = url;
     this.#qos = qos;
     this.#filter = filter;
