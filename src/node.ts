@@ -56,6 +56,7 @@ import { startApp } from './worker-app.ts';
 import { withHostedOrigins } from './worker-hosted.ts';
 import { ThreadLimits } from './worker-limits.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { countCertificateStatus } from './worker-ocsp.ts';
 import { localPresence } from './worker-presence.ts';
 import {
   catchCodeFaults,
@@ -198,7 +199,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
     ...{ leases: leasesOf(config, leaseTable), peers: config.cluster.shield ? peers : undefined },
     ...{ events: cacheCounts.events, originObserver: originTimes.observer },
   });
-  const identity = identityOf(parts);
+  const identity = identityOf(parts, metrics);
   started.push(() => identity.close());
   const { followed, memory: memoryCaches, tables } = threadTables;
   await loadSeeds(parts.seeds, { tables, reader: store.store, writer: store.store, clock, log });
@@ -259,7 +260,7 @@ async function assemble(parts: Assembly, started: (() => Promise<void>)[]): Prom
 }
 
 const ownFiles = ({ tls, engine, log, config }: Assembly) => [
-  certificatesPart(tls, engine.engine),
+  certificatesPart(tls, engine.engine, config.tls?.ocsp),
   logLevelPart(log, config.log.level),
 ];
 
@@ -315,12 +316,15 @@ function startReloading(
   });
 }
 
-const identityOf = ({ store, config, application, clock, log }: Assembly): NodeIdentity =>
-  openIdentity({
-    ...{ config, clock, log },
-    store: store.store,
-    roles: application.roles,
-  });
+function identityOf(
+  { store, config, application, clock, log }: Assembly,
+  metrics: ArrayMetrics,
+): NodeIdentity {
+  const own = { config, clock, log, store: store.store, roles: application.roles };
+  const identity = openIdentity(own);
+  countCertificateStatus(identity.certificateStatus, metrics);
+  return identity;
+}
 
 function startOrigins({ origins }: ThreadTables, started: (() => Promise<void>)[]) {
   for (const origin of origins.values()) {

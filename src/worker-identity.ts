@@ -8,6 +8,7 @@ import type { Audit } from './access/audit.ts';
 import type { AdminCredentials, Authenticator } from './access/authenticate.ts';
 import { AuditLog } from './access/identity/audit-log.ts';
 import { createAuthenticator } from './access/identity/authenticator.ts';
+import type { CertificateStatus } from './access/identity/certificate-status.ts';
 import { Directory } from './access/identity/directory.ts';
 import { type ConfiguredAdmin, Identities } from './access/identity/identities.ts';
 import { Issuers } from './access/identity/issuers.ts';
@@ -26,6 +27,7 @@ import { createAgent } from './origin/agent.ts';
 import { createHttpClient } from './origin/http-client.ts';
 import { nodeErrorOf, type PlainError, plainError } from './store/threads/messages.ts';
 import type { StoreReader, StoreWriter } from './table/store-port.ts';
+import { openCertificateStatus } from './worker-ocsp.ts';
 
 /** The administrator of the configuration, as every thread knows it. */
 export type KnownAdmin = (AdminCredentials & ConfiguredAdmin) | undefined;
@@ -53,6 +55,8 @@ export interface ThreadIdentity {
   readonly impersonate: Impersonate;
   readonly audit: Audit;
   readonly auditLog: AuditLog;
+  /** Of client certificates, where OCSP is asked. */
+  readonly certificateStatus: CertificateStatus | undefined;
 }
 
 export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
@@ -67,8 +71,9 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
   const identities = new Identities({ ...parts, directory });
   const issuers = new Issuers(config.auth.issuers, (one) => fetchKeys(one, parts.log), clock);
   const { certificates } = config.auth;
+  const certificateStatus = openCertificateStatus(config, clock, parts.log);
   const own = createAuthenticator({
-    ...{ identities, directory, signIns, issuers, certificates },
+    ...{ identities, directory, signIns, issuers, certificates, certificateStatus },
   });
   const impersonate = createImpersonate({
     roles: () => identities.roles(),
@@ -76,7 +81,10 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
     audit,
   });
   const authenticator = withImpersonation(own, impersonate);
-  return { authenticator, directory, identities, signIns, impersonate, audit, auditLog };
+  return {
+    ...{ authenticator, directory, identities, signIns, impersonate, audit, auditLog },
+    certificateStatus,
+  };
 }
 
 const KEYS_BYTES_MAX = 256 * 1024;

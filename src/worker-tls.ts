@@ -3,7 +3,7 @@
  * engine that cannot do what is configured is refused at start, with what to do instead.
  */
 import { NodeError } from './base/errors.ts';
-import type { Config } from './config/config.ts';
+import type { Config, OcspConfig } from './config/config.ts';
 import type { ReloadPart } from './config/reload.ts';
 import type { ArrayMetrics } from './observe/array-metrics.ts';
 import type { Log } from './observe/log.ts';
@@ -25,6 +25,10 @@ export function openCertificates({ tls }: Config, engine: HttpEngine): TlsCertif
       'its builds show no client certificates and know one certificate only; use "auto" or "node"';
     throw new NodeError('CONFIG_INVALID', message);
   }
+  if (tls.ocsp !== undefined && tls.clientCa === undefined) {
+    const message = 'tls.ocsp asks about client certificates, and no authority is believed';
+    throw new NodeError('CONFIG_INVALID', `${message}; set tls.clientCa too`);
+  }
   return new TlsCertificates(tls);
 }
 
@@ -32,7 +36,9 @@ export function openCertificates({ tls }: Config, engine: HttpEngine): TlsCertif
 export function certificatesPart(
   certificates: TlsCertificates | undefined,
   engine: HttpEngine,
+  ocsp: OcspConfig | undefined,
 ): ReloadPart {
+  const asked = JSON.stringify(ocsp);
   return {
     name: 'certificates',
     settings: ['tls'],
@@ -42,6 +48,9 @@ export function certificatesPart(
         return { ...nothing, restarts: ['TLS is switched on or off at start only'] };
       }
       if (tls === undefined || certificates === undefined) return nothing;
+      if (JSON.stringify(tls.ocsp) !== asked) {
+        return { ...nothing, restarts: ['whom tls.ocsp asks is settled at start'] };
+      }
       const apply = certificates.prepare(tls);
       if (apply === undefined) return nothing;
       if (engine === 'uws') {

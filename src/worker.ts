@@ -33,6 +33,7 @@ import { type HostedPorts, withHostedOrigins } from './worker-hosted.ts';
 import { connectSignIns, type KnownAdmin, threadIdentity } from './worker-identity.ts';
 import { connectLeases } from './worker-leases.ts';
 import { connectAppMetrics } from './worker-metrics.ts';
+import { countCertificateStatus } from './worker-ocsp.ts';
 import { connectOperations } from './worker-operations.ts';
 import { connectPeerReads } from './worker-peer-reads.ts';
 import { connectPresence } from './worker-presence.ts';
@@ -106,7 +107,7 @@ async function openDoor(config: Config) {
     tls: config.tls !== undefined,
   });
   const tls = openCertificates(config, engine.engine);
-  return { engine, tls, certificates: certificatesPart(tls, engine.engine) };
+  return { engine, tls, certificates: certificatesPart(tls, engine.engine, config.tls?.ocsp) };
 }
 
 async function start(metrics: ArrayMetrics): Promise<RunningApp> {
@@ -145,6 +146,7 @@ async function start(metrics: ArrayMetrics): Promise<RunningApp> {
   for (const origin of threadTables.origins.values()) origin.start();
   const { followed } = threadTables;
   const identity = identityOf({ reader, writer }, application.roles, log);
+  countCertificateStatus(identity.certificateStatus, metrics);
   const roles = new ThreadRoles(identity.identities, application.roles, identity.audit);
   const reload = new ReloadParts();
   const { engine, tls, certificates } = await openDoor(config);

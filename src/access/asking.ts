@@ -13,6 +13,8 @@ export interface ClientCertificate {
   readonly serialNumber: string;
   /** SHA-256 of the certificate, upper-case hexadecimal with colons. */
   readonly fingerprint: string;
+  /** It and the certificate of its issuer, in DER; absent where the issuer's is not at hand. */
+  readonly chain?: { readonly certificate: Buffer; readonly issuer: Buffer } | undefined;
 }
 
 export interface Asking {

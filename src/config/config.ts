@@ -96,6 +96,8 @@ export interface Config {
         readonly clientCa: string | undefined;
         readonly clientCrl: string | undefined;
         readonly clientCertificates: 'request' | 'require';
+        /** Who is asked whether a client certificate was revoked; `undefined`: nobody. */
+        readonly ocsp: OcspConfig | undefined;
         readonly hosts: readonly HostCertificate[];
       }
     | undefined;
@@ -382,6 +384,20 @@ function cors(values: SettingValues): Config['http']['cors'] {
   };
 }
 
+/** How client certificates are asked about. */
+export interface OcspConfig {
+  readonly mode: 'strict' | 'lenient';
+  readonly responder: string | undefined;
+  readonly allowPrivate: boolean;
+}
+
+function ocspOf(values: SettingValues): OcspConfig | undefined {
+  const mode = values['tls.ocsp'] ?? 'off';
+  if (mode === 'off') return undefined;
+  const responder = values['tls.ocspResponder'];
+  return { mode, responder, allowPrivate: values['tls.ocspAllowPrivate'] ?? false };
+}
+
 function tlsOf(folder: string, values: SettingValues): Config['tls'] {
   const cert = resolved(folder, values['tls.cert']);
   const key = resolved(folder, values['tls.key']);
@@ -391,6 +407,7 @@ function tlsOf(folder: string, values: SettingValues): Config['tls'] {
     clientCa: resolved(folder, values['tls.clientCa']),
     clientCrl: resolved(folder, values['tls.clientCrl']),
     clientCertificates: values['tls.clientCertificates'] ?? 'request',
+    ocsp: ocspOf(values),
     hosts: (values['tls.hosts'] ?? []).map((one) => ({
       ...one,
       cert: resolve(folder, one.cert),

@@ -133,6 +133,10 @@ export const LIMIT_DEFAULTS = {
   signInsWaitingPerAddressMax: 4,
   /** Credentials being verified at once, a thread. */
   signInsVerifyingMax: 1_024,
+  /** What OCSP responders said of client certificates, bytes a thread; a certificate takes 256. */
+  ocspBytesMax: 1024 * 1024,
+  /** Client certificates that are asked about at a time. */
+  ocspAskingMax: 64,
   /** Failures and successes of sign-ins that are remembered, bytes of each. */
   signInTableBytesMax: 8 * 1024 * 1024,
   /** Verified credentials that a thread remembers, bytes; and for how long, seconds. */

@@ -43,6 +43,11 @@ export interface FlagDefinition {
   readonly repeatable?: boolean | undefined;
 }
 
+const httpUrl = textThat(
+  'an http or https URL',
+  (written) => /^https?:/.test(written) && URL.canParse(written),
+);
+
 const THREADS_MAX = 64;
 
 const threads: Reader<number | 'auto'> = scalar('auto, or a number from 1', (value) => {
@@ -230,6 +235,9 @@ export const SETTINGS = {
   'tls.clientCa': { read: nonEmpty, env: 'MILLRACE_TLS_CLIENT_CA' },
   'tls.clientCrl': { read: nonEmpty, env: 'MILLRACE_TLS_CLIENT_CRL' },
   'tls.clientCertificates': { read: oneOf(['request', 'require']) },
+  'tls.ocsp': { read: oneOf(['off', 'strict', 'lenient']), env: 'MILLRACE_TLS_OCSP' },
+  'tls.ocspResponder': { read: httpUrl, env: 'MILLRACE_TLS_OCSP_RESPONDER' },
+  'tls.ocspAllowPrivate': { read: flag },
   'tls.hosts': { read: listOf(hostCertificate) },
   'admin.tls': { read: flag, env: 'MILLRACE_ADMIN_TLS' },
   'http.http2': { read: flag },

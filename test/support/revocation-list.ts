@@ -1,7 +1,7 @@
 /** A list of revoked certificates, version 1 [RFC5280 §5.1], of an authority of the tests. */
 import { sign, X509Certificate } from 'node:crypto';
+import { der } from '../../src/base/der.ts';
 import {
-  der,
   type Issued,
   nameOf,
   OID,

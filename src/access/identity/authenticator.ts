@@ -9,7 +9,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { createBoundedCache } from '../../base/bounded-cache.ts';
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
-import type { Asking } from '../asking.ts';
+import type { Asking, ClientCertificate } from '../asking.ts';
 import {
   type Authentication,
   type Authenticator,
@@ -19,6 +19,7 @@ import {
 import type { Principal } from '../principal.ts';
 import { API_KEY_PREFIX, verifyApiKey } from './api-key.ts';
 import { type CertificateMap, verifiedByCertificate } from './certificate-map.ts';
+import type { CertificateStatus } from './certificate-status.ts';
 import { Credential } from './credential.ts';
 import type { Directory } from './directory.ts';
 import { type Identities, printOf } from './identities.ts';
@@ -35,6 +36,20 @@ export interface AuthenticatorParts {
   readonly signIns: SignIns;
   readonly issuers: Issuers;
   readonly certificates: CertificateMap;
+  /** Asked about client certificates, where OCSP is. */
+  readonly certificateStatus?: CertificateStatus | undefined;
+}
+
+/** An answer whose standing ends when the certificate is revoked. */
+function whileItHolds(
+  known: Authentication,
+  certificate: ClientCertificate,
+  status: CertificateStatus,
+): Authentication {
+  if (known.kind === 'rejected') return known;
+  const { standing } = known;
+  const state = () => (status.holds(certificate) ? standing.state() : 'gone');
+  return { ...known, standing: { state, renewed: () => standing.renewed() } };
 }
 
 /** What an `Authorization` field says, taken apart. */
@@ -108,6 +123,9 @@ class ThreadDesk {
   settle(asking: Asking): Promise<void> | undefined {
     if (this.#answered(asking) !== undefined) return undefined;
     const authorization = asking.header('authorization') ?? '';
+    const { certificate } = asking;
+    const { certificateStatus: status } = this.#parts;
+    if (authorization === '' && certificate !== undefined) return status?.settle(certificate);
     return this.#verify(authorization, asking.remoteAddress).then((answer) => {
       this.#settled.set(asking, answer);
     });
@@ -132,6 +150,15 @@ class ThreadDesk {
     if (cookies?.includes(SESSION_COOKIE) === true) return this.#bySession(asking, cookies);
     const { certificate } = asking;
     if (certificate === undefined) return this.#anonymous();
+    const refusal = this.#parts.certificateStatus?.refusal(certificate);
+    if (refusal === 'ask') return undefined;
+    if (refusal !== undefined) return rejection('certificate', refusal);
+    const known = this.#byCertificate(certificate);
+    const { certificateStatus: status } = this.#parts;
+    return status === undefined ? known : whileItHolds(known, certificate, status);
+  }
+
+  #byCertificate(certificate: ClientCertificate): Authentication {
     const key = `certificate ${certificate.fingerprint}`;
     const found = this.#known.get(key)?.answer();
     if (found !== undefined) return found;

@@ -5,6 +5,7 @@
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
+import { der } from '../../base/der.ts';
 
 export interface CertificateRequest {
   readonly commonName: string;
@@ -107,17 +108,6 @@ export function time(instant: Date): Buffer {
   return instant.getUTCFullYear() < 2050
     ? der(0x17, Buffer.from(text.slice(2)))
     : der(0x18, Buffer.from(text));
-}
-
-/** One value in DER. */
-export function der(tag: number, ...parts: readonly Buffer[]): Buffer {
-  const content = Buffer.concat(parts);
-  return Buffer.concat([Buffer.of(tag), lengthOf(content.length), content]);
-}
-
-function lengthOf(length: number): Buffer {
-  if (length < 0x80) return Buffer.of(length);
-  return length < 0x100 ? Buffer.of(0x81, length) : Buffer.of(0x82, length >> 8, length & 0xff);
 }
 
 export function pem(label: string, bytes: Buffer): string {

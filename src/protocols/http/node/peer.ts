@@ -28,17 +28,19 @@ function certificateOf(socket: TLSSocket): ClientCertificate | undefined {
 }
 
 function readCertificate(socket: TLSSocket): ClientCertificate | undefined {
-  const shown = socket.getPeerCertificate();
+  const shown = socket.getPeerCertificate(true);
   if (shown.fingerprint256 === undefined) return undefined;
   const { CN: name } = shown.subject;
   // Quoted is what holds the separator: such a name might pass for another, and counts for none.
   const listed = shown.subjectaltname ?? '';
   const names = listed.includes('"') ? [] : listed.split(', ');
+  const issuer: Buffer | undefined = shown.issuerCertificate?.raw;
   return {
     commonName: typeof name === 'string' ? name : undefined,
     // `DNS:`, `URI:` and `email:` are names; an address of a network is none.
     alternativeNames: names.flatMap((text) => /^(?:DNS|URI|email):(.+)$/.exec(text)?.[1] ?? []),
     serialNumber: shown.serialNumber,
     fingerprint: shown.fingerprint256,
+    chain: issuer && { certificate: shown.raw, issuer },
   };
 }
