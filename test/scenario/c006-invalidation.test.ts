@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { read, startCache } from '../support/cache-apps.ts';
 import { behave, HttpOrigin } from '../support/http-origin.ts';
 import { type NodeProcess, until } from '../support/node-process.ts';
+import { SocketClient } from '../support/push-node.ts';
 
 const tables = [
   { name: 'Item', cache: 'freshness: "1h"' },
@@ -254,6 +255,28 @@ describe.each([1, 2])('invalidation on %i thread(s)', (threads) => {
     await Promise.all(running);
     agent.destroy();
     expect(violations).toEqual([]);
+  });
+
+  it('tells those who follow of a refill that brought other bytes, and of no other', async () => {
+    let brought = 1;
+    origin.script = () => behave.json({ id: 'told', n: brought });
+    await read(node, '/Item/told');
+    const follower = new SocketClient(`${node.ws}/Item/told`, {});
+    await follower.count(1);
+    for (const n of [1, 2]) {
+      brought = n;
+      await node.operate({ operation: 'purge', table: 'Item', keys: ['told'] });
+      await read(node, '/Item/told');
+    }
+    await follower.count(4);
+    const told = follower.events.map(({ type, value }) => [type, value]);
+    expect(told).toEqual([
+      ['put', { id: 'told', n: 1 }],
+      ['invalidate', undefined],
+      ['invalidate', undefined],
+      ['put', { id: 'told', n: 2 }],
+    ]);
+    follower.terminate();
   });
 });
 
