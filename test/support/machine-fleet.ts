@@ -115,11 +115,15 @@ export class MachineFleet {
   async isElsewhere(n: number): Promise<void> {
     const others = this.nodes.length - 1;
     const header = { 'x-replicate-to': `${others};confirm=${others}` };
-    await until('others to hold all of a node', async () => {
-      const response = await this.node(n).put(`/Item/${SUM}-at${n}`, {}, header);
-      await response.arrayBuffer();
-      return response.ok;
-    });
+    await until(
+      'others to hold all of a node',
+      async () => {
+        const response = await this.node(n).put(`/Item/${SUM}-at${n}`, {}, header);
+        await response.arrayBuffer();
+        return response.ok;
+      },
+      HEAL_MS,
+    );
   }
 
   /** How far the wall clock of a node is ahead of the others, from now on. */
@@ -153,11 +157,15 @@ export class MachineFleet {
     for (const n of this.hosts.keys()) {
       this.#writers += 1;
       const id = `joined${this.#writers}`;
-      await until('a write to be kept', () => this.ledger.put(this.node(n), id));
-      await until('it to come to all others', async () => {
-        const answers = this.nodes.map((node) => node.fetch(`/Item/${id}`));
-        return (await Promise.all(answers)).every(({ ok }) => ok);
-      });
+      await until('a write to be kept', () => this.ledger.put(this.node(n), id), HEAL_MS);
+      await until(
+        'it to come to all others',
+        async () => {
+          const answers = this.nodes.map((node) => node.fetch(`/Item/${id}`));
+          return (await Promise.all(answers)).every(({ ok }) => ok);
+        },
+        HEAL_MS,
+      );
     }
   }
 
