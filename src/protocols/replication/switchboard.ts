@@ -42,11 +42,14 @@ export interface Switchboard {
 }
 
 const HERE_MS = 2_000;
-const AGAIN_MS = 1_000;
+const AGAIN_MS = 500;
 /** As long is waited for the backbone, which may come later. */
 const ATTACH_MS = 3_000;
-const PING_MS = 5_000;
-const PINGS_UNANSWERED_MAX = 2;
+/** A server that answers nothing for some seconds is connected to anew: TCP would wait longer. */
+const PING_MS = 1_000;
+const PINGS_UNANSWERED_MAX = 4;
+/** Time for a connection to the server to be made. */
+const CONNECT_MS = 3_000;
 const SCHEME = 'nats:';
 
 /** The address of a node that is reached over the server. */
@@ -107,6 +110,7 @@ class NatsSwitchboard implements Switchboard {
         name: `millrace ${this.#options.name}`,
         reconnect: false,
         ignoreClusterUpdates: true,
+        timeout: CONNECT_MS,
         pingInterval: PING_MS,
         maxPingOut: PINGS_UNANSWERED_MAX,
         ...(protocol === 'tls:' && { tls: {} }),
