@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 
 const PREFIX = `mr${process.pid % 10_000}`;
-/** [RFC2544] Nobody's network, and another one for each process: files of tests run side by side. */
+/** [RFC2544] Nobody uses this network; each process has a part: test files run side by side. */
 const NETWORK = `198.${18 + ((process.pid >> 8) & 1)}.${process.pid & 255}`;
 
 function ip(...args: readonly string[]): void {
