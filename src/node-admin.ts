@@ -155,8 +155,8 @@ function operationContext(
     backup: (folder) => parts.store.store.backupTo(folder),
     records: {
       search: (table, query, bind) => searchTable(table, query, NO_REQUEST_DIRECTIVES, bind),
-      read: async (table, id) =>
-        (await readForCode(table, id, NO_REQUEST_DIRECTIVES)).found?.record,
+      read: async (table, id, isOwnOnly) =>
+        (await readForCode(table, id, NO_REQUEST_DIRECTIVES, { isOwnOnly })).found?.record,
     },
   };
 }

@@ -21,8 +21,11 @@ import type { PurgeLog } from './purge-log.ts';
 export interface RecordReads {
   /** `bind` turns the query into the one that may be asked. */
   search(table: Table, query: QueryObject, bind?: (query: Query) => Query): AsyncIterable<unknown>;
-  /** Asks the origin where it must; `undefined` when there is no such record. */
-  read(table: Table, id: RecordId): Promise<JsonRecord | undefined>;
+  /**
+   * Asks the origin where it must, and other nodes before it unless `isOwnOnly`; `undefined` when
+   * there is no such record.
+   */
+  read(table: Table, id: RecordId, isOwnOnly: boolean): Promise<JsonRecord | undefined>;
 }
 
 export interface OperationContext {

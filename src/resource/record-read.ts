@@ -61,15 +61,21 @@ export function directivesOf(wishes: CachingWishes | undefined): RequestDirectiv
   };
 }
 
+export interface ReadOptions {
+  readonly seen?: SeenEntry | undefined;
+  /** No other node is to be asked. */
+  readonly isOwnOnly?: boolean | undefined;
+}
+
 /** Rejects with what kept the origin from answering, or with `NOT_CACHED`. */
 export async function readForCode(
   table: Table,
   id: RecordId,
   directives: RequestDirectives,
-  seen?: SeenEntry | undefined,
+  { seen, isOwnOnly }: ReadOptions = {},
 ): Promise<RecordRead> {
   let read: RecordRead = { found: undefined, fromOrigin: false, askedOrigin: false };
-  await table.read({ id, variant: '', directives, mayForce: true }, (result) => {
+  await table.read({ id, variant: '', directives, mayForce: true, isOwnOnly }, (result) => {
     if (result.kind === 'found') seen?.(result.entry);
     else if (result.kind === 'absent') seen?.(undefined);
     read = readOf(result, table.definition);

@@ -208,11 +208,12 @@ export class TableAccess {
     if (written !== undefined) return ownWrite(written, table);
     const { typeName } = this.definition;
     const wishes = wishesOf(call, context);
-    const read = await readForCode(table, id, wishes, (entry) => {
+    const noted: SeenEntry = (entry) => {
       if (entry === undefined) call?.reads.addAbsent(typeName, id);
       else call?.reads.add(typeName, entry);
       seen?.(entry);
-    });
+    };
+    const read = await readForCode(table, id, wishes, { seen: noted });
     if (target instanceof RequestTarget) target.loadedFromSource = read.askedOrigin;
     return read;
   }

@@ -129,6 +129,16 @@ describe('a shielded cache', () => {
     expect(await events(other, 'missesAsked')).toBe(asked);
   });
 
+  it('asks none either for an operation that will have none asked', async () => {
+    const other = NAMES.find((name) => name !== homeOf('operated')) ?? 'n1';
+    const asked = await events(other, 'missesAsked');
+    const search = { operation: 'search_by_id', table: 'Kept', ids: ['operated'] };
+    const rows = await cluster.node(other).operate({ ...search, replicateFrom: false });
+    expect(rows).toMatchObject([{ id: 'operated' }]);
+    expect(origin.requests).toHaveLength(1);
+    expect(await events(other, 'missesAsked')).toBe(asked);
+  });
+
   it('shares the word that there is no record', async () => {
     origin.script = () => behave.status(404);
     for (const name of NAMES) expect((await get(name, 'nowhere')).status).toBe(404);

@@ -261,6 +261,7 @@ describe.each([1, 2])('operations on records with %i threads', (threads) => {
     ['no Date', condition({ attribute: 'sold', value: 'soon' }), /never "soon"/],
     ['a pair of one', condition({ attribute: 'row', comparator: 'between', value: [1] }), /two/],
     ['pages', { operation: 'search_by_id', table: 'Page', ids: ['a'] }, /pages of an origin/],
+    ['nodes to ask', seat('search_by_id', { ids: ['a'], replicateFrom: 1 }), /^replicateFrom: /],
   ])('refuses %s, naming the argument', async (_what, document, detail) => {
     const response = await send(document);
     const problem = (await response.json()) as { code: string; detail: string };
