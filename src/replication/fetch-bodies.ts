@@ -11,6 +11,7 @@ import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { BOUNDS } from './bounds.ts';
 import { PROTOCOL_OF_BODIES } from './frames.ts';
+import type { ReplicatorOptions } from './options.ts';
 import type { Peer } from './peer.ts';
 import type { BodySink, ReplicaBodies, WantedBody } from './ports.ts';
 import type { Session } from './session.ts';
@@ -164,4 +165,14 @@ export class BodyFetcher {
       );
     });
   }
+}
+
+/** Absent where the store keeps no body apart from its row. */
+export function newBodyFetcher(
+  { store, clock, events }: ReplicatorOptions,
+  peers: ReadonlyMap<string, Peer>,
+): BodyFetcher | undefined {
+  const { bodies } = store;
+  const failed = (error: unknown) => events?.failed?.(error);
+  return bodies && new BodyFetcher({ bodies, clock, peers, failed });
 }

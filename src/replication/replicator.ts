@@ -14,7 +14,7 @@ import { type BackboneLine, newBackbone } from './backbone.ts';
 import { BOUNDS } from './bounds.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
-import { BodyFetcher } from './fetch-bodies.ts';
+import { type BodyFetcher, newBodyFetcher } from './fetch-bodies.ts';
 import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST } from './frames.ts';
 import { Joining } from './joining.ts';
 import { tableNotes } from './jumps.ts';
@@ -77,7 +77,7 @@ export class Replicator {
     if (wasAway) this.#events.wasAway?.(undefined);
     this.#clockGuard = new ClockGuard(store, this.#events, () => this.#restart());
     this.shield = this.#newShield();
-    this.#bodies = this.#newBodies();
+    this.#bodies = newBodyFetcher(options, this.#peers.byName);
     const own = () => this.#holdings();
     const around = { queue: this.#queue, own, peers: this.#peers, membership: this.#membership };
     this.#backbone = newBackbone(options, around);
@@ -208,13 +208,6 @@ export class Replicator {
     const parts = { name, store, clock, queue: this.#queue, ahead: this.#ahead };
     const [own, isCaughtUp] = [() => this.#holdings(), () => this.isCaughtUp];
     return new Shield({ ...parts, peers: this.#peers.byName, own, isCaughtUp }, shield);
-  }
-
-  #newBodies(): BodyFetcher | undefined {
-    const { store, clock } = this.#options;
-    const { bodies } = store;
-    const failed = (error: unknown) => this.#events.failed?.(error);
-    return bodies && new BodyFetcher({ bodies, clock, peers: this.#peers.byName, failed });
   }
 
   #noteTables(): void {
