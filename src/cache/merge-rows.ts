@@ -89,8 +89,15 @@ function isTouchCovered(one: RowState, other: RowState, name: string): boolean {
   if (!isSameStamp(theirs, mine)) return true;
   const sums = ownOf(one.touched, name)?.counter?.sums ?? {};
   const added = Object.entries(ownOf(other.touched, name)?.counter?.sums ?? {});
-  return added.every(([author, { version }]) => (sums[author]?.version ?? 0) >= version);
+  return added.every(([author, addition]) => !isLaterSum(addition, sums[author]));
 }
+
+/**
+ * An author gives each of its sums a later version. Two nodes that stamp anew what a clock put
+ * right may give two of them the same one, in the same millisecond: then the greater counts.
+ */
+const isLaterSum = ({ version, sum }: Addition, known: Addition | undefined): boolean =>
+  known === undefined || version > known.version || (version === known.version && sum > known.sum);
 
 /** A delete has no times, unless a record was made anew since. */
 const isTimely = (times: RowState['times'], own: RowState): boolean =>
@@ -137,8 +144,7 @@ function joinCounters(one: Counter | undefined, other: Counter | undefined): Cou
   if (one === undefined || other === undefined) return one ?? other;
   const sums: Record<string, Addition> = { ...one.sums };
   for (const [author, addition] of Object.entries(other.sums)) {
-    const known = sums[author];
-    if (known === undefined || addition.version > known.version) sums[author] = addition;
+    if (isLaterSum(addition, sums[author])) sums[author] = addition;
   }
   return { from: one.from, sums: inOrder(sums) };
 }

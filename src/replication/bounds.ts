@@ -69,6 +69,8 @@ export const BOUNDS = {
   raisingMs: 200,
   /** Time for the server to find its place in the log. */
   openMs: 30_000,
+  /** A reply that has not come by then was lost. */
+  replyMs: 30_000,
   probeMs: 1_500,
   /** Time for a piece of a body, and until one that nobody had is asked for again. */
   bodyPieceMs: 30_000,

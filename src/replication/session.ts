@@ -64,6 +64,7 @@ export interface SessionParts {
 }
 
 interface Request {
+  readonly askedAt: number;
   readonly resolve: (reply: ReplyFrame) => void;
   readonly reject: (error: Error) => void;
 }
@@ -130,13 +131,14 @@ export class Session implements LinkUser {
     return this.hasRoom;
   }
 
-  /** One question under way of each kind of work; the caller gives up by ending the session. */
+  /** One question under way of each kind of work; the session ends when it is not answered. */
   request(ask: (request: number) => Frame): Promise<ReplyFrame> {
     if (this.state === 'closed') return Promise.reject(new SessionGone('the connection has ended'));
     this.#requestNumber += 1;
     const number = this.#requestNumber;
+    const askedAt = this.#parts.clock.monotonic();
     return new Promise((resolve, reject) => {
-      this.#requests.set(number, { resolve, reject });
+      this.#requests.set(number, { askedAt, resolve, reject });
       this.send(ask(number));
     });
   }
@@ -169,11 +171,15 @@ export class Session implements LinkUser {
     for (const frame of early) this.#obey(frame);
   }
 
-  /** Ends it when nothing was heard for too long. */
+  /** Ends it when nothing was heard for too long, or a question was not answered. */
   lookAround(now: number): void {
     const patience = this.isReady ? LIMITS.replicationStallMsMax : BOUNDS.helloMs;
     const since = this.isReady ? this.heardAt : this.openedAt;
     if (now - since > patience) this.dismiss('STALLED', 'nothing was heard for too long', 0);
+    const [oldest] = this.#requests.values();
+    if (oldest !== undefined && now - oldest.askedAt > BOUNDS.replyMs) {
+      this.dismiss('STALLED', 'a question was not answered', 0);
+    }
   }
 
   /** Ends the connection and says why. */

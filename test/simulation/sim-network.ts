@@ -30,6 +30,8 @@ export class SimNetwork {
   dirt = 0;
   isDirty = false;
   frames = 0;
+  /** Frames that are lost for certain. */
+  loses: (frame: Frame) => boolean = () => false;
 
   constructor(world: World, random: Random) {
     this.#world = world;
@@ -144,6 +146,7 @@ export class SimLink implements ChangeLink {
 
   send(frame: Frame): boolean {
     if (!this.#isOpen) return false;
+    if (this.#network.loses(frame)) return true;
     this.#underWay += 1;
     this.#network.travel(this.#way, () => {
       this.#underWay -= 1;

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { epochMs, nodeId, recordVersion } from '../../../src/base/brands.ts';
 import { mergeAll, mergeRows } from '../../../src/cache/merge-rows.ts';
+import { restampRow } from '../../../src/cache/restamp-row.ts';
 import { rowDigest } from '../../../src/cache/row-digest.ts';
 import {
   compareStamps,
@@ -314,6 +315,23 @@ describe('merging the states of a row', () => {
     const one = patchRow(NO_ROW, stamp(5, 1), { set: { id: 'x' }, added: { views: 2 } });
     const other = patchRow(NO_ROW, stamp(6, 2), { set: { id: 'x' }, added: { views: 3 } });
     expect(text(mergeRows(one, other))).toBe('{"id":"x","views":5}');
+  });
+
+  it('comes to one sum where two nodes have stamped sums of an author anew alike', () => {
+    const stamp = (version: number): Stamp => ({
+      version: recordVersion(version),
+      author: nodeId(1),
+    });
+    const put = putRow(stamp(1), { body: Buffer.from('{"n":1}'), times: TIMES });
+    const early = patchRow(put, stamp(70), { set: {}, added: { n: 2 } });
+    const late = patchRow(early, stamp(80), { set: {}, added: { n: 3 } });
+    const anew = { version: recordVersion(5), author: nodeId(2) };
+    const [one, other] = [early, late].map((state) =>
+      restampRow(state, anew, ({ version }) => version >= 70),
+    ) as [RowState, RowState];
+    expect([one, other].map(text)).toEqual(['{"n":3}', '{"n":6}']);
+    expect(text(mergeRows(one, other))).toBe('{"n":6}');
+    expect(mergeRows(other, one)).toBe(other);
   });
 
   it('keeps a patch that is newer than a delete for the put it may still belong to', () => {

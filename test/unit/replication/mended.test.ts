@@ -115,6 +115,24 @@ describe('the simulation found that', () => {
     fleet.start();
     await fleet.until(() => fleet.nodes.every(({ run }) => run?.replicator.isCaughtUp === true));
   });
+
+  it('a lost reply left a node for ever without comparing what it holds [R10]', async () => {
+    fleet = new Fleet(['a', 'b']);
+    fleet.start();
+    await fleet.until(() => streams('a', 'b') && streams('b', 'a'));
+    const verified = () => fleet.peerOf('a', 'b')?.counts?.verified ?? 0;
+    await fleet.until(() => verified() > 0);
+    const before = verified();
+    let lost = 0;
+    fleet.network.loses = ({ kind }) => {
+      if (kind === 'digests') lost += 1;
+      return kind === 'digests';
+    };
+    fleet.node('a').run?.replicator.verify();
+    await fleet.until(() => lost > 0);
+    fleet.network.loses = () => false;
+    await fleet.until(() => verified() > before, 60_000);
+  });
 });
 
 describe('what must hold whatever the order [R4]', () => {
