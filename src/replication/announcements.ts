@@ -5,6 +5,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Confirmation } from '../table/confirmation.ts';
+import { AheadNote } from './ahead-note.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { cursorOf, NO_CURSORS } from './cursors.ts';
 import type { PurgedFrame } from './frames.ts';
@@ -27,10 +28,12 @@ const NOTHING = { items: [], cursors: NO_CURSORS } as const;
 export class Announcements {
   readonly #parts: AnnouncementParts;
   readonly #confirmations: Confirmations;
+  readonly #aheadNote: AheadNote;
 
   constructor(parts: AnnouncementParts) {
     this.#parts = parts;
     this.#confirmations = new Confirmations(parts.clock);
+    this.#aheadNote = new AheadNote(parts.store);
   }
 
   /** To the one connection of each peer that is used. */
@@ -65,7 +68,8 @@ export class Announcements {
     this.broadcast((session) => {
       if (session !== from && session.author !== author) session.send({ kind: 'purge', item });
     });
-    const batch = { items: [item], cursors: NO_CURSORS, isAhead: true };
+    const notes = this.#aheadNote.with(origin, store.now(), (one) => queue.cursor(one));
+    const batch = { items: [item], cursors: NO_CURSORS, isAhead: true, notes };
     queue.apply(batch).then(confirm, () => ahead.take(origin));
   }
 

@@ -4,10 +4,11 @@
  * record would come back that was purged everywhere a moment later.
  *
  * Of each author the newest one in order is kept, and those that came ahead of their place one by
- * one. What was obeyed before the start is all that the cursors stood at.
+ * one. What was obeyed before the start is all that the cursors stood at, and what was ahead of them.
  */
 import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
+import { AHEAD_NOTE, obeyedAtStart } from '../cache/obeyed-places.ts';
 import { BOUNDS } from './bounds.ts';
 import { cursorOf, pairsOf, raise, raiseAll } from './cursors.ts';
 import type { CursorPairs } from './frames.ts';
@@ -44,7 +45,8 @@ export class ObeyedInvalidations {
 
   constructor(parts: ObeyedParts) {
     this.#parts = parts;
-    this.#newest = new Map(parts.store.horizon().cursors);
+    const { store } = parts;
+    this.#newest = new Map(obeyedAtStart(store.horizon().cursors, store.note(AHEAD_NOTE)));
     this.#newestOfAll = new Map(this.#newest);
   }
 

@@ -5,7 +5,7 @@
  */
 import type { NodeId, RecordId, Sequence } from '../../src/base/brands.ts';
 import { durationMs, epochMs } from '../../src/base/brands.ts';
-import { ObeyedPlaces } from '../../src/cache/obeyed-places.ts';
+import { AHEAD_NOTE, ObeyedPlaces, obeyedAtStart } from '../../src/cache/obeyed-places.ts';
 import { mayReplace, receivedTimes, type SharedEntry } from '../../src/cache/shared-entry.ts';
 import type { EntryItem, InvalidationItem, RemoteBatch } from '../../src/replication/ports.ts';
 import type { CachedRow, Disk } from './disk.ts';
@@ -32,7 +32,9 @@ export class SimCache {
     this.#disk = disk;
     this.#origins = origins;
     this.#now = now;
-    this.#obeyed = new ObeyedPlaces(disk.horizon.cursors);
+    this.#obeyed = new ObeyedPlaces(
+      obeyedAtStart(disk.horizon.cursors, disk.notes.get(AHEAD_NOTE)),
+    );
   }
 
   /** An invalidation has effect, at a place of the log; who made it, and where. */

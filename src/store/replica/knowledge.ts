@@ -4,7 +4,7 @@
  * *horizon*: the newest commit that is on the disk, with the cursors of that very commit.
  */
 import { type NodeId, nodeId, type Sequence, sequence } from '../../base/brands.ts';
-import { ObeyedPlaces } from '../../cache/obeyed-places.ts';
+import { AHEAD_NOTE, ObeyedPlaces, obeyedAtStart } from '../../cache/obeyed-places.ts';
 import type { Cursors, Horizon } from '../../replication/ports.ts';
 import type { Batch } from '../commit/batch.ts';
 import { HIGH, type Tree } from '../engine.ts';
@@ -46,7 +46,9 @@ export class Knowledge {
     });
     this.#cursors = cursors;
     this.#horizon = this.#horizonAt(newest);
-    this.obeyed = new ObeyedPlaces(this.#horizon.cursors);
+    this.obeyed = new ObeyedPlaces(
+      obeyedAtStart(this.#horizon.cursors, this.#notes.get(AHEAD_NOTE)),
+    );
   }
 
   get horizon(): Horizon {

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { nodeId, sequence } from '../../../src/base/brands.ts';
-import { ObeyedPlaces } from '../../../src/cache/obeyed-places.ts';
+import { ObeyedPlaces, obeyedAtStart } from '../../../src/cache/obeyed-places.ts';
 
 const [ours, theirs] = [nodeId(1), nodeId(2)];
 const cursors = (own: number, other: number) =>
@@ -22,6 +22,16 @@ describe('how far this log was obeyed by who names its cursors [R14]', () => {
   it('is not known of who has not even what was obeyed at the start', () => {
     expect(places().upTo(cursors(9, 5), sequence(99))).toBeUndefined();
     expect(places().upTo(new Map([[ours, sequence(10)]]), sequence(99))).toBeUndefined();
+  });
+
+  it('is not known of who lacks what had effect ahead of its place before the start', () => {
+    const started = new ObeyedPlaces(obeyedAtStart(cursors(10, 5), [[theirs, sequence(8), 0]]));
+    expect(started.upTo(cursors(10, 7), sequence(99))).toBeUndefined();
+    expect(started.upTo(cursors(10, 8), sequence(99))).toBe(99);
+    // Its place has come since.
+    expect([...obeyedAtStart(cursors(10, 9), [[theirs, sequence(8), 0]])]).toEqual([
+      ...cursors(10, 9),
+    ]);
   });
 
   it('ends right before the first invalidation that is not held there', () => {

@@ -1,5 +1,6 @@
 /** What the simulation has found, each as the shortest story that shows it. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { AHEAD_NOTE, aheadObeyed } from '../../../src/cache/obeyed-places.ts';
 import { Fleet } from '../../simulation/fleet.ts';
 import { ROWS } from '../../simulation/sim-node.ts';
 
@@ -114,6 +115,20 @@ describe('the simulation found that', () => {
     fleet = new Fleet(['a', 'b']);
     fleet.start();
     await fleet.until(() => fleet.nodes.every(({ run }) => run?.replicator.isCaughtUp === true));
+  });
+
+  it('a node that started again had forgotten which purges it obeyed ahead of their place [R14]', async () => {
+    fleet = new Fleet(['a', 'b']);
+    fleet.start();
+    await fleet.until(() => streams('a', 'b') && streams('b', 'a'));
+    // What stands in a's log comes to b no more; what is announced does.
+    fleet.network.loses = ({ kind }) => kind === 'batch';
+    fleet.tell('a', 'invalidation');
+    await fleet.until(() => effects('b').length === 1);
+    const { author, horizon } = fleet.node('a').disk;
+    fleet.node('b').kill();
+    const kept = aheadObeyed(fleet.node('b').disk.notes.get(AHEAD_NOTE));
+    expect(kept.map(([one, at]) => [one, at])).toEqual([[author, horizon.cursors.get(author)]]);
   });
 
   it('a lost reply left a node for ever without comparing what it holds [R10]', async () => {

@@ -27,6 +27,7 @@ class Side {
     store: {
       author: SELF,
       horizon: () => ({ sequence: this.sequence, cursors: this.cursors }),
+      note: () => undefined,
       onHorizon: (listener: () => void) => {
         this.#listeners.add(listener);
         return () => void this.#listeners.delete(listener);
