@@ -16,23 +16,6 @@ type Cursors = ReadonlyMap<NodeId, Sequence>;
 
 const PLACES_MAX = 1_024;
 
-/** The note of what had effect ahead of its place in the log of its author. */
-export const AHEAD_NOTE = 'replication/ahead';
-
-/** Of an author the newest such invalidation, and when it had effect (ms since the epoch). */
-export type AheadObeyed = readonly [author: NodeId, at: Sequence, when: number];
-
-export const aheadObeyed = (note: unknown): readonly AheadObeyed[] =>
-  Array.isArray(note) ? (note as readonly AheadObeyed[]) : [];
-
-/** What may have been obeyed before a start: up to the cursors, and ahead of them. */
-export function obeyedAtStart(cursors: Cursors, note: unknown): Cursors {
-  const all = new Map(cursors);
-  for (const [author, at] of aheadObeyed(note))
-    if (at > (all.get(author) ?? 0)) all.set(author, at);
-  return all;
-}
-
 export class ObeyedPlaces {
   /** In the order of their places. */
   #newest: Obeyed[] = [];

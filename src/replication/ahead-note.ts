@@ -5,7 +5,7 @@
  * others of it too; that is forgotten with deletions.
  */
 import type { EpochMs, NodeId, Sequence } from '../base/brands.ts';
-import { AHEAD_NOTE, type AheadObeyed, aheadObeyed } from '../cache/obeyed-places.ts';
+import { AHEAD_NOTE, type AheadObeyed, aheadObeyed } from '../base/obeyed-ahead.ts';
 import { LIMITS } from '../config/limits.ts';
 import type { Notes } from './jumps.ts';
 import type { Origin, ReplicaStore } from './ports.ts';

@@ -4,11 +4,12 @@
  * record would come back that was purged everywhere a moment later.
  *
  * Of each author the newest one in order is kept, and those that came ahead of their place one by
- * one. What was obeyed before the start is all that the cursors stood at, and what was ahead of them.
+ * one. What was obeyed before the start is all that the cursors stood at, and what was kept of that
+ * which came ahead.
  */
 import { durationMs, type NodeId, type Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
-import { AHEAD_NOTE, obeyedAtStart } from '../cache/obeyed-places.ts';
+import { AHEAD_NOTE, obeyedAtStart } from '../base/obeyed-ahead.ts';
 import { BOUNDS } from './bounds.ts';
 import { cursorOf, pairsOf, raise, raiseAll } from './cursors.ts';
 import type { CursorPairs } from './frames.ts';

@@ -5,7 +5,8 @@
  */
 import type { NodeId, RecordId, Sequence } from '../../src/base/brands.ts';
 import { durationMs, epochMs } from '../../src/base/brands.ts';
-import { AHEAD_NOTE, ObeyedPlaces, obeyedAtStart } from '../../src/cache/obeyed-places.ts';
+import { AHEAD_NOTE, obeyedAtStart } from '../../src/base/obeyed-ahead.ts';
+import { ObeyedPlaces } from '../../src/cache/obeyed-places.ts';
 import { mayReplace, receivedTimes, type SharedEntry } from '../../src/cache/shared-entry.ts';
 import type { EntryItem, InvalidationItem, RemoteBatch } from '../../src/replication/ports.ts';
 import type { CachedRow, Disk } from './disk.ts';

@@ -4,7 +4,8 @@
  * *horizon*: the newest commit that is on the disk, with the cursors of that very commit.
  */
 import { type NodeId, nodeId, type Sequence, sequence } from '../../base/brands.ts';
-import { AHEAD_NOTE, ObeyedPlaces, obeyedAtStart } from '../../cache/obeyed-places.ts';
+import { AHEAD_NOTE, obeyedAtStart } from '../../base/obeyed-ahead.ts';
+import { ObeyedPlaces } from '../../cache/obeyed-places.ts';
 import type { Cursors, Horizon } from '../../replication/ports.ts';
 import type { Batch } from '../commit/batch.ts';
 import { HIGH, type Tree } from '../engine.ts';

@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { nodeId, sequence } from '../../../src/base/brands.ts';
-import { ObeyedPlaces, obeyedAtStart } from '../../../src/cache/obeyed-places.ts';
+import { obeyedAtStart } from '../../../src/base/obeyed-ahead.ts';
+import { ObeyedPlaces } from '../../../src/cache/obeyed-places.ts';
 
 const [ours, theirs] = [nodeId(1), nodeId(2)];
 const cursors = (own: number, other: number) =>

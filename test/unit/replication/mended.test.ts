@@ -1,6 +1,6 @@
 /** What the simulation has found, each as the shortest story that shows it. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { AHEAD_NOTE, aheadObeyed } from '../../../src/cache/obeyed-places.ts';
+import { AHEAD_NOTE, aheadObeyed } from '../../../src/base/obeyed-ahead.ts';
 import { Fleet } from '../../simulation/fleet.ts';
 import { ROWS } from '../../simulation/sim-node.ts';
 
