@@ -61,7 +61,7 @@ async function back(): Promise<void> {
 
 describe('a node that was away for longer than deletions are remembered', () => {
   it.each([true, false])(
-    'drops what was deleted, keeps what it had not sent, and brings nothing back [R12] (log: %s)',
+    'drops what was deleted, keeps what it had not sent, and brings nothing back [R15] (log: %s)',
     async (hasLog) => {
       await partedForGood();
       await fleet.pass(RETENTION_MS + 60_000);
