@@ -7,12 +7,15 @@ import {
   sequence,
   tableName,
 } from '../../../src/base/brands.ts';
+import { AHEAD_NOTE } from '../../../src/base/obeyed-ahead.ts';
 import { ObeyedInvalidations } from '../../../src/replication/obeyed.ts';
 import type { InvalidationItem, Item, ReplicaStore } from '../../../src/replication/ports.ts';
 import { AheadSet } from '../../../src/replication/purges.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 const [SELF, OTHER] = [nodeId(1), nodeId(2)];
+/** What the store kept over its start of purges that came ahead. */
+let kept: unknown;
 
 class Side {
   readonly ahead = new AheadSet();
@@ -27,7 +30,7 @@ class Side {
     store: {
       author: SELF,
       horizon: () => ({ sequence: this.sequence, cursors: this.cursors }),
-      note: () => undefined,
+      note: (name: string) => (name === AHEAD_NOTE ? kept : undefined),
       onHorizon: (listener: () => void) => {
         this.#listeners.add(listener);
         return () => void this.#listeners.delete(listener);
@@ -54,6 +57,7 @@ const purge = (at: number): InvalidationItem => ({
 
 let side = new Side();
 beforeEach(() => {
+  kept = undefined;
   side = new Side();
 });
 
@@ -76,6 +80,12 @@ describe('a node that asks', () => {
     side.obeyed.note({ items: [purge(7)], cursors: new Map(), isAhead: true });
     const told = await side.obeyed.upTo(sequence(10));
     expect(told).toEqual({ known: [], ahead: [[OTHER, 7]] });
+  });
+
+  it('names what came ahead of its place before it was started again', async () => {
+    kept = [[OTHER, sequence(7), 0]];
+    const told = await new Side().obeyed.upTo(sequence(10));
+    expect(new Map(told?.known).get(OTHER)).toBe(7);
   });
 
   it('names the newest row too when it asks for what is made of rows', async () => {
