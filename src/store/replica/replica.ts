@@ -81,12 +81,16 @@ export class StoreReplica implements ReplicaStore {
   /** By table: rows that came and met another change. */
   readonly conflicts = new Map<TableName, number>();
   readonly #parts: StoreReplicaParts;
+  /** What groups of records begin with. */
+  readonly #typeNames: ReadonlySet<string>;
   readonly #waiting: Waiting[] = [];
 
   constructor(parts: StoreReplicaParts) {
     this.#parts = parts;
     this.lives = parts.knowledge.lives;
     this.author = must(this.lives.at(-1), 'the present life').author;
+    const tables = [...parts.trees.tables.values()];
+    this.#typeNames = new Set(tables.map(({ definition }) => definition.typeName));
   }
 
   get bodies(): RowBodies {
@@ -137,16 +141,15 @@ export class StoreReplica implements ReplicaStore {
   }
 
   heldEntry(table: TableName, id: RecordId): SharedEntry | undefined {
-    const { modes, reader, trees, clock } = this.#parts;
+    const { modes, reader, clock } = this.#parts;
     if (modes.get(table) !== 'entries') return undefined;
     const invalidations = reader.tableInvalidations(table);
-    const types = new Set([...trees.tables.values()].map(({ definition }) => definition.typeName));
     return reader.withEntry(table, id, '', (entry) =>
       entry === undefined
         ? undefined
         : sharedEntry(entry, {
             ...{ now: clock.now(), verdict: invalidations.judge(entry) },
-            namesRecord: (group) => types.has(parseRecordGroup(group)?.table ?? ''),
+            namesRecord: (group) => this.#typeNames.has(parseRecordGroup(group)?.table ?? ''),
           }),
     );
   }
