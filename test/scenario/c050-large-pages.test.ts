@@ -31,7 +31,8 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  asked.requests.push(request.url ?? '');
+  // Whether a page is stored is asked for by HEAD, which may come before it is.
+  if (request.method === 'GET') asked.requests.push(request.url ?? '');
   const url = new URL(request.url ?? '', 'http://origin');
   const bytes = Number(url.pathname.split('/').at(-1));
   const length = url.searchParams.has('chunked') ? {} : { 'content-length': String(bytes) };

@@ -23,10 +23,11 @@ import { rangeOf } from './partial.ts';
 
 export async function forwardPage(run: PageRun, errand: PageErrand): Promise<void> {
   const { forward } = errand;
-  const isAlone = !forward.shared || run.page.method === 'HEAD' || isAuthorised(run);
+  const isAlone = !forward.shared || isAuthorised(run);
   if (isAlone) return fetchPage(run, aloneOf(run, errand));
-  const near = bytesOnTheirWay(run, errand);
+  const near = aboutToBeStored(run, errand);
   if (near !== undefined) return near.then(() => run.select(run, errand.round + 1));
+  if (run.page.method === 'HEAD') return fetchPage(run, aloneOf(run, errand));
   const { invalidations, events, table } = run.deps;
   const joined = run.flights.join({
     key: flightKey(run, errand),
@@ -49,9 +50,9 @@ export async function forwardPage(run: PageRun, errand: PageErrand): Promise<voi
   }
 }
 
-/** A range may be cut from a page, or a part of it, that is about to be readable. */
-function bytesOnTheirWay(run: PageRun, errand: PageErrand): Promise<void> | undefined {
-  if (rangeOf(run.page) === undefined) return undefined;
+/** A range may be cut from a page, or a part of it, that is about to be readable; so may a head. */
+function aboutToBeStored(run: PageRun, errand: PageErrand): Promise<void> | undefined {
+  if (run.page.method !== 'HEAD' && rangeOf(run.page) === undefined) return undefined;
   const isNear = ({ outcome }: Flight<PageReply>): boolean =>
     outcome?.kind === 'reply' && outcome.isComplete();
   return run.flights.find(wholeKey(run, errand), isNear)?.ended;
