@@ -16,7 +16,7 @@ import { ClusterFolder } from './protocols/replication/cluster-folder.ts';
 import type { PeerConnection } from './protocols/replication/connection.ts';
 import { LinkCounts } from './protocols/replication/counts.ts';
 import { dialPeer } from './protocols/replication/dial.ts';
-import type { LinkOptions } from './protocols/replication/link-options.ts';
+import { type LinkOptions, switchedAddress } from './protocols/replication/link-options.ts';
 import { listenForPeers } from './protocols/replication/listener.ts';
 import { ClusterSecret } from './protocols/replication/proof.ts';
 import type { Switchboard } from './protocols/replication/switchboard.ts';
@@ -140,9 +140,7 @@ async function switchboard(
   const { name, nats } = config.cluster;
   const { url } = nats;
   if (url === undefined) return undefined;
-  const { openBackbone, openSwitchboard, switchedAddress } = await import(
-    './protocols/replication/nats.ts'
-  );
+  const { openBackbone, openSwitchboard } = await import('./protocols/replication/nats.ts');
   const backbone =
     secret && nats.stream.isEnabled
       ? openBackbone({ cluster, secret, settings: nats.stream, told: streamTold(log) })

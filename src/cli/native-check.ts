@@ -4,10 +4,10 @@
  * is not missed here (its user says so better), and an operator who builds their own says that they
  * trust them by `MILLRACE_TRUST_NATIVE=1`, which is told at every start.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { fileDigest } from '../base/file-digest.ts';
 import { NATIVE_DIGESTS, NATIVE_VERSIONS } from './native-digests.ts';
 
 export interface NativeFault {
@@ -45,7 +45,7 @@ function changedFiles(digests: typeof NATIVE_DIGESTS, folderOf: FolderOf): Nativ
     if (folder === undefined || !isKnownVersion(name, folder)) return [];
     return loadedOf(readdirSync(folder))
       .map((file) => ({ file: path.join(folder, file), wanted: files[file] }))
-      .filter(({ file, wanted }) => sha256(file) !== wanted)
+      .filter(({ file, wanted }) => fileDigest(file) !== wanted)
       .map(({ file }) => ({ file, package: name }));
   });
 }
@@ -95,9 +95,6 @@ function mayLoad(file: string): boolean {
   const other = existsSync('/etc/alpine-release') ? '.glibc.' : '.musl.';
   return !file.includes(other);
 }
-
-const sha256 = (file: string): string =>
-  createHash('sha256').update(readFileSync(file)).digest('hex');
 
 function packageFolder(name: string): string | undefined {
   const [scope = ''] = name.split('/');

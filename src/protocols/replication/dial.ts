@@ -11,10 +11,16 @@ import { WebSocket } from 'ws';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import { PeerConnection } from './connection.ts';
-import { LINK_PATH, type LinkOptions, PROTOCOLS, serialOf, tlsOf } from './link-options.ts';
+import {
+  LINK_PATH,
+  type LinkOptions,
+  PROTOCOLS,
+  serialOf,
+  switchedName,
+  tlsOf,
+} from './link-options.ts';
 import { type Conversation, isProven, PROOF_FIELD, readFields, writeFields } from './proof.ts';
 import { Seal } from './sealed.ts';
-import { switchedName } from './switchboard.ts';
 
 /** Opens a stream to a node that is reached by another way than its port. */
 export type OpenStream = (name: string) => Duplex;

@@ -44,3 +44,14 @@ export const serialOf = (socket: unknown): string | undefined =>
 
 /** As `cluster.name` must be. */
 export const isNodeName = (name: string): boolean => /^[A-Za-z0-9][\w.-]{0,62}$/.test(name);
+
+/** Of the addresses of nodes that are reached over a NATS server. */
+const SWITCHED = 'nats:';
+
+export const switchedAddress = (name: string): string => `${SWITCHED}${name}`;
+
+/** The name in such an address. */
+export const switchedName = (address: string): string | undefined =>
+  address.startsWith(SWITCHED) && isNodeName(address.slice(SWITCHED.length))
+    ? address.slice(SWITCHED.length)
+    : undefined;

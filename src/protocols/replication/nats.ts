@@ -4,7 +4,7 @@ import type { StreamSettings } from './nats-stream.ts';
 import type { ClusterSecret } from './proof.ts';
 import { NewsSeal } from './sealed-news.ts';
 
-export { openSwitchboard, switchedAddress } from './switchboard.ts';
+export { openSwitchboard } from './switchboard.ts';
 
 export interface BackboneSettings {
   readonly cluster: string;

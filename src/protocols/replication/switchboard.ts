@@ -13,7 +13,7 @@ import type { Duplex } from 'node:stream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
-import { isNodeName } from './link-options.ts';
+import { isNodeName, switchedAddress } from './link-options.ts';
 import { Tunnel } from './tunnel.ts';
 
 export interface SwitchboardOptions {
@@ -50,17 +50,6 @@ const PING_MS = 1_000;
 const PINGS_UNANSWERED_MAX = 4;
 /** Time for a connection to the server to be made. */
 const CONNECT_MS = 3_000;
-const SCHEME = 'nats:';
-
-/** The address of a node that is reached over the server. */
-export const switchedAddress = (name: string): string => `${SCHEME}${name}`;
-
-/** The name in such an address. */
-export const switchedName = (address: string): string | undefined =>
-  address.startsWith(SCHEME) && isNodeName(address.slice(SCHEME.length))
-    ? address.slice(SCHEME.length)
-    : undefined;
-
 /** A name may hold dots, which part the tokens of a subject. */
 const token = (name: string): string => Buffer.from(name).toString('hex');
 

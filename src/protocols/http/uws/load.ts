@@ -5,10 +5,10 @@
  * of one alias falls back to a JavaScript imitation which lacks half of the calls, and says
  * nothing.
  */
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { fileDigest } from '../../../base/file-digest.ts';
 import { UWS_20_30, UWS_20_57 } from './binaries.ts';
 import type { UwsModule } from './types.ts';
 
@@ -60,8 +60,7 @@ function loadCandidate(candidate: Candidate): UwsLoaded {
   if (!existsSync(file)) {
     return { kind: 'unusable', reason: `no binary for this platform (${fileName})` };
   }
-  const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
-  if (candidate.digests[fileName] !== digest) {
+  if (candidate.digests[fileName] !== fileDigest(file)) {
     return { kind: 'unusable', reason: `${fileName} is not the published file (SHA-256 differs)` };
   }
   return loadFile(file, candidate.build);
