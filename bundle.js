@@ -25,7 +25,9 @@ const BUNDLED_PACKAGES = [
   'lru-cache',
   'mqtt-packet',
   'p-limit',
+  'picocolors',
   'pino',
+  'prom-client',
   'ws',
   'yaml',
 ];
