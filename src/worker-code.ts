@@ -29,6 +29,7 @@ import {
 } from './resource/run-call.ts';
 import { admitToStream, openStream, publishTo, streamsOf } from './resource/run-stream.ts';
 import type { Commit } from './resource/transaction.ts';
+import { NO_NODES } from './table/confirmation.ts';
 import type { PreparedApplication } from './worker-resources.ts';
 
 /** What serves a path that code has a say in. */
@@ -265,6 +266,7 @@ export function contextOf(exchange: Surrounding, principal: Principal, body: unk
     signal: exchange.signal,
     data: body,
     body,
+    ...(request.header('x-replicate-to')?.trim() === NO_NODES && { replicateTo: NO_NODES }),
     sendEarlyHints(link, headers = {}) {
       exchange.interim(103, ['link', link, ...Object.entries(headers).flat()]);
     },

@@ -138,6 +138,8 @@ export type IndexedValues = Readonly<Record<string, readonly IndexValue[]>>;
 
 export interface Entry extends EntryFacts {
   readonly id: RecordId;
+  /** Written for this node only: no other is to see it. */
+  readonly isLocal?: boolean | undefined;
   /** Strong: a hash of the body's bytes, or the origin's own strong tag. */
   readonly entityTag: EntityTag;
   readonly lastModified: EpochMs;

@@ -108,6 +108,7 @@ export function failureForPeer({ code, message, details }: NodeError): PeerReply
 export function recordForPeer(entry: Entry, now: EpochMs, tag: string | undefined): PeerReply {
   const freshMs = spanUntil(entry.freshUntil, now);
   const isHeld = entry.kind === 'record' || entry.kind === 'negative';
+  if (entry.isLocal === true) return NO_REPLY;
   if (!isHeld || freshMs <= 0 || entry.storedBody !== undefined || entry.mustValidate) {
     return NO_REPLY;
   }

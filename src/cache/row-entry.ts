@@ -34,6 +34,7 @@ const NO_PLACE = -1;
 /** The state which an entry stands for. It shares the bytes of the entry, which may be a view. */
 export function stateOfEntry(entry: Entry): RowState {
   if (entry.kind !== 'record' && entry.kind !== 'tombstone') return NO_ROW;
+  if (entry.isLocal === true) return NO_ROW;
   if (entry.kind === 'record' && entry.meta.merging === undefined) return putState(entry);
   const { times, ...shared } = stampsOfEntry(entry);
   return entry.kind === 'tombstone' ? shared : { ...shared, ...recordParts(entry, times) };

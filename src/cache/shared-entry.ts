@@ -48,6 +48,7 @@ export function sharedEntry(entry: Entry, terms: SharingTerms): SharedEntry | un
   const { now, verdict, namesRecord } = terms;
   const { kind, mustValidate, storedBody, bodyLength } = entry;
   if (kind !== 'record' || mustValidate || verdict.kind !== 'valid') return undefined;
+  if (entry.isLocal === true) return undefined;
   if (storedBody !== undefined || bodyLength > SHARED_BODY_BYTES || !isFresh(entry, now, verdict))
     return;
   const { meta, status, contentType, entityTag, freshUntil, staleForbidden } = entry;

@@ -3,7 +3,12 @@ import type { RecordId } from '../base/brands.ts';
 import { judgedDelete } from '../table/guarded-write.ts';
 import { takesLists } from '../table/write-all.ts';
 import { commitRecords, type RecordWrite } from './commit-records.ts';
-import { CONFIRMATION_ARGUMENTS, confirmationArgument, confirmWrite } from './confirmed-write.ts';
+import {
+  CONFIRMATION_ARGUMENTS,
+  confirmationArgument,
+  confirmWrite,
+  staysHere,
+} from './confirmed-write.ts';
 import type { Operation } from './operation.ts';
 import { recordGuard } from './record-access.ts';
 import { ID_ARGUMENTS, idsArgument, recordTable, TABLE_ARGUMENTS } from './record-arguments.ts';
@@ -17,13 +22,21 @@ export const deleteRecords: Operation = {
     const ids = idsArgument(table, args);
     const wanted = confirmationArgument(args);
     const guard = recordGuard(table, context);
+    const isLocal = staysHere(args);
     const writes: RecordWrite[] = [];
     const unseen: RecordId[] = [];
     for (const [index, id] of ids.entries()) {
       const condition = guard === undefined ? undefined : await judgedDelete(table, guard, id);
       if (condition === 'absent') unseen.push(id);
       else {
-        const op = { kind: 'delete', table: table.name, id, reason: 'client', condition } as const;
+        const op = {
+          kind: 'delete',
+          table: table.name,
+          id,
+          reason: 'client',
+          condition,
+          isLocal,
+        } as const;
         writes.push({ id, row: index + 1, op });
       }
     }

@@ -4,7 +4,6 @@
  * others. Inserted and upserted records that bring no key get one.
  */
 
-import type { WriteGuard } from '../table/guarded-write.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
 import type { Table } from '../table/table.ts';
 import {
@@ -15,7 +14,12 @@ import {
   type WriteAllVerb,
 } from '../table/write-all.ts';
 import { commitRecords, type RecordWrite } from './commit-records.ts';
-import { CONFIRMATION_ARGUMENTS, confirmationArgument, confirmWrite } from './confirmed-write.ts';
+import {
+  CONFIRMATION_ARGUMENTS,
+  confirmationArgument,
+  confirmWrite,
+  staysHere,
+} from './confirmed-write.ts';
 import { type Operation, usage } from './operation.ts';
 import { recordGuard } from './record-access.ts';
 import { recordsArgument, recordTable, TABLE_ARGUMENTS } from './record-arguments.ts';
@@ -64,7 +68,10 @@ function writeOperation(name: string, writing: Writing): Operation {
       const wanted = confirmationArgument(args);
       const { done, skipped } = await commitRecords(
         table,
-        await drafted(table, records, writing, recordGuard(table, context)),
+        await drafted(table, records, writing, {
+          guard: recordGuard(table, context),
+          isLocal: staysHere(args),
+        }),
       );
       await confirmWrite(wanted, context);
       return {
@@ -80,7 +87,7 @@ async function drafted(
   table: Table,
   records: readonly JsonRecord[],
   { verb, unkeyed, options }: Writing,
-  guard: WriteGuard | undefined,
+  terms: Pick<WriteAllOptions, 'guard' | 'isLocal'>,
 ): Promise<readonly RecordWrite[]> {
   const context = table.draftContext();
   const { primaryKey } = table.definition;
@@ -98,7 +105,7 @@ async function drafted(
     try {
       writes.push({
         row,
-        ...(await draftRow(table, context, chosen, record, { ...options, guard })),
+        ...(await draftRow(table, context, chosen, record, { ...options, ...terms })),
       });
     } catch (error) {
       throw rowError(row, error);

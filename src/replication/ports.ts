@@ -136,7 +136,7 @@ export type LogEntry = {
   /** An entry of a cache was filled; it is read when it is sent. */
   | { readonly kind: 'entry'; readonly table: TableName; readonly id: RecordId }
   /** Nothing: fills, tables and writes that stay on the node. */
-  | { readonly kind: 'none' }
+  | { readonly kind: 'none'; readonly isJoined?: boolean | undefined }
 );
 
 export interface LogPage {

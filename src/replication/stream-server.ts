@@ -389,8 +389,9 @@ const idOf = (scope: { readonly kind: string; readonly id?: string | number }): 
  */
 function isEnd(stream: Stream, batch: Batch, entry: LogEntry, last: Sequence): boolean {
   if (!batch.isFull) return false;
-  if (batch.isTooLarge || entry.kind !== 'row') return true;
-  if (entry.isJoined === true) return false;
+  if (batch.isTooLarge) return true;
+  if ((entry.kind === 'row' || entry.kind === 'none') && entry.isJoined === true) return false;
+  if (entry.kind !== 'row') return true;
   return batch.version <= stream.version || last - entry.sequence > BOUNDS.logEnd;
 }
 

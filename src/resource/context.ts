@@ -52,8 +52,10 @@ export interface Context extends CachingWishes {
   sendEarlyHints?(link: string, headers?: Readonly<Record<string, string>>): void;
   /** Milliseconds since 1970; becomes `Last-Modified`. */
   lastModified?: number | undefined;
-  /** Other nodes that are to hold the writes of this call: how many, or which. */
-  replicateTo?: number | readonly string[] | undefined;
+  /** Other nodes that are to hold the writes of this call: how many, which, or `none`. */
+  replicateTo?: number | readonly string[] | 'none' | undefined;
+  /** `LOCAL_ONLY`: what is written under this context stays on this node. */
+  metadata?: { readonly LOCAL_ONLY?: boolean | undefined } | undefined;
   /** For how many of them the answer waits; for none when absent. */
   replicatedConfirmation?: number | undefined;
   /** End of the freshness of records written under this context, milliseconds since 1970. */

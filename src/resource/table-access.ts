@@ -8,6 +8,7 @@ import { asNodeError, NodeError } from '../base/errors.ts';
 import { hasBlobs } from '../cache/blobs.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from '../cache/directives.ts';
 import type { TableDefinition } from '../schema/definition.ts';
+import { NO_NODES } from '../table/confirmation.ts';
 import { type JsonRecord, patchOp, putOp, type WriteOptions } from '../table/record-draft.ts';
 import { recordIdFrom } from '../table/record-key.ts';
 import type { WriteOutcome } from '../table/store-port.ts';
@@ -91,6 +92,9 @@ export class TableAccess {
   }
 
   async put(target: unknown, record: unknown, context?: Context): Promise<void> {
+    if (context === undefined && isWriteContext(record)) {
+      return this.put(target, undefined, record);
+    }
     requirePermission(target);
     const [id, given] = this.#addressed(target, record);
     const call = currentCall();
@@ -100,7 +104,7 @@ export class TableAccess {
     }
     const { value, blobs } = await takenBlobs(this.table().definition, id, given);
     const table = this.table();
-    const options = { maxAge: maxAge(context ?? call?.context) };
+    const options = writeOptions(context ?? call?.context);
     if (call?.fills !== undefined) return this.#fill(call, id, value, options);
     if (call === undefined || writesThrough(table)) {
       return settled(await table.put(id, value, options));
@@ -110,6 +114,9 @@ export class TableAccess {
   }
 
   async patch(target: unknown, patch: unknown, context?: Context): Promise<void> {
+    if (context === undefined && isWriteContext(patch)) {
+      return this.patch(target, undefined, patch);
+    }
     requirePermission(target);
     const [id, given] = this.#addressed(target, patch);
     const call = currentCall();
@@ -118,7 +125,7 @@ export class TableAccess {
     }
     const { value, blobs } = await takenBlobs(this.table().definition, id, given);
     const table = this.table();
-    const options = { maxAge: maxAge(context ?? call?.context) };
+    const options = writeOptions(context ?? call?.context);
     if (call === undefined || (writesThrough(table) && call.fills === undefined)) {
       return settled(await table.patch(id, value, 'merge', options));
     }
@@ -167,19 +174,21 @@ export class TableAccess {
     return { recordCount: entries, estimatedRange: [0, entries] };
   }
 
-  async delete(target: unknown): Promise<boolean> {
+  async delete(target: unknown, context?: Context): Promise<boolean> {
     requirePermission(target);
     const id = this.keyOf(target);
     const table = this.table();
     const call = currentCall();
+    const { isLocal } = writeOptions(context ?? call?.context);
     if (call === undefined || (writesThrough(table) && call.fills === undefined)) {
-      return (await table.delete(id)).kind === 'deleted';
+      return (await table.delete(id, { isLocal })).kind === 'deleted';
     }
     const before = call.transaction.written(table.name, id);
     const exists = before === undefined ? table.inspect(id).stored : before !== null;
     const reason = call.fills === undefined ? 'client' : 'feed';
-    const op = { kind: 'delete', table: table.name, id, reason } as const;
-    await call.transaction.write(op, id, null);
+    const op = { kind: 'delete', table: table.name, id, reason, isLocal } as const;
+    // What lies beneath a local row is seen again: the store knows it after the commit.
+    await call.transaction.write(op, id, isLocal === true ? undefined : null);
     return exists;
   }
 
@@ -306,6 +315,20 @@ function asRecord(definition: TableDefinition, value: unknown): JsonRecord {
   throw new NodeError('RECORD_INVALID', `${definition.typeName}: a record is an object`, {
     blame: 'client',
   });
+}
+
+/** `put(record, { metadata: { LOCAL_ONLY: true } })`: how to write what stands before it. */
+export function isWriteContext(value: unknown): value is Context {
+  if (typeof value !== 'object' || value === null) return false;
+  const [name, another] = Object.keys(value);
+  if (name !== 'metadata' || another !== undefined || !('metadata' in value)) return false;
+  const { metadata } = value;
+  return typeof metadata === 'object' && metadata !== null && 'LOCAL_ONLY' in metadata;
+}
+
+function writeOptions(context: Context | undefined): WriteOptions {
+  const isLocal = context?.metadata?.LOCAL_ONLY === true || context?.replicateTo === NO_NODES;
+  return isLocal ? { maxAge: maxAge(context), isLocal } : { maxAge: maxAge(context) };
 }
 
 function maxAge(context: Context | undefined) {

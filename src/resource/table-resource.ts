@@ -26,7 +26,7 @@ import {
 } from './resource.ts';
 import { pickAttributes } from './search.ts';
 import { type Source, sourceToOrigin } from './source.ts';
-import { isKey, type TableAccess } from './table-access.ts';
+import { isKey, isWriteContext, type TableAccess } from './table-access.ts';
 import type { SubscribeOptions } from './table-feed.ts';
 import { currentCall, threadScope } from './thread-scope.ts';
 
@@ -113,14 +113,14 @@ export class TableResource extends Resource {
   static override put(target: Target, body?: unknown, context?: Context): unknown {
     const args = [target, body, context];
     return instanceFirst(this, 'put', args, async (access) => {
-      await check(this, body ?? target, false);
+      await check(this, isWriteContext(body) ? target : (body ?? target), false);
       await access.put(target, body, context);
     });
   }
   static override patch(target: Target, body?: unknown, context?: Context): unknown {
     const args = [target, body, context];
     return instanceFirst(this, 'patch', args, async (access) => {
-      await check(this, body ?? target, true);
+      await check(this, isWriteContext(body) ? target : (body ?? target), true);
       await access.patch(target, body, context);
     });
   }
@@ -132,7 +132,9 @@ export class TableResource extends Resource {
     });
   }
   static override delete(target: Target, context?: Context): unknown {
-    return instanceFirst(this, 'delete', [target, context], (access) => access.delete(target));
+    return instanceFirst(this, 'delete', [target, context], (access) =>
+      access.delete(target, context),
+    );
   }
   static async create(record: JsonRecord, context?: Context): Promise<JsonRecord> {
     await check(this, record, false);
@@ -220,7 +222,8 @@ export class TableResource extends Resource {
     return accessOfInstance(this).post(body, undefined, this.getContext());
   }
   delete(target?: Target): unknown {
-    return accessOfInstance(this).delete(bound.has(this) ? this.getId() : target);
+    const id = bound.has(this) ? this.getId() : target;
+    return accessOfInstance(this).delete(id, this.getContext());
   }
   invalidate(target?: Target): unknown {
     return accessOfInstance(this).invalidate(target ?? this.getId());

@@ -34,6 +34,7 @@ export const FLAG = {
   lastModified: 64,
   contentType: 128,
   bodyInFile: 256,
+  local: 512,
 } as const;
 
 /** Byte offsets of the header's fields. */
@@ -85,6 +86,8 @@ export interface DraftFacts {
   readonly mustValidate: boolean;
   readonly staleForbidden: boolean;
   readonly entityTag: EntityTag | undefined;
+  /** Seen on this node only: replication/SPEC.md §15. */
+  readonly isLocal?: boolean | undefined;
 }
 
 /** What is stored after the header. */
@@ -182,6 +185,7 @@ function flagsOf(draft: DraftFacts, tail: DraftTail, metaLength: number): number
     (body.kind === 'referenced' ? FLAG.bodyReferenced : 0) |
     (body.kind === 'file' ? FLAG.bodyInFile : 0) |
     (keyHashed ? FLAG.keyHashed : 0) |
+    (draft.isLocal === true ? FLAG.local : 0) |
     (draft.entityTag === undefined ? 0 : FLAG.entityTag) |
     (meta.lastModified === undefined ? 0 : FLAG.lastModified) |
     (meta.contentType === undefined ? 0 : FLAG.contentType)

@@ -140,6 +140,9 @@ export class EntryView implements Entry {
   get staleForbidden(): boolean {
     return this.#has(FLAG.staleForbidden);
   }
+  get isLocal(): boolean {
+    return this.#has(FLAG.local);
+  }
   get keyHashed(): boolean {
     return this.#has(FLAG.keyHashed);
   }

@@ -6,6 +6,8 @@
 import type { Clock } from '../base/clock.ts';
 import { sweepBodies } from './bodies.ts';
 import type { Batch, EvictionReason } from './commit/batch.ts';
+import { uncover } from './commit/local-rows.ts';
+import { outdateReaders } from './commit/named-records.ts';
 import { expiryEnd, expiryUnit, removeRow, rowAt } from './commit/rows.ts';
 import { HIGH, type Key } from './engine.ts';
 import { idOfKey, keyOfElements } from './keys.ts';
@@ -117,7 +119,11 @@ function pop(
     return;
   }
   const why = reason ?? (row.entry?.kind === 'tombstone' ? 'tombstone' : 'expired');
-  removeRow(batch, row);
+  if (row.entry?.isLocal === true) {
+    const from = batch.changes.length;
+    uncover(batch, row);
+    outdateReaders(batch, from);
+  } else removeRow(batch, row);
   batch.trees.expiry.remove(expiryKey);
   batch.noteEviction(table.name, why);
 }

@@ -12,7 +12,7 @@ import type { Batch } from './commit/batch.ts';
 import { placedBodyOf, type Row, rowAt, writeRow } from './commit/rows.ts';
 import type { Committer } from './committer.ts';
 import { clearRange, HIGH, type Key } from './engine.ts';
-import { idOfKey } from './keys.ts';
+import { idOfKey, isBeneath } from './keys.ts';
 import { builtIndexes, isIndexBuilt, markIndexBuilt } from './meta.ts';
 import { indexForm, indexTreeName, type TableTrees, type Trees } from './tables.ts';
 
@@ -106,7 +106,7 @@ function indexableRecord(entry: Entry, id: RecordId, primaryKey: string): JsonOb
 
 function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
   const { entry } = row;
-  if (entry?.kind !== 'record') return;
+  if (entry?.kind !== 'record' || isBeneath(row.key)) return;
   const id = entry.meta.fullKey ?? row.id;
   const record = indexableRecord(entry, id, row.table.definition.primaryKey);
   if (record === undefined) return;
@@ -115,7 +115,7 @@ function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
   if (!isMissing) return;
   const { kind, status, version, author, stamp, storedAt, initialAge, freshUntil } = entry;
   const { staleWhileRevalidateUntil, staleIfErrorUntil, evictAt, entityTag } = entry;
-  const { mustValidate, staleForbidden } = entry;
+  const { mustValidate, staleForbidden, isLocal } = entry;
   // The index was cleared: what the row says it stands under there is no longer so.
   const known = Object.fromEntries(
     Object.entries(entry.meta.indexed ?? {}).filter(([name]) => !attributes.includes(name)),
@@ -126,7 +126,7 @@ function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
     {
       ...{ kind, status, version, author, stamp, storedAt, initialAge, freshUntil },
       ...{ staleWhileRevalidateUntil, staleIfErrorUntil, evictAt, entityTag },
-      ...{ mustValidate, staleForbidden },
+      ...{ mustValidate, staleForbidden, isLocal },
       meta: { ...entry.meta, indexed },
       body: placedBodyOf(entry),
     },

@@ -37,6 +37,16 @@ export function entryKey(id: RecordId, variant: string): Key {
   return variant === '' ? [true, digest(id)] : [true, digest(id), variantElement(variant)];
 }
 
+/**
+ * Under this variant the shared row stands over which a local one lies: `commit/local-rows.ts`. It
+ * is no text that a table without an origin has for a variant.
+ */
+const BENEATH = '\0beneath';
+
+export const keyBeneath = (id: RecordId): Key => entryKey(id, BENEATH);
+
+export const isBeneath = (key: Key): boolean => Array.isArray(key) && key.at(-1) === BENEATH;
+
 export const isHashedKey = (key: Key): boolean => Array.isArray(key) && key[0] === true;
 
 /** The id which a key stands for; `undefined` when only the entry's meta knows it. */

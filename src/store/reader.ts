@@ -27,7 +27,7 @@ import type { Engine, Key } from './engine.ts';
 import { EntryView } from './entry-view.ts';
 import { countIndex, readIndex, readIndexPage } from './index-read.ts';
 import { TableInvalidations } from './invalidations.ts';
-import { entryKey } from './keys.ts';
+import { entryKey, keyBeneath } from './keys.ts';
 import { isIndexBuilt, readTableSize } from './meta.ts';
 import { NamedVersions } from './named-versions.ts';
 import { scanTable } from './scan.ts';
@@ -92,9 +92,20 @@ export class EngineReader implements StoreReader {
     variant: string,
     fn: (entry: Entry | undefined) => T,
   ): T {
+    return this.#withBytes(table, id, entryKey(id, variant), fn);
+  }
+
+  /** The row as other nodes are to see it: what lies beneath a local one. */
+  withSharedEntry<T>(table: TableName, id: RecordId, fn: (entry: Entry | undefined) => T): T {
+    return this.withEntry(table, id, '', (entry) =>
+      entry?.isLocal === true ? this.#withBytes(table, id, keyBeneath(id), fn) : fn(entry),
+    );
+  }
+
+  #withBytes<T>(table: TableName, id: RecordId, key: Key, fn: (entry: Entry | undefined) => T): T {
     this.#renew();
     const trees = tableOf(this.#parts.trees, table);
-    return trees.entries.withBytes(entryKey(id, variant), (bytes) => {
+    return trees.entries.withBytes(key, (bytes) => {
       if (bytes === undefined) return fn(undefined);
       const view = this.#borrowView();
       this.#depth += 1;
@@ -111,10 +122,29 @@ export class EngineReader implements StoreReader {
     options: ScanOptions,
     visit: (entry: Entry) => boolean | undefined,
   ): ScanPage {
+    return this.#scan(table, options, visit, false);
+  }
+
+  /** As `scan`, with the rows as other nodes are to see them. */
+  scanShared(
+    table: TableName,
+    options: ScanOptions,
+    visit: (entry: Entry) => boolean | undefined,
+  ): ScanPage {
+    return this.#scan(table, options, visit, true);
+  }
+
+  #scan(
+    table: TableName,
+    options: ScanOptions,
+    visit: (entry: Entry) => boolean | undefined,
+    isShared: boolean,
+  ): ScanPage {
     this.#renew();
     const view = this.#newView();
     const until = this.#parts.clock.monotonic() + LIMITS.readTransactionMsMax;
     return scanTable(tableOf(this.#parts.trees, table), options, {
+      isShared,
       isOver: () => this.#parts.clock.monotonic() > until,
       see: (key, id, bytes) => {
         if (view.attach(id ?? '', bytes) && view.isComplete) {

@@ -7,10 +7,12 @@ import type { RecordId } from '../base/brands.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { ScanOptions, ScanPage } from '../table/store-port.ts';
 import { HIGH, type Key, type RangeOptions } from './engine.ts';
-import { elementsOf, entryKey, idOfKey, isHashedKey } from './keys.ts';
+import { elementsOf, entryKey, idOfKey, isBeneath, isHashedKey } from './keys.ts';
 import type { TableTrees } from './tables.ts';
 
 export interface ScanDriver {
+  /** Rows as other nodes are to see them: what lies beneath local ones, and not those. */
+  readonly isShared?: boolean | undefined;
   readonly isOver: () => boolean;
   /** The entry in `bytes`; `undefined` when they are none (it is then reported and left out). */
   readonly see: (key: Key, id: RecordId | undefined, bytes: Uint8Array) => Entry | undefined;
@@ -24,7 +26,9 @@ export function scanTable(table: TableTrees, options: ScanOptions, driver: ScanD
   const page = { visited: 0, lastId: undefined as RecordId | undefined, isFull: false };
   for (const range of rangesOf(options)) {
     table.entries.range(range, (key, bytes) => {
+      if (driver.isShared !== true && isBeneath(key)) return true;
       const entry = driver.see(key, idOfKey(key), bytes);
+      if (driver.isShared === true && entry?.isLocal === true) return true;
       if (entry === undefined || !isWanted(entry.id, options.prefix)) return true;
       const isNext = entry.id !== page.lastId;
       if (isNext && (page.visited >= options.limit || (page.visited > 0 && driver.isOver()))) {

@@ -73,5 +73,6 @@ export function bytesOp(
     reason: 'client',
     condition: options.condition,
     publication: options.publication,
+    isLocal: options.isLocal,
   };
 }

@@ -18,6 +18,8 @@ export interface AskedConfirmation {
 }
 
 const NODES_MAX = 64;
+/** In place of nodes: what is written stays on this one. */
+export const NO_NODES = 'none';
 
 /** `undefined`: not to wait. Throws what `fault` makes of the member that is wrong. */
 export function askedConfirmation(
@@ -25,16 +27,24 @@ export function askedConfirmation(
   fault: (message: string) => Error,
 ): WantedConfirmation | undefined {
   if (!isCount(least)) throw fault('replicatedConfirmation: a number of nodes to wait for');
+  if (replicateTo === NO_NODES) {
+    if (least > 0) throw fault(`replicatedConfirmation: ${least}, but ${NONE_TOLD}`);
+    return undefined;
+  }
   const nodes = isCount(replicateTo) || replicateTo === '*' ? undefined : replicateTo;
   const areNodes = Array.isArray(nodes) && nodes.length > 0 && nodes.length <= NODES_MAX;
   if (nodes !== undefined && !(areNodes && nodes.every((name) => typeof name === 'string'))) {
-    throw fault(`replicateTo: a number of nodes, or a list of at most ${NODES_MAX} of their names`);
+    throw fault(
+      `replicateTo: a number of nodes, a list of at most ${NODES_MAX} of their names, or "none"`,
+    );
   }
   if (areNodes && least > nodes.length) {
     throw fault(`replicatedConfirmation: ${least} is more than the nodes that replicateTo names`);
   }
   return least === 0 ? undefined : { least, nodes };
 }
+
+export const NONE_TOLD = 'replicateTo "none" keeps the write on this node: nobody can confirm it';
 
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0;

@@ -24,6 +24,8 @@ export interface WriteOptions {
   readonly maxAge?: DeltaSeconds | undefined;
   /** What the record was made from, for a table which is its own origin. */
   readonly groups?: readonly string[] | undefined;
+  /** No other node is to see it: `LOCAL_ONLY`. */
+  readonly isLocal?: boolean | undefined;
   /** What its publisher says beside the record; see `WriteOp`. */
   readonly publication?: Uint8Array | undefined;
 }
@@ -71,6 +73,7 @@ export function putOp(
     reason,
     condition: options.condition,
     publication: options.publication,
+    isLocal: options.isLocal,
     stampAttributes: rolesOf(definition).stamps,
   };
 }
@@ -103,6 +106,7 @@ export function patchOp(
     condition: options.condition,
     // A part of a record must not pass for the whole of it: the origin has the rest.
     create: !isCache,
+    isLocal: options.isLocal,
     stampAttributes: rolesOf(definition).stamps,
   };
 }

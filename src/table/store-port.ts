@@ -188,6 +188,8 @@ export interface Relay {
   readonly isQuiet?: boolean | undefined;
   /** A client's write to a cache: other nodes are to ask the origin again. */
   readonly isClients?: boolean | undefined;
+  /** Stays on this node. */
+  readonly isLocal?: boolean | undefined;
   /** Of one transaction with the change before it: readers see both, or neither. */
   readonly isJoined?: boolean | undefined;
 }
@@ -269,6 +271,8 @@ export type WriteOp =
         | undefined;
       /** Bytes of the `Blob` attributes which the record refers to; given away as the body is. */
       readonly blobs?: Readonly<Record<string, StoredBlob>> | undefined;
+      /** No other node is to see it: replication/SPEC.md §15. */
+      readonly isLocal?: boolean | undefined;
     }
   | {
       readonly kind: 'patch';
@@ -286,6 +290,7 @@ export type WriteOp =
       readonly condition?: WriteCondition | undefined;
       /** Whether a patch of nothing makes a new record (or is `absent`). */
       readonly create: boolean;
+      readonly isLocal?: boolean | undefined;
       readonly stampAttributes?:
         | { readonly created?: string | undefined; readonly updated?: string | undefined }
         | undefined;
@@ -295,6 +300,8 @@ export type WriteOp =
       readonly table: TableName;
       readonly id: RecordId;
       readonly reason: WriteReason;
+      /** Takes away only what was written for this node. */
+      readonly isLocal?: boolean | undefined;
       readonly condition?: WriteCondition | undefined;
       readonly publication?: Uint8Array | undefined;
     }

@@ -175,6 +175,7 @@ export class Table {
   async put(id: RecordId, record: JsonRecord, options: WriteOptions = {}): Promise<WriteOutcome> {
     const { through } = this.#parts;
     const context = this.draftContext();
+    this.#takesLocal(options);
     if (through === undefined) return this.#commit(putOp(context, id, record, 'client', options));
     return settled(this.definition, await through.put(context, id, record, options));
   }
@@ -207,6 +208,7 @@ export class Table {
   ): Promise<WriteOutcome> {
     const { through } = this.#parts;
     const context = this.draftContext();
+    this.#takesLocal(options);
     if (through !== undefined) {
       return settled(this.definition, await through.patch(context, id, patch, format, options));
     }
@@ -286,6 +288,7 @@ export class Table {
 
   async delete(id: RecordId, options: WriteOptions = {}): Promise<WriteOutcome> {
     const { through } = this.#parts;
+    this.#takesLocal(options);
     if (through !== undefined) return settled(this.definition, await through.delete(id, options));
     return this.#commit({
       kind: 'delete',
@@ -294,6 +297,7 @@ export class Table {
       reason: 'client',
       condition: options.condition,
       publication: options.publication,
+      isLocal: options.isLocal,
     });
   }
 
@@ -391,6 +395,11 @@ export class Table {
     return { definition: this.definition, settings, rules, now: clock.now() };
   }
 
+  /** Throws `USAGE`: what an origin is given is not for this node alone. */
+  #takesLocal({ isLocal }: WriteOptions): void {
+    if (isLocal === true && this.writesThrough) throw notLocal(this.definition);
+  }
+
   async #commit(op: WriteOp): Promise<WriteOutcome> {
     const outcomes = await this.#parts.writer.commit([op], this.#parts.durability);
     return settled(this.definition, must(outcomes[0], 'outcome of an operation'));
@@ -434,6 +443,15 @@ function shed(definition: TableDefinition, code: 'WRITE_QUEUE_FULL' | 'STORE_FUL
       ? 'the disk is nearly full; free some room or raise store limits'
       : 'more writes wait than the node accepts; try again in a moment';
   return new NodeError(code, `${definition.typeName} was not written: ${why}`, { retry: 'later' });
+}
+
+export function notLocal({ typeName }: TableDefinition): NodeError {
+  return new NodeError(
+    'USAGE',
+    `${typeName} gives each write to its origin, so none can be for this node alone: leave out ` +
+      'LOCAL_ONLY (X-Replicate-To: none), or keep such rows in a table without @sourcedFrom',
+    { blame: 'client' },
+  );
 }
 
 function nothingToInvalidate(definition: TableDefinition): NodeError {

@@ -21,6 +21,8 @@ export interface WriteAllOptions {
   readonly guard?: WriteGuard | undefined;
   readonly condition?: WriteCondition | undefined;
   readonly maxAge?: DeltaSeconds | undefined;
+  /** No other node is to see them. */
+  readonly isLocal?: boolean | undefined;
 }
 
 export interface AllWritten {

@@ -60,4 +60,13 @@ describe('the guide to replication', () => {
     expect((await cluster.node('n1').fetch(waiting.path, waiting.init)).status).toBe(201);
     expect((await cluster.node('n2').fetch(waiting.path)).ok).toBe(true);
   });
+
+  it('keeps on its node what is written for it alone', async () => {
+    const alone = requested(lines.find((line) => line.includes('x-replicate-to: none')) ?? '');
+    expect((await cluster.node('n1').fetch(alone.path, alone.init)).status).toBe(201);
+    const last = requested(lines.find((line) => line.includes('confirm=1')) ?? '');
+    expect((await cluster.node('n1').fetch(last.path, last.init)).ok).toBe(true);
+    expect((await cluster.node('n1').fetch(alone.path)).ok).toBe(true);
+    expect((await cluster.node('n2').fetch(alone.path)).status).toBe(404);
+  });
 });

@@ -14,6 +14,7 @@ import { checkRecord, definitions, indexedValues } from './store-fixture.ts';
 import { idContract } from './store-ids.ts';
 import { indexContract } from './store-indexes.ts';
 import { invalidationContract } from './store-invalidation.ts';
+import { localRowContract } from './store-local-rows.ts';
 import { readerContract } from './store-readers.ts';
 import { replicaContract } from './store-replica.ts';
 import { writeContract } from './store-writes.ts';
@@ -80,6 +81,7 @@ export function storeContract({ name, make }: StoreContract): void {
     entryContract(subject);
     writeContract(subject);
     replicaContract(subject);
+    localRowContract(subject);
     indexContract(subject);
     changeContract(subject);
     invalidationContract(subject);

@@ -46,6 +46,8 @@ export type ActionKind =
   | 'step'
   | 'learnTable'
   | 'verify'
+  /** A row of this node alone. */
+  | 'local'
   /** Something happens to the backbone. */
   | 'stream';
 
@@ -116,7 +118,18 @@ export function scheduleOf(seed: number, operations: number): Schedule {
   const own = new Random(seed ^ 0xbac0);
   const hasBackbone = own.chance(0.5);
   const happenings = hasBackbone ? actions.flatMap((action) => withStream(own, action)) : actions;
-  return { seed, nodes, troubles, hasBackbone, actions: happenings };
+  const alone = new Random(seed ^ 0x10ca1);
+  const all = happenings.flatMap((action) => withLocal(alone, action));
+  return { seed, nodes, troubles, hasBackbone, actions: all };
+}
+
+/** Before some writes the same row, or another, is written for its node alone. */
+function withLocal(random: Random, action: Action): readonly Action[] {
+  if (!random.chance(0.08)) return [action];
+  return [
+    { ...action, kind: 'local', wait: random.below(50), amount: random.below(1_000) },
+    action,
+  ];
 }
 
 /** Before some actions something happens to the backbone. */

@@ -7,6 +7,7 @@ import { nodeId, recordVersion, sequence } from '../../src/base/brands.ts';
 import { DIGEST_BUCKETS, rowDigest } from '../../src/cache/row-digest.ts';
 import type { RowState } from '../../src/cache/row-state.ts';
 import type { Horizon, Life, LogEntry } from '../../src/replication/ports.ts';
+import type { LocalRow } from './sim-local-rows.ts';
 
 export interface Table {
   readonly rows: Map<RecordId, RowState>;
@@ -32,6 +33,8 @@ export class Disk {
   /** Messages and invalidations that had effect, and how often caches were dropped. */
   readonly effects = new Map<string, number>();
   drops = 0;
+  /** Rows of this node alone, by table and key. */
+  readonly local = new Map<string, LocalRow>();
   readonly cached = new Map<RecordId, CachedRow>();
   /** By key: where it was last invalidated, and what the origin held by then. */
   readonly #outdated = new Map<RecordId, { readonly place: Sequence; readonly worth: number }>();
@@ -93,6 +96,18 @@ export class Disk {
     this.change(() => {
       replace(before, state);
       return () => replace(state, before);
+    });
+  }
+
+  setLocal(key: string, row: LocalRow | undefined): void {
+    const before = this.local.get(key);
+    const replace = (next: LocalRow | undefined): void => {
+      if (next === undefined) this.local.delete(key);
+      else this.local.set(key, next);
+    };
+    this.change(() => {
+      replace(row);
+      return () => replace(before);
     });
   }
 

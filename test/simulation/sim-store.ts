@@ -46,6 +46,7 @@ import type {
 import type { Disk } from './disk.ts';
 import type { Random } from './random.ts';
 import { type Origins, SimCache } from './sim-cache.ts';
+import { coverRow, uncoverRow } from './sim-local-rows.ts';
 import type { RunClock, World } from './world.ts';
 
 /** Hears of every state that a local write made. */
@@ -201,10 +202,19 @@ export class SimStore implements ReplicaStore {
     const before = this.rowState(table, id) ?? NO_ROW;
     const state = make(before, { version: this.#nextVersion(), author: this.author });
     this.#disk.setRow(table, id, state);
+    uncoverRow(this.#disk, table, id, state);
     const place = this.#ownOrigin();
     this.#appendOwn({ sequence: place.sequence, origin: place, kind: 'row', table, id });
     this.#flushed(() => durable(state));
     return state;
+  }
+
+  /** A row of this node alone: it takes a version and a place in the log. */
+  writeLocal(table: TableName, id: RecordId): void {
+    coverRow(this.#disk, table, id, { version: this.#nextVersion(), author: this.author });
+    const origin = this.#ownOrigin();
+    this.#appendOwn({ sequence: origin.sequence, origin, kind: 'none' });
+    this.#flushed(() => undefined);
   }
 
   /** A local message or invalidation; what it has effect by is counted under its origin. */
@@ -271,6 +281,10 @@ export class SimStore implements ReplicaStore {
           () => undefined,
         );
       }
+    }
+    for (const { table, id, stamp } of [...this.#disk.local.values()]) {
+      if (versionTime(stamp.version) <= limit) continue;
+      coverRow(this.#disk, table, id, { version: this.#nextVersion(), author: this.author });
     }
   }
 
@@ -376,6 +390,7 @@ export class SimStore implements ReplicaStore {
     else {
       report.merged += 1;
       this.#disk.setRow(table, id, after);
+      uncoverRow(this.#disk, table, id, after);
       const newest = newestStamp(after)?.version ?? 0;
       if (newest > this.#disk.version) this.#disk.version = recordVersion(newest);
       this.#parts.ledger.merged(table, id, after);

@@ -18,6 +18,7 @@ import type { Action, Schedule } from './actions.ts';
 import { type Operation, Oracle } from './oracle.ts';
 import { Random } from './random.ts';
 import { SimBackbone } from './sim-backbone.ts';
+import { localProblems } from './sim-local-rows.ts';
 import { SimNetwork } from './sim-network.ts';
 import { CACHE, LATE, ROWS, SimNode } from './sim-node.ts';
 import { SimOrigins } from './sim-origins.ts';
@@ -204,6 +205,9 @@ export class Simulation {
       case 'add':
       case 'delete':
         this.#write(node, action.kind, action);
+        break;
+      case 'local':
+        node.run?.store.writeLocal(ROWS.name, `k${action.other % KEYS}`);
         break;
       case 'read':
         node.run?.store.read(CACHE.name, `k${action.other % KEYS}`, action.amount % 200);
@@ -467,6 +471,7 @@ export class Simulation {
     );
     const messages = this.#told.filter(({ kind }) => kind === 'message');
     for (const { name, disk } of this.#present) {
+      this.#problems.push(...localProblems(name, disk));
       for (const { effect } of messages) {
         const times = disk.effects.get(effect) ?? 0;
         if (times > 1) this.#problems.push(`message ${effect} came ${times} times to ${name}`);

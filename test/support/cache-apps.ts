@@ -10,6 +10,8 @@ export interface CachedTable {
   readonly attributes?: string | undefined;
   /** How it replicates, as `@table` says it. */
   readonly replicate?: string | undefined;
+  /** What becomes of writes, as `@sourcedFrom` says it. */
+  readonly write?: 'through' | undefined;
 }
 
 const OPEN = '@export(public: [read, insert, update, delete, subscribe])';
@@ -18,7 +20,8 @@ const OPEN = '@export(public: [read, insert, update, delete, subscribe])';
 export function cachedTable(table: CachedTable): string {
   const { name, cache, origin = 'api', path = `/${name}/{id}`, attributes = 'n: Int' } = table;
   const policy = cache === undefined ? '' : `@cache(${cache})`;
-  const source = `@sourcedFrom(origin: "${origin}", path: "${path}")`;
+  const write = table.write === undefined ? '' : `, write: ${table.write}`;
+  const source = `@sourcedFrom(origin: "${origin}", path: "${path}"${write})`;
   const kept = table.replicate === undefined ? '' : `(replicate: ${table.replicate})`;
   const fields = `{ id: ID @primaryKey, ${attributes} }`;
   return `type ${name} @table${kept} ${source} ${policy} ${OPEN} ${fields}\n`;

@@ -6,6 +6,7 @@
 import { NodeError } from '../../base/errors.ts';
 import {
   type Confirmation,
+  NO_NODES,
   unconfirmed,
   type WantedConfirmation,
 } from '../../table/confirmation.ts';
@@ -19,6 +20,10 @@ export type ConfirmWrite = (wanted: WantedConfirmation) => Promise<Confirmation>
 
 const FIELD = 'x-replicate-to';
 
+/** `X-Replicate-To: none`: what is written stays on this node (`LOCAL_ONLY`). */
+export const staysHere = ({ request }: Exchange): boolean =>
+  request.header(FIELD)?.trim() === NO_NODES;
+
 /** What the request asks for; `undefined`: not to wait. Throws `REQUEST_MALFORMED`. */
 export function wantedConfirmation({ request }: Exchange): WantedConfirmation | undefined {
   const field = request.header(FIELD);
@@ -30,11 +35,15 @@ export function wantedConfirmation({ request }: Exchange): WantedConfirmation | 
   const areNames = names.every((name) => /^[A-Za-z0-9*][\w.-]{0,62}$/.test(name));
   if (!areNames || confirm.length > 1 || confirm.some((each) => each === undefined)) {
     const told = `${FIELD}: ${field.slice(0, 80)} cannot be read`;
-    const detail = `${told}; write 2;confirm=1 or a,b;confirm=2`;
+    const detail = `${told}; write 2;confirm=1, a,b;confirm=2 or none`;
     throw new NodeError('REQUEST_MALFORMED', detail, { blame: 'client' });
   }
   const least = Number(confirm[0] ?? 0);
   if (least === 0) return undefined;
+  if (targets === NO_NODES) {
+    const detail = `${FIELD}: none keeps the write on this node: nobody can confirm it`;
+    throw new NodeError('REQUEST_MALFORMED', `${detail}; leave out confirm`, { blame: 'client' });
+  }
   const isAny = isCount || targets === '*';
   return { least, nodes: isAny ? undefined : names };
 }

@@ -9,6 +9,7 @@ import { KEY_AND_TAG } from '../../table/query/project.ts';
 import type { Query } from '../../table/query/query.ts';
 import { allOf, type RowView } from '../../table/query/row-view.ts';
 import type { Table } from '../../table/table.ts';
+import { staysHere } from './confirmed-write.ts';
 import { originTakes } from './origin-writes.ts';
 import { collectionQuery, turn } from './read-collection.ts';
 import { accessed, type RestCall, seenQuery } from './rest-call.ts';
@@ -34,7 +35,7 @@ export async function deleteMatching(call: RestCall): Promise<void> {
   const counts = { deleted: 0, changed: 0 };
   for (;;) {
     const page = reader.next();
-    const outcomes = await deleteAll(resource.table, page.rows.map(foundIn));
+    const outcomes = await deleteAll(resource.table, page.rows.map(foundIn), staysHere(exchange));
     for (const isDeleted of outcomes) counts[isDeleted ? 'deleted' : 'changed'] += 1;
     if (page.done || exchange.aborted) break;
     await turn();
@@ -71,9 +72,13 @@ function foundIn(row: Uint8Array): Found {
 }
 
 /** Whether each was deleted. Commits of one page are made together; an origin is asked in turn. */
-async function deleteAll(table: Table, rows: readonly Found[]): Promise<readonly boolean[]> {
+async function deleteAll(
+  table: Table,
+  rows: readonly Found[],
+  isLocal: boolean,
+): Promise<readonly boolean[]> {
   const remove = async ({ id, tag }: Found): Promise<boolean> => {
-    const outcome = await table.delete(id, { condition: { ifMatch: [tag] } });
+    const outcome = await table.delete(id, { condition: { ifMatch: [tag] }, isLocal });
     return outcome.kind === 'deleted';
   };
   if (table.definition.sourcedFrom === undefined) return Promise.all(rows.map(remove));

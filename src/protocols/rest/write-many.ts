@@ -7,6 +7,7 @@ import { formatRecordId } from '../../schema/key.ts';
 import type { JsonRecord } from '../../table/record-draft.ts';
 import { type RowRefused, type WriteAllVerb, writeAll } from '../../table/write-all.ts';
 import { replyProblem } from '../http/problem.ts';
+import { staysHere } from './confirmed-write.ts';
 import { readRecordsBody } from './formats/read-body.ts';
 import { originTakes } from './origin-writes.ts';
 import type { RestCall } from './rest-call.ts';
@@ -23,7 +24,8 @@ export async function writeCollection(call: RestCall, verb: 'put' | 'patch'): Pr
   const reader = streamedReader(exchange, call);
   if (reader !== undefined) {
     const { condition, guard } = permission;
-    const options = { condition, maxAge: clientMaxAge(exchange), guard };
+    const isLocal = staysHere(exchange);
+    const options = { condition, maxAge: clientMaxAge(exchange), guard, isLocal };
     return writeStream(call, verb, reader, options);
   }
   const { isList, records } = await readRecordsBody(exchange, resource.table.definition, limits);
@@ -47,7 +49,8 @@ export async function writeList(
   const startedAt = resource.monotonic();
   const { condition, guard } = permission ?? {};
   const maxAge = clientMaxAge(exchange);
-  const written = await writeAll(resource.table, verb, records, { condition, maxAge, guard });
+  const options = { condition, maxAge, guard, isLocal: staysHere(exchange) };
+  const written = await writeAll(resource.table, verb, records, options);
   if (written.kind === 'refused') {
     if (permission?.refused?.(written.outcome) === true) return;
     const error = refusal(call, verb, written);

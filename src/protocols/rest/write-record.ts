@@ -20,6 +20,7 @@ import { recordIdFromUrl } from '../../table/record-key.ts';
 import type { WriteOutcome } from '../../table/store-port.ts';
 import { replyProblem } from '../http/problem.ts';
 import { type BlobTarget, blobTarget, putBlob } from './blob-attributes.ts';
+import { staysHere } from './confirmed-write.ts';
 import { bytesType } from './formats/bytes-type.ts';
 import { MERGE_PATCH, readRecordBody, readRecordsBody } from './formats/read-body.ts';
 import { mediaType } from './json-body.ts';
@@ -43,7 +44,8 @@ export async function putRecord(call: RestCall): Promise<void> {
   if (!originTakes(call, 'put')) return;
   const { condition, guard } = permitted;
   const maxAge = clientMaxAge(call.exchange);
-  const options = { condition, maxAge, groups: namedGroups(call.exchange) };
+  const groups = namedGroups(call.exchange);
+  const options = { condition, maxAge, groups, isLocal: staysHere(call.exchange) };
   const contentType = bytesType(call);
   const outcome =
     contentType === undefined
@@ -103,7 +105,7 @@ export async function patchRecord(call: RestCall): Promise<void> {
   const format = type === MERGE_PATCH ? 'merge-patch' : 'merge';
   const patch = await bodyOf(call, [MERGE_PATCH]);
   const maxAge = clientMaxAge(call.exchange);
-  const options = { condition, maxAge };
+  const options = { condition, maxAge, isLocal: staysHere(call.exchange) };
   const { table } = call.resource;
   const outcome = await (guard === undefined
     ? table.patch(id, patch, format, options)
@@ -134,15 +136,15 @@ export async function createRecord(call: RestCall): Promise<void> {
   if (inserting === undefined || !originTakes(call, 'put')) return;
   const { guard } = inserting;
   const { table } = resource;
+  const options = { maxAge: clientMaxAge(exchange), isLocal: staysHere(exchange) };
   const reader = streamedReader(exchange, call);
   if (reader !== undefined) {
-    return writeStream(call, 'create', reader, { maxAge: clientMaxAge(exchange), guard });
+    return writeStream(call, 'create', reader, { ...options, guard });
   }
   const sent = await readRecordsBody(exchange, table.definition, call.limits);
   const [record] = sent.records;
   if (sent.isList || record === undefined)
     return writeList(call, 'create', sent.records, { guard });
-  const options = { maxAge: clientMaxAge(exchange) };
   const { id, outcome } = await (guard === undefined
     ? table.create(record, options)
     : guardedCreate(table, guard, record, options));
@@ -173,9 +175,10 @@ export async function deleteRecord(call: RestCall): Promise<void> {
   const deleting = permission(call, 'delete', condition);
   if (deleting === undefined) return;
   const { table } = call.resource;
+  const options = { condition, isLocal: staysHere(call.exchange) };
   const outcome = await (deleting.guard === undefined
-    ? table.delete(id, { condition })
-    : guardedDelete(table, deleting.guard, id, { condition }));
+    ? table.delete(id, options)
+    : guardedDelete(table, deleting.guard, id, options));
   replyOutcome(call, id, outcome, startedAt);
 }
 

@@ -32,6 +32,7 @@ import type { Change, Relay } from '../../table/store-port.ts';
 import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { Batch } from './batch.ts';
+import { dropBeneath, sharedRow, staysAbove } from './local-rows.ts';
 import { tombstone } from './outdate.ts';
 import { livingRecord, loggedBody, type Row, type RowDraft, readRow, writeRow } from './rows.ts';
 
@@ -57,9 +58,10 @@ export interface RowOutcome {
 
 export function applyRow(batch: Batch, remote: RemoteRow): RowOutcome {
   const row = readRow(batch, batch.table(remote.table), remote.id, '');
-  const living = livingRecord(batch, row);
-  const local = stateNow(row, living);
-  const merged = isForgotten(batch, row, local, remote.state)
+  const shared = sharedRow(batch, row);
+  const living = livingRecord(batch, shared);
+  const local = stateNow(shared, living);
+  const merged = isForgotten(batch, shared, local, remote.state)
     ? local
     : mergeRows(local, remote.state);
   const newest = newestStamp(remote.state);
@@ -69,9 +71,16 @@ export function applyRow(batch: Batch, remote: RemoteRow): RowOutcome {
     return { kind: 'unchanged', isConflict: remote.origin !== null && isOutdone(local, newest) };
   }
   const stamp = newestStamp(merged) ?? { version: batch.nextVersion(), author: remote.author };
-  const version = shownVersion(stamp, row.entry?.version);
+  // A local row that is the later one goes on hiding it.
+  const isSeen = shared === row || !staysAbove(row, stamp);
+  const place = isSeen ? row : shared;
+  const version = shownVersion(stamp, place.entry?.version);
   batch.observe(version);
-  writeMerged(batch, row, remote, { merged, living, stamp: { version, author: stamp.author } });
+  const seen = shared === row ? living : livingRecord(batch, row);
+  writeMerged(batch, place, remote, {
+    ...{ merged, living: seen, stamp: { version, author: stamp.author }, isSeen },
+  });
+  if (isSeen) dropBeneath(batch, row);
   const isMixed = !isSameStamp(newestStamp(merged), newest);
   return { kind: 'merged', isConflict: remote.origin !== null && isMixed };
 }
@@ -121,11 +130,13 @@ interface Outcome {
   readonly living: EntryView | undefined;
   /** Version and author of the entry. */
   readonly stamp: Stamp;
+  /** It is not beneath a local row that stays. */
+  readonly isSeen: boolean;
 }
 
 function writeMerged(batch: Batch, row: Row, remote: RemoteRow, outcome: Outcome): void {
-  const { merged, living, stamp } = outcome;
-  const change = changeOf(row, remote, outcome);
+  const { merged, living, stamp, isSeen } = outcome;
+  const change = isSeen ? changeOf(row, remote, outcome) : undefined;
   const sequence =
     change === undefined
       ? logQuietly(batch, remote, stamp.version)

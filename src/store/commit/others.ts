@@ -7,14 +7,17 @@ import type { Publication, Relay, WriteOp, WriteOutcome } from '../../table/stor
 import { conditionHolds } from '../conditions.ts';
 import { HIGH, type Key } from '../engine.ts';
 import { entityTagOf } from '../entity-tag.ts';
+import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
-import { elementsOf, entryKey } from '../keys.ts';
+import { elementsOf, entryKey, isBeneath } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch, EvictionReason } from './batch.ts';
+import { dropBeneath, goesBeneath, isLocal, LOCAL, sharedRow, uncover } from './local-rows.ts';
 import { outdate, tombstone } from './outdate.ts';
 import {
   livingRecord,
   loggedBody,
+  type Row,
   readRow,
   removeRow,
   rowAt,
@@ -23,6 +26,7 @@ import {
 } from './rows.ts';
 
 type OpOf<Kind extends WriteOp['kind']> = Extract<WriteOp, { kind: Kind }>;
+type ClientsOp = OpOf<'put' | 'patch' | 'delete'>;
 
 export function applyDelete(
   batch: Batch,
@@ -35,12 +39,16 @@ export function applyDelete(
   if (op.condition !== undefined && !conditionHolds(op.condition, current)) {
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
+  if (op.isLocal === true) return deleteLocal(batch, row, current);
   evictVariants(batch, table, op.id, 'asked');
   // What was invalidated goes too: subscribers may still show it.
   const removed = livingRecord(batch, row);
   if (removed === undefined) {
     if (op.reason === 'feed') outdate(batch, row);
     return { kind: 'absent' };
+  }
+  if (goesBeneath(row, op) && livingRecord(batch, sharedRow(batch, row)) === undefined) {
+    return deleteLocal(batch, row, removed);
   }
   const version = batch.nextVersion();
   const before = loggedBody(removed);
@@ -52,17 +60,26 @@ export function applyDelete(
   });
   const evictAt = epochMs(batch.now + LIMITS.tombstoneRetentionMs);
   writeRow(batch, row, { ...tombstone(batch), version, stamp: sequence, evictAt });
+  dropBeneath(batch, row);
   return { kind: 'deleted', sequence };
+}
+
+/** Other nodes have nothing to delete: what they share stays, and is seen again. */
+function deleteLocal(batch: Batch, row: Row, current: EntryView | undefined): WriteOutcome {
+  if (!isLocal(row) || current === undefined) return { kind: 'absent' };
+  return { kind: 'deleted', sequence: uncover(batch, row) };
 }
 
 /** Marks a client's write to a cache for other nodes, which hold no rows of it. */
 export const clientsRelay = (
   batch: Batch,
-  { table, reason }: Pick<OpOf<'put' | 'patch' | 'delete'>, 'table' | 'reason'>,
-): Relay | undefined =>
-  batch.parts.replica && reason === 'client' && !batch.parts.replica.hasRows(table)
+  { table, reason, isLocal: isOwn }: Pick<ClientsOp, 'table' | 'reason' | 'isLocal'>,
+): Relay | undefined => {
+  if (isOwn === true) return LOCAL;
+  return batch.parts.replica && reason === 'client' && !batch.parts.replica.hasRows(table)
     ? { isClients: true }
     : undefined;
+};
 
 export function applyInvalidate(batch: Batch, op: OpOf<'invalidate'>): WriteOutcome {
   const table = batch.table(op.table);
@@ -98,7 +115,8 @@ export const publicationOf = ({
 export function applyEvict(batch: Batch, op: OpOf<'evict'>): WriteOutcome {
   const row = readRow(batch, batch.table(op.table), op.id, op.variant);
   if (row.entry === undefined && row.ruinBytes === 0) return { kind: 'absent' };
-  removeRow(batch, row);
+  if (isLocal(row)) uncover(batch, row);
+  else removeRow(batch, row);
   batch.noteEviction(op.table, 'asked');
   return { kind: 'evicted' };
 }
@@ -127,7 +145,7 @@ function evictVariants(
   const base = elementsOf(entryKey(id, ''));
   const found: [Key, Uint8Array][] = [];
   table.entries.range({ start: [...base, ''], end: [...base, HIGH] }, (key, value) => {
-    found.push([key, value]);
+    if (!isBeneath(key)) found.push([key, value]);
     return true;
   });
   for (const [key, value] of found) {

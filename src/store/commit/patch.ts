@@ -27,6 +27,7 @@ import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
+import { cover, dropBeneath, goesBeneath, isLocal, sharedRow } from './local-rows.ts';
 import { clientsRelay } from './others.ts';
 import { outdate } from './outdate.ts';
 import { instantFor, shareAnew } from './put.ts';
@@ -67,18 +68,38 @@ export function applyPatch(
     if (op.reason === 'feed') outdate(batch, row);
     return { kind: 'absent' };
   }
+  // What a local row holds does not travel with a patch: that is one of what lies beneath.
+  const isOver = goesBeneath(row, op);
+  const shared = isOver ? sharedRow(batch, row) : row;
+  const patched = isOver ? standingRecord(batch, shared, invalidations) : current;
+  return patchRecord(batch, row, op, { shared, current: patched });
+}
+
+interface Target {
+  /** The row as it is merged into. */
+  readonly shared: Row;
+  readonly current: EntryView | undefined;
+}
+
+function patchRecord(
+  batch: Batch,
+  row: Row,
+  op: PatchOp,
+  { shared, current }: Target,
+): WriteOutcome {
   const merged = merge(op, current);
   if (typeof merged === 'string') return { kind: 'invalid', problem: merged };
   const record = stamped(merged.record, row.table.definition, op, batch.now);
   const problem = wrongWith(batch, op, row.table.definition, record);
   if (problem !== undefined) return { kind: 'invalid', problem };
-  if (current !== undefined && !isShared(batch, op) && isSame(current, merged)) {
+  const isAsLocal = shared === row && isLocal(row) === (op.isLocal === true);
+  if (current !== undefined && isAsLocal && !isShared(batch, op) && isSame(current, merged)) {
     return unchanged(batch, current);
   }
   const known = { ...current?.meta.blobs, ...op.blobs };
   const kept = keptBlobs(row.table.definition, record, known);
   if (kept.kind === 'unknown') return { kind: 'invalid', problem: kept.problem };
-  return store(batch, row, op, { current, merged, record, blobs: kept.blobs });
+  return store(batch, row, op, { shared, current, merged, record, blobs: kept.blobs });
 }
 
 /** The merged record, or what is wrong with one of the two parts. */
@@ -141,8 +162,7 @@ function unchanged(batch: Batch, current: EntryView): WriteOutcome {
   return { kind: 'stored', sequence, version, entityTag, created: false, unchanged: true };
 }
 
-interface Patched {
-  readonly current: EntryView | undefined;
+interface Patched extends Target {
   /** As the patch made it, before the store's own attributes were set. */
   readonly merged: Merged;
   readonly record: Merged['record'];
@@ -154,18 +174,20 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
   const { current, record, blobs } = patched;
   const version = batch.nextVersion();
   const { author } = batch.parts;
-  const state = stateAfter(batch, row, op, patched, { version, author });
-  const body = state.body instanceof Uint8Array ? state.body : Buffer.from(JSON.stringify(record));
+  const isOwn = op.isLocal === true;
+  const state = isOwn ? undefined : stateAfter(batch, op, patched, { version, author });
+  const body = state?.body instanceof Uint8Array ? state.body : Buffer.from(JSON.stringify(record));
   const entityTag = entityTagOf(body);
   const stood = recordOf(row);
   const before = stood === undefined ? null : loggedBody(stood);
   const indexed = batch.parts.rules.indexedValues(op.table, record);
-  const merging = mergingMeta(state, { version, author });
+  const merging = state && mergingMeta(state, { version, author });
   // The origin's validators described other bytes.
   const { contentType, groups, headers, variant } = current?.meta ?? NO_META;
   const meta = { contentType, groups, headers, variant, merging, indexed, blobs };
   const relay = clientsRelay(batch, op);
   const sequence = batch.append({ version, table, op: 'patch', id, before, after: body, relay });
+  if (isOwn) cover(batch, row);
   writeRow(batch, row, {
     kind: 'record',
     status: current?.status ?? HTTP_OK,
@@ -176,9 +198,11 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
     mustValidate: current?.mustValidate ?? false,
     staleForbidden: current?.staleForbidden ?? false,
     entityTag,
+    isLocal: op.isLocal,
     meta,
     body,
   });
+  if (!isOwn) dropBeneath(batch, row);
   if (op.reason === 'client') shareAnew(batch, op, version);
   const created = current === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
@@ -187,13 +211,12 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
 /** The state of the row after the patch; a new record is put where it cannot be revived. */
 function stateAfter(
   batch: Batch,
-  row: Row,
   op: PatchOp,
-  { current, merged, record }: Patched,
+  { shared, current, merged, record }: Patched,
   stamp: Stamp,
 ): RowState {
   const times = { storedAt: batch.now, ...(op.times ?? timesOf(current)) };
-  const before = current === undefined ? remainsOf(batch, row) : stateOfEntry(current);
+  const before = current === undefined ? remainsOf(batch, shared) : stateOfEntry(current);
   if (before === undefined || (current === undefined && !canRevive(before))) {
     return putRow(stamp, { body: Buffer.from(JSON.stringify(record)), times });
   }

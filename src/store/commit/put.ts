@@ -13,9 +13,11 @@ import { entityTagOf } from '../entity-tag.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
 import type { Batch } from './batch.ts';
+import { cover, dropBeneath, goesBeneath, sharedRow } from './local-rows.ts';
 import { comparedWithRecords } from './named-records.ts';
 import { clientsRelay } from './others.ts';
 import {
+  livingRecord,
   loggedBody,
   placedBodyOf,
   type Row,
@@ -50,12 +52,14 @@ export function applyPut(
     return { kind: 'preconditionFailed', current: current?.entityTag };
   }
   if (isSuperseded(row, op, invalidations)) return { kind: 'superseded' };
-  const body = bodyOf(batch, op, table.definition, current);
+  const stamped = goesBeneath(row, op) ? livingRecord(batch, sharedRow(batch, row)) : current;
+  const body = bodyOf(batch, op, table.definition, stamped);
   // A refill of what was invalidated brings subscribers nothing new when its bytes are the same.
   const known = table.sourced || op.reason === 'fill' ? recordOf(row) : current;
   // On other nodes an older write of something else may still be under way: this is the last.
   const isShared = batch.parts.replica?.hasRows(op.table) === true;
-  const mayFreshen = known !== undefined && op.publication === undefined && !isShared;
+  const mayFreshen =
+    known !== undefined && op.publication === undefined && !isShared && isAsLocal(known, op);
   if (mayFreshen && isSame(known, op, body.asBefore)) {
     const isValid = invalidations(op.table).judge(known).kind === 'valid';
     return isValid && isEcho(batch, known, op)
@@ -67,6 +71,10 @@ export function applyPut(
   const { blobs } = kept;
   return replace(batch, row, op, { body: body.now, created: current === undefined, blobs });
 }
+
+/** What was for this node alone is not made known by being written again, nor the other way. */
+const isAsLocal = (known: EntryView, { reason, isLocal = false }: PutOp): boolean =>
+  reason !== 'client' || known.isLocal === isLocal;
 
 /** A feed tells of what a fetch has brought already, and knows of no lifetime for it. */
 const isEcho = (batch: Batch, current: EntryView, { reason, times }: PutOp): boolean =>
@@ -138,10 +146,10 @@ function freshen(batch: Batch, row: Row, current: EntryView, op: PutOp): WriteOu
 /** Nodes that share the entries of a cache take the entry as it is now; nobody else hears of it. */
 export function shareAnew(
   batch: Batch,
-  { table, id, cameFrom }: Pick<PutOp, 'table' | 'id' | 'cameFrom'>,
+  { table, id, cameFrom, isLocal }: Pick<PutOp, 'table' | 'id' | 'cameFrom' | 'isLocal'>,
   version: Change['version'],
 ): void {
-  if (batch.parts.replica?.sharesEntries(table) !== true) return;
+  if (isLocal === true || batch.parts.replica?.sharesEntries(table) !== true) return;
   const relay = { ...cameFrom?.relay, isQuiet: true };
   batch.append({ version, table, op: 'put', id, author: cameFrom?.author, relay });
 }
@@ -194,7 +202,9 @@ function replace(
       : { ...own, blobs, publication: op.publication };
   const { author } = batch.parts;
   const placed = body instanceof Uint8Array ? body : ({ kind: 'file', file: body } as const);
+  if (op.isLocal === true) cover(batch, row);
   writeRow(batch, row, draftOf(op, { version, author, stamp, meta, entityTag, body: placed }));
+  if (op.isLocal !== true) dropBeneath(batch, row);
   // To other nodes a client's write is an invalidation; what it made follows.
   if (op.reason === 'client') shareAnew(batch, op, version);
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
@@ -251,6 +261,7 @@ function draftOf(op: PutOp, decided: Decided): RowDraft {
     mustValidate: op.mustValidate,
     staleForbidden: op.staleForbidden,
     entityTag: decided.entityTag,
+    isLocal: op.isLocal,
     meta: decided.meta,
     body: decided.body,
   };

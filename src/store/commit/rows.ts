@@ -18,7 +18,7 @@ import type { Key, Tree } from '../engine.ts';
 import { type DraftFacts, encodeEntry, type PlacedBody } from '../entry-format.ts';
 import type { EntryView } from '../entry-view.ts';
 import type { TableInvalidations } from '../invalidations.ts';
-import { elementsOf, entryKey, indexElement, isHashedKey } from '../keys.ts';
+import { elementsOf, entryKey, indexElement, isBeneath, isHashedKey } from '../keys.ts';
 import { moveNames } from '../record-interest.ts';
 import type { TableTrees } from '../tables.ts';
 import type { Batch } from './batch.ts';
@@ -110,7 +110,7 @@ export function writeRow(batch: Batch, row: Row, draft: RowDraft): void {
   const { replica } = batch.parts;
   if (replica?.hasRows(table.name)) replica.digests.changed(batch, row, { ...draft, meta });
   const stored = bytes.length + bytesApart(body);
-  const counts = draft.kind === 'tombstone' ? 0 : 1;
+  const counts = draft.kind === 'tombstone' || isBeneath(key) ? 0 : 1;
   batch.resize(table.name, counts - countOf(row), stored - bytesOf(row));
 }
 
@@ -130,6 +130,7 @@ export function removeRow(batch: Batch, row: Row): void {
 
 const countOf = (row: Row): number => {
   if (row.entry === undefined) return row.ruinBytes > 0 ? 1 : 0;
+  if (isBeneath(row.key)) return 0;
   return row.entry.kind === 'tombstone' ? 0 : 1;
 };
 const bytesOf = (row: Row): number => row.entry?.storedBytes ?? row.ruinBytes;
@@ -158,7 +159,7 @@ function moveBlobs(batch: Batch, last: Blobs = NO_BLOBS, next: Blobs = NO_BLOBS)
 
 function metaFor(row: Row, draft: RowDraft, keyHashed: boolean, placed: PlacedBody): EntryMeta {
   const { meta } = draft;
-  const indexed = draft.kind === 'record' ? meta.indexed : undefined;
+  const indexed = draft.kind === 'record' && !isBeneath(row.key) ? meta.indexed : undefined;
   const fullKey = keyHashed ? String(row.id) : undefined;
   const body = placed.kind === 'file' ? placed.file : undefined;
   if (indexed === meta.indexed && fullKey === meta.fullKey && body === meta.body) return meta;

@@ -24,6 +24,7 @@ const WORDS = DIGEST_BUCKETS * 2;
 
 /** What a digest is made of. */
 export interface DigestedEntry extends Stamp {
+  readonly isLocal?: boolean | undefined;
   readonly kind: EntryKind;
   readonly meta: EntryMeta;
 }
@@ -65,8 +66,8 @@ export class TableDigests {
     if (digests === undefined || !isCounted(digests, row.key)) return;
     const id = row.entry?.meta.fullKey ?? row.id;
     const moved: Moved[] = [];
-    if (row.entry !== undefined) moved.push({ digests, digest: entryDigest(id, row.entry) });
-    if (next !== undefined) moved.push({ digests, digest: entryDigest(id, next) });
+    if (isShared(row.entry)) moved.push({ digests, digest: entryDigest(id, row.entry) });
+    if (isShared(next)) moved.push({ digests, digest: entryDigest(id, next) });
     if (moved.length > 0) batch.afterCommit.push(() => moved.forEach(turn));
   }
 
@@ -118,6 +119,10 @@ function turn({ digests, digest }: Moved): void {
   digests.words[at + 1] = (digests.words[at + 1] ?? 0) ^ digest.low;
 }
 
+/** What is there for this node only is in no digest. */
+const isShared = <T extends Pick<DigestedEntry, 'isLocal'>>(entry: T | undefined): entry is T =>
+  entry !== undefined && entry.isLocal !== true;
+
 export function entryDigest(id: RecordId, entry: DigestedEntry): RowDigest {
   const { merging } = entry.meta;
   if (merging === undefined) return baseDigest(id, entry, entry.kind === 'tombstone');
@@ -134,7 +139,7 @@ function countPage(batch: Batch, table: TableTrees, digests: Digests): void {
     last = key;
     rows += 1;
     const { entry } = rowAt(batch, table, key, idOfKey(key) ?? '', value);
-    if (entry === undefined) return true;
+    if (!isShared(entry)) return true;
     const id = entry.meta.fullKey ?? entry.id;
     found.push({ digests, digest: entryDigest(id, entry) });
     return true;

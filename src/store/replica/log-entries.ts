@@ -10,10 +10,13 @@ import type { TableMode } from './tables.ts';
 export function logEntry(change: Change, modes: ReadonlyMap<TableName, TableMode>): LogEntry {
   const { sequence: at, table, id, op, version } = change;
   const origin = originOf(change);
+  const { relay } = change;
+  if (relay?.isLocal === true) {
+    return { sequence: at, origin, ...NOTHING, isJoined: relay.isJoined };
+  }
   const mode = modes.get(table);
   if (mode === 'rows' && id !== undefined && op !== 'message' && op !== 'invalidate') {
     // Written out for nearly all there is.
-    const { relay } = change;
     return { sequence: at, origin, kind: 'row', table, id, version, isJoined: relay?.isJoined };
   }
   const place = { sequence: at, origin };

@@ -137,7 +137,7 @@ export class StoreReplica implements ReplicaStore {
 
   rowState(table: TableName, id: RecordId): RowState | undefined {
     if (this.#parts.modes.get(table) !== 'rows') return undefined;
-    return this.#parts.reader.withEntry(table, id, '', (entry) => this.#stateOf(entry));
+    return this.#parts.reader.withSharedEntry(table, id, (entry) => this.#stateOf(entry));
   }
 
   heldEntry(table: TableName, id: RecordId): SharedEntry | undefined {
@@ -160,7 +160,7 @@ export class StoreReplica implements ReplicaStore {
     let bytes = 0;
     let last: RecordId | undefined;
     const scan = { after, limit: rowsMax };
-    const { next } = this.#parts.reader.scan(table, scan, (entry) => {
+    const { next } = this.#parts.reader.scanShared(table, scan, (entry) => {
       last = entry.id;
       if (buckets !== undefined && !buckets.has(bucketOf(entry.id))) return true;
       const state = this.#stateOf(entry);

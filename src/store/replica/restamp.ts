@@ -15,10 +15,11 @@ import { mergingMeta, stateOfEntry } from '../../cache/row-entry.ts';
 import { newestStamp, type Stamp } from '../../cache/row-state.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { Batch } from '../commit/batch.ts';
-import { loggedBody, placedBodyOf, type Row, rowAt, writeRow } from '../commit/rows.ts';
+import { copyOf, sharedRow } from '../commit/local-rows.ts';
+import { loggedBody, placedBodyOf, type Row, readRow, rowAt, writeRow } from '../commit/rows.ts';
 import type { Committer } from '../committer.ts';
 import { HIGH, type Key } from '../engine.ts';
-import { idOfKey } from '../keys.ts';
+import { idOfKey, isBeneath } from '../keys.ts';
 import type { TableTrees } from '../tables.ts';
 
 /** Rows of one commit, so that others come between. */
@@ -37,11 +38,19 @@ export async function restampRows(
   };
   await eachRow(committer, tables, look, (batch) => batch.resetClock(least));
   const anew = (batch: Batch, table: TableTrees, row: Row) => {
+    if (row.entry?.isLocal === true) {
+      if (isDue(row.entry) && isNothing(sharedRow(batch, row))) restampLocal(batch, row);
+      return;
+    }
     const newest = stampOf(row);
     if (newest === undefined) return;
     if (isDue(newest)) restamp(batch, table, row, isDue);
     // It may have come since the first look.
     else batch.observe(newest.version);
+    if (!isBeneath(row.key)) return;
+    // Behind what lies beneath it, so that it goes on being the later one.
+    const above = readRow(batch, table, row.entry?.meta.fullKey ?? row.id, '');
+    if (above.entry !== undefined && isDue(above.entry)) restampLocal(batch, above);
   };
   await eachRow(committer, tables, anew, () => undefined);
   await committer.chore((batch) => batch.settleClock(), 'flushed');
@@ -94,6 +103,19 @@ function pageOf(
     return true;
   });
   return page;
+}
+
+const isNothing = ({ entry }: Row): boolean => entry === undefined;
+
+/** Nobody else hears of it. */
+function restampLocal(batch: Batch, row: Row): void {
+  if (row.entry === undefined) return;
+  const id = row.entry.meta.fullKey ?? row.id;
+  writeRow(
+    batch,
+    { ...row, id },
+    { ...copyOf(row.entry), isLocal: true, version: batch.nextVersion() },
+  );
 }
 
 function restamp(

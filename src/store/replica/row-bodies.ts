@@ -59,7 +59,7 @@ export class RowBodies implements ReplicaBodies {
       let after: RecordId | undefined;
       do {
         const found: WantedBody[] = [];
-        const { next } = reader.scan(table, { after, limit: PAGE_ROWS }, (entry) => {
+        const { next } = reader.scanShared(table, { after, limit: PAGE_ROWS }, (entry) => {
           found.push(...this.#missingIn(table, entry.id, entry));
           return true;
         });
@@ -85,7 +85,7 @@ export class RowBodies implements ReplicaBodies {
     from: number,
     max: number,
   ): Promise<Uint8Array | undefined> {
-    const named = this.#parts.reader.withEntry(table, id, '', (entry) =>
+    const named = this.#parts.reader.withSharedEntry(table, id, (entry) =>
       entry === undefined ? [] : bodiesOf(entry),
     );
     const body = named.find((one) => one.digest === digest);
@@ -99,7 +99,7 @@ export class RowBodies implements ReplicaBodies {
   }
 
   #missingOf(table: TableName, id: RecordId): readonly WantedBody[] {
-    return this.#parts.reader.withEntry(table, id, '', (entry) =>
+    return this.#parts.reader.withSharedEntry(table, id, (entry) =>
       entry === undefined ? [] : this.#missingIn(table, id, entry),
     );
   }
