@@ -36,7 +36,7 @@ export function openHttp(settings: KindSettings, services: KindServices): Origin
     get: (id, context) =>
       services.request(recordUrl(base, id, context), {
         headers: { ...wishes(context), ...headers, ...conditions(context) },
-        signal: context.signal,
+        signal: context.stop ?? context.signal,
       }),
     put: (id, record, context) => send('PUT', id, record, context),
     patch: (id, patch, context) => send('PATCH', id, patch, context),

@@ -2,10 +2,12 @@
  * Serves an application's resources on one thread: each path with what runs its class, the tables
  * that a class stands in front of, and the log line of code that fails.
  */
+
 import { authorise } from './access/authorise.ts';
 import type { Principal } from './access/principal.ts';
 import { assert } from './base/assert.ts';
 import type { Clock } from './base/clock.ts';
+import { realSignal } from './base/stop.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './observe/log.ts';
 import type { RequestCounts } from './observe/request-meter.ts';
@@ -263,7 +265,7 @@ export function contextOf(exchange: Surrounding, principal: Principal, body: unk
     ip: request.remoteAddress,
     headers: headersOf(request.headers()),
     responseHeaders: new Headers(),
-    signal: exchange.signal,
+    signal: realSignal(exchange.signal),
     data: body,
     body,
     ...(request.header('x-replicate-to')?.trim() === NO_NODES && { replicateTo: NO_NODES }),

@@ -6,8 +6,10 @@
  * The queue is bounded. When it is full, a source with less than its share of it takes the place of
  * the newest task of the source that has most; any other is refused at once.
  */
+
 import { NodeError } from './errors.ts';
 import type { Limit, LimitOptions } from './limit.ts';
+import type { StopSignal } from './stop.ts';
 
 export interface FairLimitOptions extends LimitOptions {
   /** Tasks begun in one turn of the event loop. */
@@ -18,7 +20,7 @@ export interface FairLimit extends Limit {
   /** As `Limit.run`; `source`: in whose turn, such as a user or an address. */
   run<T>(
     task: () => Promise<T>,
-    signal?: AbortSignal | undefined,
+    signal?: StopSignal | undefined,
     source?: string | undefined,
   ): Promise<T>;
   /**
@@ -76,7 +78,7 @@ class FairQueue implements FairLimit {
     return this.#pending;
   }
 
-  run<T>(task: () => Promise<T>, signal?: AbortSignal, source = ''): Promise<T> {
+  run<T>(task: () => Promise<T>, signal?: StopSignal, source = ''): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const begin = (): void => {
         if (signal?.aborted === true) reject(signal.reason);

@@ -2,8 +2,10 @@
  * Bounded concurrency: p-limit with a bound on its queue. Work beyond the bound is refused at
  * once, work whose signal was aborted while it queued never starts. The only user of p-limit.
  */
+
 import pLimit from 'p-limit';
 import { NodeError } from './errors.ts';
+import type { StopSignal } from './stop.ts';
 
 export interface LimitOptions {
   /** Name for errors and metrics, such as `origin flights`. */
@@ -18,7 +20,7 @@ export interface Limit {
    * Runs `task` when a slot is free. Rejects with `ORIGIN_BUSY` when the queue is full, or with the
    * signal's reason when it aborts before the task began.
    */
-  run<T>(task: () => Promise<T>, signal?: AbortSignal | undefined): Promise<T>;
+  run<T>(task: () => Promise<T>, signal?: StopSignal | undefined): Promise<T>;
   readonly activeCount: number;
   readonly pendingCount: number;
 }
@@ -37,7 +39,7 @@ export function createLimit(options: LimitOptions): Limit {
         );
       }
       return limit(() => {
-        signal?.throwIfAborted();
+        if (signal?.aborted === true) throw signal.reason;
         return task();
       });
     },

@@ -7,11 +7,13 @@
  *   flying ─┬─ settle(reply) ─► settled (reply in memory) ─ end ─► ended
  *           └─ settle(failure) ──────────────────────────────────► ended, remembered
  */
+
 import { assert } from '../base/assert.ts';
 import { type BoundedCache, type CacheFigures, createBoundedCache } from '../base/bounded-cache.ts';
 import type { DurationMs, EpochMs, Sequence } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop.ts';
 import type { FlightOutcome, Lease, Leases } from './ports.ts';
 
 /** Estimated heap bytes of one remembered failure: the error, its message and its stack. */
@@ -75,7 +77,7 @@ export class Flight<R extends AnyReply = Reply> {
   wait(
     clock: Clock,
     delay: DurationMs,
-    signal?: AbortSignal | undefined,
+    signal?: StopSignal | undefined,
   ): Promise<R | Failed | undefined> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome);
     return new Promise((resolve) => {

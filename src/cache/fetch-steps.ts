@@ -5,8 +5,10 @@
  * Invariants: a flight that began is settled on every way out; a client which leaves hands its
  * fetch to a run without a client [R9]; a failure is shared and remembered for its back-off window.
  */
+
 import { durationMs, later } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
+import { eitherStop, Stop } from '../base/stop.ts';
 import type { Flight } from './collapse.ts';
 import { mayCoverFailure } from './decide.ts';
 import { backOffAfter } from './default-policy.ts';
@@ -98,9 +100,9 @@ function mayValidate({ deps }: Run, { conditional, errand: { held } }: Fetching)
 
 function ask(run: Run, state: Fetching, turn: Turn | undefined): PendingFetch {
   const { deps, request } = run;
-  const controller = new AbortController();
+  const controller = new Stop();
   const alone = state.flight === undefined && request.signal !== undefined;
-  const signal = alone ? AbortSignal.any([controller.signal, request.signal]) : controller.signal;
+  const signal = alone ? eitherStop(controller, request.signal) : controller;
   const background = run.answer === undefined;
   deps.events.originAsked?.(deps.table, background);
   const conditional = mayValidate(run, state);

@@ -2,8 +2,10 @@
  * What caches of two nodes say to one another (`cluster.shield`), as plain data for threads and
  * connections: a miss, and what is held or became of it. Times are spans, since clocks differ.
  */
+
 import type { EntityTag, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop.ts';
 
 /** A page, as its origin would be asked for it: every field that the reply may depend on. */
 export interface PageAsked {
@@ -72,7 +74,7 @@ export const UNSHARED: PeerReply = Object.freeze({ kind: 'unshared' });
 
 /** The caches of other nodes; never rejects. */
 export interface PeerReads {
-  ask(miss: PeerMiss, signal: AbortSignal): Promise<PeerReply>;
+  ask(miss: PeerMiss, signal: StopSignal): Promise<PeerReply>;
 }
 
 /** Of a node that is in no cluster, or has not begun to take part. */

@@ -3,6 +3,7 @@
  * leases. Adapters live elsewhere (`store/`, `origin/`) and run the contract suites of
  * `test/contract/`.
  */
+
 import type {
   DurationMs,
   EntityTag,
@@ -12,6 +13,7 @@ import type {
   Sequence,
 } from '../base/brands.ts';
 import type { NodeError } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop.ts';
 import type { ResponseDirectives } from './directives.ts';
 import type { Entry, EntryKind, EntryMeta, StoredBody } from './entry.ts';
 
@@ -95,7 +97,7 @@ export interface OriginRequest {
    * demanded that the origin itself be asked.
    */
   readonly peersMayAnswer?: boolean | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** In whose turn it is asked, where many want something. */
   readonly source?: string | undefined;
   /** Of the request that began the fetch, as this node named it: no word of a client. */

@@ -2,8 +2,10 @@
  * The words in which every protocol asks for one record and is answered. Protocols translate their
  * wire into a `ReadRequest` and print the `ReadResult`; below them nobody sees headers or packets.
  */
+
 import type { DeltaSeconds, EpochMs, RecordId } from '../base/brands.ts';
 import type { NodeError } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop.ts';
 import type { RequestDirectives } from './directives.ts';
 import type { Entry } from './entry.ts';
 
@@ -18,7 +20,7 @@ export interface ReadRequest {
   readonly mayForce: boolean;
   /** The client's own deadline for waiting; its leaving or this ends its wait, not the fetch. */
   readonly deadline?: EpochMs | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: StopSignal | undefined;
   /** Whether no other node may be asked for it; looked at for a fetch only. */
   readonly isOwnOnly?: boolean | undefined;
   /** In whose turn the origin is asked: a user or an address. Looked at for a fetch only. */

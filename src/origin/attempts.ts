@@ -9,11 +9,13 @@
  * included. Background refreshes queue in a smaller limiter first, so that they cannot crowd out
  * clients; the main limiter is the cap on what is in flight.
  */
+
 import { backoffDelay } from '../base/backoff.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import { createFairLimit, type FairLimit, type Reservation } from '../base/fair-limit.ts';
+import type { StopSignal } from '../base/stop.ts';
 import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
 import { type BreakerCell, localCell } from './breaker-cell.ts';
@@ -53,8 +55,8 @@ export interface Surroundings {
 export type OthersStand = () => boolean;
 
 export interface Call<T> {
-  readonly task: (signal: AbortSignal) => Promise<T>;
-  readonly signal: AbortSignal;
+  readonly task: (signal: StopSignal) => Promise<T>;
+  readonly signal: StopSignal;
   readonly background: boolean;
   /** In whose turn it waits for a slot: a user or an address. */
   readonly source?: string | undefined;
@@ -170,7 +172,7 @@ export class Attempts {
   run<T>(call: Call<T>): Promise<T> {
     if (this.#around.isPressed?.() === true) return Promise.reject(this.#pressed());
     let began = false;
-    const task = (signal: AbortSignal) => {
+    const task = (signal: StopSignal) => {
       began = true;
       return call.task(signal);
     };
@@ -283,7 +285,7 @@ export class Attempts {
       return originError('ORIGIN_TIMED_OUT', message, { details: { origin: name, timeoutMs } });
     };
     // Called in a promise so that code which throws at once is a failure like any other.
-    const task = (signal: AbortSignal) => Promise.resolve().then(() => call.task(signal));
+    const task = (signal: StopSignal) => Promise.resolve().then(() => call.task(signal));
     return withDeadline(task, durationMs(timeoutMs), call.signal, this.#around.clock, expired);
   }
 

@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { RecordId } from '../base/brands.ts';
+import type { StopSignal } from '../base/stop.ts';
 import type { OriginSettings } from '../config/origin-file.ts';
 import type { FeedContext, FeedEvent } from './feed-events.ts';
 import type { OriginResponse } from './response.ts';
@@ -63,6 +64,8 @@ export interface GetContext extends TableBinding {
   readonly replacing: ReplacedEntry | undefined;
   /** Aborts at the attempt's deadline. */
   readonly signal: AbortSignal;
+  /** The same for `KindServices.request`, which needs no more of it; a `signal` costs to make. */
+  readonly stop?: StopSignal | undefined;
   /** Of the request that began the fetch, where the node writes an access log. */
   readonly requestId?: string | undefined;
   lastModified: Instant | undefined;
@@ -151,7 +154,7 @@ export interface SendOptions {
   readonly method?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | Uint8Array | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 /** A reply whose body is still arriving. */

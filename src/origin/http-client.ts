@@ -5,12 +5,14 @@
  */
 import type { Agent, Dispatcher } from 'undici';
 import type { NodeError } from '../base/errors.ts';
+import { realSignal } from '../base/stop.ts';
 import type { OriginAgent } from './agent.ts';
 import { ACCEPTED_CODINGS, decompress } from './decompress.ts';
 import type { OpenResponse, SendOptions } from './definition.ts';
 import { asOriginError, originError, statusError } from './failures.ts';
 import { concludeFailure, endingOfStatus, type Replicas } from './replicas.ts';
 import { type OriginResponse, originResponse } from './response.ts';
+import { type ReplyHead, WholeExchange } from './whole-exchange.ts';
 
 export interface HttpClientOptions {
   readonly name: string;
@@ -83,14 +85,23 @@ async function requestOpen(
   init: SendOptions,
   options: HttpClientOptions,
 ): Promise<OpenResponse> {
-  const reply = await followRedirects(agent, url, init, options, { bodyTimeout: 0 });
+  const signal = realSignal(init.signal);
+  const send = async (target: URL, headers: Headers): Promise<OpenReply> => {
+    const request = { ...requestOf(target, init, headers), bodyTimeout: 0, signal };
+    const { statusCode: status, ...reply } = await agent.request(request);
+    return { ...reply, status };
+  };
+  const drop = ({ body }: OpenReply) => void body.on('error', ignore).destroy();
+  const reply = await followRedirects(url, init, options, send, drop);
   return {
-    status: reply.statusCode,
+    status: reply.status,
     headers: fieldsOf(reply.headers),
     body: reply.body,
-    close: () => void reply.body.on('error', ignore).destroy(),
+    close: () => drop(reply),
   };
 }
+
+type OpenReply = ReplyHead & Pick<Dispatcher.ResponseData, 'body'>;
 
 async function requestWhole(
   agent: Agent,
@@ -98,32 +109,40 @@ async function requestWhole(
   init: SendOptions,
   options: HttpClientOptions,
 ): Promise<OriginResponse> {
-  const headers = { 'accept-encoding': ACCEPTED_CODINGS, ...init.headers };
-  const reply = await followRedirects(agent, url, { ...init, headers }, options, {});
+  const asked = { ...init, headers: { 'accept-encoding': ACCEPTED_CODINGS, ...init.headers } };
+  const send = (target: URL, headers: Headers) => {
+    const exchange = new WholeExchange({
+      signal: init.signal,
+      bodyMax: options.bodyMax,
+      tooLarge: () => tooLarge(options),
+      isEndedByHead: (head) => redirectTarget(target, init.method, head) !== undefined,
+    });
+    try {
+      agent.dispatch(requestOf(target, init, headers), exchange);
+    } catch (error) {
+      exchange.fail(error);
+    }
+    return exchange.reply;
+  };
+  const reply = await followRedirects(url, asked, options, send, ignore);
+  options.onBytes(reply.body.byteLength);
   const fields = fieldsOf(reply.headers);
-  const received = await readWhole(reply.body, options);
-  const body = await decompress(options.name, received, fields.get('content-encoding'), {
+  return originResponse(reply.status, fields, await decoded(reply.body, fields, options));
+}
+
+/** Most are not encoded, and are there at once. */
+function decoded(
+  body: Uint8Array,
+  fields: ReadonlyMap<string, string>,
+  options: HttpClientOptions,
+): Uint8Array | Promise<Uint8Array> {
+  const coding = fields.get('content-encoding');
+  if (coding === undefined) return body;
+  return decompress(options.name, body, coding, {
     bytesMax: options.bodyMax,
     ratioMax: options.decompressionRatioMax,
     ratioFloorBytes: options.decompressionFloorBytes,
   });
-  return originResponse(reply.statusCode, fields, body);
-}
-
-async function readWhole(
-  body: Dispatcher.ResponseData['body'],
-  options: HttpClientOptions,
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early destroys the body and with it the connection.
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > options.bodyMax) throw tooLarge(options);
-    chunks.push(chunk);
-  }
-  options.onBytes(size);
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size);
 }
 
 function tooLarge(options: HttpClientOptions): NodeError {
@@ -132,24 +151,25 @@ function tooLarge(options: HttpClientOptions): NodeError {
   return originError('ORIGIN_BODY_TOO_LARGE', message, { details });
 }
 
-type Limits = Pick<Dispatcher.RequestOptions, 'bodyTimeout'>;
+type Headers = Readonly<Record<string, string>>;
 
-async function followRedirects(
-  agent: Agent,
+/** `drop`: what becomes of a reply that nobody reads. */
+async function followRedirects<T extends ReplyHead>(
   url: URL,
   init: SendOptions,
   options: HttpClientOptions,
-  limits: Limits,
-): Promise<Dispatcher.ResponseData> {
+  send: (target: URL, headers: Headers) => Promise<T>,
+  drop: (reply: T) => void,
+): Promise<T> {
   let target = url;
   let headers = init.headers ?? {};
   for (let hops = 0; ; hops += 1) {
-    const reply = await send(agent, target, { ...init, headers }, limits);
-    const next = redirectTarget(target, init.method ?? 'GET', reply);
+    const reply = await send(target, headers);
+    const next = redirectTarget(target, init.method, reply);
     if (next === undefined) return reply;
-    reply.body.on('error', ignore).destroy();
+    drop(reply);
     if (hops >= options.redirectsMax || next.protocol !== url.protocol) {
-      throw refusedRedirect(options, next, reply.statusCode);
+      throw refusedRedirect(options, next, reply.status);
     }
     if (next.host !== target.host) headers = withoutSecrets(headers);
     target = next;
@@ -158,33 +178,26 @@ async function followRedirects(
 
 const ignore = (): void => {};
 
-const send = (
-  agent: Agent,
-  url: URL,
-  init: SendOptions,
-  limits: Limits,
-): Promise<Dispatcher.ResponseData> =>
-  agent.request({
-    ...limits,
-    origin: url.origin,
-    path: `${url.pathname}${url.search}`,
-    method: (init.method ?? 'GET') as Dispatcher.HttpMethod,
-    headers: { ...init.headers },
-    body: init.body ?? null,
-    signal: init.signal,
-  });
+const requestOf = (url: URL, { method = 'GET', body }: SendOptions, headers: Headers) => ({
+  origin: url.origin,
+  path: url.pathname + url.search,
+  method: method as Dispatcher.HttpMethod,
+  headers,
+  body: body ?? null,
+});
 
 /** Where a reply sends a read; writes are never sent twice. [RFC9110 §15.4] */
 function redirectTarget(
   from: URL,
-  method: string,
-  reply: Dispatcher.ResponseData,
+  method: string | undefined,
+  { status, headers: { location } }: ReplyHead,
 ): URL | undefined {
-  if (![301, 302, 303, 307, 308].includes(reply.statusCode)) return undefined;
-  const location = reply.headers.location;
-  if (typeof location !== 'string' || (method !== 'GET' && method !== 'HEAD')) return undefined;
+  if (!REDIRECTS.has(status) || typeof location !== 'string') return undefined;
+  if (method !== undefined && method !== 'GET' && method !== 'HEAD') return undefined;
   return URL.canParse(location, from.href) ? new URL(location, from) : undefined;
 }
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 function refusedRedirect(options: HttpClientOptions, next: URL, status: number): NodeError {
   const why = `sent to ${next.origin}: at most ${options.redirectsMax} redirects, same scheme`;
@@ -204,9 +217,10 @@ const withoutSecrets = (headers: Readonly<Record<string, string>>): Record<strin
   Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.has(name.toLowerCase())));
 
 /** Header fields with lower-case names, repeated ones joined. [RFC9110 §5.3] */
-function fieldsOf(headers: Dispatcher.ResponseData['headers']): ReadonlyMap<string, string> {
+function fieldsOf(headers: ReplyHead['headers']): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name];
     if (value !== undefined) fields.set(name, Array.isArray(value) ? value.join(', ') : value);
   }
   return fields;

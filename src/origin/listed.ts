@@ -2,6 +2,7 @@
  * All records that an origin lists, gathered: an array, or whatever can be walked through. Bounded,
  * so that a list without an end is no more than a failed fetch.
  */
+import type { StopSignal } from '../base/stop.ts';
 import { LIMITS } from '../config/limits.ts';
 import type { JsonRecord, ListContext, ListTerms, OriginDefinition } from './definition.ts';
 import { asOriginError, originError } from './failures.ts';
@@ -11,7 +12,7 @@ import { asOriginError, originError } from './failures.ts';
  * `origin`.
  */
 export type ListRecords = (request: {
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly background: boolean;
   readonly where: ListTerms;
 }) => Promise<readonly JsonRecord[]>;

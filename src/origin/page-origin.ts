@@ -7,10 +7,12 @@
  * and not one byte of a reply had come. A call holds its slot until the body has ended; an upgraded
  * connection holds none.
  */
+
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop.ts';
 import type {
   PageOrigin,
   PageOriginReply,
@@ -91,7 +93,7 @@ export class HttpPageOrigin implements PageOrigin {
   #call(request: PageOriginRequest, upgrade: string | undefined): Promise<Answered> {
     const upload = uploadOf(request.body);
     const tried = new Set<Replica>();
-    const task = (use: ReplicaUse | undefined, signal: AbortSignal): Promise<Answered> =>
+    const task = (use: ReplicaUse | undefined, signal: StopSignal): Promise<Answered> =>
       this.#exchange(request, { upload, upgrade, use }, signal);
     const call: Call<Answered> = {
       task: (signal) => this.#atReplica(request.target, tried, signal, task),
@@ -112,8 +114,8 @@ export class HttpPageOrigin implements PageOrigin {
   async #atReplica(
     target: string,
     tried: Set<Replica>,
-    signal: AbortSignal,
-    task: (use: ReplicaUse | undefined, signal: AbortSignal) => Promise<Answered>,
+    signal: StopSignal,
+    task: (use: ReplicaUse | undefined, signal: StopSignal) => Promise<Answered>,
   ): Promise<Answered> {
     const { replicas } = this.#parts;
     if (replicas === undefined) return task(undefined, signal);
@@ -133,11 +135,11 @@ export class HttpPageOrigin implements PageOrigin {
     }
   }
 
-  async #exchange(request: PageOriginRequest, way: Way, signal: AbortSignal): Promise<Answered> {
+  async #exchange(request: PageOriginRequest, way: Way, signal: StopSignal): Promise<Answered> {
     const { upload } = way;
     const { name, clock, agent, attempts } = this.#parts;
     const dispatcher = await agent.load();
-    signal.throwIfAborted();
+    if (signal.aborted) throw signal.reason;
     const exchange = new PageExchange(request, {
       name,
       clock,

@@ -13,8 +13,10 @@
  * When all are ejected, the one that has waited longest is asked: refusing for all is the business
  * of the origin's own breaker.
  */
+
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop.ts';
 import * as breaker from './breaker.ts';
 
 export interface ReplicaSettings {
@@ -245,7 +247,7 @@ const REFUSED: ReadonlySet<unknown> = new Set([
 ]);
 
 /** Tells a replica how a request that threw went; `signal`: the attempt's. */
-export function concludeFailure(use: ReplicaUse, error: unknown, signal: AbortSignal): void {
+export function concludeFailure(use: ReplicaUse, error: unknown, signal: StopSignal): void {
   if (signal.aborted) {
     const { reason } = signal;
     const isLate = reason instanceof NodeError && reason.code === 'ORIGIN_TIMED_OUT';

@@ -6,9 +6,11 @@
  * A reload replaces what stands behind the name (`adopt`): views stay valid, calls under way end
  * with what they began with, and its connections are closed once it is idle.
  */
+
 import { must } from '../base/assert.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';
+import { realSignal, type StopSignal } from '../base/stop.ts';
 import type { PageOrigin } from '../cache/pages/ports.ts';
 import { type AttemptSettings, Attempts, type Surroundings } from './attempts.ts';
 import type { OriginCounters } from './counters.ts';
@@ -107,8 +109,8 @@ export class OriginRuntime {
     return ({ signal, background, where }) => {
       const { definition } = this.#parts;
       return this.#attempts.run({
-        task: (attemptSignal) =>
-          listed(this.name, definition, { ...binding, signal: attemptSignal, where }),
+        task: (stop) =>
+          listed(this.name, definition, { ...binding, signal: realSignal(stop), where }),
         signal,
         background,
         mayRepeat: () => true,
@@ -223,7 +225,7 @@ export class OriginRuntime {
 
   async #probe(): Promise<void> {
     const { definition, replicas } = this.#parts;
-    const probe = async (signal: AbortSignal) => definition.probe?.(signal);
+    const probe = async (signal: StopSignal) => definition.probe?.(realSignal(signal));
     const well =
       replicas === undefined ? await this.#answers(probe) : await this.#probeReplicas(replicas);
     if (this.#stopping.signal.aborted) return;
@@ -244,7 +246,7 @@ export class OriginRuntime {
     return (await Promise.all(asked)).includes(true);
   }
 
-  #answers(probe: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+  #answers(probe: (signal: StopSignal) => Promise<void>): Promise<boolean> {
     const { settings, around } = this.#parts;
     const late = () => new Error('the probe took too long');
     const within = durationMs(settings.timeoutMs);

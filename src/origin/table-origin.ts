@@ -3,8 +3,10 @@
  * writes through. Translates between the port's words and the kind's; everything that surrounds a
  * call (limits, deadline, retries, breaker) is `attempts.ts`.
  */
+
 import type { RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
+import { realSignal, type StopSignal } from '../base/stop.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Origin, OriginReply, OriginRequest, Turn } from '../cache/ports.ts';
 import { recordJson } from '../cache/record-json.ts';
@@ -41,9 +43,9 @@ export interface WriteAbilities {
 /** Bytes are JSON objects. Each rejects with a `NodeError`; nothing may be stored then. */
 export interface WritableOrigin extends Origin {
   readonly writes: WriteAbilities;
-  put(id: RecordId, record: Uint8Array, signal: AbortSignal): Promise<WriteReply>;
-  patch(id: RecordId, patch: Uint8Array, signal: AbortSignal): Promise<WriteReply>;
-  delete(id: RecordId, signal: AbortSignal): Promise<void>;
+  put(id: RecordId, record: Uint8Array, signal: StopSignal): Promise<WriteReply>;
+  patch(id: RecordId, patch: Uint8Array, signal: StopSignal): Promise<WriteReply>;
+  delete(id: RecordId, signal: StopSignal): Promise<void>;
 }
 
 /** What stands behind the origin's name just now: a reload puts something else there. */
@@ -102,46 +104,33 @@ export class TableOrigin implements WritableOrigin {
     });
   }
 
-  put(id: RecordId, record: Uint8Array, signal: AbortSignal): Promise<WriteReply> {
+  put(id: RecordId, record: Uint8Array, signal: StopSignal): Promise<WriteReply> {
     return this.#write('put', id, record, signal);
   }
 
-  patch(id: RecordId, patch: Uint8Array, signal: AbortSignal): Promise<WriteReply> {
+  patch(id: RecordId, patch: Uint8Array, signal: StopSignal): Promise<WriteReply> {
     return this.#write('patch', id, patch, signal);
   }
 
-  async delete(id: RecordId, signal: AbortSignal): Promise<void> {
+  async delete(id: RecordId, signal: StopSignal): Promise<void> {
     await this.#send(signal, async ({ definition }, context) => definition.delete?.(id, context));
   }
 
   async #get(
     { definition, rules }: CurrentOrigin,
     request: OriginRequest,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<OriginReply> {
     const { binding, clock } = this.#parts;
     const place = this.#place(request.id);
     const replacing = request.conditional ? replacedEntry(request.replacing, place) : undefined;
-    const context: GetContext = {
-      table: binding.table,
-      primaryKey: binding.primaryKey,
-      path: binding.path,
-      takesBytes: binding.takesBytes,
-      replacing,
-      signal,
-      requestId: request.requestId,
-      lastModified: undefined,
-      entityTag: undefined,
-      freshUntil: undefined,
-      groups: undefined,
-      noStore: false,
-    };
+    const context = new GetCall(binding, request, replacing, signal);
     const requestedAt = clock.now();
     const result = await this.#ask(() => definition.get(request.id, context));
     const times = { requestedAt, receivedAt: clock.now() };
     const reply = await replyOf(result, context, place, times, rules);
-    const { beside = [] } = context;
-    return beside.length === 0 ? reply : { ...reply, beside };
+    const { beside } = context;
+    return beside === undefined || beside.length === 0 ? reply : { ...reply, beside };
   }
 
   /** Code may say "there is none" by throwing a status, as HTTP libraries do. */
@@ -159,7 +148,7 @@ export class TableOrigin implements WritableOrigin {
     verb: 'put' | 'patch',
     id: RecordId,
     bytes: Uint8Array,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<WriteReply> {
     const place = this.#place(id);
     const record = parseRecord(bytes, place);
@@ -172,14 +161,14 @@ export class TableOrigin implements WritableOrigin {
   }
 
   #send<T>(
-    signal: AbortSignal,
+    signal: StopSignal,
     task: (current: CurrentOrigin, context: WriteContext) => Promise<T>,
   ): Promise<T> {
     const { binding } = this.#parts;
     const current = this.#parts.current();
     return current.attempts.run<T>({
-      task: async (attemptSignal) => {
-        const result = await task(current, { ...binding, signal: attemptSignal });
+      task: async (stop) => {
+        const result = await task(current, { ...binding, signal: realSignal(stop) });
         if (isOriginResponse(result) && result.status >= 400) {
           throw statusError(this.name, result.status, undefined, 'a write');
         }
@@ -196,6 +185,45 @@ export class TableOrigin implements WritableOrigin {
   #place(id: RecordId): RecordPlace {
     const { primaryKey, takesBytes } = this.#parts.binding;
     return { origin: this.name, id, primaryKey, takesBytes };
+  }
+}
+
+/** What one `get` is told. */
+class GetCall implements GetContext {
+  readonly table: string;
+  readonly primaryKey: string;
+  readonly path: string | undefined;
+  readonly takesBytes: boolean | undefined;
+  readonly replacing: ReplacedEntry | undefined;
+  readonly requestId: string | undefined;
+  readonly stop: StopSignal;
+  lastModified = undefined;
+  entityTag = undefined;
+  freshUntil = undefined;
+  groups = undefined;
+  noStore = false;
+  beside: GetContext['beside'] = undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(
+    binding: TableBinding,
+    { requestId }: OriginRequest,
+    replacing: ReplacedEntry | undefined,
+    stop: StopSignal,
+  ) {
+    this.table = binding.table;
+    this.primaryKey = binding.primaryKey;
+    this.path = binding.path;
+    this.takesBytes = binding.takesBytes;
+    this.replacing = replacing;
+    this.requestId = requestId;
+    this.stop = stop;
+  }
+
+  /** Made for code that looks at it: most need no more than `stop`. */
+  get signal(): AbortSignal {
+    this.#signal ??= realSignal(this.stop);
+    return this.#signal;
   }
 }
 

@@ -6,7 +6,9 @@
  * stand elsewhere, or match no more. What the budget or the origin leaves undone is left out.
  * Stale rows which were served are refreshed behind the answer, within budgets of their own.
  */
+
 import { durationMs, type EpochMs, epochMs, later, type RecordId } from '../base/brands.ts';
+import type { StopSignal } from '../base/stop.ts';
 import type { DecisionContext } from '../cache/decide.ts';
 import type { RequestDirectives } from '../cache/directives.ts';
 import { FOREVER } from '../cache/entry.ts';
@@ -26,7 +28,7 @@ export interface RowReads {
 export interface RowDemands {
   readonly directives: RequestDirectives;
   readonly mayForce: boolean;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: StopSignal | undefined;
 }
 
 export interface CollectionParts extends Pick<QueryParts, 'definition' | 'reader' | 'clock'> {

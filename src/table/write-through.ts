@@ -12,9 +12,11 @@
  * that changed meanwhile is of unknown order to this write, and a fetch that began before it may
  * still bring the older record: then the record is invalidated, and the next read asks the origin.
  */
+
 import type { EntityTag, RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
+import { NEVER_STOPPED, type StopSignal } from '../base/stop.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/directives.ts';
 import type { TableDefinition } from '../schema/definition.ts';
 import {
@@ -46,9 +48,9 @@ export interface OriginWritten {
 export interface WritableSource {
   readonly name: string;
   readonly writes: { readonly put: boolean; readonly patch: boolean; readonly delete: boolean };
-  put(id: RecordId, record: Uint8Array, signal: AbortSignal): Promise<OriginWritten>;
-  patch(id: RecordId, patch: Uint8Array, signal: AbortSignal): Promise<OriginWritten>;
-  delete(id: RecordId, signal: AbortSignal): Promise<void>;
+  put(id: RecordId, record: Uint8Array, signal: StopSignal): Promise<OriginWritten>;
+  patch(id: RecordId, patch: Uint8Array, signal: StopSignal): Promise<OriginWritten>;
+  delete(id: RecordId, signal: StopSignal): Promise<void>;
 }
 
 export type WriteVerb = keyof WritableSource['writes'];
@@ -189,10 +191,10 @@ export class WriteThrough {
   /** The client's leaving does not stop it: half a write is worse than one nobody waits for. */
   async #ask<T>(
     id: RecordId,
-    write: (source: WritableSource, signal: AbortSignal) => Promise<T>,
+    write: (source: WritableSource, signal: StopSignal) => Promise<T>,
   ): Promise<T> {
     try {
-      return await write(this.#parts.source, new AbortController().signal);
+      return await write(this.#parts.source, NEVER_STOPPED);
     } catch (thrown) {
       if (!(thrown instanceof NodeError)) throw thrown;
       if (leavesDoubt(thrown)) await this.#invalidate(id, true);

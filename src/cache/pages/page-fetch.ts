@@ -7,7 +7,9 @@
  * never stored; what was invalidated after the fetch began is delivered and not stored (the store
  * compares the stamp).
  */
+
 import { asNodeError, NodeError } from '../../base/errors.ts';
+import { NEVER_STOPPED } from '../../base/stop.ts';
 import { mayCoverFailure } from '../decide.ts';
 import { isUseful } from '../draft.ts';
 import type { Entry } from '../entry.ts';
@@ -83,7 +85,7 @@ function ask(run: PageRun, fetch: Fetch, validated: Entry | undefined): Promise<
     source: page.client.address,
     shared: mayAskPeers(run, fetch) ? sharedPage(run, validated) : undefined,
     // A shared fetch outlives the client that began it.
-    signal: isForClient ? page.signal : new AbortController().signal,
+    signal: isForClient ? page.signal : NEVER_STOPPED,
     onInterim: background ? undefined : page.onInterim,
   });
 }

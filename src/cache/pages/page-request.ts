@@ -2,8 +2,10 @@
  * The words in which a protocol asks for a page and is answered. A stored page is answered with a
  * view that is good during the call only; anything else with a head and a body that arrives.
  */
+
 import type { DeltaSeconds } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
+import type { StopSignal } from '../../base/stop.ts';
 import type { RequestDirectives } from '../directives.ts';
 import type { Entry } from '../entry.ts';
 import type { CachePolicy } from '../policy.ts';
@@ -26,7 +28,7 @@ export interface PageRequest {
   readonly fields: FieldLines;
   readonly directives: RequestDirectives;
   readonly mayForce: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** The request's body, for methods that have one. */
   readonly body: (() => AsyncIterable<Uint8Array> | undefined) | undefined;
   readonly bodyLength: number | undefined;

@@ -3,8 +3,10 @@
  * page reads it as for a client of its own, so that all who miss it share one fetch, and tells what
  * has been stored; what is not stored, or comes too slowly to be waited for, is not for others.
  */
+
 import { durationMs, type EntityTag } from '../../base/brands.ts';
 import type { Cancel, Clock } from '../../base/clock.ts';
+import { NEVER_STOPPED } from '../../base/stop.ts';
 import { NO_REQUEST_DIRECTIVES } from '../directives.ts';
 import type { Entry } from '../entry.ts';
 import { isOfThisClock } from '../freshness.ts';
@@ -119,7 +121,7 @@ export class PagesForPeers {
     if (!isOwn || !policy.settings.store.enabled) return undefined;
     return {
       ...{ method: 'GET', policy, id, target, client: { host, scheme, address }, field, fields },
-      ...{ directives: FRESH, mayForce: false, signal: new AbortController().signal },
+      ...{ directives: FRESH, mayForce: false, signal: NEVER_STOPPED },
       ...{ body: undefined, bodyLength: undefined, onInterim: undefined },
     };
   }

@@ -5,7 +5,9 @@
  * Header fields are flat lists (name, value, name, value) in the order in which they came, names in
  * lower case, one pair a field line: only the cache decides which lines may be joined or dropped.
  */
+
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
+import type { StopSignal } from '../../base/stop.ts';
 import type { StoredBody } from '../entry.ts';
 import type { PageAsked } from '../peer-reply.ts';
 import type { ReplyFacts } from '../ports.ts';
@@ -27,7 +29,7 @@ export interface PageOriginRequest {
   readonly bodyLength?: number | undefined;
   /** A refresh behind a stale answer: uses the smaller background limiter. */
   readonly background: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** In whose turn it is asked, where many want something. */
   readonly source?: string | undefined;
   /** As what others may have it; absent when the word of another node's cache is not as good. */

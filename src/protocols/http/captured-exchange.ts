@@ -3,6 +3,7 @@
  * at it and change its fields. A whole answer is kept; the body of a streamed one is held back, at
  * its first chunk, until `begin` or `drop`.
  */
+import type { StopSignal } from '../../base/stop.ts';
 import type { BodyWriter, Exchange, HeaderList, RequestStream } from './port.ts';
 import { streamOf } from './request-body.ts';
 
@@ -48,7 +49,7 @@ export class CapturedExchange implements Exchange {
   get replied(): boolean {
     return this.#replied;
   }
-  get signal(): AbortSignal {
+  get signal(): StopSignal {
     return this.#inner.signal;
   }
   onAborted(fn: () => void): void {

@@ -3,7 +3,9 @@
  * and puts the permission on every other answer. Off unless origins are configured; then each
  * answer varies by `Origin`, with or without the field, or a cache would mix them up.
  */
+
 import { NodeError } from '../../base/errors.ts';
+import type { StopSignal } from '../../base/stop.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, RequestStream } from './port.ts';
 import { replyProblem } from './problem.ts';
 
@@ -98,7 +100,7 @@ class SharedExchange implements Exchange {
   get replied(): boolean {
     return this.#inner.replied;
   }
-  get signal(): AbortSignal {
+  get signal(): StopSignal {
     return this.#inner.signal;
   }
   onAborted(fn: () => void): void {

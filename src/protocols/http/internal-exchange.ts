@@ -3,7 +3,9 @@
  * handler, so that whoever may do what, under which limits and conditions, is decided in one place.
  * The answer is gathered, up to a bound, and handed back whole.
  */
+
 import { NodeError } from '../../base/errors.ts';
+import { NEVER_STOPPED } from '../../base/stop.ts';
 import { type FaultListener, runHandler } from './faults.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, HttpRequest } from './port.ts';
 import { replyProblem } from './problem.ts';
@@ -48,7 +50,7 @@ class InternalExchange implements Exchange {
   readonly request: HttpRequest;
   readonly answer: Promise<InternalAnswer>;
   readonly aborted = false;
-  readonly signal = new AbortController().signal;
+  readonly signal = NEVER_STOPPED;
   readonly #body: Uint8Array;
   readonly #bytesMax: number;
   readonly #onLimit: ((limit: string) => void) | undefined;

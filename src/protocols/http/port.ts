@@ -10,6 +10,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { ClientCertificate } from '../../access/asking.ts';
+import type { StopSignal } from '../../base/stop.ts';
 import type { Admission } from './admission.ts';
 import type { TlsCertificates } from './tls-files.ts';
 
@@ -71,7 +72,7 @@ export interface Exchange {
   /** Calls `fn` once when the client goes before the reply is complete. */
   onAborted(fn: () => void): void;
   /** Aborts with the client. Made on first use. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /**
    * The whole request body. Rejects with `BODY_TOO_LARGE` beyond `maxBytes`, `LENGTH_REQUIRED` /
    * `REQUEST_MALFORMED` for framing the engine cannot take safely. Call it before the first await.

@@ -2,6 +2,7 @@
  * A request for a page, as the cache sees it. What a hit does not need (the list of all fields, the
  * body, an abort signal) is made when somebody asks for it.
  */
+import type { StopSignal } from '../../base/stop.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import { type PageTarget, pageTarget, type Scheme } from '../../cache/pages/cache-key.ts';
 import { endToEnd, filterFields } from '../../cache/pages/fields.ts';
@@ -88,7 +89,7 @@ export class PageCall implements PageRequest {
     return [...this.#exchange.request.headers()].flat();
   }
 
-  get signal(): AbortSignal {
+  get signal(): StopSignal {
     return this.#exchange.signal;
   }
 

@@ -3,7 +3,9 @@
  * for itself; then its connection is joined with the client's. The origin also judges the `Origin`
  * field, of which only it knows who may come. What it answers instead of switching is handed on.
  */
+
 import { asNodeError } from '../../base/errors.ts';
+import { NEVER_STOPPED } from '../../base/stop.ts';
 import { endToEnd, filterFields } from '../../cache/pages/fields.ts';
 import type { PageOriginReply } from '../../cache/pages/ports.ts';
 import { LIMITS } from '../../config/limits.ts';
@@ -39,7 +41,7 @@ async function verdictOf(request: HttpRequest, resource: PageResource): Promise<
     },
     fields: [...request.headers()].flat(),
     // The attempt has a deadline of its own.
-    signal: new AbortController().signal,
+    signal: NEVER_STOPPED,
   });
   const goesOn = endToEnd(answered.fields);
   const headers = filterFields(

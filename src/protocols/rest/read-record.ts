@@ -2,10 +2,12 @@
  * `GET` and `HEAD` of one record: asks the table and prints the result. This is the hot path: on a
  * hit everything from here to the socket is synchronous, and the stored bytes go out as they are.
  */
+
 import { refusalOf } from '../../access/authorise.ts';
 import type { DeltaSeconds, EntityTag, RecordId, RecordVersion } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';
 import { formatHttpDate } from '../../base/http-date.ts';
+import type { StopSignal } from '../../base/stop.ts';
 import { parseRequestDirectives, type RequestDirectives } from '../../cache/directives.ts';
 import type { Entry, StoredBlob } from '../../cache/entry.ts';
 import { isOwnOnly, REPLICATE_FROM } from '../../cache/peer-reply.ts';
@@ -52,7 +54,7 @@ class RecordRead implements ReadRequest {
     this.#call = call;
   }
 
-  get signal(): AbortSignal {
+  get signal(): StopSignal {
     return this.#call.exchange.signal;
   }
 

@@ -1,6 +1,7 @@
 /** What surrounds a call, without a network: time moves by hand, tasks settle by hand. */
 import { describe, expect, it } from 'vitest';
 import { NodeError } from '../../../src/base/errors.ts';
+import type { StopSignal } from '../../../src/base/stop.ts';
 import { type AttemptSettings, Attempts, type Call } from '../../../src/origin/attempts.ts';
 import { originError, statusError } from '../../../src/origin/failures.ts';
 import { ManualClock, settled } from '../../support/manual-clock.ts';
@@ -35,7 +36,7 @@ const never = <T>(): Promise<T> => new Promise(() => undefined);
 describe('a call to an origin', () => {
   it('ends at its deadline although the task ignores its signal', async () => {
     const { clock, attempts } = make();
-    let told: AbortSignal | undefined;
+    let told: StopSignal | undefined;
     const failure = failureOf(
       attempts.run(
         call((signal) => {

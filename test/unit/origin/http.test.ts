@@ -128,6 +128,15 @@ describe('origin kind http', () => {
     expect(http.requests[0]?.headers.get('if-none-match')).toBe('W/"v1"');
   });
 
+  it('takes a 304 that tells the length of what it confirms [RFC9110 §8.6]', async () => {
+    const { table } = await open(() =>
+      behave.answer(304, { etag: '"t1"', 'content-length': '17' }, ''),
+    );
+    const replacing = held({ originTag: entityTag('"t1"') });
+    const reply = await table.fetch(ask('a', { replacing, conditional: true }));
+    expect(reply.kind).toBe('notModified');
+  });
+
   it('asks with the date when there is no tag [RFC9110 §13.1.3]', async () => {
     const { http, table } = await open(() => behave.notModified());
     const replacing = held({ lastModified: epochMs(784111777000) });

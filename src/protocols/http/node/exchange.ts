@@ -2,8 +2,10 @@
  * One request and its reply on node:http. Node keeps references to chunks that wait in its buffers,
  * so every view is copied on its way out: what a caller hands over may be the store's own memory.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../../base/assert.ts';
+import { Stop, type StopSignal } from '../../../base/stop.ts';
 import { type CuttableExchange, problemFields, refusalBody, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
@@ -39,7 +41,7 @@ export class NodeExchange implements CuttableExchange {
   #closes = false;
   #body: RequestBody | undefined;
   #onGone: (() => void)[] = [];
-  #abort: AbortController | undefined;
+  #abort: Stop | undefined;
   #interims: Interims | undefined;
 
   constructor(
@@ -74,10 +76,10 @@ export class NodeExchange implements CuttableExchange {
     else this.#onGone.push(fn);
   }
 
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
+  get signal(): StopSignal {
+    this.#abort ??= new Stop();
     if (this.#gone) this.#abort.abort();
-    return this.#abort.signal;
+    return this.#abort;
   }
 
   body(maxBytes: number): Promise<Uint8Array> {

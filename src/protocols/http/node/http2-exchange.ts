@@ -3,8 +3,10 @@
  * here: frames say where a body ends. The rest is as on HTTP/1.1: views are copied, a client that
  * leaves is told of once, one that takes nothing is cut off.
  */
+
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { assert } from '../../../base/assert.ts';
+import { Stop, type StopSignal } from '../../../base/stop.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
@@ -28,7 +30,7 @@ export class Http2Exchange implements CuttableExchange {
   #gone = false;
   #body: RequestBody | undefined;
   #onGone: (() => void)[] = [];
-  #abort: AbortController | undefined;
+  #abort: Stop | undefined;
 
   constructor(stream: ServerHttp2Stream, request: RequestCopy, terms: ExchangeTerms) {
     this.#stream = stream;
@@ -52,10 +54,10 @@ export class Http2Exchange implements CuttableExchange {
     else this.#onGone.push(fn);
   }
 
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
+  get signal(): StopSignal {
+    this.#abort ??= new Stop();
     if (this.#gone) this.#abort.abort();
-    return this.#abort.signal;
+    return this.#abort;
   }
 
   body(maxBytes: number): Promise<Uint8Array> {

@@ -11,7 +11,9 @@
  *   in turn ──reply──► complete            in turn ──return──► waiting ──reply──► complete
  *                                                              waiting ──abort──► gone
  */
+
 import { assert } from '../../../base/assert.ts';
+import { Stop, type StopSignal } from '../../../base/stop.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
@@ -65,7 +67,7 @@ export class UwsExchange implements CuttableExchange {
   #attached = false;
   #body: RequestBody | undefined;
   #onGone: (() => void)[] | undefined;
-  #abort: AbortController | undefined;
+  #abort: Stop | undefined;
   #writer: StreamWriter | undefined;
   #interims: Interims | undefined;
   #interimText = '';
@@ -102,12 +104,12 @@ export class UwsExchange implements CuttableExchange {
     this.#onGone.push(fn);
   }
 
-  get signal(): AbortSignal {
+  get signal(): StopSignal {
     if (this.#abort === undefined) {
-      this.#abort = new AbortController();
+      this.#abort = new Stop();
       if (this.#gone) this.#abort.abort();
     }
-    return this.#abort.signal;
+    return this.#abort;
   }
 
   body(maxBytes: number): Promise<Uint8Array> {
