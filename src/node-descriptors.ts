@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import { type ReadKernelFile, readKernelFile } from './node-memory.ts';
 
-/** Below the mark by so many before anybody is accepted again. */
+/** Below the mark by so many before anybody is accepted again; half of the room, if that is less. */
 const HYSTERESIS = 16;
 const FOLDER = '/proc/self/fd';
 
@@ -44,6 +44,8 @@ export function connectionRoom(reserved: number): number | undefined {
 
 export class DescriptorWatch {
   readonly mark: number;
+  /** Below it there is room again. */
+  readonly #roomy: number;
   #tight = false;
 
   /** `ownCount`: those which the node holds for itself. */
@@ -51,14 +53,16 @@ export class DescriptorWatch {
     const { descriptorsReserved: reserved, connectionsMax } = limits;
     // A limit below the reserve leaves a few to clients all the same.
     const byLimit = Math.max(ownCount + 8, max - reserved);
-    this.mark = Math.min(byLimit, ownCount + connectionsMax);
+    // The node opens more for itself after its start: clients' places are none of those.
+    this.mark = Math.min(byLimit, ownCount + START_COUNT + connectionsMax);
+    this.#roomy = this.mark - Math.min(HYSTERESIS, Math.ceil((this.mark - ownCount) / 2));
   }
 
   /** Takes a count and says whether new connections have to wait. */
   isTight(open: number | 'exhausted'): boolean {
     if (open === 'exhausted') this.#tight = true;
     else if (open >= this.mark) this.#tight = true;
-    else if (open < this.mark - HYSTERESIS) this.#tight = false;
+    else if (open < this.#roomy) this.#tight = false;
     return this.#tight;
   }
 }

@@ -47,6 +47,7 @@ export function openGateway(parts: LiveAssembly): WebSocketGateway<Principal> {
   return new WebSocketGateway<Principal>({
     ...{ ...push, ...who, subscriptionsPerConnectionMax },
     isSame: isSamePrincipal,
+    onLimit: parts.onLimit,
     follow: (followed, told) => presence.follow(followed, told),
     ask: askThread(parts),
     code: routes.code && ((path) => routes.code?.match(path)?.value.stream),

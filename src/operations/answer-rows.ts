@@ -28,11 +28,13 @@ export class AnswerRows {
     const { operationRecordsMax, operationAnswerBytesMax } = LIMITS;
     if (this.rows.length >= operationRecordsMax) {
       throw queryTooExpensive(
+        'operationRecordsMax',
         `more than ${operationRecordsMax} records match; ask for parts by limit and offset`,
       );
     }
     if (this.#bytes > operationAnswerBytesMax) {
       throw queryTooExpensive(
+        'operationAnswerBytesMax',
         `the records found are longer than ${operationAnswerBytesMax} bytes; ` +
           'name fewer get_attributes, or ask for fewer records',
       );

@@ -7,6 +7,7 @@ import type { UrlKey } from '../access/signed-url.ts';
 import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { ToldSchemes } from '../cache/pages/cache-key.ts';
+import type { LimitName } from '../config/limits.ts';
 import type { QueryObject } from '../resource/query-object.ts';
 import type { Query } from '../table/query/query.ts';
 import type { JsonRecord } from '../table/record-draft.ts';
@@ -92,6 +93,8 @@ export function tableArgument(args: Arguments, context: OperationContext): Table
   );
 }
 
-export function usage(message: string): NodeError {
-  return new NodeError('USAGE', message, { blame: 'client' });
+/** `limit`: the one that the arguments are beyond. */
+export function usage(message: string, limit?: LimitName): NodeError {
+  const details = limit === undefined ? {} : { limit };
+  return new NodeError('USAGE', message, { blame: 'client', details });
 }

@@ -61,7 +61,8 @@ function boundedList(name: string, value: unknown): readonly unknown[] {
   if (!Array.isArray(value) || value.length === 0) throw usage(`${name}: a list, with an entry`);
   const most = LIMITS.operationRecordsMax;
   if (value.length > most) {
-    throw usage(`${name}: at most ${most} at a time, not ${value.length}; send them in parts`);
+    const message = `${name}: at most ${most} at a time, not ${value.length}; send them in parts`;
+    throw usage(message, 'operationRecordsMax');
   }
   return value;
 }
@@ -72,10 +73,10 @@ export function selectArgument({
 }: Arguments): readonly string[] | undefined {
   if (given === undefined || given === '*') return undefined;
   const isNames = Array.isArray(given) && given.every((name) => typeof name === 'string');
-  if (!isNames || given.length === 0 || given.length > LIMITS.querySelectMax) {
-    throw usage(
-      `get_attributes: a list of 1 to ${LIMITS.querySelectMax} names; ["*"] means all of them`,
-    );
+  const most = LIMITS.querySelectMax;
+  if (!isNames || given.length === 0 || given.length > most) {
+    const limit = isNames && given.length > most ? 'querySelectMax' : undefined;
+    throw usage(`get_attributes: a list of 1 to ${most} names; ["*"] means all of them`, limit);
   }
   return given.includes('*') ? undefined : given;
 }

@@ -40,12 +40,15 @@ function groupOf(
     throw usage(`${where}: a list of conditions, with an entry`);
   }
   if (depth > LIMITS.queryNestingMax) {
-    throw usage(`${where}: groups nest at most ${LIMITS.queryNestingMax} deep`);
+    throw usage(`${where}: groups nest at most ${LIMITS.queryNestingMax} deep`, 'queryNestingMax');
   }
   const read = (condition: unknown, index: number): QueryCondition => {
     const place = `${where}[${index}]`;
     count.left -= 1;
-    if (count.left < 0) throw usage(`conditions: at most ${LIMITS.queryConditionsMax} in all`);
+    if (count.left < 0) {
+      const most = LIMITS.queryConditionsMax;
+      throw usage(`conditions: at most ${most} in all`, 'queryConditionsMax');
+    }
     if (!isObject(condition)) throw usage(`${place}: a condition is an object`);
     if (condition.conditions === undefined) return conditionOf(definition, condition, place);
     return groupOf(definition, condition, `${place}.conditions`, depth + 1, count);
@@ -141,7 +144,7 @@ export function sortArgument(sort: unknown, depth = 1): QuerySort | undefined {
     throw usage('sort: an object with attribute, and perhaps descending and next');
   }
   if (depth > LIMITS.querySortKeysMax) {
-    throw usage(`sort: at most ${LIMITS.querySortKeysMax} attributes`);
+    throw usage(`sort: at most ${LIMITS.querySortKeysMax} attributes`, 'querySortKeysMax');
   }
   const { attribute, descending = false, next, ...others } = sort;
   const [unknown] = Object.keys(others);

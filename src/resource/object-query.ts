@@ -17,7 +17,7 @@ import type {
   SortKey,
   Test,
 } from '../table/query/query.ts';
-import { queryInvalid } from '../table/query/query-error.ts';
+import { queryBeyond, queryInvalid } from '../table/query/query-error.ts';
 import type { QueryScope } from '../table/query/scope.ts';
 import { signatureOf } from '../table/query/signature.ts';
 import type {
@@ -97,7 +97,11 @@ function selectionAt(
   const { relation } = found;
   const depth = levels.depth + 1;
   const joins = levels.joins + (relation === undefined ? 0 : 1);
-  if (joins > LIMITS.queryJoinsDeepMax || depth > LIMITS.queryNestingMax) throw tooDeep(0);
+  if (joins > LIMITS.queryJoinsDeepMax) throw tooDeep(0);
+  if (depth > LIMITS.queryNestingMax) {
+    const what = `selections nest at most ${LIMITS.queryNestingMax} deep`;
+    throw queryBeyond('queryNestingMax', what, 0);
+  }
   const inner = typeof select === 'string' ? [select] : select;
   const nested = inner.map((one) => selectionAt(relation?.target, one, { depth, joins }));
   return { ...found, nested };
@@ -106,7 +110,8 @@ function selectionAt(
 function filterOf(scope: QueryScope, condition: QueryCondition, depth: number): Filter {
   if (!('conditions' in condition)) return conditionOf(scope, condition);
   if (depth > LIMITS.queryNestingMax) {
-    throw queryInvalid(`groups nest at most ${LIMITS.queryNestingMax} deep`, 0);
+    const what = `groups nest at most ${LIMITS.queryNestingMax} deep`;
+    throw queryBeyond('queryNestingMax', what, 0);
   }
   const filters = condition.conditions.map((each) => filterOf(scope, each, depth + 1));
   const [only] = filters;
@@ -205,7 +210,8 @@ function sortKeys(scope: QueryScope, sort: QuerySort | undefined): SortKey[] {
   for (let key = sort; key !== undefined && key !== null; key = key.next) {
     keys.push({ field: fieldOf(scope, key.attribute), isDescending: key.descending === true });
     if (keys.length > LIMITS.querySortKeysMax) {
-      throw queryInvalid(`sort takes at most ${LIMITS.querySortKeysMax} attributes`, 0);
+      const what = `sort takes at most ${LIMITS.querySortKeysMax} attributes`;
+      throw queryBeyond('querySortKeysMax', what, 0);
     }
   }
   return keys;

@@ -7,6 +7,8 @@ import { encode as cbor } from 'cbor-x';
 import { pack } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { LIMIT_DEFAULTS } from '../../src/config/limits.ts';
+import { limitsElsewhere } from '../support/limits-elsewhere.ts';
 import {
   connectRush,
   mqttCrowd,
@@ -21,16 +23,20 @@ import {
 } from '../support/mqtt-limits.ts';
 import { MqttPackets } from '../support/mqtt-packets.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
+import { QUERY_LIMITS, queryCells } from '../support/query-limits.ts';
 import { headOf, RawConnection } from '../support/raw-connection.ts';
 
 const SCHEMA = `
 type Item @table @export(public: [read, insert, update, delete, subscribe]) {
   id: ID @primaryKey
   name: String
+  next: String
+  after: Item @relationship(from: next)
 }
 `;
 
 const LIMITS = {
+  ...QUERY_LIMITS,
   urlBytesMax: '2KiB',
   headBytesMax: '3KiB',
   headerCountMax: 24,
@@ -63,6 +69,21 @@ type HttpProtocol = 'rest' | 'websocket' | 'sse' | 'admin';
 type Protocol = HttpProtocol | 'mqtt';
 const HTTP: readonly HttpProtocol[] = ['rest', 'websocket', 'sse', 'admin'];
 const PROTOCOLS: readonly Protocol[] = [...HTTP, 'mqtt'];
+
+/** Of all clients together, or so low that hardly one passes: reached on a node of its own. */
+const DOORS = [
+  ...['connectionsMax', 'connectionsPerAddressSecondMax'],
+  ...['adminConnectionsMax', 'mqttConnectionsMax'],
+];
+
+/** Connections that stay, each asked for something, until one is refused; how. */
+async function full(base: string, line: string, fields: readonly string[], from?: string) {
+  const connections = Array.from({ length: 20 }, () => new RawConnection(base, from));
+  for (const one of connections) one.send(`${headOf(line, fields)}\r\n`);
+  const isRefused = (one: RawConnection) => one.ended || (one.statuses[0] ?? 0) >= 400;
+  await until('one to be refused', () => connections.some(isRefused));
+  for (const one of connections) one.destroy();
+}
 
 interface Cell {
   /** Reaches the limit and resolves with what shows it: statuses, or a code of the protocol. */
@@ -269,6 +290,41 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     admin: 'the same listener code as rest; its connections have a limit of their own',
     mqtt: 'a packet is whole before it is looked at: mqttPacketBytesMax, and the keep alive',
   },
+  uploadBytesMax: {
+    rest: {
+      async reach(node) {
+        const headers = { 'content-type': 'application/x-ndjson' };
+        const body = '{"id":"upload"}\n'.repeat(10_000);
+        const response = await node.fetch('/Item/', { method: 'POST', headers, body });
+        return [response.status, ((await response.json()) as { limit?: string }).limit];
+      },
+      shows: [413, 'uploadBytesMax'],
+    },
+    websocket: 'messages have a limit of their own: messageBytesMax',
+    sse: 'a stream is opened by GET, which has no body',
+    admin: 'an operation is a document: requestBodyBytesMax',
+    mqtt: 'packets have a limit of their own: mqttPacketBytesMax',
+  },
+  recordKeyBytesMax: {
+    rest: 'its URL is beyond urlBytesMax before: in b004-bad-input with that raised',
+    websocket: {
+      async reach(node) {
+        const subscribe = JSON.stringify({ subscribe: `/Item/${'k'.repeat(2_000)}` });
+        return (await live(node, [subscribe])).join().includes('recordKeyBytesMax');
+      },
+      shows: true,
+    },
+    sse: 'its URL is beyond urlBytesMax before',
+    admin: {
+      async reach(node) {
+        const records = [{ id: 'k'.repeat(2_000) }];
+        const answer = node.operate({ operation: 'insert', table: 'Item', records });
+        return String(await answer.catch((error: unknown) => error)).includes('recordKeyBytesMax');
+      },
+      shows: true,
+    },
+    mqtt: 'a topic is beyond mqttTopicCharsMax before',
+  },
   jsonDepthMax: {
     rest: {
       async reach(node) {
@@ -389,6 +445,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     admin: 'the admin port has no subscriptions',
     mqtt: { reach: subscribeTwice, shows: [0, 0, 0, 0x97] },
   },
+  ...queryCells,
   mqttConnectMsMax: mqttOnly(async (node) => {
     const silent = new MqttPackets(node.mqtt);
     await until('the silent one to be cut', () => silent.ended, 20_000);
@@ -438,6 +495,13 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
     expect(all.filter(({ cell }) => cell === undefined)).toEqual([]);
   });
 
+  it('are all of the configuration: those that are not here are said to be of something else', () => {
+    const here = Object.keys(cells);
+    const elsewhere = [...Object.keys(limitsElsewhere), ...DOORS];
+    expect(here.filter((name) => elsewhere.includes(name))).toEqual([]);
+    expect([...here, ...elsewhere].sort()).toEqual(Object.keys(LIMIT_DEFAULTS).sort());
+  });
+
   const reached = all.filter(({ cell }) => typeof cell === 'object');
   // Those which wait for a time-out wait together.
   const isSlow = ({ limit }: { limit: string }) => /Timeout|PerSecondMin|ConnectMs/.test(limit);
@@ -460,12 +524,60 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
     const text = await (await fetch(`${node.admin}/metrics`)).text();
     const counted = [...text.matchAll(/millrace_limits_hit_total\{limit="(\w+)"\} [1-9]/g)];
     const names = new Set(counted.map((match) => match[1]));
-    const ofBody = ['urlBytesMax', 'headerCountMax', 'jsonKeysMax', 'jsonDepthMax'];
-    const ofMqtt = Object.keys(LIMITS).filter((name) => name.startsWith('mqtt'));
-    const ofWho = ['requestsPerAddressSecondMax', 'requestsPerPrincipalSecondMax'];
-    const ofDoor = ['subscriptionsPerPrincipalMax', 'connectionsPerAddressMax'];
-    expect([...ofBody, ...ofMqtt, ...ofWho, ...ofDoor].filter((name) => !names.has(name))).toEqual(
-      [],
+    // What the parser of uWS refuses by itself, no counter hears of.
+    const unheard = engine === 'uws' ? ['headerTimeoutSeconds', 'bodyBytesPerSecondMin'] : [];
+    const uncounted = Object.keys(cells).filter((name) => !names.has(name));
+    expect(uncounted).toEqual(unheard);
+  });
+});
+
+/** Of all clients together, and of a rate that leaves nothing over: on a node of their own. */
+describe.each(['uws', 'node'] as const)('doors that are full on the %s engine', (engine) => {
+  let node: NodeProcess;
+  beforeAll(async () => {
+    const limits = {
+      ...{ connectionsMax: 6, adminConnectionsMax: 6, mqttConnectionsMax: 3 },
+      ...{ connectionsPerAddressSecondMax: 1, rateBurstSeconds: 1 },
+    };
+    const settings = JSON.stringify({ limits, mqtt: { requireAuthentication: false } });
+    const files = { 'schema.graphql': SCHEMA, 'millrace.yaml': settings };
+    node = await startNode({ files, env: { MILLRACE_HTTP_ENGINE: engine } });
+  });
+  afterAll(() => node?.dispose());
+
+  const counted = (limit: string) => node.metric('millrace_limits_hit_total', { limit });
+
+  it.each(['websocket', 'sse'] as const)('connectionsMax: $0', async (protocol) => {
+    const before = await counted('connectionsMax');
+    await full(node.http, `GET ${path[protocol]}`, fieldsOf[protocol]);
+    await until('it to be counted', async () => (await counted('connectionsMax')) > before);
+  });
+
+  it('connectionsPerAddressSecondMax of an address', async () => {
+    // The places of those before may still be taken, and be what refuses.
+    await until('it to be counted', async () => {
+      await full(node.http, 'GET /live', fieldsOf.websocket, '127.0.0.9');
+      return (await counted('connectionsPerAddressSecondMax')) > 0;
+    });
+  });
+
+  it('mqttConnectionsMax', async () => {
+    const peers = Array.from({ length: 8 }, () => new MqttPackets(node.mqtt));
+    await Promise.all(peers.map((peer) => peer.connect()));
+    await until('one to be cut', () => peers.some((peer) => peer.ended));
+    for (const peer of peers) peer.destroy();
+    await until('it to be counted', () => counted('mqttConnectionsMax'));
+  });
+
+  it('adminConnectionsMax', async () => {
+    const connections = Array.from({ length: 20 }, () => new RawConnection(node.admin));
+    await until('one to be refused', () => connections.some((one) => one.ended));
+    for (const one of connections) one.destroy();
+    await until('an operator to be let in', () =>
+      node.metric('millrace_insecure_settings').then(
+        (n) => n > 0,
+        () => false,
+      ),
     );
   });
 });

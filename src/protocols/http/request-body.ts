@@ -7,6 +7,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { NodeError } from '../../base/errors.ts';
+import { LIMITS } from '../../config/limits.ts';
 import type { RequestStream } from './port.ts';
 
 /** Bytes kept of a body before anybody asks for it, and of one that is streamed. */
@@ -211,9 +212,13 @@ export function streamOf(
   };
 }
 
+const BODY_LIMITS = ['requestBodyBytesMax', 'uploadBytesMax', 'pageUploadBytesMax'] as const;
+
+/** Named after the limit that `maxBytes` is the value of. */
 export function bodyTooLarge(maxBytes: number): NodeError {
+  const limit = BODY_LIMITS.find((name) => LIMITS[name] === maxBytes) ?? 'requestBodyBytesMax';
   return new NodeError('BODY_TOO_LARGE', `the request body exceeds ${maxBytes} bytes`, {
     blame: 'client',
-    details: { limit: 'requestBodyBytesMax', maxBytes },
+    details: { limit, maxBytes },
   });
 }

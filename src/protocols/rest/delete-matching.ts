@@ -55,7 +55,9 @@ function amongCovered(query: Query, { filter }: RowView): Query {
 
 function queryOf(call: RestCall): Query {
   const most = LIMITS.deleteRowsMax;
-  const query = collectionQuery(call, { ...call.limits, rowsDefault: most, rowsMax: most });
+  const rows = { rowsDefault: most, rowsMax: most, rowsLimit: 'deleteRowsMax' } as const;
+  const limits = { ...call.limits, ...rows };
+  const query = collectionQuery(call, limits);
   const { select, after, isExplain, isCount, filter } = query;
   if (filter === undefined) {
     throw invalid('DELETE of a collection needs a condition: it would remove every record');

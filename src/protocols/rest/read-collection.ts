@@ -76,7 +76,8 @@ function demandsOf({ exchange, principal, resource }: RestCall): RowDemands {
 /** What is made of all rows at once takes no more of them than memory is for. */
 function limitsOf({ limits }: RestCall, { format }: Offer): RestLimits {
   if (format.name !== 'custom') return limits;
-  return { ...limits, rowsMax: Math.min(limits.rowsMax, LIMITS.gatheredRowsMax) };
+  if (limits.rowsMax <= LIMITS.gatheredRowsMax) return limits;
+  return { ...limits, rowsMax: LIMITS.gatheredRowsMax, rowsLimit: 'gatheredRowsMax' };
 }
 
 /** The query of the URL; below a prefix for `/Table/a/`. */

@@ -120,6 +120,7 @@ function stoppedAt({ errors: [first] }: RowsWritten): NodeError | undefined {
 /** A problem document which also says how far the upload came; the status of it. */
 function replyStopped(exchange: Exchange, error: NodeError, result: RowsWritten): number {
   const problem = problemDocument(error);
+  if (problem.limit !== undefined) exchange.limitHit(problem.limit);
   const headers = ['content-type', 'application/problem+json', 'cache-control', 'no-store'];
   if (error.retry !== 'never') headers.push('retry-after', '1');
   exchange.reply(problem.status, headers, `${JSON.stringify({ ...problem, ...result })}\n`);

@@ -39,6 +39,8 @@ export interface ConnectionParts {
   readonly conflateBytesMax: number;
   /** Asks for `flush` at the end of the turn. */
   readonly flushLater: (connection: Connection) => void;
+  /** Told which limit refused the client something. */
+  readonly onLimit?: ((limit: string) => void) | undefined;
 }
 
 export class Connection {
@@ -115,6 +117,10 @@ export class Connection {
     held.stop?.();
     held.subscription.close();
     return true;
+  }
+
+  limitHit(limit: string): void {
+    this.#parts.onLimit?.(limit);
   }
 
   /** An answer which is no event of a subscription. */

@@ -67,6 +67,7 @@ export class WebSocketGateway<Principal> implements WebSocketHandler<SocketState
     this.#connectionParts = {
       conflateBytesMax: parts.conflateBytesMax ?? LIMITS.socketConflateBytesMax,
       flushLater: (dirty) => this.#flushLater(dirty),
+      onLimit: parts.onLimit,
     };
   }
 

@@ -14,6 +14,7 @@ import { type Resolve, refusedHistory } from '../../feed/resolve.ts';
 import type { SubscriptionRequest } from '../../feed/subscriber.ts';
 import type { InternalAnswer } from '../http/internal-exchange.ts';
 import type { HttpRequest } from '../http/port.ts';
+import { limitOf } from '../http/problem.ts';
 import { type Answering, acknowledgement, errorMessage, refusedWrite } from './answers.ts';
 import type { AdmitFollowerAt, CodeStream, CodeStreamAt } from './code-stream.ts';
 import { CodeSubscription } from './code-subscription.ts';
@@ -39,6 +40,8 @@ export interface LiveParts<Principal> {
   readonly settle?: ((asking: HttpRequest) => Promise<void> | undefined) | undefined;
   /** Told of credentials that were rejected. */
   readonly onRejected?: ((method: string) => void) | undefined;
+  /** Told of limits that refuse something on a socket. */
+  readonly onLimit?: ((limit: string) => void) | undefined;
   /** Absent: clients may follow, and not write. */
   readonly ask?: AskNode | undefined;
   /** Absent: how many follow something is not told. */
@@ -79,14 +82,15 @@ export class LiveDesk<Principal> {
     const { connection, held } = client;
     if (held !== undefined) {
       if (fitsAmong(held, bytes)) held.push(bytes.slice());
-      else connection.say(errorMessage(tooManyWrites()));
+      else refuse(connection, tooManyWrites());
       return;
     }
     let message: LiveMessage;
     try {
       message = parseLiveMessage(connection.format.decode(bytes));
     } catch (error) {
-      connection.say(errorMessage(malformed(asNodeError(error).message)));
+      const { message, details } = asNodeError(error);
+      refuse(connection, malformed(message, details));
       return;
     }
     this.#obey(client, message);
@@ -434,14 +438,17 @@ function ended(connection: Connection, name: SubscriptionName, code: ErrorCode):
   refuse(connection, error, { sub: name });
 }
 
-function refuse(connection: Connection, error: NodeError, answering: Answering): void {
+function refuse(connection: Connection, error: NodeError, answering: Answering = {}): void {
+  const limit = limitOf(error);
+  if (limit !== undefined) connection.limitHit(limit);
   connection.say(errorMessage(error, answering));
 }
 
 const clientError = (code: ErrorCode, message: string) =>
   new NodeError(code, message, { blame: 'client' });
 
-const malformed = (reason: string) => clientError('REQUEST_MALFORMED', reason);
+const malformed = (reason: string, details: NodeError['details'] = {}) =>
+  new NodeError('REQUEST_MALFORMED', reason, { blame: 'client', details });
 const NO_SUCH_NAME = clientError('NOT_FOUND', 'there is no subscription of that name');
 
 const somebodyElse = () =>

@@ -5,11 +5,12 @@
  */
 
 import { must } from '../../base/assert.ts';
+import type { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { AttributeDefinition, TableDefinition } from '../../schema/definition.ts';
 import { nearest } from '../../schema/nearest.ts';
 import type { Field } from './query.ts';
-import { queryInvalid } from './query-error.ts';
+import { queryBeyond, queryInvalid } from './query-error.ts';
 import type { QueryScope, Relation } from './scope.ts';
 import { decodeText, quoted } from './text-scanner.ts';
 
@@ -108,8 +109,10 @@ function joinedField(
   return { path, type: field.type, isMultiple: true, isKey: false, indexed: undefined, joined };
 }
 
-export const tooDeep = (position: number) =>
-  queryInvalid(`relationships are followed at most ${LIMITS.queryJoinsDeepMax} deep`, position);
+export function tooDeep(position: number): NodeError {
+  const what = `relationships are followed at most ${LIMITS.queryJoinsDeepMax} deep`;
+  return queryBeyond('queryJoinsDeepMax', what, position);
+}
 
 function ownField(scope: QueryScope, attribute: AttributeDefinition, position: number): Field {
   const field = storedField(scope.definition, attribute);

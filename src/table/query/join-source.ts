@@ -119,6 +119,7 @@ export class JoinSource implements Source {
     given.add(id);
     if (given.size <= LIMITS.queryDuplicatesMax) return;
     throw queryTooExpensive(
+      'queryDuplicatesMax',
       `more than ${LIMITS.queryDuplicatesMax} records would have to be remembered to answer ` +
         'each once; narrow the conditions on the related records',
     );

@@ -6,6 +6,7 @@ import { LIMITS } from '../../config/limits.ts';
 import { attributeNamed, fieldNamed } from './fields.ts';
 import { nameOf, parseValue } from './parse-value.ts';
 import type { Bound, Condition, Field, Filter, Test } from './query.ts';
+import { queryBeyond } from './query-error.ts';
 import type { QueryScope } from './scope.ts';
 import { decodeText, quoted, type TextScanner } from './text-scanner.ts';
 
@@ -74,7 +75,7 @@ export class ConditionParser {
     this.#count += 1;
     if (this.#count > LIMITS.queryConditionsMax) {
       const what = `a query has at most ${LIMITS.queryConditionsMax} conditions`;
-      throw this.#scanner.invalid(what, position);
+      throw queryBeyond('queryConditionsMax', what, position);
     }
   }
 
@@ -130,7 +131,7 @@ export class ConditionParser {
   ): Test {
     if (!TEXT_TYPES.has(field.type)) {
       const what = `${nameOf(field)} is a ${field.type}: only text begins, ends or contains`;
-      throw this.#scanner.invalid(what, position);
+      throw queryBeyond('queryConditionsMax', what, position);
     }
     return { kind, text: decodeText(written, position) };
   }

@@ -8,7 +8,7 @@ import { fieldNamed } from './fields.ts';
 import type { QueryLimits } from './parse-query.ts';
 import { parseSelect } from './parse-select.ts';
 import type { Field, Select, SortKey } from './query.ts';
-import { queryInvalid } from './query-error.ts';
+import { queryBeyond, queryInvalid } from './query-error.ts';
 import type { QueryScope } from './scope.ts';
 import type { TextScanner } from './text-scanner.ts';
 
@@ -82,7 +82,7 @@ function parseLimit(scanner: TextScanner, limits: QueryLimits): Directives['rows
   if (end < from) throw scanner.invalid('limit(start,end) ends before it starts', start);
   if (end - from > limits.rowsMax) {
     const what = `limit() asks for more than the ${limits.rowsMax} rows of one answer`;
-    throw scanner.invalid(what, start);
+    throw queryBeyond(limits.rowsLimit ?? 'collectionRowsMax', what, start);
   }
   return { offset: from, limit: end - from };
 }
@@ -97,7 +97,8 @@ function parseSort(scanner: TextScanner, scope: QueryScope): readonly SortKey[] 
     if (written === '') throw scanner.invalid('an attribute is missing in sort()', start);
     keys.push({ field: sortField(scope, written, start), isDescending });
     if (keys.length > LIMITS.querySortKeysMax) {
-      throw scanner.invalid(`sort() takes at most ${LIMITS.querySortKeysMax} attributes`, start);
+      const what = `sort() takes at most ${LIMITS.querySortKeysMax} attributes`;
+      throw queryBeyond('querySortKeysMax', what, start);
     }
   } while (scanner.take(','));
   return keys;

@@ -9,7 +9,7 @@
  *   directive = select(...) | sort(...) | limit(...) | after(...) | explain()
  */
 import { must } from '../../base/assert.ts';
-import { LIMITS } from '../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../config/limits.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import { attributeNamed, storedField } from './fields.ts';
 import { ConditionParser } from './parse-condition.ts';
@@ -21,7 +21,7 @@ import {
   parseDirective,
 } from './parse-directive.ts';
 import type { Filter, Query } from './query.ts';
-import { queryInvalid } from './query-error.ts';
+import { queryBeyond, queryInvalid } from './query-error.ts';
 import type { QueryScope } from './scope.ts';
 import { signatureOf } from './signature.ts';
 import { TextScanner } from './text-scanner.ts';
@@ -30,6 +30,8 @@ export interface QueryLimits {
   /** Rows of an answer when the query gives no limit, and at most. */
   readonly rowsDefault: number;
   readonly rowsMax: number;
+  /** The limit that `rowsMax` is; `collectionRowsMax` unless told. */
+  readonly rowsLimit?: LimitName | undefined;
 }
 
 /** Reads a whole query; throws `QUERY_INVALID` with the position of what is wrong. */
@@ -73,7 +75,11 @@ export function parseFilter(text: string, scope: QueryScope): Filter | undefined
 
 /** Reads what a subscription may say: conditions, and what is in the row itself. */
 export function parseWatched(text: string, scope: QueryScope): Watched {
-  const limits = { rowsDefault: 0, rowsMax: LIMITS.windowRowsMax };
+  const limits = {
+    rowsDefault: 0,
+    rowsMax: LIMITS.windowRowsMax,
+    rowsLimit: 'windowRowsMax',
+  } as const;
   const parser = new QueryParser(text, scope, limits, ['select', 'sort', 'limit']);
   const filter = parser.parse();
   const { select, sort, rows } = parser.directives;
@@ -112,7 +118,7 @@ class QueryParser {
     const scanner = this.#scanner;
     if (scanner.text.length > LIMITS.queryTextCharsMax) {
       const what = `a query has at most ${LIMITS.queryTextCharsMax} characters`;
-      throw queryInvalid(what, LIMITS.queryTextCharsMax);
+      throw queryBeyond('queryTextCharsMax', what, LIMITS.queryTextCharsMax);
     }
     if (scanner.isDone) return undefined;
     const filter = this.#any(0);
@@ -166,7 +172,8 @@ class QueryParser {
   #nested(depth: number, start: number, close: string): Filter {
     const scanner = this.#scanner;
     if (depth > LIMITS.queryNestingMax) {
-      throw scanner.invalid(`brackets nest at most ${LIMITS.queryNestingMax} deep`, start);
+      const what = `brackets nest at most ${LIMITS.queryNestingMax} deep`;
+      throw queryBeyond('queryNestingMax', what, start);
     }
     const filter = this.#any(depth);
     if (filter === undefined) throw scanner.invalid('these brackets hold no condition', start);

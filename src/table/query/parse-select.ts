@@ -6,7 +6,7 @@ import { LIMITS } from '../../config/limits.ts';
 import type { AttributeDefinition } from '../../schema/definition.ts';
 import { attributeNamed, computeOf, relationOf, tooDeep, undeclared } from './fields.ts';
 import type { Select, Selection } from './query.ts';
-import { queryInvalid } from './query-error.ts';
+import { queryBeyond, queryInvalid } from './query-error.ts';
 import type { QueryScope } from './scope.ts';
 import { decodeText, type TextScanner } from './text-scanner.ts';
 
@@ -65,7 +65,8 @@ class SelectionList {
     const start = scanner.at;
     this.#count += 1;
     if (this.#count > LIMITS.querySelectMax) {
-      throw scanner.invalid(`select() takes at most ${LIMITS.querySelectMax} attributes`);
+      const what = `select() takes at most ${LIMITS.querySelectMax} attributes`;
+      throw queryBeyond('querySelectMax', what, start);
     }
     const name = decodeText(scanner.until(NAME_END), start);
     if (name === '') throw scanner.invalid('an attribute is missing in select()', start);
@@ -76,7 +77,8 @@ class SelectionList {
     if (!scanner.take('{')) return selection;
     const depth = level.depth + 1;
     if (depth > LIMITS.queryNestingMax) {
-      throw scanner.invalid(`braces nest at most ${LIMITS.queryNestingMax} deep`);
+      const what = `braces nest at most ${LIMITS.queryNestingMax} deep`;
+      throw queryBeyond('queryNestingMax', what, scanner.at);
     }
     const { selections } = this.read('}', { scope: relation?.target, depth, joins });
     scanner.expect('}', `${name}{ is not closed`);

@@ -296,10 +296,12 @@ export class QueryReader {
   #checkBudget(): void {
     const cure = 'index an attribute of the conditions, or narrow them';
     if (this.#looked > LIMITS.queryRowsScannedMax) {
-      throw queryTooExpensive(`it looked at ${LIMITS.queryRowsScannedMax} rows; ${cure}`);
+      const spent = `it looked at ${LIMITS.queryRowsScannedMax} rows; ${cure}`;
+      throw queryTooExpensive('queryRowsScannedMax', spent);
     }
     if (this.#spentMs > LIMITS.queryMsMax) {
-      throw queryTooExpensive(`it took ${LIMITS.queryMsMax} ms of work; ${cure}`);
+      const spent = `it took ${LIMITS.queryMsMax} ms of work; ${cure}`;
+      throw queryTooExpensive('queryMsMax', spent);
     }
   }
 }

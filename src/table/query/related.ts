@@ -67,6 +67,7 @@ export class Related implements RelatedRows {
       this.#bytesForRow += entry.body.length;
       if (this.#bytesForRow > LIMITS.queryRelatedBytesMax) {
         throw queryTooExpensive(
+          'queryRelatedBytesMax',
           `one record leads to more than ${LIMITS.queryRelatedBytesMax} bytes of others; ` +
             'select fewer relationships',
         );
@@ -151,6 +152,7 @@ export class Related implements RelatedRows {
     this.#lookedForRow += 1;
     if (this.#lookedForRow <= LIMITS.queryRelatedMax) return;
     throw queryTooExpensive(
+      'queryRelatedMax',
       `one record leads to more than ${LIMITS.queryRelatedMax} others; ` +
         'ask for those by themselves, with limit()',
     );

@@ -216,6 +216,7 @@ export class IndexSource implements Source {
     this.#seen.add(id);
     if (this.#seen.size > LIMITS.queryDuplicatesMax) {
       throw queryTooExpensive(
+        'queryDuplicatesMax',
         `more than ${LIMITS.queryDuplicatesMax} records would have to be remembered to answer ` +
           'each once; narrow the range',
       );

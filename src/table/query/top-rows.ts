@@ -74,6 +74,7 @@ export class TopRows {
     if (isOver || this.#rows.length >= 2 * this.#wanted + SPARE) this.#compact();
     if (this.#bytes > LIMITS.querySortBytesMax) {
       throw queryTooExpensive(
+        'querySortBytesMax',
         `sorting would hold more than ${LIMITS.querySortBytesMax} bytes; ` +
           'index the attribute it sorts by, narrow the conditions, or lower limit()',
       );

@@ -121,6 +121,7 @@ export class SocketSide {
       message: (bytes, binary) =>
         this.#call(socket, () => this.#handler.message(socket, bytes, binary)),
       drain: () => this.#call(socket, () => this.#handler.drain(socket)),
+      tooBig: () => this.#options.onRefused?.('messageBytesMax'),
       closed: (code) => {
         this.#open.delete(socket);
         this.#call(socket, () => this.#handler.closed(socket, code));
@@ -154,9 +155,14 @@ export class SocketSide {
   }
 }
 
+/** What the library calls a message beyond `maxPayload`. */
+const TOO_BIG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+
 interface SocketEvents {
   message(bytes: Uint8Array, binary: boolean): void;
   drain(): void;
+  /** A message beyond its limit, for which the socket is closed. */
+  tooBig(): void;
   closed(code: number): void;
 }
 
@@ -205,7 +211,9 @@ class NodeSocket implements Socket<unknown> {
       this.#heard = true;
     });
     // A protocol error closes the socket by itself, with the right code.
-    ws.on('error', () => undefined);
+    ws.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === TOO_BIG) events.tooBig();
+    });
     ws.on('close', (code) => {
       this.#closed = true;
       events.closed(code);

@@ -33,6 +33,8 @@ const idleSeconds = (wanted: number) => Math.min(960, Math.max(8, Math.ceil(want
 
 const sendResults: readonly SendResult[] = ['buffered', 'sent', 'dropped'];
 const CLOSED_ABNORMALLY = 1006;
+/** What the engine says of a message that it cuts a socket for. */
+const TOO_BIG = 'Received too big message';
 
 /** What the sockets need of their listener: its guard and its way to refuse. */
 export interface UpgradeGate {
@@ -192,6 +194,7 @@ export class SocketSide {
     this.#options.admission?.leave(socket.remoteAddress);
     socket.markClosed();
     const text = Buffer.from(reason).toString();
+    if (text === TOO_BIG) this.#options.onRefused?.('messageBytesMax');
     this.#call(socket, () => socket.events.closed(socket, code, text));
   }
 
