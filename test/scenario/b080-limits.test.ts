@@ -70,21 +70,6 @@ type Protocol = HttpProtocol | 'mqtt';
 const HTTP: readonly HttpProtocol[] = ['rest', 'websocket', 'sse', 'admin'];
 const PROTOCOLS: readonly Protocol[] = [...HTTP, 'mqtt'];
 
-/** Of all clients together, or so low that hardly one passes: reached on a node of its own. */
-const DOORS = [
-  ...['connectionsMax', 'connectionsPerAddressSecondMax'],
-  ...['adminConnectionsMax', 'mqttConnectionsMax'],
-];
-
-/** Connections that stay, each asked for something, until one is refused; how. */
-async function full(base: string, line: string, fields: readonly string[], from?: string) {
-  const connections = Array.from({ length: 20 }, () => new RawConnection(base, from));
-  for (const one of connections) one.send(`${headOf(line, fields)}\r\n`);
-  const isRefused = (one: RawConnection) => one.ended || (one.statuses[0] ?? 0) >= 400;
-  await until('one to be refused', () => connections.some(isRefused));
-  for (const one of connections) one.destroy();
-}
-
 interface Cell {
   /** Reaches the limit and resolves with what shows it: statuses, or a code of the protocol. */
   reach(node: NodeProcess): Promise<unknown>;
@@ -497,7 +482,7 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
 
   it('are all of the configuration: those that are not here are said to be of something else', () => {
     const here = Object.keys(cells);
-    const elsewhere = [...Object.keys(limitsElsewhere), ...DOORS];
+    const elsewhere = Object.keys(limitsElsewhere);
     expect(here.filter((name) => elsewhere.includes(name))).toEqual([]);
     expect([...here, ...elsewhere].sort()).toEqual(Object.keys(LIMIT_DEFAULTS).sort());
   });
@@ -528,56 +513,5 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
     const unheard = engine === 'uws' ? ['headerTimeoutSeconds', 'bodyBytesPerSecondMin'] : [];
     const uncounted = Object.keys(cells).filter((name) => !names.has(name));
     expect(uncounted).toEqual(unheard);
-  });
-});
-
-/** Of all clients together, and of a rate that leaves nothing over: on a node of their own. */
-describe.each(['uws', 'node'] as const)('doors that are full on the %s engine', (engine) => {
-  let node: NodeProcess;
-  beforeAll(async () => {
-    const limits = {
-      ...{ connectionsMax: 6, adminConnectionsMax: 6, mqttConnectionsMax: 3 },
-      ...{ connectionsPerAddressSecondMax: 1, rateBurstSeconds: 1 },
-    };
-    const settings = JSON.stringify({ limits, mqtt: { requireAuthentication: false } });
-    const files = { 'schema.graphql': SCHEMA, 'millrace.yaml': settings };
-    node = await startNode({ files, env: { MILLRACE_HTTP_ENGINE: engine } });
-  });
-  afterAll(() => node?.dispose());
-
-  const counted = (limit: string) => node.metric('millrace_limits_hit_total', { limit });
-
-  it.each(['websocket', 'sse'] as const)('connectionsMax: $0', async (protocol) => {
-    const before = await counted('connectionsMax');
-    await full(node.http, `GET ${path[protocol]}`, fieldsOf[protocol]);
-    await until('it to be counted', async () => (await counted('connectionsMax')) > before);
-  });
-
-  it('connectionsPerAddressSecondMax of an address', async () => {
-    // The places of those before may still be taken, and be what refuses.
-    await until('it to be counted', async () => {
-      await full(node.http, 'GET /live', fieldsOf.websocket, '127.0.0.9');
-      return (await counted('connectionsPerAddressSecondMax')) > 0;
-    });
-  });
-
-  it('mqttConnectionsMax', async () => {
-    const peers = Array.from({ length: 8 }, () => new MqttPackets(node.mqtt));
-    await Promise.all(peers.map((peer) => peer.connect()));
-    await until('one to be cut', () => peers.some((peer) => peer.ended));
-    for (const peer of peers) peer.destroy();
-    await until('it to be counted', () => counted('mqttConnectionsMax'));
-  });
-
-  it('adminConnectionsMax', async () => {
-    const connections = Array.from({ length: 20 }, () => new RawConnection(node.admin));
-    await until('one to be refused', () => connections.some((one) => one.ended));
-    for (const one of connections) one.destroy();
-    await until('an operator to be let in', () =>
-      node.metric('millrace_insecure_settings').then(
-        (n) => n > 0,
-        () => false,
-      ),
-    );
   });
 });

@@ -10,6 +10,10 @@ const because = (why: string, names: readonly LimitName[]): Readonly<Record<stri
   Object.fromEntries(names.map((name) => [name, why]));
 
 export const limitsElsewhere: Readonly<Record<string, string>> = {
+  ...because('of all clients together, or a rate: on nodes of their own, b084-full-doors', [
+    ...(['connectionsMax', 'connectionsPerAddressSecondMax'] as const),
+    ...(['adminConnectionsMax', 'mqttConnectionsMax'] as const),
+  ]),
   ...because('the machine: under it everything is shed, whatever the protocol: c085-guards', [
     ...(['memoryBytesMax', 'descriptorsReserved', 'stuckMsMax'] as const),
     ...(['diskSoftFreeBytes', 'diskHardFreeBytes'] as const),
