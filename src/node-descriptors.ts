@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import { type ReadKernelFile, readKernelFile } from './node-memory.ts';
 
-/** Below the mark by so many before anybody is accepted again; half of the room, if that is less. */
+/** Below the mark by so many, or by half of the room, before anybody is accepted again. */
 const HYSTERESIS = 16;
 const FOLDER = '/proc/self/fd';
 

@@ -23,7 +23,7 @@ import {
 } from '../support/mqtt-limits.ts';
 import { MqttPackets } from '../support/mqtt-packets.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
-import { QUERY_LIMITS, queryCells } from '../support/query-limits.ts';
+import { QUERY_LIMITS, queryCells, sizeCells } from '../support/query-limits.ts';
 import { headOf, RawConnection } from '../support/raw-connection.ts';
 
 const SCHEMA = `
@@ -275,41 +275,7 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     admin: 'the same listener code as rest; its connections have a limit of their own',
     mqtt: 'a packet is whole before it is looked at: mqttPacketBytesMax, and the keep alive',
   },
-  uploadBytesMax: {
-    rest: {
-      async reach(node) {
-        const headers = { 'content-type': 'application/x-ndjson' };
-        const body = '{"id":"upload"}\n'.repeat(10_000);
-        const response = await node.fetch('/Item/', { method: 'POST', headers, body });
-        return [response.status, ((await response.json()) as { limit?: string }).limit];
-      },
-      shows: [413, 'uploadBytesMax'],
-    },
-    websocket: 'messages have a limit of their own: messageBytesMax',
-    sse: 'a stream is opened by GET, which has no body',
-    admin: 'an operation is a document: requestBodyBytesMax',
-    mqtt: 'packets have a limit of their own: mqttPacketBytesMax',
-  },
-  recordKeyBytesMax: {
-    rest: 'its URL is beyond urlBytesMax before: in b004-bad-input with that raised',
-    websocket: {
-      async reach(node) {
-        const subscribe = JSON.stringify({ subscribe: `/Item/${'k'.repeat(2_000)}` });
-        return (await live(node, [subscribe])).join().includes('recordKeyBytesMax');
-      },
-      shows: true,
-    },
-    sse: 'its URL is beyond urlBytesMax before',
-    admin: {
-      async reach(node) {
-        const records = [{ id: 'k'.repeat(2_000) }];
-        const answer = node.operate({ operation: 'insert', table: 'Item', records });
-        return String(await answer.catch((error: unknown) => error)).includes('recordKeyBytesMax');
-      },
-      shows: true,
-    },
-    mqtt: 'a topic is beyond mqttTopicCharsMax before',
-  },
+  ...sizeCells,
   jsonDepthMax: {
     rest: {
       async reach(node) {

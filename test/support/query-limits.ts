@@ -1,4 +1,7 @@
-/** How each limit of queries is reached by every protocol that takes one, and what it shows. */
+/**
+ * How each limit of queries, and of what is larger than a record may be, is reached by every
+ * protocol that has it, and what it shows.
+ */
 import { WebSocket } from 'ws';
 import { type NodeProcess, until } from './node-process.ts';
 
@@ -25,15 +28,15 @@ async function restRefusal(node: NodeProcess, query: string, init: RequestInit =
   return [response.status, limit];
 }
 
-async function liveRefusal(node: NodeProcess, query: string): Promise<unknown> {
+async function liveRefusal(node: NodeProcess, target: string): Promise<unknown> {
   const socket = new WebSocket(`${node.ws}/live`);
-  const heard: { error?: { limit?: string } | string; limit?: string }[] = [];
-  socket.on('message', (message) => heard.push(JSON.parse(String(message))));
+  const heard: string[] = [];
+  socket.on('message', (message) => heard.push(String(message)));
   await new Promise((resolve) => socket.once('open', resolve));
-  socket.send(JSON.stringify({ subscribe: `/Item/?${query}` }));
+  socket.send(JSON.stringify({ subscribe: target }));
   await until('an answer', () => heard.length > 0);
   socket.terminate();
-  return /"limit":"(\w+)"/.exec(JSON.stringify(heard[0]))?.[1];
+  return /"limit":"(\w+)"/.exec(heard[0] ?? '')?.[1];
 }
 
 /** The text of the refusal of an operation names its limit. */
@@ -54,7 +57,7 @@ const overRest = (limit: QueryLimit, query: string, status = 400) => ({
   shows: [status, limit],
 });
 const overLive = (limit: QueryLimit, query: string) => ({
-  reach: (node: NodeProcess) => liveRefusal(node, query),
+  reach: (node: NodeProcess) => liveRefusal(node, `/Item/?${query}`),
   shows: limit,
 });
 const overStream = (limit: QueryLimit, query: string) => ({
@@ -167,5 +170,37 @@ export const queryCells = {
       ids: Array.from({ length: 31 }, (_, i) => `none-${i}`),
     }),
     mqtt: 'a message is one record',
+  },
+} as const;
+
+export const sizeCells = {
+  uploadBytesMax: {
+    rest: {
+      async reach(node: NodeProcess) {
+        const headers = { 'content-type': 'application/x-ndjson' };
+        const body = '{"id":"upload"}\n'.repeat(10_000);
+        const response = await node.fetch('/Item/', { method: 'POST', headers, body });
+        return [response.status, ((await response.json()) as { limit?: string }).limit];
+      },
+      shows: [413, 'uploadBytesMax'],
+    },
+    websocket: 'messages have a limit of their own: messageBytesMax',
+    sse: 'a stream is opened by GET, which has no body',
+    admin: 'an operation is a document: requestBodyBytesMax',
+    mqtt: 'packets have a limit of their own: mqttPacketBytesMax',
+  },
+  recordKeyBytesMax: {
+    rest: 'its URL is beyond urlBytesMax before: in b004-bad-input with that raised',
+    websocket: {
+      reach: (node: NodeProcess) => liveRefusal(node, `/Item/${'k'.repeat(2_000)}`),
+      shows: 'recordKeyBytesMax',
+    },
+    sse: 'its URL is beyond urlBytesMax before',
+    admin: {
+      reach: (node: NodeProcess) =>
+        adminRefusal(node, { operation: 'insert', records: [{ id: 'k'.repeat(2_000) }] }),
+      shows: 'recordKeyBytesMax',
+    },
+    mqtt: 'a topic is beyond mqttTopicCharsMax before',
   },
 } as const;
