@@ -181,6 +181,14 @@ function toldTo(log: Log, clock: Clock): ReplicationEvents {
             'the clock of this machine runs ahead: writes are refused until it is set',
           )
         : log.info({}, 'the clock is right again: writes are taken'),
+    nameTaken: (by) =>
+      by === undefined
+        ? log.info({}, 'no other node has the name of this one any more: writes are taken')
+        : log.error(
+            { by },
+            'another node has the name of this one: writes are refused until it is stopped, or ' +
+              'this one has another name (--node-name)',
+          ),
     wasAway: (dropped) =>
       dropped === undefined
         ? log.warn(

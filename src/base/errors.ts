@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'BREAKER_OPEN'
   | 'CATCHING_UP'
   | 'CLOCK_AHEAD'
+  | 'NAME_TAKEN'
   | 'CONFIG_INVALID'
   | 'CONTENT_TYPE_UNSUPPORTED'
   | 'DATA_FOLDER_LOCKED'

@@ -63,6 +63,8 @@ export const BOUNDS = {
   beatMs: 1_000,
   /** What is stamped ahead of the clock is asked for again after so long. */
   heldMs: 5_000,
+  /** The same of a page of rows: the clock may be right, and the rows not yet stamped anew. */
+  heldPageMs: 1_000,
   settleMs: 2_000,
   laterMs: 1_000,
   /** Who would be served is to ask again, when cursors are just being raised. */
@@ -82,6 +84,8 @@ export const BOUNDS = {
   /** An attempt that is not answered by then is not waited for: there is another one beside it. */
   dialAgainMs: 1_500,
   refusedMs: 5_000,
+  /** Who refuses a node for its name says so again within this time, if it is still so. */
+  nameTakenMs: 20_000,
   /** How long the streams stay as they are after it changed who is pulled from directly. */
   directMs: 500,
   bootstrapMs: 2_000,

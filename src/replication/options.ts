@@ -21,6 +21,8 @@ export interface ReplicationEvents {
   readonly held?: ((peer: string) => void) | undefined;
   /** This clock runs ahead of the others by so much; 0: no longer. */
   readonly clockAhead?: ((ms: number) => void) | undefined;
+  /** That node has let in another with the name of this one; absent: no longer. */
+  readonly nameTaken?: ((by: string | undefined) => void) | undefined;
   readonly caughtUp?: (() => void) | undefined;
   /** It was away for too long to be a source; then: so many rows were deleted meanwhile. */
   readonly wasAway?: ((dropped: number | undefined) => void) | undefined;

@@ -272,6 +272,8 @@ export interface ReplicaStore {
    * it is called with 0.
    */
   setClockAhead(ms: number): void;
+  /** A node named here says that another has this one's name: writes are refused meanwhile. */
+  setNameTaken(by: string | undefined): void;
   /** What the others hold is still to come: patches of rows that are not here are refused. */
   setCatchingUp(isCatchingUp: boolean): void;
   /**

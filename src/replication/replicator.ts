@@ -19,6 +19,7 @@ import { type ByeCode, type HelloFrame, type Member, PROTOCOL, PROTOCOL_OLDEST }
 import { Joining } from './joining.ts';
 import { tableNotes } from './jumps.ts';
 import { Membership } from './membership.ts';
+import { NameGuard } from './name-guard.ts';
 import type { ReplicationEvents, ReplicatorOptions } from './options.ts';
 import type { Peer } from './peer.ts';
 import { Peers } from './peers.ts';
@@ -44,6 +45,7 @@ export class Replicator {
   readonly #absence: Absence;
   readonly #joining: Joining;
   readonly #clockGuard: ClockGuard;
+  readonly #nameGuard: NameGuard;
   readonly #redial: Redial;
   readonly #peers: Peers;
   readonly #backbone: BackboneLine | undefined;
@@ -76,6 +78,8 @@ export class Replicator {
     this.#joining = new Joining(store, clock, { hasOthers, wasAway });
     if (wasAway) this.#events.wasAway?.(undefined);
     this.#clockGuard = new ClockGuard(store, this.#events, () => this.#restart());
+    const now = () => clock.monotonic();
+    this.#nameGuard = new NameGuard({ name: options.name, store, events: this.#events, now });
     this.shield = this.#newShield();
     this.#bodies = newBodyFetcher(options, this.#peers.byName);
     const own = () => this.#holdings();
@@ -162,7 +166,7 @@ export class Replicator {
         failures: this.#redial.failures,
       },
       isJoining: this.#joining.isJoining,
-      clockAheadMs: this.#clockGuard.aheadMs,
+      ...{ clockAheadMs: this.#clockGuard.aheadMs, isNameTaken: this.#nameGuard.isTaken },
       counts: { ...this.counts, ...this.shield?.counts, ...this.#bodies?.counts },
       bodiesMissing: this.#bodies?.missing ?? 0,
       backbone: this.#backbone?.status,
@@ -277,6 +281,7 @@ export class Replicator {
         const url = this.#dialled.get(session);
         if (url !== undefined) this.#redial.ended(url, `${code}: ${message}`, retryMs);
         if (code === 'SELF') return;
+        this.#nameGuard.dismissed(session.link.peer, code);
         this.#events.dismissed?.(session.link.peer, code, message);
       },
       refused: (session, why) => {
@@ -446,6 +451,8 @@ export class Replicator {
     this.#absence.tick(now);
     this.#bodies?.tick();
     this.#bootstrap();
+    // Who has not decided yet does not echo.
+    this.#nameGuard.tick(this.#ready().some(({ echoedAt }) => echoedAt >= 0));
     this.#redial.tick();
   }
 

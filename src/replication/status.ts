@@ -39,6 +39,8 @@ export interface ReplicationStatus {
   readonly sequence: Sequence;
   readonly isCaughtUp: boolean;
   readonly clockAheadMs: number;
+  /** Another node has its name, and is the one that the others let in. */
+  readonly isNameTaken: boolean;
   readonly peers: readonly PeerStatus[];
   /** Bodies that rows name and that have not come yet. */
   readonly bodiesMissing: number;
@@ -56,6 +58,7 @@ export interface StatusParts {
   readonly failures: ReadonlyMap<string, string>;
   readonly isJoining: boolean;
   readonly clockAheadMs: number;
+  readonly isNameTaken: boolean;
   readonly bodiesMissing: number;
   readonly counts: Readonly<Record<string, number>>;
   readonly backbone: BackboneStatus | undefined;
@@ -68,7 +71,11 @@ export function statusOf(parts: StatusParts): ReplicationStatus {
   return {
     ...{ name, author: store.author, sequence: store.horizon().sequence },
     ...{ isCaughtUp: !parts.isJoining, clockAheadMs: parts.clockAheadMs, counts: parts.counts },
-    ...{ bodiesMissing: parts.bodiesMissing, backbone: parts.backbone },
+    ...{
+      isNameTaken: parts.isNameTaken,
+      bodiesMissing: parts.bodiesMissing,
+      backbone: parts.backbone,
+    },
     peers: [...names].sort().map((one) => peerStatus(parts, one)),
   };
 }

@@ -91,7 +91,7 @@ export async function askPage(
 async function holdBack(session: Session, parts: PageParts): Promise<void> {
   parts.heldBack();
   parts.busy(true);
-  await pause(parts.clock, BOUNDS.heldMs);
+  await pause(parts.clock, BOUNDS.heldPageMs);
   parts.busy(false);
   if (!session.isReady) throw gone();
 }

@@ -30,7 +30,7 @@ import { Batch, type BatchParts } from './commit/batch.ts';
 import type { Committed, Engine } from './engine.ts';
 import type { TableInvalidations } from './invalidations.ts';
 import type { LogState } from './meta.ts';
-import { refuseBlindPatches, refuseStamps } from './refused-writes.ts';
+import { refuseBlindPatches, refuseNamesake, refuseStamps } from './refused-writes.ts';
 import { publishCommit, publishWatched, type SharedState } from './shared-state.ts';
 import { tableOf } from './tables.ts';
 import type { PendingWrite, WriteQueue } from './write-queue.ts';
@@ -97,6 +97,7 @@ export class Committer {
   #isClosing = false;
   #clockAheadMs = 0;
   #isCatchingUp = false;
+  #nameTakenBy: string | undefined;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -108,8 +109,8 @@ export class Committer {
   }
 
   /**
-   * Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, `CLOCK_AHEAD`, `CATCHING_UP`, or `STORE_FAILED`
-   * when the commit failed.
+   * Rejects with `TABLE_UNKNOWN`, `SHUTTING_DOWN`, `CLOCK_AHEAD`, `NAME_TAKEN`, `CATCHING_UP`, or
+   * `STORE_FAILED` when the commit failed.
    */
   async commit(
     ops: readonly WriteOp[],
@@ -118,6 +119,7 @@ export class Committer {
   ): Promise<readonly WriteOutcome[]> {
     this.#assertOpen();
     if (this.#clockAheadMs > 0) refuseStamps(ops, this.#clockAheadMs);
+    if (this.#nameTakenBy !== undefined) refuseNamesake(ops, this.#nameTakenBy);
     if (this.#isCatchingUp) refuseBlindPatches(ops, this.#parts.batch.trees);
     for (const op of ops) tableOf(this.#parts.batch.trees, op.table);
     // A purge must survive a power loss before anybody believes in it.
@@ -147,6 +149,11 @@ export class Committer {
   /** Refuses clients' writes while the clock of this node is ahead of all others by so much. */
   setClockAhead(ms: number): void {
     this.#clockAheadMs = ms;
+  }
+
+  /** Refuses clients' writes while a node says that another one has this one's name. */
+  setNameTaken(by: string | undefined): void {
+    this.#nameTakenBy = by;
   }
 
   /** Refuses patches of records that are not here until it is called with `false`. */

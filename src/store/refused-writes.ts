@@ -1,6 +1,6 @@
 /**
  * What clients may not write for now, since other nodes would not hold what they were answered:
- * nothing while the clock runs ahead of theirs; and no patch of a record that is not here while
+ * nothing while the clock runs ahead of theirs, or another node has this one's name; and no patch of a record that is not here while
  * this node has yet to be told what the others hold. Such a patch, an addition above all, would be
  * one of nothing, and go under when the record comes.
  */
@@ -20,6 +20,17 @@ export function refuseStamps(ops: readonly WriteOp[], aheadMs: number): void {
     `the clock of this node is ${seconds} s ahead of what most other nodes say, so they would ` +
       'refuse what is written here; set the clock right (NTP) and start the node again',
     { retry: 'later', details: { aheadMs } },
+  );
+}
+
+/** Throws `NAME_TAKEN`: no other node would be told of them. */
+export function refuseNamesake(ops: readonly WriteOp[], by: string): void {
+  if (!ops.some((op) => isClients(op) || op.kind === 'message')) return;
+  throw new NodeError(
+    'NAME_TAKEN',
+    `another node of the cluster has this one's name, and ${by} lets that one in: nobody would be ` +
+      'told of what is written here; stop the other, or give this one another name (--node-name)',
+    { retry: 'later', details: { by } },
   );
 }
 

@@ -97,13 +97,25 @@ describe('a node', () => {
     });
     try {
       await until('the refusal', () => twin.stderr().includes('DUPLICATE_NODE'));
-      await twin.put('/Item/of-the-twin', { name: 't' });
+      const refusal = await until('a refused write', async () => {
+        const answer = await twin.put('/Item/of-the-twin', { name: 't' });
+        return answer.status === 503 && answer.json();
+      });
+      expect(refusal).toMatchObject({ code: 'NAME_TAKEN' });
+      expect(JSON.stringify(refusal)).toMatch(/n1 lets that one in.*another name/);
+      expect((await twin.operate({ operation: 'cluster_status' })).status).toBe('name taken');
       await cluster.node('n2').put('/Item/of-the-first', { name: 'f' });
       const ids = idsOf((await cluster.converged('Item')).rows);
+      // What it took before it was told is its own.
       expect([...ids]).toEqual(['of-the-first']);
       const refused = { event: 'nodesRefused' };
       const count = await cluster.node('n1').metric('millrace_replication_events_total', refused);
       expect(count).toBeGreaterThan(0);
+      await cluster.kill('n2');
+      const isTaken = async () => (await twin.put('/Item/taken', { name: 't' })).ok;
+      await until('writes of who has the name now', isTaken, 45_000);
+      const isThere = async () => (await cluster.node('n1').fetch('/Item/taken')).ok;
+      await until('them at the other node', isThere, 45_000);
     } finally {
       await twin.dispose();
     }

@@ -75,8 +75,8 @@ describe.skipIf(missing !== '')(`three nodes on machines of their own${missing} 
     fleet.write();
     const twin = await fleet.twin(other);
     await until('the refusal', () => twin.stderr().includes('DUPLICATE_NODE'));
-    // It stays with the twin, which is another node for all that anybody knows.
-    await twin.put('/Item/of-the-twin', {});
+    const isRefused = async () => (await twin.put('/Item/of-the-twin', {})).status === 503;
+    await until('refused writes', isRefused);
     await twin.dispose();
     expect(await fleet.faults()).toEqual([]);
     const answer = await fleet.node(other).fetch('/Item/of-the-twin');

@@ -84,6 +84,7 @@ export class SimStore implements ReplicaStore {
   readonly #listeners = new Set<() => void>();
   clockAhead = 0;
   isCatchingUp = false;
+  nameTakenBy: string | undefined;
   readonly #cache: SimCache;
 
   constructor(parts: SimStoreParts) {
@@ -184,6 +185,10 @@ export class SimStore implements ReplicaStore {
 
   setClockAhead(ms: number): void {
     this.clockAhead = ms;
+  }
+
+  setNameTaken(by: string | undefined): void {
+    this.nameTakenBy = by;
   }
 
   apply(batch: RemoteBatch): Promise<ApplyReport> {

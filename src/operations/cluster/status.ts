@@ -5,6 +5,7 @@
  */
 
 import type { BackboneStatus } from '../../replication/backbone.ts';
+import type { ReplicationStatus } from '../../replication/status.ts';
 import type { Operation } from '../operation.ts';
 import { clusterOf, type NodeStatus } from './context.ts';
 export const clusterStatus: Operation = {
@@ -17,7 +18,7 @@ export const clusterStatus: Operation = {
     const { clockAheadMs } = status;
     return {
       ...{ type, node_name: status.name, is_enabled: true },
-      status: clockAheadMs > 0 ? 'clock ahead' : status.isCaughtUp ? 'caught up' : 'joining',
+      status: stateOf(status),
       urls: status.urls,
       author: status.author,
       sequence: status.sequence,
@@ -28,6 +29,12 @@ export const clusterStatus: Operation = {
     };
   },
 };
+
+function stateOf({ clockAheadMs, isNameTaken, isCaughtUp }: ReplicationStatus): string {
+  if (clockAheadMs > 0) return 'clock ahead';
+  if (isNameTaken) return 'name taken';
+  return isCaughtUp ? 'caught up' : 'joining';
+}
 
 /** The stream of a NATS server. */
 const backboneOf = ({ isConnected, problem, behind, merged, counts }: BackboneStatus) => ({

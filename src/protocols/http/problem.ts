@@ -26,6 +26,7 @@ const problems: Record<ErrorCode, Problem> = {
   BREAKER_OPEN: { status: 503, title: 'Origin suspended after failures' },
   CATCHING_UP: { status: 503, title: 'Not yet told what other nodes hold' },
   CLOCK_AHEAD: { status: 503, title: 'Clock ahead of other nodes' },
+  NAME_TAKEN: { status: 503, title: 'Another node has the name of this one' },
   CONFIG_INVALID: { status: 500, title: 'Configuration invalid' },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, title: 'Content type unsupported' },
   DATA_FOLDER_LOCKED: { status: 500, title: 'Data folder locked' },

@@ -51,6 +51,7 @@ export const REASONS: Record<ErrorCode, Reason> = {
   BREAKER_OPEN: REASON.serverBusy,
   CATCHING_UP: REASON.serverUnavailable,
   CLOCK_AHEAD: REASON.serverUnavailable,
+  NAME_TAKEN: REASON.serverUnavailable,
   CONFIG_INVALID: REASON.implementationSpecific,
   CONTENT_TYPE_UNSUPPORTED: REASON.payloadFormatInvalid,
   DATA_FOLDER_LOCKED: REASON.serverUnavailable,

@@ -66,6 +66,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Rows looked at for each that a page of some buckets may have. */
+const SIFTED = 8;
 /** In one commit, unless one batch has more: the thread serves nothing else meanwhile. */
 const ITEMS_MAX = 512;
 
@@ -159,7 +161,8 @@ export class StoreReplica implements ReplicaStore {
     const { after, rowsMax, bytesMax, buckets } = options;
     let bytes = 0;
     let last: RecordId | undefined;
-    const scan = { after, limit: rowsMax };
+    // Of buckets few rows are asked for: more are looked at for one page.
+    const scan = { after, limit: buckets === undefined ? rowsMax : rowsMax * SIFTED };
     const { next } = this.#parts.reader.scanShared(table, scan, (entry) => {
       last = entry.id;
       if (buckets !== undefined && !buckets.has(bucketOf(entry.id))) return true;
@@ -167,9 +170,9 @@ export class StoreReplica implements ReplicaStore {
       if (state === undefined) return true;
       rows.push({ id: entry.id, state });
       bytes += entry.bodyLength;
-      return bytes < bytesMax;
+      return rows.length < rowsMax && bytes < bytesMax;
     });
-    const isCut = bytes >= bytesMax;
+    const isCut = rows.length >= rowsMax || bytes >= bytesMax;
     const goesOn = isCut ? last : next;
     return goesOn === undefined ? { rows } : { rows, next: goesOn };
   }
@@ -260,6 +263,10 @@ export class StoreReplica implements ReplicaStore {
 
   setClockAhead(ms: number): void {
     this.#parts.committer.setClockAhead(ms);
+  }
+
+  setNameTaken(by: string | undefined): void {
+    this.#parts.committer.setNameTaken(by);
   }
 
   async restampAhead(): Promise<void> {
