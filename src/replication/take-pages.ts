@@ -1,7 +1,7 @@
 /**
  * Taking rows of another node page by page: all of a table or the buckets in which it differs. Used
- * by snapshots and by repairs. One page is under way at a time, so that the pace is the receiver's;
- * a page that holds a stamp too far ahead waits for the clock.
+ * by snapshots and by repairs. One page is under way while another is stored, so that the pace is
+ * the receiver's; a page that holds a stamp too far ahead waits for the clock.
  */
 import type { EpochMs, RecordId } from '../base/brands.ts';
 import { durationMs } from '../base/brands.ts';
@@ -56,13 +56,17 @@ const gone = (): SessionGone => new SessionGone('the connection has ended');
 export async function takePages(session: Session, parts: PageParts, work: PageWork): Promise<void> {
   const { table } = work;
   let after = work.after;
+  let asked = askPage(session, work, after);
   do {
-    const { rows, next } = await askPage(session, work, after);
+    const { rows, next } = await asked;
     const wanted = wantedRows(rows, table, parts.own());
     if (wanted.some(({ state }) => isStateAhead(state, parts.stampLimit()))) {
       await holdBack(session, parts);
+      asked = askPage(session, work, after);
       continue;
     }
+    // The next page is on its way while this one is stored.
+    if (next !== undefined) asked = askAhead(session, work, next);
     const report = await applyPage(parts, { ...work, rows: wanted, next });
     work.report?.(report);
     parts.moved();
@@ -70,6 +74,13 @@ export async function takePages(session: Session, parts: PageParts, work: PageWo
     if (next === undefined) return;
   } while (session.isReady);
   throw gone();
+}
+
+function askAhead(session: Session, work: PageWork, after: PagePlace): Promise<PageFrame> {
+  const asked = askPage(session, work, after);
+  // What goes wrong is told to who waits for the page, later.
+  asked.catch(() => undefined);
+  return asked;
 }
 
 /** One page of a table, or of some of its buckets. */

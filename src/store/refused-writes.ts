@@ -1,8 +1,8 @@
 /**
  * What clients may not write for now, since other nodes would not hold what they were answered:
- * nothing while the clock runs ahead of theirs, or another node has this one's name; and no patch of a record that is not here while
- * this node has yet to be told what the others hold. Such a patch, an addition above all, would be
- * one of nothing, and go under when the record comes.
+ * nothing while the clock runs ahead of theirs, or another node has this one's name; and no patch
+ * of a record that is not here while this node has yet to be told what the others hold. Such a
+ * patch, an addition above all, would be one of nothing, and go under when the record comes.
  */
 import { NodeError } from '../base/errors.ts';
 import type { WriteOp } from '../table/store-port.ts';
@@ -28,8 +28,8 @@ export function refuseNamesake(ops: readonly WriteOp[], by: string): void {
   if (!ops.some((op) => isClients(op) || op.kind === 'message')) return;
   throw new NodeError(
     'NAME_TAKEN',
-    `another node of the cluster has this one's name, and ${by} lets that one in: nobody would be ` +
-      'told of what is written here; stop the other, or give this one another name (--node-name)',
+    `another node of the cluster has this one's name, and ${by} lets that one in: nobody would ` +
+      'be told of what is written here; stop the other, or name this one otherwise (--node-name)',
     { retry: 'later', details: { by } },
   );
 }

@@ -102,7 +102,7 @@ describe('a node', () => {
         return answer.status === 503 && answer.json();
       });
       expect(refusal).toMatchObject({ code: 'NAME_TAKEN' });
-      expect(JSON.stringify(refusal)).toMatch(/n1 lets that one in.*another name/);
+      expect(JSON.stringify(refusal)).toMatch(/n1 lets that one in.*--node-name/);
       expect((await twin.operate({ operation: 'cluster_status' })).status).toBe('name taken');
       await cluster.node('n2').put('/Item/of-the-first', { name: 'f' });
       const ids = idsOf((await cluster.converged('Item')).rows);
