@@ -47,6 +47,7 @@ export function pageReadsOf(table: Table, parts: PageReadsParts): PageReads {
     events: threadTables.events,
     schemes: toldSchemes(config.http.trustedProxies),
     limits: { failureMarkersBytes: config.limits.failureMarkersBytes },
+    replies: threadTables.pace.replies,
   });
   table.onPolicy((policy) => reads.usePolicy(policy));
   threadTables.memory.push(reads.memory);

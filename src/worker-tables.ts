@@ -79,6 +79,8 @@ export interface ThreadTables {
   readonly peers: PeerReads | undefined;
   /** Of page tables, as soon as one of them is asked for; see `worker-page-reads.ts`. */
   readonly pageReads: Map<TableName, PageReads>;
+  /** What the thread does of fetches in one turn, for page tables too. */
+  readonly pace: FetchPace;
   /** Caches in memory beside the store; page tables add theirs. */
   readonly memory: CacheFigures[];
   /** What follows the application's files while the thread runs. */
@@ -93,8 +95,10 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
     stamp: reader.lastSequence(),
     reader,
   });
+  const { fetchesPerTurnMax } = LIMITS;
+  const pace = { replies: createPace(fetchesPerTurnMax), answers: createPace(fetchesPerTurnMax) };
   const followed = {
-    origins: await openOrigins(around),
+    origins: await openOrigins(around, pace),
     policies: await ThreadPolicies.open(application, prepared.staleHook),
   };
   const origins = followed.origins.runtimes;
@@ -102,8 +106,6 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   const live = new Map<TableName, LiveSource>();
   const memory: CacheFigures[] = [];
   const judges = new Map<TableName, ReadPath>();
-  const { fetchesPerTurnMax } = LIMITS;
-  const pace = { replies: createPace(fetchesPerTurnMax), answers: createPace(fetchesPerTurnMax) };
   const { computed } = around.prepared;
   const scopeOf = createScopes(application.schema.tables, computed, (table, now) =>
     judges.get(table)?.rowContextAt(now),
@@ -119,16 +121,21 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   around.prepared.open(tables);
   const { leases, events, peers } = around;
   const pageReads = new Map<TableName, PageReads>();
-  return { tables, origins, live, leases, events, peers, pageReads, memory, followed };
+  return { tables, origins, live, leases, events, peers, pageReads, pace, memory, followed };
 }
 
-async function openOrigins(around: TableSurroundings): Promise<ThreadOrigins> {
+async function openOrigins(
+  around: TableSurroundings,
+  { replies, answers }: FetchPace,
+): Promise<ThreadOrigins> {
   const { application, prepared, config, clock, originObserver: observer } = around;
   const { random } = Math;
   const isPressed = () => around.guard.level > 0;
   const { threads } = config;
   const breakerOf = sharedBreakers(around);
-  const surroundings = { clock, random, threads, observer, isPressed, breakerOf };
+  // What comes back waits for its turn in the order in which it came: only starts are fair.
+  const isBehind = () => replies.waiting + answers.waiting >= LIMITS.fetchesPerTurnMax;
+  const surroundings = { clock, random, threads, observer, isPressed, isBehind, breakerOf };
   const origins = await ThreadOrigins.open(application.origins, application.folder, surroundings);
   for (const [name, definition] of prepared.codeOrigins) origins.addCode(name, definition);
   return origins;
@@ -147,10 +154,9 @@ function sharedBreakers({ application, liveMemory: memory }: TableSurroundings) 
 }
 
 /** What the tables of a thread have in common, put together while they are built. */
-interface Gathered extends Pick<ThreadTables, 'memory'> {
+interface Gathered extends Pick<ThreadTables, 'memory' | 'pace'> {
   /** The read paths by whose policies rows of caches are judged, also where another table joins. */
   readonly judges: Map<TableName, ReadPath>;
-  readonly pace: FetchPace;
 }
 
 function buildTable(

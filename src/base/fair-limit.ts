@@ -1,19 +1,22 @@
 /**
- * Bounded concurrency with fair turns: what waits is served source by source, one task each, so
- * that whoever asks for a thousand things does not stand before whoever asks for one. No turn of
- * the event loop begins more than a slice of tasks: others, who need none, are answered in between.
+ * Bounded concurrency with fair turns (`fair-line.ts`). No turn of the event loop begins more than
+ * a slice of tasks: others, who need none, are answered in between. Nor does any while what came
+ * of earlier ones is still to be dealt with: it would only wait elsewhere, where no turn is fair.
  *
  * The queue is bounded. When it is full, a source with less than its share of it takes the place of
  * the newest task of the source that has most; any other is refused at once.
  */
 
 import { NodeError } from './errors.ts';
+import { FairLine } from './fair-line.ts';
 import type { Limit, LimitOptions } from './limit.ts';
 import type { StopSignal } from './stop.ts';
 
 export interface FairLimitOptions extends LimitOptions {
   /** Tasks begun in one turn of the event loop. */
   readonly startsPerTurnMax: number;
+  /** Whether so much is to be dealt with that nothing is begun; asked anew in every turn. */
+  readonly isBehind?: (() => boolean) | undefined;
 }
 
 export interface FairLimit extends Limit {
@@ -60,11 +63,11 @@ export function createFairLimit(options: FairLimitOptions): FairLimit {
 
 class FairQueue implements FairLimit {
   readonly #options: FairLimitOptions;
-  /** In the order of their turns: the first is next, and goes to the end after its turn. */
-  readonly #sources = new Map<string, Waiting[]>();
+  readonly #line = new FairLine<Waiting>();
   #active = 0;
-  #pending = 0;
   #startedInTurn = 0;
+  /** `#nextTurn` will be called. */
+  #hasNextTurn = false;
 
   constructor(options: FairLimitOptions) {
     this.#options = options;
@@ -75,7 +78,7 @@ class FairQueue implements FairLimit {
   }
 
   get pendingCount(): number {
-    return this.#pending;
+    return this.#line.length;
   }
 
   run<T>(task: () => Promise<T>, signal?: StopSignal, source = ''): Promise<T> {
@@ -107,13 +110,19 @@ class FairQueue implements FairLimit {
   }
 
   #isFree(): boolean {
-    return this.#pending === 0 && this.#hasRoom();
+    return this.#line.length === 0 && this.#hasRoom();
   }
 
   #waitInLine(source: string, waiting: Waiting): void {
-    const isFull = this.#pending >= this.#waitingMax();
-    if (isFull && !this.#makeRoom(source)) waiting.refuse(this.#refusal());
-    else this.#enqueue(source, waiting);
+    const isFull = this.#line.length >= this.#waitingMax();
+    const left = isFull ? this.#line.giveWay(source) : undefined;
+    left?.refuse(this.#refusal());
+    if (isFull && left === undefined) {
+      waiting.refuse(this.#refusal());
+    } else {
+      this.#line.push(source, waiting);
+      this.#awaitTurn();
+    }
   }
 
   /** A slot that is free for the next turn counts: without a queue nobody is refused for it. */
@@ -122,8 +131,9 @@ class FairQueue implements FairLimit {
   }
 
   #hasRoom(): boolean {
-    const { concurrency, startsPerTurnMax } = this.#options;
-    return this.#active < concurrency && this.#startedInTurn < startsPerTurnMax;
+    const { concurrency, startsPerTurnMax, isBehind } = this.#options;
+    const hasSlot = this.#active < concurrency && this.#startedInTurn < startsPerTurnMax;
+    return hasSlot && isBehind?.() !== true;
   }
 
   #start<T>(task: () => Promise<T>): Promise<T> {
@@ -132,9 +142,16 @@ class FairQueue implements FairLimit {
   }
 
   #takeSlot(): void {
-    if (this.#startedInTurn === 0) setImmediate(this.#nextTurn);
     this.#startedInTurn += 1;
     this.#active += 1;
+    this.#awaitTurn();
+  }
+
+  /** A task that ends draws the next one; what waits for a turn has to be looked at in it. */
+  #awaitTurn(): void {
+    if (this.#hasNextTurn) return;
+    this.#hasNextTurn = true;
+    setImmediate(this.#nextTurn);
   }
 
   async #runInSlot<T>(task: () => Promise<T>): Promise<T> {
@@ -167,44 +184,14 @@ class FairQueue implements FairLimit {
   }
 
   readonly #nextTurn = (): void => {
+    this.#hasNextTurn = false;
     this.#startedInTurn = 0;
     this.#drain();
   };
 
   #drain(): void {
-    while (this.#pending > 0 && this.#hasRoom()) this.#shift()?.begin();
-  }
-
-  #enqueue(source: string, waiting: Waiting): void {
-    const queue = this.#sources.get(source);
-    if (queue === undefined) this.#sources.set(source, [waiting]);
-    else queue.push(waiting);
-    this.#pending += 1;
-  }
-
-  #shift(): Waiting | undefined {
-    for (const [source, queue] of this.#sources) {
-      const first = queue.shift();
-      this.#pending -= 1;
-      this.#sources.delete(source);
-      if (queue.length > 0) this.#sources.set(source, queue);
-      return first;
-    }
-    return undefined;
-  }
-
-  /** Whether `source` had less than its share, and somebody with most of all had to give way. */
-  #makeRoom(source: string): boolean {
-    const own = this.#sources.get(source)?.length ?? 0;
-    const share = Math.floor(this.#pending / (this.#sources.size + (own === 0 ? 1 : 0)));
-    if (own >= share) return false;
-    const longest = [...this.#sources.values()].reduce((one, other) =>
-      other.length > one.length ? other : one,
-    );
-    if (longest.length <= own + 1) return false;
-    longest.pop()?.refuse(this.#refusal());
-    this.#pending -= 1;
-    return true;
+    while (this.#line.length > 0 && this.#hasRoom()) this.#line.shift()?.begin();
+    if (this.#line.length > 0 && this.#active < this.#options.concurrency) this.#awaitTurn();
   }
 
   #refusal(): NodeError {

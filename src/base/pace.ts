@@ -1,31 +1,37 @@
 /**
  * Bounds what of one kind is done in one turn of the event loop: so many pass, the others wait for
- * the turns that follow, in order. Whatever comes in between (a hit, a timer) has its turn then,
- * and waits for no batch.
+ * the turns that follow, source by source (`fair-line.ts`). Whatever comes in between (a hit, a
+ * timer) has its turn then, and waits for no batch.
  */
+import { FairLine } from './fair-line.ts';
+
 export interface Pace {
-  /** `undefined`: go on now. */
-  pass(): Promise<void> | undefined;
+  /** `undefined`: go on now. `source`: in whose turn, such as a user or an address. */
+  pass(source?: string | undefined): Promise<void> | undefined;
+  /** How many wait. */
+  readonly waiting: number;
 }
 
 /** What waits is bounded by whoever comes here. */
 export function createPace(perTurn: number): Pace {
-  const waiting: (() => void)[] = [];
+  const line = new FairLine<() => void>();
   let passed = 0;
   const nextTurn = (): void => {
-    const going = waiting.splice(0, perTurn);
-    passed = going.length;
+    passed = Math.min(perTurn, line.length);
     if (passed > 0) setImmediate(nextTurn);
-    for (const go of going) go();
+    for (let going = passed; going > 0; going -= 1) line.shift()?.();
   };
   return {
-    pass() {
+    pass(source = '') {
       if (passed === 0) setImmediate(nextTurn);
-      if (passed < perTurn && waiting.length === 0) {
+      if (passed < perTurn && line.length === 0) {
         passed += 1;
         return undefined;
       }
-      return new Promise((resolve) => waiting.push(resolve));
+      return new Promise((resolve) => line.push(source, resolve));
+    },
+    get waiting() {
+      return line.length;
     },
   };
 }

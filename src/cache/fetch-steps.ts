@@ -45,7 +45,7 @@ export async function fetching(run: Run, state: Fetching): Promise<State> {
   }
   if (fetched.kind === 'failed') return failed(run, state, fetched.error);
   const { reply } = fetched;
-  const paced = run.deps.pace?.replies.pass();
+  const paced = run.deps.pace?.replies.pass(run.request.source);
   if (paced !== undefined) await paced;
   if (reply.kind !== 'notModified') return { ...fetchOf(state), kind: 'storing', reply };
   return confirmed(run, state, pending.conditional, reply);

@@ -71,7 +71,7 @@ async function keep(
     return { entry: kept, stored };
   });
   const kept = await within(run.deps.clock, keeping, { entry, stored: false });
-  const paced = run.answer && run.deps.pace?.answers.pass();
+  const paced = run.answer && run.deps.pace?.answers.pass(run.request.source);
   if (paced !== undefined) await paced;
   const fetch = { served, originStatus, stored: kept.stored, collapsed: false } as const;
   const result = fetchedResult(kept.entry, errand, fetch);

@@ -49,6 +49,8 @@ export interface Surroundings {
   readonly observer?: OriginObserver | undefined;
   /** The node is short of memory: nothing new is fetched. */
   readonly isPressed?: (() => boolean) | undefined;
+  /** So many replies are still to be answered with that no call is begun in this turn. */
+  readonly isBehind?: (() => boolean) | undefined;
 }
 
 /** One of several replicas is at fault, and others stand: no failure of the origin's. */
@@ -106,14 +108,17 @@ export class Attempts {
     const { name, queueMax } = settings;
     this.#breaker = around.breakerOf?.(name) ?? localCell();
     const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
-    const startsPerTurnMax = LIMITS.originCallsPerTurnMax;
+    const starts = {
+      startsPerTurnMax: LIMITS.originCallsPerTurnMax,
+      isBehind: around.isBehind,
+    };
     this.#foreground = createFairLimit({
-      ...{ name: `origin ${name}`, concurrency, queueMax, startsPerTurnMax },
+      ...{ name: `origin ${name}`, concurrency, queueMax, ...starts },
     });
     this.#background = createFairLimit({
       name: `origin ${name}, refreshes behind`,
       concurrency: Math.max(1, Math.floor(concurrency / 4)),
-      ...{ queueMax, startsPerTurnMax },
+      ...{ queueMax, ...starts },
     });
   }
 

@@ -53,6 +53,7 @@ export async function fetchPage(run: PageRun, fetch: Fetch): Promise<void> {
   let reply: PageOriginReply;
   try {
     reply = await ask(run, fetch, isConditional ? held : undefined);
+    await run.deps.replies?.pass(run.page.client.address);
   } catch (error) {
     const known = asNodeError(error);
     run.deps.events.originFailed?.(run.deps.table, known);

@@ -1,6 +1,7 @@
 /** What the pages of a table are made of, and the constants of one request for a page. */
 import type { TableName } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Pace } from '../../base/pace.ts';
 import type { Flights } from '../collapse.ts';
 import type { DecisionContext } from '../decide.ts';
 import type { CacheEvents } from '../events.ts';
@@ -28,6 +29,8 @@ export interface PageReadsDeps {
   readonly events: CacheEvents;
   readonly schemes: ToldSchemes;
   readonly limits: { readonly failureMarkersBytes: number };
+  /** Heads of replies that a thread takes in one turn; without it, all that there are. */
+  readonly replies?: Pace | undefined;
 }
 
 /** The constants of one request. */
