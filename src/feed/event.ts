@@ -142,7 +142,7 @@ export function encodeReset(
   const table = JSON.stringify(parts.table);
   const json = `{"type":"reset","table":${table},"id":${idJson(parts.id)},"position":"${
     parts.position
-  }","at":${parts.at}}`;
+  }","at":${parts.at},"recovered":false}`;
   return new EncodedEvent('reset', parts.position, json, false);
 }
 

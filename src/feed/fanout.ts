@@ -148,6 +148,8 @@ export class Fanout {
       drive: this.#drive,
       shownBudget: this.#shownBudget,
     });
+    const { from } = request;
+    if (from !== undefined) subscriber.recovered = resumeOffset(from, this.#source) !== undefined;
     this.#index.add(subscriber);
     return subscriber;
   }
@@ -173,6 +175,7 @@ export class Fanout {
     const { from, history } = subscriber.request;
     if (from !== undefined) {
       const offset = resumeOffset(from, this.#source);
+      subscriber.recovered = offset !== undefined;
       if (offset === undefined) {
         this.#reset(subscriber);
       } else {

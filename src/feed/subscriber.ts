@@ -58,6 +58,8 @@ export type Stage =
 /** What a protocol holds of its subscription. */
 export interface Subscription {
   readonly stage: Stage;
+  /** Whether it goes on from the position that it named; `undefined`: it named none. */
+  readonly recovered: boolean | undefined;
   /** Sends the present state, or resumes, and goes on with the changes since registration. */
   begin(): void;
   /** The sink has room again. */
@@ -113,6 +115,7 @@ export class Subscriber implements Subscription {
   history: HistoryProgress | undefined;
   /** Those with whom it is handed events. */
   crowd: Crowd | undefined;
+  recovered: boolean | undefined;
   /** Times in a row that the log was trimmed past it. */
   restarts = 0;
   readonly #drive: Drive;

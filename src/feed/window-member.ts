@@ -37,6 +37,11 @@ export class WindowMember implements Subscription {
     this.#drive = drive;
   }
 
+  /** What it was sent before is not known here any more. */
+  get recovered(): boolean | undefined {
+    return this.request.from === undefined ? undefined : false;
+  }
+
   begin(): void {
     this.#drive.begin(this);
   }

@@ -182,6 +182,22 @@ describe.each([1, 2])('push on %i thread(s)', (threads) => {
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
   });
 
+  it('an event stream says whether it goes on from the position that was named', async () => {
+    await put({ n: 1 });
+    const recovered = async (position?: string) => {
+      const asked = position === undefined ? {} : { 'last-event-id': position };
+      const headers = { accept: 'text/event-stream', ...asked };
+      const response = await node.fetch(`/Item/${id}`, { headers });
+      await response.body?.cancel();
+      return response.headers.get('millrace-recovered');
+    };
+    const written = await node.put(`/Item/${id}`, { n: 2 });
+    const position = written.headers.get('millrace-position') ?? '';
+    expect(await recovered()).toBeNull();
+    expect(await recovered(position)).toBe('true');
+    expect(await recovered('another.1')).toBe('false');
+  });
+
   it('an unknown position is told reset and given the present state', async () => {
     await put({ n: 9 });
     for (const position of ['zzz.5', 'nonsense', '1', `${'9'.repeat(30)}.1`]) {

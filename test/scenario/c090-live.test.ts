@@ -106,6 +106,28 @@ describe.each([1, 2])('/live on %i thread(s)', (threads) => {
     expect(nowhere).toMatchObject({ type: 'error', code: 'TABLE_UNKNOWN' });
   });
 
+  it('says whether it goes on from the position that was named', async () => {
+    const live = await connect();
+    const { position } = await live.ask({ put: '/Note/at', value: { text: 'a' } });
+    await live.ask({ put: '/Note/at', value: { text: 'b' } });
+    const plain = await live.ask({ subscribe: '/Note/at', as: 'plain' });
+    expect(plain).toEqual({ type: 'ack', ack: plain.ack, sub: 'plain', status: 200 });
+    const onwards = { subscribe: '/Note/at', as: 'onwards', from: position };
+    expect(await live.ask(onwards)).toMatchObject({ sub: 'onwards', recovered: true });
+    await live.next((one) => one.sub === 'onwards' && one.value?.text === 'b');
+    expect(live.heard.some((one) => one.type === 'reset')).toBe(false);
+    const lost = { subscribe: '/Note/at', as: 'lost', from: 'another.1' };
+    expect(await live.ask(lost)).toMatchObject({ sub: 'lost', recovered: false });
+    expect(await live.next((one) => one.type === 'reset')).toMatchObject({ recovered: false });
+    const first = { subscribe: '/Note/?sort(text)&limit(1)', as: 'first', from: position };
+    expect(await live.ask(first)).toMatchObject({ sub: 'first', recovered: false });
+    expect(await live.ask({ unsubscribe: 'lost' })).toMatchObject({ sub: 'lost', status: 204 });
+    const again = await live.ask({ unsubscribe: 'lost' });
+    expect(again).toMatchObject({ type: 'error', code: 'NOT_FOUND' });
+    const crowd = await live.ask({ presence: '/Note/at', as: 'crowd' });
+    expect(crowd).toMatchObject({ type: 'ack', sub: 'crowd' });
+  });
+
   it('writes to one record in the order in which they were said', async () => {
     const live = await connect();
     const last = 40;

@@ -10,6 +10,13 @@ import type { BodyWriter } from './port.ts';
 
 /** Largest piece offered to the engine at once. */
 const PIECE_BYTES = 64 * 1024;
+/** So much may be held by an engine that had room so far, and is not known to have sent it. */
+const UNTOLD_BYTES_MAX = 4 * 1024;
+/** Offered to an engine without room, to learn whether it has sent what it holds. */
+const PROBE_BYTES = 512;
+
+/** What is known of a client: that it takes what it is sent, that it does not, or neither. */
+export type Taking = 'taking' | 'still' | 'unknown';
 
 export interface StreamOutlet {
   /** Declared length of the body, when it was declared. */
@@ -31,6 +38,8 @@ export class StreamWriter implements BodyWriter {
   /** Bytes of the piece which the engine had to buffer. */
   #heldBytes = 0;
   #room = true;
+  /** There was no room once. */
+  #wasFull = false;
   #writtenBytes = 0;
   #ended = false;
   #aborted = false;
@@ -73,7 +82,7 @@ export class StreamWriter implements BodyWriter {
     const { length } = this.#outlet;
     // Too short a body cannot be ended well: the client must see that it is incomplete.
     if (length !== undefined && this.#writtenBytes < length) this.#outlet.destroy();
-    else if (this.#queue.length === 0) this.#outlet.end();
+    else if (this.#queue.length === 0) this.#endOnceSent();
   }
 
   destroy(): void {
@@ -97,31 +106,78 @@ export class StreamWriter implements BodyWriter {
     if (this.#aborted) return true;
     this.#room = true;
     this.#heldBytes = 0;
-    if (this.#queue.length === 0) this.#outlet.flush();
-    while (this.#room && this.#queue.length > 0) this.#feedHead();
-    if (this.#queue.length === 0 && this.#ended) this.#outlet.end();
+    if (this.#queue.length > 0) {
+      while (this.#room && this.#queue.length > 0) this.#feedHead();
+      if (this.#queue.length === 0 && this.#ended) this.#endOnceSent();
+    } else {
+      this.#outlet.flush();
+      if (this.#ended) this.#outlet.end();
+    }
     if (this.#room) this.#wake();
     return this.#room;
   }
 
+  /**
+   * An engine that holds something yet at the end gives the client a few seconds for it, and then
+   * cuts it off.
+   */
+  #endOnceSent(): void {
+    if (this.#room) this.#outlet.end();
+  }
+
+  /**
+   * Looks whether the client takes anything, where the engine has not said so: it speaks up only
+   * when a third of the kernel's buffer is free, which is minutes of a slow client's reading.
+   */
+  probe(): Taking {
+    if (this.#aborted) return 'unknown';
+    this.#outlet.flush();
+    if (this.#room) return 'taking';
+    const head = this.#queue[0];
+    if (head === undefined) {
+      // Whoever waits for room brings one more chunk, to probe with.
+      this.#wake();
+      return 'unknown';
+    }
+    const isCounted = this.#outlet.length !== undefined;
+    const piece = head.subarray(0, isCounted ? PIECE_BYTES : PROBE_BYTES);
+    const { accepted, room } = this.#outlet.push(piece);
+    this.#take(head, accepted);
+    if (room) this.writable();
+    else if (!isCounted) this.#heldBytes += accepted;
+    return room || (isCounted && accepted > 0) ? 'taking' : 'still';
+  }
+
   #feedHead(): void {
     const head = this.#queue[0] as Uint8Array;
-    const accepted = this.#feed(head);
+    this.#take(head, this.#feed(head));
+  }
+
+  /** The first of the queue was accepted as far as that. */
+  #take(head: Uint8Array, accepted: number): void {
     this.#queuedBytes -= accepted;
     if (accepted === head.length) this.#queue.shift();
     else this.#queue[0] = head.subarray(accepted);
   }
 
-  /** Returns how many bytes the engine took. */
+  /**
+   * Returns how many bytes the engine took. Of a body without a length it takes everything, and says
+   * of each piece whether those before it have left: so the last byte goes alone.
+   */
   #feed(bytes: Uint8Array): number {
+    const mayBeHeld = this.#outlet.length === undefined;
+    const isSplit = mayBeHeld && (this.#wasFull || bytes.length > UNTOLD_BYTES_MAX);
+    const last = isSplit ? bytes.length - 1 : bytes.length;
     let offset = 0;
     while (offset < bytes.length && this.#room) {
-      const isWhole = bytes.length <= PIECE_BYTES && offset === 0;
-      const piece = isWhole ? bytes : bytes.subarray(offset, offset + PIECE_BYTES);
-      const { accepted, room } = this.#outlet.push(piece);
+      const end = offset < last ? Math.min(offset + PIECE_BYTES, last) : bytes.length;
+      const isWhole = offset === 0 && end === bytes.length;
+      const { accepted, room } = this.#outlet.push(isWhole ? bytes : bytes.subarray(offset, end));
       offset += accepted;
       this.#room = room;
-      if (!room) this.#heldBytes = accepted;
+      if (room) continue;
+      this.#wasFull = true;
+      this.#heldBytes = accepted;
     }
     return offset;
   }

@@ -120,9 +120,12 @@ export class SseEndpoint<Principal> {
     const stream = new EventStream(this.#streamParts);
     this.#streams.set(stream, this.#facts(exchange, principal));
     this.#watch.add(stream, standing);
-    stream.hold(this.#parts.fanout.subscribe({ ...resolved, from }, stream));
+    const subscription = this.#parts.fanout.subscribe({ ...resolved, from }, stream);
+    stream.hold(subscription);
     exchange.onAborted(() => stream.gone());
-    stream.begin(exchange.stream(200, HEADERS), PREAMBLE);
+    const { recovered } = subscription;
+    const told = recovered === undefined ? [] : ['millrace-recovered', String(recovered)];
+    stream.begin(exchange.stream(200, [...HEADERS, ...told]), PREAMBLE);
     this.#beat();
   }
 

@@ -73,7 +73,9 @@ export class EventStream implements Sink {
   /** Ends the response: the browser comes back by itself with its last event id. */
   close(_code: ErrorCode): void {
     this.flush();
-    this.#writer?.end();
+    // Who does not read would not see the end either, and hold the node's own up.
+    if (this.#room) this.#writer?.end();
+    else this.#writer?.destroy();
     this.gone();
   }
 

@@ -24,6 +24,7 @@ interface Place {
 export interface Subscribe extends Place, Wishes {
   readonly kind: 'subscribe';
   readonly name: SubscriptionName | undefined;
+  readonly ack: AckName | undefined;
 }
 
 export interface Write extends Place {
@@ -38,8 +39,16 @@ export interface Write extends Place {
 
 export type LiveMessage =
   | Subscribe
-  | { readonly kind: 'unsubscribe'; readonly name: SubscriptionName }
-  | (Place & { readonly kind: 'presence'; readonly name: SubscriptionName | undefined })
+  | {
+      readonly kind: 'unsubscribe';
+      readonly name: SubscriptionName;
+      readonly ack: AckName | undefined;
+    }
+  | (Place & {
+      readonly kind: 'presence';
+      readonly name: SubscriptionName | undefined;
+      readonly ack: AckName | undefined;
+    })
   | Write
   | {
       readonly kind: 'signIn';
@@ -80,27 +89,38 @@ export function parseLiveMessage(message: unknown): LiveMessage {
 }
 
 function parseSubscribe(fields: Fields): LiveMessage {
-  const { subscribe, as } = fields;
-  const name = parseName(as);
-  if (as !== undefined && name === undefined) return malformed(wrongName('as'));
-  const place = parsePlace(subscribe);
-  if (place === undefined) return malformed(wrongPath('subscribe'), { name });
+  const followed = parseFollowed('subscribe', fields);
+  if ('kind' in followed) return followed;
   const wishes = parseWishes(fields);
-  if (typeof wishes === 'string') return malformed(wishes, { name });
-  return { kind: 'subscribe', ...place, name, ...wishes };
+  if (typeof wishes === 'string') return malformed(wishes, followed);
+  return { kind: 'subscribe', ...followed, ...wishes };
 }
 
-function parseUnsubscribe({ unsubscribe }: Fields): LiveMessage {
+function parseUnsubscribe({ unsubscribe, ack: asked }: Fields): LiveMessage {
   const name = parseName(unsubscribe);
-  return name === undefined ? malformed('unsubscribe names no one') : { kind: 'unsubscribe', name };
+  const ack = parseName(asked);
+  if (asked !== undefined && ack === undefined) return malformed(wrongName('ack'), { name });
+  if (name === undefined) return malformed('unsubscribe names no one', { ack });
+  return { kind: 'unsubscribe', name, ack };
 }
 
-function parsePresence({ presence, as }: Fields): LiveMessage {
-  const name = parseName(as);
-  if (as !== undefined && name === undefined) return malformed(wrongName('as'));
-  const place = parsePlace(presence);
-  if (place === undefined) return malformed(wrongPath('presence'), { name });
-  return { kind: 'presence', ...place, name };
+function parsePresence(fields: Fields): LiveMessage {
+  const followed = parseFollowed('presence', fields);
+  return 'kind' in followed ? followed : { kind: 'presence', ...followed };
+}
+
+/** What is followed, and the names for it and for the answer. */
+function parseFollowed(
+  verb: 'subscribe' | 'presence',
+  fields: Fields,
+): (Place & Pick<Subscribe, 'name' | 'ack'>) | Malformed {
+  const name = parseName(fields.as);
+  const ack = parseName(fields.ack);
+  if (fields.as !== undefined && name === undefined) return malformed(wrongName('as'), { ack });
+  if (fields.ack !== undefined && ack === undefined) return malformed(wrongName('ack'), { name });
+  const place = parsePlace(fields[verb]);
+  if (place === undefined) return malformed(wrongPath(verb), { name, ack });
+  return { ...place, name, ack };
 }
 
 function parseSignIn({ token, authorization, ack }: Fields): LiveMessage {

@@ -16,6 +16,7 @@ import type {
   UpgradeVerdict,
   WebSocketHandler,
 } from '../port.ts';
+import { SocketPulse } from '../socket-pulse.ts';
 import { offeredProtocols, refusedUpgrade } from '../upgrade-checks.ts';
 import { writeBareRefusal, writeBareReply } from './bare-reply.ts';
 import { joinConnections } from './tunnel.ts';
@@ -171,13 +172,8 @@ class NodeSocket implements Socket<unknown> {
   readonly remoteAddress: string;
   readonly #ws: WebSocket;
   readonly #bufferMax: number;
+  readonly #pulse = new SocketPulse();
   #closed = false;
-  #heard = true;
-  #sentBytes = 0;
-  /** Of those bytes, what had left this process at the last ping. */
-  #taken = 0;
-  /** Bytes waited for the peer at the last ping. */
-  #wasFull = false;
   #waits = false;
   #drained: (() => void) | undefined;
 
@@ -200,16 +196,12 @@ class NodeSocket implements Socket<unknown> {
     const ws = this.#ws;
     this.#drained = () => events.drain();
     ws.on('message', (message: RawData, isBinary: boolean) => {
-      this.#heard = true;
+      this.#pulse.heard();
       if (this.#closed) return;
       events.message(message as Buffer, isBinary);
     });
-    ws.on('pong', () => {
-      this.#heard = true;
-    });
-    ws.on('ping', () => {
-      this.#heard = true;
-    });
+    ws.on('pong', () => this.#pulse.ponged());
+    ws.on('ping', () => this.#pulse.heard());
     // A protocol error closes the socket by itself, with the right code.
     ws.on('error', ({ code }: NodeJS.ErrnoException) => {
       if (code === TOO_BIG) events.tooBig();
@@ -225,7 +217,6 @@ class NodeSocket implements Socket<unknown> {
     if (this.#ws.bufferedAmount > this.#bufferMax) return 'dropped';
     // Copied: what cannot be sent at once is kept by Node, and the view is the caller's.
     const bytes = typeof message === 'string' ? message : Buffer.from(message);
-    this.#sentBytes += Buffer.byteLength(bytes);
     this.#ws.send(bytes, { binary }, () => this.#flushed());
     if (this.#ws.bufferedAmount === 0) return 'sent';
     this.#waits = true;
@@ -244,26 +235,16 @@ class NodeSocket implements Socket<unknown> {
     this.#ws.terminate();
   }
 
-  /**
-   * Drops a peer that was silent since the last ping. One that takes what was sent is not silent: a
-   * slow reader sees the ping only once it has read what went before.
-   */
+  /** Ends a peer that is silent. */
   ping(): void {
-    const taken = this.#sentBytes - this.bufferedBytes;
-    const reads = this.#wasFull && this.#taken < taken;
-    this.#taken = taken;
-    this.#wasFull = this.bufferedBytes > 0;
-    if (!this.#heard && !reads) {
-      this.#ws.terminate();
-      return;
-    }
-    this.#heard = false;
-    if (!this.#closed) this.#ws.ping();
+    if (!this.#pulse.mayGoOn(this.bufferedBytes)) this.#ws.terminate();
+    else if (!this.#closed) this.#ws.ping();
   }
 
   #flushed(): void {
     if (!this.#waits || this.#closed || this.#ws.bufferedAmount > 0) return;
     this.#waits = false;
+    this.#pulse.drained();
     this.#drained?.();
   }
 }

@@ -14,6 +14,7 @@ import type { RequestCopy } from '../request-copy.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { type ExchangeHost, UwsExchange } from './exchange.ts';
 import { copyRequest } from './request.ts';
+import { SlowReaders } from './slow-readers.ts';
 import { SocketSide } from './sockets.ts';
 import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './types.ts';
 
@@ -43,6 +44,7 @@ export function uwsListen(uws: UwsModule): Listen {
 
 class UwsListener implements Listener, ExchangeHost {
   readonly engine = 'uws';
+  readonly slowReaders: SlowReaders;
   draining = false;
   waiting = 0;
   port = 0;
@@ -60,6 +62,7 @@ class UwsListener implements Listener, ExchangeHost {
   constructor(uws: UwsModule, options: ListenOptions) {
     this.#uws = uws;
     this.#options = options;
+    this.slowReaders = new SlowReaders(options.limits.idleTimeoutSeconds * 1000);
     this.#rules = {
       ...{ ...options.limits, chunkedUploads: false, expectations: true },
       allowedHosts: hostsOf(options.allowedHosts),
@@ -168,6 +171,7 @@ class UwsListener implements Listener, ExchangeHost {
     this.#closed = true;
     this.draining = true;
     clearInterval(this.#roomTimer);
+    this.slowReaders.stop();
     this.#token = undefined;
     this.#app.close();
   }

@@ -23,8 +23,9 @@ import { addressText } from '../remote-address.ts';
 import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless, statusLine } from '../status-text.ts';
-import { discardingWriter, StreamWriter } from '../stream-writer.ts';
+import { discardingWriter, StreamWriter, type Taking } from '../stream-writer.ts';
 import { giveBack, keepRest } from './rest-buffers.ts';
+import type { SlowReader, SlowReaders } from './slow-readers.ts';
 import type { UwsContext, UwsResponse } from './types.ts';
 
 /** Bodies above this are sent by `tryEnd`. */
@@ -46,6 +47,7 @@ export interface Handshake {
 export interface ExchangeHost {
   /** Replies carry `Connection: close`. */
   draining: boolean;
+  readonly slowReaders: SlowReaders;
   /** The exchange outlives its callback; and is over. */
   hold(request: RequestCopy): void;
   release(request: RequestCopy): void;
@@ -55,7 +57,7 @@ export interface ExchangeHost {
   fault(error: unknown, request: RequestCopy): void;
 }
 
-export class UwsExchange implements CuttableExchange {
+export class UwsExchange implements CuttableExchange, SlowReader {
   readonly request: RequestCopy;
   readonly #res: UwsResponse;
   readonly #host: ExchangeHost;
@@ -71,8 +73,11 @@ export class UwsExchange implements CuttableExchange {
   #writer: StreamWriter | undefined;
   #interims: Interims | undefined;
   #interimText = '';
-  /** What is still to be sent of a whole answer. */
+  /** What is still to be sent of a whole answer, of so many bytes in all. */
   #rest: Buffer | undefined;
+  #total = 0;
+  place = -1;
+  stillVisits = 0;
 
   constructor(res: UwsResponse, request: RequestCopy, host: ExchangeHost) {
     this.#res = res;
@@ -172,6 +177,20 @@ export class UwsExchange implements CuttableExchange {
 
   cut(): void {
     this.#writer?.destroy();
+  }
+
+  /** Whether the client takes what waits for it; keeps the engine from giving it up meanwhile. */
+  probe(): Taking {
+    if (!this.#live()) return 'unknown';
+    if (this.#writer === undefined) return this.#probeRest();
+    const taking = this.#writer.probe();
+    this.#keepAlive();
+    return taking;
+  }
+
+  giveUp(): void {
+    if (this.#writer !== undefined) this.#writer.destroy();
+    else if (this.#live()) this.#res.close();
   }
 
   /** The engine's callback ends: from here on the response must know of an abort. */
@@ -287,13 +306,42 @@ export class UwsExchange implements CuttableExchange {
     // The caller's view dies with this call.
     const rest = keepRest(body.subarray(sent));
     this.#rest = rest;
+    this.#total = total;
     this.#attach();
-    this.#res.onWritable((offset) => {
-      if (this.#complete || this.#gone) return true;
-      const [ok, ended] = this.#res.tryEnd(rest.subarray(offset - sent), total);
-      if (ended) this.#finish();
-      return ok;
+    this.#res.onWritable((offset) => (this.#live() ? this.#sendRest(rest, offset) : true));
+    this.#host.slowReaders.watch(this);
+  }
+
+  #sendRest(rest: Uint8Array, offset: number): boolean {
+    const [ok, ended] = this.#res.tryEnd(
+      rest.subarray(offset - this.#total + rest.length),
+      this.#total,
+    );
+    if (ended) this.#finish();
+    return ok;
+  }
+
+  #probeRest(): Taking {
+    const rest = this.#rest;
+    if (rest === undefined) return 'unknown';
+    let isTaking = false;
+    this.#corked(() => {
+      const before = this.#res.getWriteOffset();
+      this.#sendRest(rest, before);
+      isTaking = this.#complete || this.#res.getWriteOffset() > before;
     });
+    return isTaking ? 'taking' : 'still';
+  }
+
+  /**
+   * The engine cuts off a client ten seconds after it could not send it everything, however much it
+   * took since, unless it has said `writable`. To be paused and resumed makes it count anew.
+   */
+  #keepAlive(): void {
+    // A client that sends may be paused for another reason.
+    if (!this.#live() || this.#body !== undefined) return;
+    this.#res.pause();
+    this.#res.resume();
   }
 
   #openStream(length: number | undefined): StreamWriter {
@@ -313,6 +361,7 @@ export class UwsExchange implements CuttableExchange {
           this.#corked(() => {
             room = res.write(part);
           });
+          if (!room) this.#host.slowReaders.watch(this);
           return { accepted, room };
         }
         this.#corked(() => {
@@ -322,6 +371,7 @@ export class UwsExchange implements CuttableExchange {
           if (done) this.#finish();
           else accepted = res.getWriteOffset() - before;
         });
+        if (!room) this.#host.slowReaders.watch(this);
         return { accepted, room };
       },
       // An empty cork makes the engine flush what it holds; without it, nobody would.
@@ -339,7 +389,10 @@ export class UwsExchange implements CuttableExchange {
     });
     this.#writer = writer;
     this.onAborted(() => writer.abort());
-    res.onWritable(() => (this.#complete || this.#gone ? true : writer.writable()));
+    res.onWritable(() => {
+      this.#host.slowReaders.forget(this);
+      return this.#live() ? writer.writable() : true;
+    });
     return writer;
   }
 
@@ -377,6 +430,7 @@ export class UwsExchange implements CuttableExchange {
 
   /** Before the engine's last call, after which the response is not to be touched. */
   #finish(): void {
+    this.#host.slowReaders.forget(this);
     this.#dropRest();
     this.#body?.release();
     this.#complete = true;
@@ -392,6 +446,7 @@ export class UwsExchange implements CuttableExchange {
   #leave(): void {
     if (this.#gone || this.#complete) return;
     this.#gone = true;
+    this.#host.slowReaders.forget(this);
     this.#dropRest();
     if (!this.#inTurn) this.#host.release(this.request);
     this.#body?.abort();

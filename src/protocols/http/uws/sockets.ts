@@ -1,6 +1,7 @@
 /**
  * The WebSocket side of a uWS listener: handshakes which the protocol accepts become sockets with
- * state, back-pressure and a close code. The engine sends pings and answers the peer's by itself.
+ * state, back-pressure and a close code. The engine answers the peer's pings by itself; ours are
+ * sent here, since it would end a slow reader that has not come to its ping within 16 seconds.
  */
 
 import { LIMITS } from '../../../config/limits.ts';
@@ -16,9 +17,11 @@ import type {
   WebSocketHandler,
 } from '../port.ts';
 import { RequestCopy } from '../request-copy.ts';
+import { SocketPulse } from '../socket-pulse.ts';
 import { offeredProtocols, refusedUpgrade } from '../upgrade-checks.ts';
 import type { UwsExchange } from './exchange.ts';
 import { Relay } from './relay.ts';
+import { Rounds } from './rounds.ts';
 import type {
   UwsApp,
   UwsContext,
@@ -27,9 +30,6 @@ import type {
   UwsWebSocket,
   UwsWebSocketBehavior,
 } from './types.ts';
-
-/** The engine takes 8 to 960 seconds. */
-const idleSeconds = (wanted: number) => Math.min(960, Math.max(8, Math.ceil(wanted)));
 
 const sendResults: readonly SendResult[] = ['buffered', 'sent', 'dropped'];
 const CLOSED_ABNORMALLY = 1006;
@@ -53,6 +53,7 @@ export class SocketSide {
   readonly #options: ListenOptions;
   readonly #handler: WebSocketHandler<unknown>;
   readonly #broadcast: Broadcast;
+  readonly #rounds: Rounds<UwsSocket>;
 
   constructor(
     options: ListenOptions,
@@ -61,6 +62,8 @@ export class SocketSide {
   ) {
     this.#options = options;
     this.#handler = handler;
+    const halfIdleMs = (options.limits.idleTimeoutSeconds * 1000) / 2;
+    this.#rounds = new Rounds(halfIdleMs, (socket) => socket.ping());
     this.#broadcast = {
       bufferBytesMax: options.limits.socketBufferBytesMax,
       send: (topic, message, binary) => void app.publish(topic, message, binary, false),
@@ -71,27 +74,32 @@ export class SocketSide {
     const { limits } = this.#options;
     return {
       maxPayloadLength: limits.messageBytesMax,
-      idleTimeout: idleSeconds(limits.idleTimeoutSeconds),
+      idleTimeout: 0,
       compression: 0,
       maxBackpressure: limits.socketBufferBytesMax,
       closeOnBackpressureLimit: false,
-      sendPingsAutomatically: true,
+      sendPingsAutomatically: false,
       upgrade: (res, req, context) => this.#upgrade(gate, res, req, context),
       open: (ws) => this.#opened(ws),
       message: (ws, message, isBinary) => {
         const socket = socketOf(ws);
+        socket.pulse.heard();
         this.#call(socket, () => socket.events.message(socket, new Uint8Array(message), isBinary));
       },
       drain: (ws) => {
         const socket = socketOf(ws);
+        socket.pulse.drained();
         this.#call(socket, () => socket.events.drain(socket));
       },
+      ping: (ws) => socketOf(ws).pulse.heard(),
+      pong: (ws) => socketOf(ws).pulse.ponged(),
       close: (ws, code, reason) => this.#closed(socketOf(ws), code, reason),
     };
   }
 
   /** Sockets of origins are told that the node stops; the protocol tells its own. */
   stop(): void {
+    this.#rounds.stop();
     for (const relay of this.#relays) relay.stop();
   }
 
@@ -184,7 +192,7 @@ export class SocketSide {
 
   #opened(ws: UwsWebSocket): void {
     const socket = socketOf(ws);
-    socket.opened(ws);
+    socket.opened(ws, this.#rounds.join(socket));
     this.open += 1;
     this.#call(socket, () => socket.events.open(socket));
   }
@@ -192,6 +200,7 @@ export class SocketSide {
   #closed(socket: UwsSocket, code: number, reason: ArrayBuffer): void {
     this.open -= 1;
     this.#options.admission?.leave(socket.remoteAddress);
+    this.#rounds.leave(socket, socket.place);
     socket.markClosed();
     const text = Buffer.from(reason).toString();
     if (text === TOO_BIG) this.#options.onRefused?.('messageBytesMax');
@@ -214,6 +223,9 @@ class UwsSocket implements Socket<unknown> {
   readonly remoteAddress: string;
   readonly events: SocketEvents;
   readonly broadcast: Broadcast | undefined;
+  readonly pulse = new SocketPulse();
+  /** In the rounds of pings. */
+  place = -1;
   #ws: UwsWebSocket | undefined;
 
   constructor(state: unknown, remoteAddress: string, events: SocketEvents, broadcast?: Broadcast) {
@@ -265,8 +277,15 @@ class UwsSocket implements Socket<unknown> {
     ws?.close();
   }
 
-  opened(ws: UwsWebSocket): void {
+  opened(ws: UwsWebSocket, place: number): void {
     this.#ws = ws;
+    this.place = place;
+  }
+
+  /** Ends a peer that is silent. */
+  ping(): void {
+    if (!this.pulse.mayGoOn(this.bufferedBytes)) this.terminate();
+    else this.#ws?.ping();
   }
 
   markClosed(): void {

@@ -70,6 +70,8 @@ export interface UwsWebSocketBehavior {
   readonly open: (ws: UwsWebSocket) => void;
   readonly message: (ws: UwsWebSocket, message: ArrayBuffer, isBinary: boolean) => void;
   readonly drain: (ws: UwsWebSocket) => void;
+  readonly ping: (ws: UwsWebSocket) => void;
+  readonly pong: (ws: UwsWebSocket) => void;
   readonly close: (ws: UwsWebSocket, code: number, reason: ArrayBuffer) => void;
 }
 
