@@ -8,7 +8,7 @@ import { asNodeError, NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
 import type { InternalAnswer } from '../http/internal-exchange.ts';
 import type { HttpRequest } from '../http/port.ts';
-import { type Answering, acknowledgement, errorMessage, refusedWrite } from './answers.ts';
+import { type Answering, acknowledgement, refusedWrite } from './answers.ts';
 import { type Follower, type FollowingParts, LiveFollowing } from './live-following.ts';
 import { type LiveMessage, parseLiveMessage, type Write } from './live-messages.ts';
 import { clientError, malformed, refuse } from './refuse.ts';
