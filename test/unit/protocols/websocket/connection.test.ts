@@ -63,6 +63,7 @@ function connected(conflateBytesMax = 1_000) {
   connection.opened(socket);
   const calls: string[] = [];
   const subscription: Subscription = {
+    recovered: undefined,
     stage: 'live',
     begin: () => calls.push('begin'),
     drained: () => calls.push('drained'),
