@@ -1,11 +1,12 @@
 /**
- * Whether the peer of a WebSocket is there. It is pinged again and again, and one that is silent from
- * one ping to the next is ended. One that reads slowly is not silent: it sees the ping only once it has
- * read all that went before, of which megabytes may be in the kernel, where nobody sees them go. So
- * a peer that ever let something wait has longer, until it has answered a ping that came after.
+ * Whether the peer of a WebSocket is there. It is pinged again and again, and one that is silent
+ * from one ping to the next is ended. One that reads slowly is not silent: it sees the ping only
+ * once it has read all that went before, of which megabytes may be in the kernel, where nobody sees
+ * them go. So a peer that ever let something wait has longer, until it has answered a ping that
+ * came after.
  */
 
-/** How many pings a peer may leave unanswered: while something waits for it, or may in the kernel. */
+/** How many pings may stay unanswered while something waits for the peer, here or in the kernel. */
 const FULL_PINGS_MAX = 3;
 const BEHIND_PINGS_MAX = 8;
 

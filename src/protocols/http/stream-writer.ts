@@ -161,8 +161,8 @@ export class StreamWriter implements BodyWriter {
   }
 
   /**
-   * Returns how many bytes the engine took. Of a body without a length it takes everything, and says
-   * of each piece whether those before it have left: so the last byte goes alone.
+   * Returns how many bytes the engine took. Of a body without a length it takes everything, and
+   * says of each piece whether those before it have left: so the last byte goes alone.
    */
   #feed(bytes: Uint8Array): number {
     const mayBeHeld = this.#outlet.length === undefined;

@@ -1,7 +1,8 @@
 /**
- * Clients that do not take all that they were sent at once. The engine would cut each of them off ten
- * seconds later, also one that reads: it hears of room only when a third of the kernel's buffer is free.
- * So they are looked at more often than that, and given up when they have taken nothing for a while.
+ * Clients that do not take all that they were sent at once. The engine would cut each of them off
+ * ten seconds later, also one that reads: it hears of room only when a third of the kernel's buffer
+ * is free. So they are looked at more often than that, and given up when they have taken nothing
+ * for a while.
  */
 import type { Taking } from '../stream-writer.ts';
 import { Rounds } from './rounds.ts';

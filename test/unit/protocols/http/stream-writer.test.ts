@@ -41,7 +41,7 @@ class SlowEngine {
   }
 }
 
-/** One that takes everything, holds what the kernel does not take, and tells so with the next piece. */
+/** One that takes everything, holds what the kernel does not, and tells so with the next piece. */
 class HoldingEngine {
   readonly taken: Uint8Array[] = [];
   ended = false;
