@@ -46,8 +46,11 @@ export type BodyFraming = number;
 export const CHUNKED = -1;
 
 const digits = /^[0-9]{1,15}$/;
-/** Characters of RFC 3986 `host [":" port]`; no user part, no path, no space. */
-const hostSyntax = /^[A-Za-z0-9._~!$&'()*+,;=:[\]%-]*$/;
+/** A name or IPv4 address, with percent-encodings of visible characters, or an address in brackets. */
+const nameSyntax = String.raw`(?:[\w.~!$&'()*+,;=-]|%(?:[2-689A-Fa-f][\dA-Fa-f]|7[\dA-Ea-e]))*`;
+const addressSyntax = String.raw`\[[\dA-Za-z:._~%-]+\]`;
+/** `host [":" port]`; no user part, no path, no space [RFC3986 §3.2.2]. */
+const hostSyntax = new RegExp(String.raw`^(?:${nameSyntax}|${addressSyntax})(?::\d{0,5})?$`);
 
 /** Returns the body's framing, or why the request is refused. */
 export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming | Refusal {
@@ -115,6 +118,9 @@ export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming
     return { code: 'HOST_REFUSED', detail }; // [RFC9110 §15.5.20]
   }
   if (lengths === 0 && encodings === 0 && expect === '') return 0;
+  if (encodings > 0 && head.hostOptional) {
+    return malformed('HTTP/1.0 knows no Transfer-Encoding'); // [RFC9112 §6.1]
+  }
   return bodyFraming(head.method, { lengths, length, encodings, encoding, expect }, rules);
 }
 
