@@ -101,6 +101,8 @@ describe.each(ENGINES)('pages that clients try to poison over %s', (engine) => {
     ['a cookie that is not', '/keyed', [`Cookie: a=1; ab=${CANARY}; A=${CANARY}`], ['Cookie: a=1']],
     ['a parameter of a language', '', [`Accept-Language: en;x=${CANARY}`], ['Accept-Language: en']],
     ['what is no language', '', [`Accept-Language: en, ${CANARY}-`], ['Accept-Language: en']],
+    ['a word for a language', '', [`Accept-Language: ${CANARY}, en`], ['Accept-Language: en']],
+    ['a dialect', '', [`Accept-Language: en-US-x-${CANARY}`], ['Accept-Language: en-US']],
     ['what is no coding', '', [`Accept-Encoding: gzip, ${CANARY}`], ['Accept-Encoding: gzip']],
     ['a second language', '/keyed', [`Accept-Language: en;${CANARY}`], ['Accept-Language: en']],
   ] as const)('shows nobody %s of another', async (_, prefix, hostile, clean) => {

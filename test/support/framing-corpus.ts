@@ -126,7 +126,7 @@ const heads: readonly FramingCase[] = [
   })),
 ];
 
-/** Spellings of the framing fields that smugglers are known to use, for each way to combine them. */
+/** Spellings of the framing fields that smugglers are known by, for each way to combine them. */
 const hiddenEncodings = [
   ...['Transfer-Encoding : chunked', 'Transfer-Encoding\t: chunked', ' Transfer-Encoding: chunked'],
   ...[

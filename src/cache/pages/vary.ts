@@ -93,16 +93,24 @@ const inUsualCase = (language: string): string =>
 /** Before a language of weight 0, which is not merely the least wanted one. */
 const REFUSED = '!';
 const LANGUAGES_MAX = 32;
-/** [RFC4647 §2.1] */
-const LANGUAGE = /^(?:\*|[a-z]{1,8}(?:-[a-z0-9]{1,8}){0,6})$/;
+/**
+ * What is sent of a language tag: its language, script and region [RFC5646 §2.1]. The rest of one is
+ * room for words of the client's own, which an origin that forgets `Vary` would show to everybody.
+ */
+const LANGUAGE =
+  /^(\*|[a-z]{2,3}(?:-[a-z]{3})?(?:-[a-z]{4})?(?:-(?:[a-z]{2}|\d{3}))?)((?:-[a-z0-9]{1,8}){0,6})$/;
 
 const inOrder = (languages: readonly string[]): string => [...languages].sort().join(',');
 
 /** Languages by falling weight; those of equal weight stand together, each once. */
 function languageSteps(value: string): string[][] {
   const byWeight = new Map<number, string[]>();
-  const known = weighted(value).filter(({ member }) => LANGUAGE.test(member));
-  for (const { member: name, weight } of known.slice(0, LANGUAGES_MAX)) {
+  const known = weighted(value).flatMap(({ member, weight }) => {
+    const [, name, rest] = LANGUAGE.exec(member) ?? [];
+    // Who refuses a dialect does not refuse the language.
+    return name === undefined || (rest !== '' && weight === 0) ? [] : [{ name, weight }];
+  });
+  for (const { name, weight } of known.slice(0, LANGUAGES_MAX)) {
     const member = weight > 0 ? name : REFUSED + name;
     const others = byWeight.get(weight);
     if (others === undefined) byWeight.set(weight, [member]);

@@ -46,7 +46,7 @@ export type BodyFraming = number;
 export const CHUNKED = -1;
 
 const digits = /^[0-9]{1,15}$/;
-/** A name or IPv4 address, with percent-encodings of visible characters, or an address in brackets. */
+/** A name or an IPv4 address; of percent-encodings, those of visible characters. */
 const nameSyntax = String.raw`(?:[\w.~!$&'()*+,;=-]|%(?:[2-689A-Fa-f][\dA-Fa-f]|7[\dA-Ea-e]))*`;
 const addressSyntax = String.raw`\[[\dA-Za-z:._~%-]+\]`;
 /** `host [":" port]`; no user part, no path, no space [RFC3986 §3.2.2]. */
