@@ -94,7 +94,7 @@ const inUsualCase = (language: string): string =>
 const REFUSED = '!';
 const LANGUAGES_MAX = 32;
 /**
- * What is sent of a language tag: its language, script and region [RFC5646 §2.1]. The rest of one is
+ * What is sent of a language tag: language, script and region [RFC5646 §2.1]. The rest of one is
  * room for words of the client's own, which an origin that forgets `Vary` would show to everybody.
  */
 const LANGUAGE =
