@@ -99,11 +99,17 @@ function recordParts(entry: Entry, timed: Stamp | undefined): Partial<RowState> 
   };
 }
 
+/** Not spread together: every row that is sent or merged comes by here. */
 function timesOf(entry: Entry, { version, author }: Stamp): RowTimes {
   const { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = entry;
   return {
-    ...{ version, author, storedAt, freshUntil },
-    ...{ staleWhileRevalidateUntil, staleIfErrorUntil, evictAt },
+    version,
+    author,
+    storedAt,
+    freshUntil,
+    staleWhileRevalidateUntil,
+    staleIfErrorUntil,
+    evictAt,
   };
 }
 

@@ -146,8 +146,11 @@ export const registerOf = (state: RowState, name: string): Stamp | undefined =>
 
 /** The newest stamp in a state: the version and author of its row. */
 export function newestStamp(state: RowState): Stamp | undefined {
-  let newest: Stamp | undefined = laterOf<Stamp>(state.base, state.revived);
-  newest = laterOf<Stamp>(newest, state.times);
+  const { base, revived, touched } = state;
+  const timed = laterOf<Stamp>(base, state.times);
+  // Of a row that was put and nothing else, as nearly all are, the base says it.
+  if (timed === base && revived === undefined && touched === undefined) return base;
+  let newest: Stamp | undefined = laterOf<Stamp>(timed, revived);
   if (state.touched !== undefined) {
     for (const { set, counter } of Object.values(state.touched)) {
       newest = laterOf<Stamp>(newest, set);

@@ -222,7 +222,8 @@ export class Puller {
       this.open();
     } else if (this.state === 'held') this.#tryAgain(now);
     else if (this.#isStalled(now)) session.dismiss('STALLED', 'the pull does not move', 0);
-    else if (this.isAtEnd && !this.#isVerifying && now >= this.#verifyAt) this.#verify(session);
+    else if (this.isAtEnd && !this.#isVerifying && now >= this.#verifyAt)
+      this.#verifyIfDue(session);
   }
 
   /** Compares digests as soon as the pull is at the end. */
@@ -387,6 +388,15 @@ export class Puller {
     this.#enter('opening');
     if (error === undefined) this.open();
     else session.dismiss('STALLED', 'a snapshot could not be taken', 0);
+  }
+
+  /** Who is far behind this node differs from it, and need not be asked for its rows. */
+  #verifyIfDue(session: Session): void {
+    const { store } = this.#parts;
+    const last = cursorOf(store.horizon().cursors, store.author);
+    const isBehind = last - session.confirmed > BOUNDS.logEnd;
+    if (isBehind && this.#verifyAt > 0) this.#verifyAt = this.#now() + BOUNDS.settleMs;
+    else this.#verify(session);
   }
 
   #verify(session: Session): void {

@@ -26,8 +26,23 @@ type Packed = readonly [
   body?: Uint8Array | null,
   properties?: Uint8Array | null,
   payload?: Uint8Array | null,
-  relay?: Relay,
+  relay?: Relay | PackedOrigin,
 ];
+
+/** Nearly all that came from another node has a place in its author's log, and nothing more. */
+type PackedOrigin = readonly [sequence: Sequence, after: Sequence];
+
+function packedRelay(relay: Relay): Relay | PackedOrigin {
+  const { origin, scope, soft, reason, isQuiet, isClients, isLocal, isJoined } = relay;
+  const isMore = isQuiet ?? isClients ?? isLocal ?? isJoined ?? scope ?? soft ?? reason;
+  return isMore === undefined && origin ? [origin.sequence, origin.after] : relay;
+}
+
+function unpackedRelay(packed: Relay | PackedOrigin): Relay {
+  if (!Array.isArray(packed)) return packed as Relay;
+  const [sequence, after] = packed as PackedOrigin;
+  return { origin: { sequence, after } };
+}
 
 /** The log's value for a change; `keepBody` puts the row after (or the message) into it. */
 export function encodeChange(change: Change, keepBody: boolean): Buffer {
@@ -38,7 +53,7 @@ export function encodeChange(change: Change, keepBody: boolean): Buffer {
   const { publication, relay } = change;
   if (relay !== undefined) {
     const { properties = null, payload = null } = publication ?? {};
-    return packPlain([...head, body, properties, payload, relay]);
+    return packPlain([...head, body, properties, payload, packedRelay(relay)]);
   }
   if (publication !== undefined) {
     const { properties, payload } = publication;
@@ -51,7 +66,7 @@ export function decodeChange(sequence: Sequence, bytes: Uint8Array): Change {
   const packed = unpackPlain(bytes) as Packed;
   const [version, author, at, table, op, id, , body, properties, payload, relay] = packed;
   const whole = { sequence, version, author, at, table, op, id: id ?? undefined };
-  const change = relay === undefined ? whole : { ...whole, relay };
+  const change = relay === undefined ? whole : { ...whole, relay: unpackedRelay(relay) };
   const after = body === undefined || body === null ? undefined : new Uint8Array(body);
   if (properties === undefined || properties === null) return { ...change, after };
   const publication = {

@@ -3,7 +3,13 @@
  * and the pages made from it see the outcome as they see a local write. Other nodes are told too:
  * what came in the order of its author's log gets an entry in this one even when all was known.
  */
-import { durationMs, epochMs, type NodeId, type RecordVersion } from '../../base/brands.ts';
+import {
+  durationMs,
+  epochMs,
+  type NodeId,
+  type RecordVersion,
+  type Sequence,
+} from '../../base/brands.ts';
 import { versionTime } from '../../base/hlc.ts';
 import {
   type EntryMeta,
@@ -79,6 +85,7 @@ export function applyRow(batch: Batch, remote: RemoteRow): RowOutcome {
   const seen = shared === row ? living : livingRecord(batch, row);
   writeMerged(batch, place, remote, {
     ...{ merged, living: seen, stamp: { version, author: stamp.author }, isSeen },
+    last: shared === row ? local.base : undefined,
   });
   if (isSeen) dropBeneath(batch, row);
   const isMixed = !isSameStamp(newestStamp(merged), newest);
@@ -110,17 +117,21 @@ function isForgotten(batch: Batch, row: Row, local: RowState, state: RowState): 
 const tombstoneEnd = ({ base }: RowState): number =>
   base === undefined ? FOREVER : versionTime(base.version) + LIMITS.tombstoneRetentionMs;
 
-const relayOf = (remote: RemoteRow, isQuiet: boolean): Relay => ({
-  origin: remote.origin,
-  ...(isQuiet && { isQuiet }),
-  ...(remote.isJoined === true && { isJoined: true }),
-});
+function relayOf({ origin, isJoined }: RemoteRow, isQuiet: boolean): Relay {
+  if (isJoined === true) return isQuiet ? { origin, isQuiet, isJoined } : { origin, isJoined };
+  return isQuiet ? { origin, isQuiet } : { origin };
+}
 
-function logQuietly(batch: Batch, remote: RemoteRow, version: RecordVersion | undefined): number {
+function logQuietly(batch: Batch, remote: RemoteRow, version: RecordVersion | undefined): Sequence {
   const { table, id, author } = remote;
+  const relay = relayOf(remote, true);
   return batch.append({
-    ...{ table, id, author, op: 'put', relay: relayOf(remote, true) },
     version: version ?? batch.nextVersion(),
+    table,
+    op: 'put',
+    id,
+    author,
+    relay,
   });
 }
 
@@ -130,76 +141,85 @@ interface Outcome {
   readonly living: EntryView | undefined;
   /** Version and author of the entry. */
   readonly stamp: Stamp;
+  /** The base of what readers saw before. */
+  readonly last: RowState['base'];
   /** It is not beneath a local row that stays. */
   readonly isSeen: boolean;
 }
 
 function writeMerged(batch: Batch, row: Row, remote: RemoteRow, outcome: Outcome): void {
-  const { merged, living, stamp, isSeen } = outcome;
-  const change = isSeen ? changeOf(row, remote, outcome) : undefined;
-  const sequence =
-    change === undefined
-      ? logQuietly(batch, remote, stamp.version)
-      : batch.append({ ...change, author: remote.author, relay: relayOf(remote, false) });
-  if (!isPresent(merged)) {
-    const evictAt = epochMs(tombstoneEnd(merged));
-    const meta = { merging: mergingMeta(merged, stamp) };
-    writeRow(batch, row, {
-      ...tombstone(batch),
-      ...stamp,
-      stamp: sequenceOf(sequence),
-      evictAt,
-      meta,
-    });
-    return;
-  }
-  const body = placed(merged.body ?? NO_BYTES, living);
-  const entityTag = entityTagOf(body);
-  writeRow(batch, row, {
-    kind: 'record',
-    status: merged.content?.status ?? HTTP_OK,
-    ...stamp,
-    stamp: sequenceOf(sequence),
-    initialAge: durationMs(0),
-    ...timesOf(batch, merged),
-    mustValidate: false,
-    staleForbidden: false,
-    entityTag,
-    meta: metaOf(batch, row, remote, merged, stamp),
-    body: body instanceof Uint8Array ? body : { kind: 'file', file: body },
-  });
+  const { merged } = outcome;
+  const sequence = logMerged(batch, remote, outcome);
+  const draft = isPresent(merged)
+    ? recordDraft(batch, row, remote, outcome, sequence)
+    : tombstoneDraft(batch, outcome, sequence);
+  writeRow(batch, row, draft);
 }
 
-const sequenceOf = (value: number): RowDraft['stamp'] => value as RowDraft['stamp'];
+function tombstoneDraft(batch: Batch, { merged, stamp }: Outcome, sequence: Sequence): RowDraft {
+  const evictAt = epochMs(tombstoneEnd(merged));
+  const meta = { merging: mergingMeta(merged, stamp) };
+  return { ...tombstone(batch), ...stamp, stamp: sequence, evictAt, meta };
+}
 
-/** What subscribers are told; `undefined` when nothing changed for them. */
-function changeOf(row: Row, { table, id }: RemoteRow, { merged, living, stamp }: Outcome) {
+/** Written out field by field: whole logs come by this way. */
+function recordDraft(
+  batch: Batch,
+  row: Row,
+  remote: RemoteRow,
+  { merged, living, stamp }: Outcome,
+  sequence: Sequence,
+): RowDraft {
+  const body = placed(merged.body ?? NO_BYTES, living);
+  const { times } = merged;
+  return {
+    kind: 'record',
+    status: merged.content?.status ?? HTTP_OK,
+    version: stamp.version,
+    author: stamp.author,
+    stamp: sequence,
+    storedAt: times?.storedAt ?? batch.now,
+    initialAge: durationMs(0),
+    freshUntil: times?.freshUntil ?? FOREVER,
+    staleWhileRevalidateUntil: times?.staleWhileRevalidateUntil ?? NEVER,
+    staleIfErrorUntil: times?.staleIfErrorUntil ?? NEVER,
+    evictAt: times?.evictAt ?? FOREVER,
+    mustValidate: false,
+    staleForbidden: false,
+    entityTag: entityTagOf(body),
+    meta: metaOf(batch, row, remote, merged, stamp),
+    body: body instanceof Uint8Array ? body : { kind: 'file', file: body },
+  };
+}
+
+/** Subscribers are told where something changed for them; returns the place in the log. */
+function logMerged(batch: Batch, remote: RemoteRow, outcome: Outcome): Sequence {
+  const { table, id, author } = remote;
+  const { merged, living, stamp, last, isSeen } = outcome;
   const { version } = stamp;
+  if (!isSeen) return logQuietly(batch, remote, version);
   const before = living === undefined ? null : loggedBody(living);
+  const relay = relayOf(remote, false);
   if (!isPresent(merged)) {
-    return living && ({ version, table, id, op: 'delete', before } as const);
+    if (living === undefined) return logQuietly(batch, remote, version);
+    return batch.append({ version, table, op: 'delete', id, before, author, relay });
   }
   const { body, content } = merged;
   const isRecord = isJsonType(content?.contentType ?? JSON_TYPE) && body instanceof Uint8Array;
   const after = isRecord ? body : undefined;
-  const isSeen = after !== undefined && before !== null && before !== undefined;
-  const last = row.entry && stateOfEntry(row.entry).base;
   const isPut = living === undefined || !isSameStamp(last, merged.base);
   const properties = isPut ? content?.publication : undefined;
-  const isSame = isSeen && Buffer.compare(before, after) === 0;
-  if (isSame && properties === undefined) return undefined;
+  if (properties === undefined && isSameBody(before, after)) {
+    return logQuietly(batch, remote, version);
+  }
   const payload = isRecord || !(body instanceof Uint8Array) ? undefined : body;
   const publication = properties && { properties, payload };
-  return { version, table, id, op: isPut ? 'put' : 'patch', before, after, publication } as const;
+  const op = isPut ? 'put' : 'patch';
+  return batch.append({ version, table, op, id, before, after, publication, author, relay });
 }
 
-function timesOf(batch: Batch, { times }: RowState) {
-  const { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt } = times ?? {
-    ...{ storedAt: batch.now, freshUntil: FOREVER, evictAt: FOREVER },
-    ...{ staleWhileRevalidateUntil: NEVER, staleIfErrorUntil: NEVER },
-  };
-  return { storedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil, evictAt };
-}
+const isSameBody = (before: Uint8Array | null | undefined, after: Uint8Array | undefined) =>
+  after !== undefined && before != null && Buffer.compare(before, after) === 0;
 
 /** The body where it is kept here: bytes, or the file which has them. */
 function placed(
@@ -220,21 +240,22 @@ function metaOf(
   merged: RowState,
   stamp: Stamp,
 ): EntryMeta {
-  const { contentType, lastModified, groups, publication } = merged.content ?? {};
-  const { definition } = row.table;
-  const size = merged.body instanceof Uint8Array ? merged.body.length : (merged.body?.length ?? 0);
-  const record =
-    recordOfRow(merged) ??
-    standIn(definition.primaryKey, remote.id, { contentType: contentType ?? JSON_TYPE, size });
-  return {
-    contentType,
-    lastModified,
-    groups,
-    publication,
-    merging: mergingMeta(merged, stamp),
-    indexed: batch.parts.rules.indexedValues(row.table.name, record),
-    blobs: blobsOf(row, merged),
-  };
+  const indexed = row.table.indexes.size === 0 ? undefined : indexedOf(batch, row, remote, merged);
+  const merging = mergingMeta(merged, stamp);
+  const { content, blobs } = merged;
+  // Most rows were put, and nothing else.
+  if (content === undefined && blobs === undefined && merging === undefined) return { indexed };
+  const { contentType, lastModified, groups, publication } = content ?? {};
+  const kept = { contentType, lastModified, groups, publication };
+  return { ...kept, merging, indexed, blobs: blobsOf(row, merged) };
+}
+
+function indexedOf(batch: Batch, { table }: Row, { id }: RemoteRow, merged: RowState) {
+  const { body, content } = merged;
+  const contentType = content?.contentType ?? JSON_TYPE;
+  const facts = { contentType, size: body?.length ?? 0 };
+  const record = recordOfRow(merged) ?? standIn(table.definition.primaryKey, id, facts);
+  return batch.parts.rules.indexedValues(table.name, record);
 }
 
 function blobsOf(row: Row, { blobs }: RowState): EntryMeta['blobs'] {
