@@ -17,6 +17,8 @@ export interface ClusterOptions {
 }
 
 interface StartOptions {
+  /** Files of this node, beside those that all have. */
+  readonly files?: AppFiles;
   readonly env?: Readonly<Record<string, string>>;
   /** Nodes it is told of; the first of the cluster unless given. */
   readonly peers?: readonly string[];
@@ -65,7 +67,7 @@ export class Cluster {
       rmSync(path.join(folder, 'data'), { recursive: true });
     }
     const node = await startNode({
-      files,
+      files: { ...files, ...options.files },
       ...(folder !== undefined && { folder }),
       flags: [
         ...['--node-name', options.as ?? name, '--cluster-token', CLUSTER_TOKEN],
