@@ -26,19 +26,22 @@ export interface FairLimit extends Limit {
     signal?: StopSignal | undefined,
     source?: string | undefined,
   ): Promise<T>;
+  /** Whether `run` would begin at once. */
+  readonly isFree: boolean;
   /**
-   * Waits in line for a slot before anything is made for the task; `undefined`: there is one now,
-   * for `run`. Whoever waits so is a promise and two closures, however much its task will take.
+   * Lets `waiter` wait in line for a slot before anything is made for its task. Thousands wait so
+   * at times, and what they weigh is copied by the collector until they are served: hence an object
+   * of theirs, and no promise with its closures.
    */
-  reserve(source?: string | undefined): Reservation | undefined;
+  wait(source: string | undefined, waiter: Waiter): void;
 }
 
-/** A place in the line. */
-export interface Reservation {
-  /** Rejects where `run` would. */
-  readonly slot: Promise<Slot>;
-  /** Waits no longer: the slot rejects with `error`, unless it came before. */
-  giveUp(error: NodeError): void;
+/** Who waits in the line. */
+export interface Waiter {
+  /** There is a slot, which `hold` takes: at once, or not at all. */
+  begin(hold: () => Slot): void;
+  /** There is no room in the line, or no more. */
+  refuse(error: NodeError): void;
 }
 
 /** A slot that is held: for one task, or to be given back. */
@@ -47,11 +50,6 @@ export interface Slot {
   run<T>(task: () => Promise<T>): Promise<T> | undefined;
   /** Gives it back if it was not used. */
   free(): void;
-}
-
-interface Waiting {
-  begin(): void;
-  refuse(error: NodeError): void;
 }
 
 /** When whoever is refused should come back, seconds: by then the queue has moved. */
@@ -63,7 +61,7 @@ export function createFairLimit(options: FairLimitOptions): FairLimit {
 
 class FairQueue implements FairLimit {
   readonly #options: FairLimitOptions;
-  readonly #line = new FairLine<Waiting>();
+  readonly #line = new FairLine<Waiter>();
   #active = 0;
   #startedInTurn = 0;
   /** `#nextTurn` will be called. */
@@ -87,33 +85,21 @@ class FairQueue implements FairLimit {
         if (signal?.aborted === true) reject(signal.reason);
         else this.#start(task).then(resolve, reject);
       };
-      if (this.#isFree()) begin();
+      if (this.isFree) begin();
       else this.#waitInLine(source, { begin, refuse: reject });
     });
   }
 
-  reserve(source = ''): Reservation | undefined {
-    if (this.#isFree()) return undefined;
-    let hasLeft = false;
-    let giveUp: Reservation['giveUp'] = () => {};
-    const slot = new Promise<Slot>((resolve, reject) => {
-      giveUp = (error) => {
-        hasLeft = true;
-        reject(error);
-      };
-      const begin = (): void => {
-        if (!hasLeft) resolve(this.#hold());
-      };
-      this.#waitInLine(source, { begin, refuse: reject });
-    });
-    return { slot, giveUp };
-  }
-
-  #isFree(): boolean {
+  get isFree(): boolean {
     return this.#line.length === 0 && this.#hasRoom();
   }
 
-  #waitInLine(source: string, waiting: Waiting): void {
+  wait(source: string | undefined, waiter: Waiter): void {
+    if (this.isFree) waiter.begin(this.#hold);
+    else this.#waitInLine(source ?? '', waiter);
+  }
+
+  #waitInLine(source: string, waiting: Waiter): void {
     const isFull = this.#line.length >= this.#waitingMax();
     const left = isFull ? this.#line.giveWay(source) : undefined;
     left?.refuse(this.#refusal());
@@ -167,7 +153,7 @@ class FairQueue implements FairLimit {
     this.#drain();
   }
 
-  #hold(): Slot {
+  readonly #hold = (): Slot => {
     this.#takeSlot();
     let isHeld = true;
     const take = (): boolean => {
@@ -181,7 +167,7 @@ class FairQueue implements FairLimit {
         if (take()) this.#freeSlot();
       },
     };
-  }
+  };
 
   readonly #nextTurn = (): void => {
     this.#hasNextTurn = false;
@@ -190,7 +176,7 @@ class FairQueue implements FairLimit {
   };
 
   #drain(): void {
-    while (this.#line.length > 0 && this.#hasRoom()) this.#line.shift()?.begin();
+    while (this.#line.length > 0 && this.#hasRoom()) this.#line.shift()?.begin(this.#hold);
     if (this.#line.length > 0 && this.#active < this.#options.concurrency) this.#awaitTurn();
   }
 

@@ -33,10 +33,11 @@ export class Flight<R extends AnyReply = Reply> {
   readonly newest: Sequence;
   /** The node's sequence when the flight began. */
   readonly stamp: Sequence;
-  readonly #waiters = new Set<(outcome: R | Failed | undefined) => void>();
+  /** Made for whoever waits: a flight of one reader has none. */
+  #waiters: Set<(outcome: R | Failed | undefined) => void> | undefined;
   #outcome: R | Failed | undefined;
   #hasEnded = false;
-  readonly #onEnded: (() => void)[] = [];
+  #onEnded: (() => void)[] | undefined;
 
   constructor(key: string, newest: Sequence, stamp: Sequence) {
     this.key = key;
@@ -45,19 +46,23 @@ export class Flight<R extends AnyReply = Reply> {
   }
 
   get waiters(): number {
-    return this.#waiters.size;
+    return this.#waiters?.size ?? 0;
   }
 
   /** Resolves when the entry is readable, or storing was given up. */
   get ended(): Promise<void> {
     if (this.#hasEnded) return Promise.resolve();
-    return new Promise((resolve) => this.#onEnded.push(resolve));
+    this.#onEnded ??= [];
+    const waiting = this.#onEnded;
+    return new Promise((resolve) => waiting.push(resolve));
   }
 
   /** By its `Flights`, once. */
   end(): void {
     this.#hasEnded = true;
-    for (const tell of this.#onEnded.splice(0)) tell();
+    const waiting = this.#onEnded;
+    this.#onEnded = undefined;
+    for (const tell of waiting ?? []) tell();
   }
 
   /** What the flight ended with; `undefined` while it flies. */
@@ -69,8 +74,8 @@ export class Flight<R extends AnyReply = Reply> {
   settle(outcome: R | Failed): void {
     assert(this.#outcome === undefined, 'a flight settles once');
     this.#outcome = outcome;
-    for (const waiter of this.#waiters) waiter(outcome);
-    this.#waiters.clear();
+    for (const waiter of this.#waiters ?? []) waiter(outcome);
+    this.#waiters = undefined;
   }
 
   /** Resolves with the outcome, or with `undefined` when `delay` is over or the client left. */
@@ -82,7 +87,7 @@ export class Flight<R extends AnyReply = Reply> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome);
     return new Promise((resolve) => {
       const stop = (outcome: R | Failed | undefined): void => {
-        this.#waiters.delete(stop);
+        this.#waiters?.delete(stop);
         cancel();
         signal?.removeEventListener('abort', leave);
         resolve(outcome);
@@ -90,6 +95,7 @@ export class Flight<R extends AnyReply = Reply> {
       const leave = (): void => stop(undefined);
       const cancel = clock.after(delay, leave);
       signal?.addEventListener('abort', leave, { once: true });
+      this.#waiters ??= new Set();
       this.#waiters.add(stop);
     });
   }

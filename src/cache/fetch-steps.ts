@@ -28,14 +28,19 @@ import type {
 } from './states.ts';
 
 /** Asks the origin, and goes on without a client when the client's time is up. */
-export async function fetching(run: Run, state: Fetching): Promise<State> {
-  let turn: Turn | undefined;
+export function fetching(run: Run, state: Fetching): Promise<State> {
+  const lost = (error: unknown): State => failed(run, state, asNodeError(error));
   try {
     const waiting = waitInLine(run, state);
-    if (waiting !== undefined) turn = await waiting;
+    if (waiting === undefined) return asking(run, state, undefined);
+    // Whoever waits is to be light: what is made for a fetch is made by `asking`.
+    return waiting.then((turn) => asking(run, state, turn), lost);
   } catch (error) {
-    return failed(run, state, asNodeError(error));
+    return Promise.resolve(lost(error));
   }
+}
+
+async function asking(run: Run, state: Fetching, turn: Turn | undefined): Promise<State> {
   const pending = state.pending ?? ask(run, state, turn);
   const fetched = await whileClientWaits(run, pending.fetched);
   if (fetched === undefined) {

@@ -14,12 +14,12 @@ import { backoffDelay } from '../base/backoff.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
-import { createFairLimit, type FairLimit, type Reservation } from '../base/fair-limit.ts';
+import { createFairLimit, type FairLimit } from '../base/fair-limit.ts';
 import type { StopSignal } from '../base/stop.ts';
 import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
 import { type BreakerCell, localCell } from './breaker-cell.ts';
-import { CallTurn } from './call-turn.ts';
+import { CallTurn, type TurnGiver, TurnWaiter } from './call-turn.ts';
 import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
 import { pause, withDeadline } from './deadline.ts';
 import {
@@ -95,6 +95,7 @@ export class Attempts {
   readonly #othersStand: OthersStand;
   readonly #foreground: FairLimit;
   readonly #background: FairLimit;
+  readonly #giver: TurnGiver;
   #outcomes = new Map<AttemptOutcome, number>();
   readonly #breaker: BreakerCell;
   #inFlight = 0;
@@ -105,7 +106,7 @@ export class Attempts {
     this.#settings = settings;
     this.#othersStand = othersStand ?? (() => false);
     this.#around = around;
-    const { name, queueMax } = settings;
+    const { name, queueMax, timeoutMs } = settings;
     this.#breaker = around.breakerOf?.(name) ?? localCell();
     const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
     const starts = {
@@ -115,6 +116,12 @@ export class Attempts {
     this.#foreground = createFairLimit({
       ...{ name: `origin ${name}`, concurrency, queueMax, ...starts },
     });
+    this.#giver = {
+      clock: around.clock,
+      waitMs: durationMs(timeoutMs * 2),
+      tooLate: () => this.#busyFor(timeoutMs * 2),
+      refused: () => this.#refused('ORIGIN_BUSY'),
+    };
     this.#background = createFairLimit({
       name: `origin ${name}, refreshes behind`,
       concurrency: Math.max(1, Math.floor(concurrency / 4)),
@@ -149,28 +156,15 @@ export class Attempts {
   /** Waits for a slot ahead of `run`; `undefined`: `run` would not wait, or refuse at once. */
   turn(source: string | undefined): Promise<CallTurn> | undefined {
     if (this.#around.isPressed?.() === true || this.#waitOfBreaker() > 0) return undefined;
-    const reservation = this.#foreground.reserve(source);
-    return reservation && this.#waitForTurn(reservation);
+    if (this.#foreground.isFree) return undefined;
+    return new Promise((resolve, reject) => {
+      this.#foreground.wait(source, new TurnWaiter(this.#giver, resolve, reject));
+    });
   }
 
   /** What `turn` gave, if it was given here. */
   ownTurn(turn: unknown): CallTurn | undefined {
-    return turn instanceof CallTurn && turn.isOf(this) ? turn : undefined;
-  }
-
-  async #waitForTurn({ slot, giveUp }: Reservation): Promise<CallTurn> {
-    const { clock } = this.#around;
-    const ms = this.#settings.timeoutMs * 2;
-    const began = clock.monotonic();
-    const cancel = clock.after(durationMs(ms), () => giveUp(this.#busyFor(ms)));
-    try {
-      return new CallTurn(this, await slot, clock.monotonic() - began);
-    } catch (error) {
-      this.#refused('ORIGIN_BUSY');
-      throw error;
-    } finally {
-      cancel();
-    }
+    return turn instanceof CallTurn && turn.isOf(this.#giver) ? turn : undefined;
   }
 
   /** Resolves with the task's value; rejects with a `NodeError`, or the signal's own reason. */

@@ -1,8 +1,7 @@
 /** Turns of those who wait: who is next, who gives way, and how many begin in one turn. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { NodeError } from '../../../src/base/errors.ts';
-import { createFairLimit } from '../../../src/base/fair-limit.ts';
+import { createFairLimit, type FairLimit, type Slot } from '../../../src/base/fair-limit.ts';
 
 const OPTIONS = { name: 'origin a', concurrency: 1, queueMax: 100, startsPerTurnMax: 1_000 };
 
@@ -14,6 +13,11 @@ function held() {
   });
   return { task: () => ended, end };
 }
+
+const reserve = (limit: FairLimit, source: string): Promise<Slot> =>
+  new Promise((resolve, reject) => {
+    limit.wait(source, { begin: (hold) => resolve(hold()), refuse: reject });
+  });
 
 describe('createFairLimit', () => {
   it('serves the sources in turn, and the tasks of each in order', async () => {
@@ -108,17 +112,17 @@ describe('createFairLimit', () => {
 
   it('holds a slot for whoever reserved one, for one task or until it is given back', async () => {
     const limit = createFairLimit({ ...OPTIONS, concurrency: 2 });
-    expect(limit.reserve('a')).toBeUndefined();
+    expect(limit.isFree).toBe(true);
     const [one, two] = [held(), held()];
     const running = [limit.run(one.task), limit.run(two.task)];
-    const [first, second, left] = [limit.reserve('a'), limit.reserve('b'), limit.reserve('c')];
-    const refusal = left?.slot.catch((error) => error.code);
-    left?.giveUp(new NodeError('ORIGIN_BUSY', 'waited long enough'));
-    expect(await refusal).toBe('ORIGIN_BUSY');
+    expect(limit.isFree).toBe(false);
+    const [first, second] = [reserve(limit, 'a'), reserve(limit, 'b')];
+    const passed = { begin: () => {}, refuse: () => {} };
+    limit.wait('c', passed);
     one.end();
     two.end();
     await Promise.all(running);
-    const slots = [await first?.slot, await second?.slot];
+    const slots = [await first, await second];
     expect([limit.activeCount, limit.pendingCount]).toEqual([2, 1]);
     expect(await slots[0]?.run(async () => 'done')).toBe('done');
     expect(slots[0]?.run(async () => 'again')).toBeUndefined();
@@ -132,10 +136,10 @@ describe('createFairLimit', () => {
     const limit = createFairLimit({ ...OPTIONS, queueMax: 1 });
     const first = held();
     const running = limit.run(first.task);
-    const waiting = limit.reserve('a');
-    await expect(limit.reserve('a')?.slot).rejects.toMatchObject({ code: 'ORIGIN_BUSY' });
+    const waiting = reserve(limit, 'a');
+    await expect(reserve(limit, 'a')).rejects.toMatchObject({ code: 'ORIGIN_BUSY' });
     first.end();
     await running;
-    (await waiting?.slot)?.free();
+    (await waiting).free();
   });
 });
