@@ -40,6 +40,71 @@ const TYPES = [
   ['application/cbor', encode, decode],
 ] as const;
 
+/** In an order, with repetitions and an empty value, that no object could keep. */
+const PAIRS = ['b', '', 'a', '1', 'b', '2', '10', 'ü', '2', 'x', 'a', '3'];
+const text = (of: string): Buffer => {
+  const bytes = Buffer.from(of);
+  return Buffer.concat([Buffer.from([0, bytes.length]), bytes]);
+};
+const inPairs = Buffer.concat(
+  PAIRS.flatMap((of, at) => (at % 2 === 0 ? [Buffer.from([0x26]), text(of)] : [text(of)])),
+);
+const withLength = (...parts: readonly Buffer[]): Buffer => {
+  const bytes = Buffer.concat(parts);
+  const { length } = bytes;
+  const head = length < 128 ? [length] : [(length % 128) | 128, Math.floor(length / 128)];
+  return Buffer.concat([Buffer.from(head), bytes]);
+};
+/** With another property between them. */
+const PROPERTIES = withLength(inPairs, Buffer.from([0x03]), text('text/x'), inPairs);
+const SENT_ON = Buffer.concat([inPairs, inPairs]).toString('latin1');
+
+describe('user properties', () => {
+  it('go on as they came, whatever their order [MQTT5-3.3.2-18]', async () => {
+    const sender = new MqttPackets(node.mqtt);
+    const reader = new MqttPackets(node.mqtt);
+    expect([await sender.connect(), await reader.connect()]).toEqual([0, 0]);
+    reader.send(subscribeTo(1, 'order/#'));
+    await reader.next('suback');
+    const times = (peer: MqttPackets) => peer.bytes.split(SENT_ON).length - 1;
+    const flags = [0x30, 0x32, 0x31];
+    for (const [at, flag] of flags.entries()) {
+      const id = flag === 0x32 ? [Buffer.from([0, 7])] : [];
+      const payload = Buffer.from(`payload ${at}`);
+      const rest = withLength(text('order/x'), ...id, PROPERTIES, payload);
+      sender.send(Buffer.concat([Buffer.from([flag]), rest]));
+      await until('it', () => times(reader) === at + 1);
+    }
+    // Also when it is kept with the record.
+    const late = new MqttPackets(node.mqtt);
+    await late.connect();
+    late.send(subscribeTo(1, 'order/x'));
+    await until('the retained message', () => times(late) === 1);
+    for (const peer of [sender, reader, late]) peer.destroy();
+  });
+
+  it('of a will too, and none for clients of 3.1.1 [MQTT5-3.1.3-10]', async () => {
+    const reader = new MqttPackets(node.mqtt);
+    await reader.connect();
+    const old = await connectMqtt(node.mqtt, { protocolVersion: 4 });
+    reader.send(subscribeTo(1, 'order/will'));
+    await Promise.all([reader.next('suback'), old.client.subscribeAsync('order/will')]);
+    const leaver = new MqttPackets(node.mqtt);
+    const own = withLength(Buffer.from([0x26]), text('mine'), text('alone'));
+    const head = Buffer.concat([text('MQTT'), Buffer.from([5, 0x04 | 0x02, 0, 60]), own]);
+    const will = Buffer.concat([PROPERTIES, text('order/will'), text('gone')]);
+    leaver.send(Buffer.concat([Buffer.from([0x10]), withLength(head, text('leaver'), will)]));
+    expect((await leaver.next('connack'))?.reasonCode).toBe(0);
+    leaver.destroy();
+    await until('the will', () => reader.bytes.includes(SENT_ON));
+    expect(reader.bytes).not.toContain('alone');
+    await old.count(1);
+    expect(String(old.received[0]?.payload)).toBe('gone');
+    await old.close();
+    reader.destroy();
+  });
+});
+
 describe('wishes of MQTT clients', () => {
   it('tells the position of each change to those who ask, and to nobody else', async () => {
     const asking = await withWishes({ 'millrace-position': '1' });

@@ -36,6 +36,7 @@ store: { durability: process }
 mqtt: { requireAuthentication: false }
 limits:
   writeQueueAgeMsMax: 60s
+  mqttConnectMsMax: 60s
   logEntriesMax: 120
   replayEntriesMax: 60
   conflatedRecordsMax: 3
@@ -44,7 +45,7 @@ limits:
 const ROOMY = `
 store: { durability: process }
 mqtt: { requireAuthentication: false }
-limits: { writeQueueAgeMsMax: 60s }
+limits: { writeQueueAgeMsMax: 60s, mqttConnectMsMax: 60s }
 `;
 
 const schema = Array.from(

@@ -219,7 +219,7 @@ export class MqttReader implements LiveReader {
     });
     const { sessionPresent } = await new Promise<IConnackPacket>((resolve, reject) => {
       client.once('connect', resolve);
-      client.once('close', () => reject(new Error('refused or closed before CONNACK')));
+      client.once('close', () => reject(new Error(`closed before CONNACK: ${last}`)));
     });
     client.on('close', () => {
       if (client !== this.#client) return;

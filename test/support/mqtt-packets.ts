@@ -20,6 +20,11 @@ export class MqttPackets {
     this.#parser.on('packet', (packet) => this.received.push(packet));
   }
 
+  /** All that came, byte for byte. */
+  get bytes(): string {
+    return this.#connection.text;
+  }
+
   get ended(): boolean {
     this.#take();
     return this.#connection.ended;

@@ -9,6 +9,7 @@ import { decodePacket } from './codec.ts';
 import { Framer } from './framer.ts';
 import { type PacketFault, packetFault } from './packet-checks.ts';
 import { REASON } from './reasons.ts';
+import { keepUserProperties } from './user-properties.ts';
 
 export type Arrived =
   | { readonly kind: 'packet'; readonly packet: Packet }
@@ -56,6 +57,7 @@ export class Inbox {
       const isConnect = (bytes[0] ?? 0) >> 4 === 1 && bytes.includes('MQTT');
       return { kind: 'fault', fault: fault ?? NO_PACKET, isConnect };
     }
+    keepUserProperties(packet, bytes);
     if (packet.cmd === 'connect') this.#level = packet.protocolVersion ?? 4;
     return { kind: 'packet', packet };
   }

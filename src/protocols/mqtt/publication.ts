@@ -4,11 +4,9 @@
  * instant, so that what is left of it can be told at any time [MQTT5 §3.3.2.3.3].
  */
 import type { EpochMs } from '../../base/brands.ts';
+import type { UserProperties } from './user-properties.ts';
 
 export type QoS = 0 | 1 | 2;
-
-/** A name may come more than once [MQTT5 §3.3.2.3.7]. */
-export type UserProperties = Readonly<Record<string, string | string[]>>;
 
 /** The properties that travel with a message unaltered. */
 export interface MessageProperties {
@@ -36,7 +34,8 @@ interface Packed {
   readonly r?: string;
   /** In base64. */
   readonly d?: string;
-  readonly u?: UserProperties;
+  /** Gathered by name in what was stored before they were kept in their order. */
+  readonly u?: UserProperties | Readonly<Record<string, string | string[]>>;
 }
 
 export function packPublication(facts: PublicationFacts): Uint8Array {
@@ -49,7 +48,7 @@ export function packPublication(facts: PublicationFacts): Uint8Array {
     ...(given.contentType === undefined ? {} : { t: given.contentType }),
     ...(given.responseTopic === undefined ? {} : { r: given.responseTopic }),
     ...(given.correlationData === undefined ? {} : { d: given.correlationData.toString('base64') }),
-    ...(given.userProperties === undefined ? {} : { u: { ...given.userProperties } }),
+    ...(given.userProperties === undefined ? {} : { u: given.userProperties }),
   };
   return Buffer.from(JSON.stringify(packed));
 }
@@ -62,7 +61,16 @@ export function unpackPublication(bytes: Uint8Array): PublicationFacts {
     ...(t === undefined ? {} : { contentType: t }),
     ...(r === undefined ? {} : { responseTopic: r }),
     ...(d === undefined ? {} : { correlationData: Buffer.from(d, 'base64') }),
-    ...(u === undefined ? {} : { userProperties: u }),
+    ...(u === undefined ? {} : { userProperties: listOf(u) }),
   };
   return { qos: q, publisher: s, properties, expiresAt: x };
+}
+
+const isList = (stored: object): stored is UserProperties => Array.isArray(stored);
+
+function listOf(stored: NonNullable<Packed['u']>): UserProperties {
+  if (isList(stored)) return stored;
+  return Object.entries(stored).flatMap(([name, values]) =>
+    [values].flat().flatMap((value) => [name, value]),
+  );
 }

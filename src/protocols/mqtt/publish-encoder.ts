@@ -9,6 +9,7 @@ import type { EpochMs } from '../../base/brands.ts';
 import type { Message } from './message.ts';
 import { inFormat } from './payload-format.ts';
 import type { QoS } from './publication.ts';
+import { withUserProperties } from './user-properties.ts';
 import { NO_WISHES, POSITION_PROPERTY, type Wishes } from './wishes.ts';
 
 export type ProtocolLevel = 3 | 4 | 5;
@@ -46,7 +47,7 @@ const RETAIN_BIT = 4;
 const LEVEL_5_BIT = 16;
 
 export function encodePublish(message: Message, form: PublishForm, now: EpochMs): Buffer {
-  if (isOwn(message, form)) return generate(packetOf(message, form, now), options(form));
+  if (isOwn(message, form)) return generated(message, form, now);
   const { level, qos, retain, dup, position, wishes } = form;
   // A number in all but the rare case: this is asked for each delivery.
   const bits =
@@ -59,13 +60,20 @@ export function encodePublish(message: Message, form: PublishForm, now: EpochMs)
   const key = format === undefined ? bits : `${bits} ${format.contentType}`;
   let shared = message.encoded.get(key);
   if (shared === undefined) {
-    shared = generate(packetOf(message, { ...form, packetId: 1 }, now), options(form));
+    shared = generated(message, { ...form, packetId: 1 }, now);
     message.encoded.set(key, shared);
   }
   return qos === 0 ? shared : withPacketId(shared, form.packetId);
 }
 
-const options = ({ level }: PublishForm) => ({ protocolVersion: level });
+function generated(message: Message, form: PublishForm, now: EpochMs): Buffer {
+  const { level, position } = form;
+  const packet = generate(packetOf(message, form, now), { protocolVersion: level });
+  const given = message.facts?.properties.userProperties ?? [];
+  // Behind those of its publisher, which go on as they are [MQTT5-3.3.2-17, 3.3.2-18].
+  const all = position === undefined ? given : [...given, POSITION_PROPERTY, position];
+  return level < 5 || all.length === 0 ? packet : withUserProperties(packet, all);
+}
 
 /** Whether the packet differs from that of other subscribers by more than its identifier. */
 const isOwn = (message: Message, { level, alias, subscriptionIds }: PublishForm): boolean =>
@@ -90,26 +98,20 @@ function packetOf(message: Message, form: PublishForm, now: EpochMs): IPublishPa
 
 function propertiesOf(
   message: Message,
-  { alias, subscriptionIds, position }: PublishForm,
+  { alias, subscriptionIds }: PublishForm,
   now: EpochMs,
 ): NonNullable<IPublishPacket['properties']> {
   const { facts } = message;
+  const { userProperties: _, ...properties } = facts?.properties ?? {};
   const left = facts?.expiresAt === undefined ? undefined : facts.expiresAt - now;
   return {
-    ...facts?.properties,
-    ...(position === undefined ? {} : { userProperties: withPosition(message, position) }),
+    ...properties,
     // [MQTT5-3.3.2-6]
     ...(left === undefined ? {} : { messageExpiryInterval: Math.max(1, Math.ceil(left / 1000)) }),
     ...(alias === undefined ? {} : { topicAlias: alias.alias }),
     ...(subscriptionIds.length === 0 ? {} : { subscriptionIdentifier: [...subscriptionIds] }),
   } as NonNullable<IPublishPacket['properties']>;
 }
-
-/** Behind those of its publisher, which go on as they are [MQTT5-3.3.2-17]. */
-const withPosition = ({ facts }: Message, position: string) => ({
-  ...facts?.properties.userProperties,
-  [POSITION_PROPERTY]: position,
-});
 
 /** A copy with the identifier in its place: behind the fixed header and the topic. */
 function withPacketId(shared: Buffer, packetId: number): Buffer {
