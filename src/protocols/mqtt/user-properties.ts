@@ -59,7 +59,7 @@ export function withUserProperties(publish: Buffer, properties: UserProperties):
   return Buffer.concat([publish.subarray(0, 1), numberBytes(rest.length), rest]);
 }
 
-/** Where the length of its properties stands: behind the topic, and the identifier if it has one. */
+/** Where the length of its properties stands: behind the topic and any packet identifier. */
 function propertiesOfPublish(bytes: Buffer): number {
   const qos = ((bytes[0] ?? 0) >> 1) & 3;
   return afterText(bytes, afterNumber(bytes, 1)) + (qos === 0 ? 0 : 2);
