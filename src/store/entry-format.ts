@@ -141,6 +141,10 @@ export function encodeEntry(facts: DraftFacts, tail: DraftTail): Uint8Array {
   return bytes.subarray(0, bodyAt + tailLength);
 }
 
+/** Whether stored bytes are an entry for this node only, without looking at the rest of them. */
+export const isLocalEntry = (bytes: Uint8Array): boolean =>
+  ((bytes[AT.flags + 1] ?? 0) & (FLAG.local >> 8)) !== 0;
+
 function writeHeader(
   bytes: Buffer,
   draft: DraftFacts,

@@ -4,10 +4,12 @@
  * of a record that is not here while this node has yet to be told what the others hold. Such a
  * patch, an addition above all, would be one of nothing, and go under when the record comes.
  */
+import type { RecordId } from '../base/brands.ts';
 import { NodeError } from '../base/errors.ts';
 import type { WriteOp } from '../table/store-port.ts';
-import { entryKey } from './keys.ts';
-import { type Trees, tableOf } from './tables.ts';
+import { isLocalEntry } from './entry-format.ts';
+import { entryKey, keyBeneath } from './keys.ts';
+import { type TableTrees, type Trees, tableOf } from './tables.ts';
 
 const isClients = (op: WriteOp): boolean => 'reason' in op && op.reason === 'client';
 
@@ -34,11 +36,18 @@ export function refuseNamesake(ops: readonly WriteOp[], by: string): void {
   );
 }
 
+/** Whether there is a row that other nodes share; one of this node alone may lie over it. */
+function isHere({ entries }: TableTrees, id: RecordId): boolean {
+  const bytes = entries.get(entryKey(id, ''));
+  if (bytes === undefined) return false;
+  return !isLocalEntry(bytes) || entries.get(keyBeneath(id)) !== undefined;
+}
+
 /** Throws `CATCHING_UP`. */
 export function refuseBlindPatches(ops: readonly WriteOp[], trees: Trees): void {
   for (const op of ops) {
-    if (op.kind !== 'patch' || !isClients(op)) continue;
-    if (tableOf(trees, op.table).entries.get(entryKey(op.id, '')) !== undefined) continue;
+    if (op.kind !== 'patch' || op.isLocal === true || !isClients(op)) continue;
+    if (isHere(tableOf(trees, op.table), op.id)) continue;
     throw new NodeError(
       'CATCHING_UP',
       `${op.table} ${op.id} is not here, and this node is still being told what the others hold, ` +

@@ -7,7 +7,7 @@ import { epochMs, type RecordId } from '../../src/base/brands.ts';
 import type { Store } from '../../src/store/store-options.ts';
 import { replicaOf, snapshot, stream } from '../support/replica-nodes.ts';
 import type { Subject } from './store.ts';
-import { FRESH, ITEM, patch, put, remove, textOf } from './store-fixture.ts';
+import { FLIGHT, FRESH, ITEM, patch, put, remove, textOf } from './store-fixture.ts';
 
 const LOCAL = { isLocal: true } as const;
 /** An id that is stored under a digest of it. */
@@ -46,6 +46,13 @@ export function localRowContract(subject: Subject): void {
   };
   /** A tombstone shows nothing. */
   const seen = (store: Store, id: RecordId) => textOf(store, id) || undefined;
+  const isValid = (store: Store, id: RecordId) =>
+    store.withEntry(
+      FLIGHT,
+      id,
+      '',
+      (entry) => entry !== undefined && store.invalidations(FLIGHT).judge(entry).kind === 'valid',
+    );
   const idsOf = (store: Store, tag: string) =>
     store.idsByIndex(ITEM, { attribute: 'tag', from: tag, to: tag }, { limit: 9, offset: 0 });
 
@@ -141,6 +148,30 @@ export function localRowContract(subject: Subject): void {
       await one.sweep();
       expect([seen(one, 'a'), seen(one, 'b')]).toEqual(['{"id":"a","n":1}', undefined]);
       await expectShared(one, other, 'a', '{"id":"a","n":1}');
+    });
+
+    it('are no row to be patched on a node that is still to be told of the others', async () => {
+      const [one] = await pair();
+      replicaOf(one).setCatchingUp(true);
+      await write(one, put('a', { id: 'a' }, LOCAL), put('b', { id: 'b' }));
+      await write(one, patch('a', { n: 1 }, LOCAL), put('b', { id: 'b', n: 1 }, LOCAL));
+      const refusal = { code: 'CATCHING_UP' };
+      const blind = one.commit([patch('a', { n: 2 }, { create: true })], 'process');
+      await expect(blind).rejects.toMatchObject(refusal);
+      await write(one, patch('b', { n: 2 }));
+      expect([seen(one, 'a'), seen(one, 'b')]).toEqual(['{"id":"a","n":1}', '{"id":"b","n":2}']);
+    });
+
+    it('stay so in a cache when they are patched, though others are told to fetch', async () => {
+      const [one, other] = await pair();
+      await write(other, put('f', { id: 'f', n: 1 }, { table: FLIGHT, reason: 'fill' }));
+      await write(one, put('f', { id: 'f', n: 'mine' }, { table: FLIGHT, ...LOCAL }));
+      await stream(one, other);
+      expect(isValid(other, 'f')).toBe(true);
+      await write(one, patch('f', { m: 2 }, { table: FLIGHT }));
+      const local = one.withEntry(FLIGHT, 'f', '', (entry) => entry?.isLocal);
+      await stream(one, other);
+      expect([local, isValid(other, 'f')]).toEqual([true, false]);
     });
 
     it('keep the bodies that are kept apart from their entries', async () => {

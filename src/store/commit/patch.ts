@@ -175,6 +175,8 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
   const version = batch.nextVersion();
   const { author } = batch.parts;
   const isOwn = op.isLocal === true;
+  // In a cache the rest of the record is still what was written for this node alone.
+  const isKept = isOwn || (row.table.sourced && isLocal(row));
   const state = isOwn ? undefined : stateAfter(batch, op, patched, { version, author });
   const body = state?.body instanceof Uint8Array ? state.body : Buffer.from(JSON.stringify(record));
   const entityTag = entityTagOf(body);
@@ -198,12 +200,12 @@ function store(batch: Batch, row: Row, op: PatchOp, patched: Patched): WriteOutc
     mustValidate: current?.mustValidate ?? false,
     staleForbidden: current?.staleForbidden ?? false,
     entityTag,
-    isLocal: op.isLocal,
+    isLocal: isKept,
     meta,
     body,
   });
   if (!isOwn) dropBeneath(batch, row);
-  if (op.reason === 'client') shareAnew(batch, op, version);
+  if (op.reason === 'client' && !isKept) shareAnew(batch, op, version);
   const created = current === undefined;
   return { kind: 'stored', sequence, version, entityTag, created, unchanged: false };
 }
