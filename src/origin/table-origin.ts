@@ -246,16 +246,29 @@ function writtenRecord(result: WriteResult, place: RecordPlace): Uint8Array | un
 
 function replacedEntry(entry: Entry | undefined, place: RecordPlace): ReplacedEntry | undefined {
   if (entry === undefined || entry.kind !== 'record') return undefined;
-  const owned = entry.retain();
-  let record: JsonRecord | undefined;
-  return {
-    id: owned.id,
-    entityTag: owned.meta.originTag,
-    lastModified: owned.meta.lastModified,
-    storedAt: owned.storedAt,
-    get record() {
-      record ??= parseRecord(recordJson(owned, place.primaryKey), place);
-      return record;
-    },
-  };
+  return new Replaced(entry.retain(), place);
+}
+
+class Replaced implements ReplacedEntry {
+  readonly id: RecordId;
+  readonly entityTag: string | undefined;
+  readonly lastModified: number | undefined;
+  readonly storedAt: number;
+  readonly #entry: Entry;
+  readonly #place: RecordPlace;
+  #record: JsonRecord | undefined;
+
+  constructor(entry: Entry, place: RecordPlace) {
+    this.id = entry.id;
+    this.entityTag = entry.meta.originTag;
+    this.lastModified = entry.meta.lastModified;
+    this.storedAt = entry.storedAt;
+    this.#entry = entry;
+    this.#place = place;
+  }
+
+  get record(): JsonRecord {
+    this.#record ??= parseRecord(recordJson(this.#entry, this.#place.primaryKey), this.#place);
+    return this.#record;
+  }
 }

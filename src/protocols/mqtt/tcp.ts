@@ -7,7 +7,7 @@ import tls from 'node:tls';
 import type { ClientCertificate } from '../../access/asking.ts';
 import { NodeError } from '../../base/errors.ts';
 import { LIMITS } from '../../config/limits.ts';
-import { peerOf } from '../http/node/peer.ts';
+import { SocketPeer } from '../http/node/peer.ts';
 import { unmapped } from '../http/remote-address.ts';
 import type { TlsCertificates } from '../http/tls-files.ts';
 import type { Accept, Channel } from './channel.ts';
@@ -107,7 +107,7 @@ class TcpChannel implements Channel {
   readonly #socket: net.Socket;
 
   constructor(socket: net.Socket) {
-    const peer = peerOf(socket);
+    const peer = new SocketPeer(socket);
     this.remoteAddress = peer.peerAddress;
     this.certificate = peer.certificate;
     this.#socket = socket;

@@ -22,7 +22,7 @@ import { writeBareRefusal } from './bare-reply.ts';
 import { type ExchangeTerms, NodeExchange } from './exchange.ts';
 import { Http2Exchange } from './http2-exchange.ts';
 import { Http2Side } from './http2-server.ts';
-import { peerOf } from './peer.ts';
+import { SocketPeer } from './peer.ts';
 import { SocketSide } from './sockets.ts';
 
 const TIMEOUT_CHECK_MS = 2_000;
@@ -355,7 +355,7 @@ function copyRequest(message: IncomingMessage): RequestCopy {
   const query = mark < 0 ? '' : url.slice(mark + 1);
   const fields = message.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
   const request = new RequestCopy(message.method ?? '', path, query, fields);
-  request.peer = peerOf(message.socket);
+  request.peer = new SocketPeer(message.socket);
   return request;
 }
 

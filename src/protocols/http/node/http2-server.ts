@@ -16,7 +16,7 @@ import { LIMITS } from '../../../config/limits.ts';
 import { CHUNKED } from '../framing.ts';
 import type { HttpLimits } from '../port.ts';
 import { RequestCopy } from '../request-copy.ts';
-import { peerOf } from './peer.ts';
+import { SocketPeer } from './peer.ts';
 
 export interface Http2Hooks {
   readonly limits: HttpLimits;
@@ -110,7 +110,7 @@ export class Http2Side {
     const fields = requestFields(raw ?? [], headers[':authority']);
     const request = new RequestCopy(headers[':method'] ?? '', path, query, fields);
     const socket = stream.session?.socket;
-    if (socket !== undefined) request.peer = peerOf(socket as Socket);
+    if (socket !== undefined) request.peer = new SocketPeer(socket as Socket);
     // Without a length only the last frame tells.
     request.bodyFraming = stream.endAfterHeaders ? 0 : CHUNKED;
     this.#hooks.serve(stream, request);

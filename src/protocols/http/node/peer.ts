@@ -11,13 +11,19 @@ import type { Peer } from '../request-copy.ts';
 
 const read = new WeakMap<TLSSocket, ClientCertificate | undefined>();
 
-export function peerOf(socket: Socket): Peer {
-  return {
-    peerAddress: unmapped(socket.remoteAddress),
-    get certificate() {
-      return socket instanceof TLSSocket ? certificateOf(socket) : undefined;
-    },
-  };
+/** A class, made for every request: a literal with a getter is a shape of its own each time. */
+export class SocketPeer implements Peer {
+  readonly peerAddress: string;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.peerAddress = unmapped(socket.remoteAddress);
+    this.#socket = socket;
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return this.#socket instanceof TLSSocket ? certificateOf(this.#socket) : undefined;
+  }
 }
 
 /** `undefined` for one that was not asked for, not shown, or not verified. */
