@@ -8,12 +8,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { type Issued, issueCertificate } from '../../src/protocols/http/certificate.ts';
 import { connectMqtt } from '../support/mqtt-client.ts';
 import { type NodeProcess, runCommand, startNode, until } from '../support/node-process.ts';
 import { OcspDoor, startOpenssl } from '../support/ocsp-responder.ts';
 
+const SHIFTED = fileURLToPath(new URL('../support/shifted-clock.mjs', import.meta.url));
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const SCHEMA = 'type Note @table @export { id: ID @primaryKey text: String }\n';
 const ROLES = 'reader: { tables: { Note: { read: true, subscribe: true } } }\n';
@@ -36,11 +39,13 @@ const row = (client: Issued, taken = '') => {
 };
 
 const server = issued('node.test', ['127.0.0.1']);
-const [good, replayed, silent, delegated, impostor, watched] = [
-  ...['good', 'replayed', 'silent', 'delegated', 'impostor', 'watched'].map((name) => issued(name)),
-] as [Issued, Issued, Issued, Issued, Issued, Issued];
+const [good, replayed, silent, delegated, impostor, watched, later] = [
+  ...['good', 'replayed', 'silent', 'delegated', 'impostor', 'watched', 'later'].map((name) =>
+    issued(name),
+  ),
+] as [Issued, Issued, Issued, Issued, Issued, Issued, Issued];
 const [revoked, unknown] = [issued('revoked'), issued('unknown')];
-const known = [good, replayed, silent, delegated, impostor, watched];
+const known = [good, replayed, silent, delegated, impostor, watched, later];
 
 const settingsFor = (ocsp: string, responder: string) => ({
   tls: {
@@ -83,6 +88,37 @@ function ask(node: NodeProcess, client: Issued): Promise<{ status: number; text:
   });
 }
 
+const ownSigner = (): readonly string[] => [
+  ...['-rsigner', path.join(folder, 'ca.pem'), '-rkey', file('ca.key', authority.key)],
+];
+
+/** Connections that stay, some on each thread, over WebSocket and MQTT; `leave` ends them. */
+function openSockets(node: NodeProcess, client: Issued, leave: (() => void)[]) {
+  const shown = { ca: authority.cert, cert: client.cert, key: client.key };
+  const sockets = Array.from({ length: 4 }, async () => {
+    const socket = new WebSocket(`wss${node.http.slice(5)}/Note/`, shown);
+    leave.push(() => socket.terminate());
+    const state = { over: false };
+    socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        state.over = true;
+      });
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('close', reject));
+    return state;
+  });
+  const clients = Array.from({ length: 2 }, async () => {
+    const mqtt = await connectMqtt(node.mqtt, { ...shown, reconnectPeriod: 0 });
+    leave.push(() => void mqtt.client.end(true));
+    const state = { over: false };
+    mqtt.client.on('close', () => {
+      state.over = true;
+    });
+    return state;
+  });
+  return Promise.all([...sockets, ...clients]);
+}
+
 const said = (node: NodeProcess, text: string) =>
   until(`the log to say "${text}"`, () => (node.stdout() + node.stderr()).includes(text));
 
@@ -90,28 +126,33 @@ describe.skipIf(!hasOpenssl)('a client certificate, where OCSP is asked', () => 
   let door: OcspDoor;
   let node: NodeProcess;
   const running: ChildProcess[] = [];
-  const responder = async (signer: readonly string[]): Promise<number> => {
-    const rows = [...known.map((one) => row(one)), row(revoked, '200101000000Z')].join('');
+  const responder = async (
+    signer: readonly string[],
+    gone: readonly Issued[] = [],
+  ): Promise<number> => {
+    const still = known.filter((one) => !gone.includes(one)).map((one) => row(one));
+    const taken = [revoked, ...gone].map((one) => row(one, '200101000000Z'));
+    const rows = [...still, ...taken].join('');
     const index = ['-index', file('index.txt', rows), '-CA', path.join(folder, 'ca.pem')];
     const { port, child } = await startOpenssl([...index, ...signer]);
     running.push(child);
     return port;
   };
-  const start = (mode: string) =>
+  const start = (mode: string, threads = '1', env: Record<string, string> = {}) =>
     startNode({
       files: {
         'schema.graphql': SCHEMA,
         'roles.yaml': ROLES,
         'millrace.yaml': JSON.stringify(settingsFor(mode, door.url)),
       },
-      flags: ['--threads', '1'],
+      flags: ['--threads', threads],
+      env,
     });
 
   beforeAll(async () => {
     door = await OcspDoor.open();
     node = await start('strict');
-    const own = ['-rsigner', path.join(folder, 'ca.pem'), '-rkey', file('ca.key', authority.key)];
-    door.target = await responder(own);
+    door.target = await responder(ownSigner());
   });
   afterAll(async () => {
     await node?.dispose();
@@ -173,6 +214,31 @@ describe.skipIf(!hasOpenssl)('a client certificate, where OCSP is asked', () => 
       await lenient.dispose();
     }
   });
+
+  it('is cut off on every thread when it is revoked later: WebSockets and MQTT', async () => {
+    const clock = file('clock', '0');
+    const lasting = await start('strict', '2', {
+      NODE_OPTIONS: `--import=${SHIFTED}`,
+      MILLRACE_TEST_CLOCK_FILE: clock,
+    });
+    const leave: (() => void)[] = [];
+    try {
+      door.target = await responder(ownSigner());
+      const before = [openSockets(lasting, later, leave), openSockets(lasting, good, leave)];
+      const [ofRevoked, ofGood] = await Promise.all(before);
+      const ended = (some: readonly { over: boolean }[] = []) => some.map(({ over }) => over);
+      expect([...ended(ofRevoked), ...ended(ofGood)]).not.toContain(true);
+      door.target = await responder([...ownSigner(), '-nmin', '300'], [later]);
+      // What the responder said first counts for an hour at most.
+      file('clock', '7200000');
+      await until('the revoked one to be cut off', () => !ended(ofRevoked).includes(false), 60_000);
+      expect(ended(ofGood)).not.toContain(true);
+      expect((await ask(lasting, later)).status).toBe(401);
+    } finally {
+      for (const one of leave) one();
+      await lasting.dispose();
+    }
+  }, 90_000);
 
   it('is not asked about without authorities: the start is refused', async () => {
     const { clientCa: _, ...tls } = settingsFor('strict', door.url).tls;
