@@ -9,7 +9,7 @@
 import type { DurationMs } from '../base/brands.ts';
 import { suggest } from '../schema/nearest.ts';
 import type { ProblemList } from '../schema/problem.ts';
-import { plainOf, type SettingNode } from './setting-node.ts';
+import { type SettingNode, shownOf } from './setting-node.ts';
 import { parseCount, parseDuration, parseShare, parseSize } from './units.ts';
 
 export type Reader<T> = (node: SettingNode, path: string, problems: ProblemList) => T | undefined;
@@ -24,7 +24,7 @@ export function reject(
   wanted: string,
   problems: ProblemList,
 ): undefined {
-  const written = node.kind === 'scalar' ? JSON.stringify(node.value) : `a ${node.kind}`;
+  const written = node.kind === 'scalar' ? JSON.stringify(shownOf(node)) : `a ${node.kind}`;
   problems.add(node.place, `${path} is ${written.slice(0, 80)}`, { cure: `write ${wanted}` });
   return undefined;
 }
@@ -78,7 +78,7 @@ export function oneOf<const T extends string>(choice: readonly T[]): Reader<T> {
     const value = node.kind === 'scalar' ? String(node.value) : undefined;
     const match = choice.find((each) => each === value);
     if (match !== undefined) return match;
-    problems.add(node.place, `${path} cannot be ${JSON.stringify(plainOf(node)).slice(0, 80)}`, {
+    problems.add(node.place, `${path} cannot be ${JSON.stringify(shownOf(node)).slice(0, 80)}`, {
       cure: value === undefined ? `write one of ${choice.join(', ')}` : suggest(value, choice),
     });
     return undefined;

@@ -42,6 +42,23 @@ export function nodeOf(value: unknown, place: SourcePlace): SettingNode {
   return { kind: 'scalar', value: isScalar ? (value as Scalar) : null, place };
 }
 
+/**
+ * A node as problems show it: what came from a variable stands there by the variable's name, since
+ * variables are where secrets come from.
+ */
+export function shownOf(node: SettingNode): unknown {
+  switch (node.kind) {
+    case 'scalar':
+      return node.source?.includes('${') === true ? node.source : node.value;
+    case 'list':
+      return node.items.map(shownOf);
+    case 'map':
+      return Object.fromEntries(
+        [...node.entries].map(([key, entry]) => [key, shownOf(entry.value)]),
+      );
+  }
+}
+
 /** A node as plain data; objects have no prototype. */
 export function plainOf(node: SettingNode): unknown {
   switch (node.kind) {

@@ -151,4 +151,21 @@ describe.each(['1', '2'] as const)('a node at trace level with %s threads', (thr
     expect(stderr).toContain('ORIGIN_TOKEN_TYPO');
     for (const secret of secrets) expect(stdout + stderr).not.toContain(secret);
   });
+
+  it.each([
+    ['millrace.yaml', `threads: "${D}{env.ORIGIN_TOKEN}"\n`],
+    ['millrace.yaml', `limits: { urlBytesMax: "${D}{env.ORIGIN_TOKEN}" }\n`],
+    ['millrace.yaml', `http: { cors: { origins: ["${D}{file:secret.txt}"] } }\n`],
+    ['origins/far.yaml', `kind: "${D}{env.ORIGIN_TOKEN}"\n`],
+    ['origins/far.yaml', `kind: http\nurl: "a b:${D}{env.ORIGIN_TOKEN}@x"\n`],
+    ['origins/far.yaml', `kind: http\nurl: http://a.test\nheaders: { a: "${D}{env.LINES}" }\n`],
+    ['origins/far.yaml', `kind: http\nurl: http://a.test\nretries: "x${D}{file:secret.txt}"\n`],
+  ])('names the variable, not what it holds, where it is wrong in %s: %s', async (name, text) => {
+    const env = { ...ENV, LINES: `${CANARY.origin}\nx` };
+    const app = writeApp({ ...FILES, [name]: text });
+    const { code, stdout, stderr } = await runCommand(['check', app], { env });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/\$\{(?:env\.|file:)/);
+    for (const secret of secrets) expect(stdout + stderr).not.toContain(secret);
+  });
 });
