@@ -48,8 +48,8 @@ const ownAddresses = {
 };
 
 /**
- * `debug`, of mqtt-packet, gathers what it is told into an array before it finds that nobody listens:
- * a fifth of what a delivery of QoS 1 allocates.
+ * `debug`, of mqtt-packet, gathers what it is told into an array before it finds that nobody
+ * listens: a fifth of what a delivery of QoS 1 allocates.
  */
 const silent = {
   name: 'silent',
