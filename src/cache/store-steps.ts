@@ -87,7 +87,16 @@ interface Kept {
 function within(clock: Clock, keeping: Promise<Kept>, otherwise: Kept): Promise<Kept> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(FILL_WAIT, () => resolve(otherwise));
-    keeping.finally(cancel).then(resolve, reject);
+    keeping.then(
+      (kept) => {
+        cancel();
+        resolve(kept);
+      },
+      (error) => {
+        cancel();
+        reject(error);
+      },
+    );
   });
 }
 

@@ -49,10 +49,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const atReplica = async <T extends { readonly status: number }>(
     url: URL,
     { signal }: SendOptions,
-    task: (agent: Agent, target: URL) => Promise<T>,
+    replicas: Replicas,
+    task: Task<T>,
   ): Promise<T> => {
-    if (options.replicas?.isFor(url) !== true) return attempt((agent) => task(agent, url));
-    const use = options.replicas.take(url.pathname + url.search);
+    const use = replicas.take(url.pathname + url.search);
     const target = new URL(url.pathname + url.search, use.url.origin);
     try {
       const reply = await attempt((agent) => task(agent, target));
@@ -65,11 +65,20 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       use.release();
     }
   };
+  const anywhere = <T extends { readonly status: number }>(
+    url: URL,
+    init: SendOptions,
+    task: Task<T>,
+  ): Promise<T> => {
+    const { replicas } = options;
+    if (replicas?.isFor(url) === true) return atReplica(url, init, replicas, task);
+    return attempt((agent) => task(agent, url));
+  };
   return {
     request: (url, init) =>
-      atReplica(url, init, (agent, target) => requestWhole(agent, target, init, options)),
+      anywhere(url, init, (agent, target) => requestWhole(agent, target, init, options)),
     open: (url, init) =>
-      atReplica(url, init, (agent, target) => requestOpen(agent, target, init, options)),
+      anywhere(url, init, (agent, target) => requestOpen(agent, target, init, options)),
     probe: async (url, init) => {
       const { status } = await attempt((agent) => requestWhole(agent, url, init, options));
       if (status >= 400) throw statusError(options.name, status, undefined, 'the health check');
@@ -78,6 +87,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     close: () => options.agent.close(),
   };
 }
+
+/** What is asked of the server at `target`. */
+type Task<T> = (agent: Agent, target: URL) => Promise<T>;
 
 async function requestOpen(
   agent: Agent,
