@@ -56,12 +56,15 @@ describe.skipIf(WITHOUT_POSTGRES !== undefined)(`PostgreSQL ${WITHOUT_POSTGRES ?
     node = undefined;
   });
 
-  async function start(origin: string, lifetime = '1h'): Promise<NodeProcess> {
+  async function start(
+    origin: string,
+    { lifetime = '1h', timeout = '20s' } = {},
+  ): Promise<NodeProcess> {
     node = await startNode({
       files: {
         'schema.graphql': SCHEMA.replace('DEFAULT', lifetime),
         'origins/db.yaml':
-          `kind: postgres\nurl: ${server.url}\nallowPrivate: true\ntimeout: 2s\n` +
+          `kind: postgres\nurl: ${server.url}\nallowPrivate: true\ntimeout: ${timeout}\n` +
           `breaker: { failures: 3, cooldown: 200ms }\n${origin}\n`,
       },
       flags: ['--threads', '1'],
@@ -188,7 +191,7 @@ describe.skipIf(WITHOUT_POSTGRES !== undefined)(`PostgreSQL ${WITHOUT_POSTGRES ?
     'serves held rows while the database is killed, and loses no later change %s',
     async (_, feed) => {
       await server.sql(`insert into flights (id, state) values ('K1', 'first'), ('K2', 'first')`);
-      const one = await start(`table: flights\n${feed}`, '300ms');
+      const one = await start(`table: flights\n${feed}`, { lifetime: '300ms' });
       await isFed(one, 1);
       for (const path of ['/Flight/K1', '/Flight/K2']) await isHeld(one, path, 'first');
       const changes = await follow(one);
@@ -229,6 +232,7 @@ describe.skipIf(WITHOUT_POSTGRES !== undefined)(`PostgreSQL ${WITHOUT_POSTGRES ?
   it('ends a query at the deadline, at the server too', async () => {
     const one = await start(
       'retries: 0\nquery: "select *, pg_sleep(30)::text from flights where id = $1"',
+      { timeout: '2s' },
     );
     await server.sql(`insert into flights (id) values ('S1')`);
     const answer = await read(one, '/Flight/S1');

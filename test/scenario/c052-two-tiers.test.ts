@@ -47,7 +47,7 @@ async function startUpper(
 
 async function startEdge(upper: NodeProcess, more = ''): Promise<NodeProcess> {
   const origin = `kind: millrace\nurl: ${upper.http}/Flight\nallowPrivate: true\n`;
-  const quick = 'timeout: 2s\nbreaker: { failures: 3, cooldown: 200ms }\n';
+  const quick = 'timeout: 20s\nbreaker: { failures: 3, cooldown: 200ms }\n';
   const edge = await startNode({
     files: { 'schema.graphql': EDGE, 'origins/upper.yaml': origin + quick + more },
     flags: ['--threads', '1'],
