@@ -183,6 +183,8 @@ export class BackboneReader {
     const state = this.#isContinued ? 'told' : 'pulled';
     const fresh: Followed = { state, cursor: this.#cursor(author), since: this.#now };
     this.#followed.set(author, fresh);
+    // It is heard of later than the stream was opened.
+    if (state === 'told') this.#parts.changed();
     return fresh;
   }
 

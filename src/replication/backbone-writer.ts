@@ -261,7 +261,9 @@ export class BackboneWriter {
   }
 }
 
-const isJoinedEntry = (entry: LogEntry): boolean => entry.kind === 'row' && entry.isJoined === true;
+/** A row of this node alone goes with its transaction, though nothing is told of it. */
+const isJoinedEntry = (entry: LogEntry): boolean =>
+  (entry.kind === 'row' || entry.kind === 'none') && entry.isJoined === true;
 
 /** Whether a message that holds so much is not to take another change. */
 function isFull(changes: number, bytes: number, goesOn: boolean): boolean {

@@ -242,7 +242,8 @@ export class Puller {
     else if (state !== 'held' && state !== 'opening') this.#isDirect = false;
     this.#movedAt = this.#now();
     if (state !== 'streaming' && state !== 'held') this.#waiting = [];
-    if (this.direct !== direct) this.#parts.owner.directChanged();
+    // While it was opened or held, it may have changed who else tells of the peer.
+    if (this.direct !== direct || this.isDirectOutdated) this.#parts.owner.directChanged();
   }
 
   #objection(frame: BatchFrame): string | undefined {

@@ -148,6 +148,23 @@ describe('the simulation found that', () => {
     fleet.network.loses = () => false;
     await fleet.until(() => verified() > before, 60_000);
   });
+
+  it('a stream that was being opened stayed without what the backbone told no longer [R13]', async () => {
+    fleet = new Fleet(['a', 'b'], true);
+    fleet.start();
+    const pull = () => fleet.peerOf('b', 'a');
+    await fleet.until(() => pull()?.isByBackbone === true);
+    fleet.backbone.down();
+    await fleet.until(() => pull()?.isByBackbone === false && streams('b', 'a'));
+    fleet.network.setLatency('a', 'b', 1_500);
+    fleet.backbone.up();
+    await fleet.until(() => pull()?.pull === 'opening');
+    fleet.backbone.down();
+    await fleet.until(() => streams('b', 'a'));
+    fleet.tell('a', 'message');
+    await fleet.until(() => effects('b').length === 1);
+    expect(effects('b')).toEqual([1]);
+  });
 });
 
 describe('what must hold whatever the order [R4]', () => {
