@@ -6,7 +6,6 @@
  * The queue is bounded. When it is full, a source with less than its share of it takes the place of
  * the newest task of the source that has most; any other is refused at once.
  */
-
 import { NodeError } from './errors.ts';
 import { FairLine } from './fair-line.ts';
 import type { Limit, LimitOptions } from './limit.ts';

@@ -5,7 +5,6 @@
  * none of the others, however many they are. After a few of those in a row the round goes on, so
  * that ever new sources do not stand before the others for ever.
  */
-
 /** Newcomers that are served in a row while others wait. */
 const NEWCOMERS_MAX = 4;
 

@@ -2,7 +2,6 @@
  * Bounded concurrency: p-limit with a bound on its queue. Work beyond the bound is refused at
  * once, work whose signal was aborted while it queued never starts. The only user of p-limit.
  */
-
 import pLimit from 'p-limit';
 import { NodeError } from './errors.ts';
 import type { StopSignal } from './stop.ts';

@@ -7,7 +7,6 @@
  * Inside the node a signal is a `StopSignal`, which every `AbortSignal` is too. Code of an
  * application, and libraries that insist, are given a real one by `realSignal`.
  */
-
 export interface StopSignal {
   readonly aborted: boolean;
   /** Why; `undefined` until it is aborted. */

@@ -7,7 +7,6 @@
  *   flying ─┬─ settle(reply) ─► settled (reply in memory) ─ end ─► ended
  *           └─ settle(failure) ──────────────────────────────────► ended, remembered
  */
-
 import { assert } from '../base/assert.ts';
 import { type BoundedCache, type CacheFigures, createBoundedCache } from '../base/bounded-cache.ts';
 import type { DurationMs, EpochMs, Sequence } from '../base/brands.ts';

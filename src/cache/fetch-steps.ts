@@ -5,7 +5,6 @@
  * Invariants: a flight that began is settled on every way out; a client which leaves hands its
  * fetch to a run without a client [R9]; a failure is shared and remembered for its back-off window.
  */
-
 import { durationMs, later } from '../base/brands.ts';
 import { asNodeError, NodeError } from '../base/errors.ts';
 import { eitherStop, Stop } from '../base/stop.ts';

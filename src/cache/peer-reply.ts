@@ -2,7 +2,6 @@
  * What caches of two nodes say to one another (`cluster.shield`), as plain data for threads and
  * connections: a miss, and what is held or became of it. Times are spans, since clocks differ.
  */
-
 import type { EntityTag, RecordId, Sequence, TableName } from '../base/brands.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { StopSignal } from '../base/stop.ts';

@@ -3,7 +3,6 @@
  * leases. Adapters live elsewhere (`store/`, `origin/`) and run the contract suites of
  * `test/contract/`.
  */
-
 import type {
   DurationMs,
   EntityTag,

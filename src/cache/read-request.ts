@@ -2,7 +2,6 @@
  * The words in which every protocol asks for one record and is answered. Protocols translate their
  * wire into a `ReadRequest` and print the `ReadResult`; below them nobody sees headers or packets.
  */
-
 import type { DeltaSeconds, EpochMs, RecordId } from '../base/brands.ts';
 import type { NodeError } from '../base/errors.ts';
 import type { StopSignal } from '../base/stop.ts';

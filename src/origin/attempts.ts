@@ -9,7 +9,6 @@
  * included. Background refreshes queue in a smaller limiter first, so that they cannot crowd out
  * clients; the main limiter is the cap on what is in flight.
  */
-
 import { backoffDelay } from '../base/backoff.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';

@@ -2,7 +2,6 @@
  * Runs a task under a deadline and its caller's signal. The task is given a signal and may ignore
  * it: the promise settles at the deadline all the same, and a late result is dropped.
  */
-
 import { type DurationMs, durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { Stop, type StopSignal } from '../base/stop.ts';

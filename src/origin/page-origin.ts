@@ -7,7 +7,6 @@
  * and not one byte of a reply had come. A call holds its slot until the body has ended; an upgraded
  * connection holds none.
  */
-
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.ts';

@@ -13,7 +13,6 @@
  * When all are ejected, the one that has waited longest is asked: refusing for all is the business
  * of the origin's own breaker.
  */
-
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import type { StopSignal } from '../base/stop.ts';

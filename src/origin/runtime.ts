@@ -6,7 +6,6 @@
  * A reload replaces what stands behind the name (`adopt`): views stay valid, calls under way end
  * with what they began with, and its connections are closed once it is idle.
  */
-
 import { must } from '../base/assert.ts';
 import { durationMs } from '../base/brands.ts';
 import type { Cancel } from '../base/clock.ts';

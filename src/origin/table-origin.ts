@@ -3,7 +3,6 @@
  * writes through. Translates between the port's words and the kind's; everything that surrounds a
  * call (limits, deadline, retries, breaker) is `attempts.ts`.
  */
-
 import type { RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { realSignal, type StopSignal } from '../base/stop.ts';

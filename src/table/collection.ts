@@ -6,7 +6,6 @@
  * stand elsewhere, or match no more. What the budget or the origin leaves undone is left out.
  * Stale rows which were served are refreshed behind the answer, within budgets of their own.
  */
-
 import { durationMs, type EpochMs, epochMs, later, type RecordId } from '../base/brands.ts';
 import type { StopSignal } from '../base/stop.ts';
 import type { DecisionContext } from '../cache/decide.ts';

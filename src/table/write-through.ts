@@ -12,7 +12,6 @@
  * that changed meanwhile is of unknown order to this write, and a fetch that began before it may
  * still bring the older record: then the record is invalidated, and the next read asks the origin.
  */
-
 import type { EntityTag, RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';

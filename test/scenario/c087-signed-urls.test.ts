@@ -36,6 +36,7 @@ describe.each(ENGINES)('signed URLs over %s', (engine) => {
     await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', () => resolve()));
     const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
     const urlKeys = [
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: configuration names secrets so
       { name: 'k1', secret: '${env.URL_SECRET}' },
       { name: 'k0', secret: OLDER },
     ];

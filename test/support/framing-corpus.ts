@@ -3,7 +3,6 @@
  * are known by, and requests whose body is read by nobody. Data only: `c082-framing-corpus` sends
  * them.
  */
-
 /** What stands between the request line and the empty line, and what follows; all ambiguous. */
 export interface FramingCase {
   readonly line?: string;

@@ -7,7 +7,6 @@
  * never stored; what was invalidated after the fetch began is delivered and not stored (the store
  * compares the stamp).
  */
-
 import { asNodeError, NodeError } from '../../base/errors.ts';
 import { NEVER_STOPPED } from '../../base/stop.ts';
 import { mayCoverFailure } from '../decide.ts';

@@ -2,7 +2,6 @@
  * The words in which a protocol asks for a page and is answered. A stored page is answered with a
  * view that is good during the call only; anything else with a head and a body that arrives.
  */
-
 import type { DeltaSeconds } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
 import type { StopSignal } from '../../base/stop.ts';

@@ -3,7 +3,6 @@
  * page reads it as for a client of its own, so that all who miss it share one fetch, and tells what
  * has been stored; what is not stored, or comes too slowly to be waited for, is not for others.
  */
-
 import { durationMs, type EntityTag } from '../../base/brands.ts';
 import type { Cancel, Clock } from '../../base/clock.ts';
 import { NEVER_STOPPED } from '../../base/stop.ts';

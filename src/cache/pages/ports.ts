@@ -5,7 +5,6 @@
  * Header fields are flat lists (name, value, name, value) in the order in which they came, names in
  * lower case, one pair a field line: only the cache decides which lines may be joined or dropped.
  */
-
 import type { EntityTag, EpochMs } from '../../base/brands.ts';
 import type { StopSignal } from '../../base/stop.ts';
 import type { StoredBody } from '../entry.ts';

@@ -4,7 +4,6 @@
  * whoever passes it on. What is fetched for others as well is asked for under an id that no client
  * chose, since an origin may repeat it. Without a log the handler is not wrapped and pays nothing.
  */
-
 import type { Asking } from '../../access/asking.ts';
 import type { StopSignal } from '../../base/stop.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, HttpRequest } from './port.ts';

@@ -3,7 +3,6 @@
  * and puts the permission on every other answer. Off unless origins are configured; then each
  * answer varies by `Origin`, with or without the field, or a cache would mix them up.
  */
-
 import { NodeError } from '../../base/errors.ts';
 import type { StopSignal } from '../../base/stop.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, RequestStream } from './port.ts';

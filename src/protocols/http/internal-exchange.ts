@@ -3,7 +3,6 @@
  * handler, so that whoever may do what, under which limits and conditions, is decided in one place.
  * The answer is gathered, up to a bound, and handed back whole.
  */
-
 import { NodeError } from '../../base/errors.ts';
 import { NEVER_STOPPED } from '../../base/stop.ts';
 import { type FaultListener, runHandler } from './faults.ts';

@@ -5,7 +5,6 @@
  * them go. So a peer that ever let something wait has longer, until it has answered a ping that
  * came after.
  */
-
 /** How many pings may stay unanswered while something waits for the peer, here or in the kernel. */
 const FULL_PINGS_MAX = 3;
 const BEHIND_PINGS_MAX = 8;

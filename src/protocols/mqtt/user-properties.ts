@@ -4,7 +4,6 @@
  * must go on as they are, and the codec knows no way to say so: they are read from the bytes of a
  * packet, which the codec has found to be whole, and written into one that it made without them.
  */
-
 import type { Packet } from 'mqtt-packet';
 
 /** Names and values in turn. */

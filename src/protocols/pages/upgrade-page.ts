@@ -3,7 +3,6 @@
  * for itself; then its connection is joined with the client's. The origin also judges the `Origin`
  * field, of which only it knows who may come. What it answers instead of switching is handed on.
  */
-
 import { asNodeError } from '../../base/errors.ts';
 import { NEVER_STOPPED } from '../../base/stop.ts';
 import { endToEnd, filterFields } from '../../cache/pages/fields.ts';

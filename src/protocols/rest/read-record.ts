@@ -2,7 +2,6 @@
  * `GET` and `HEAD` of one record: asks the table and prints the result. This is the hot path: on a
  * hit everything from here to the socket is synchronous, and the stored bytes go out as they are.
  */
-
 import { refusalOf } from '../../access/authorise.ts';
 import type { DeltaSeconds, EntityTag, RecordId, RecordVersion } from '../../base/brands.ts';
 import { NodeError } from '../../base/errors.ts';

@@ -2,7 +2,6 @@
  * One request and its reply on node:http. Node keeps references to chunks that wait in its buffers,
  * so every view is copied on its way out: what a caller hands over may be the store's own memory.
  */
-
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../../base/assert.ts';
 import { Stop, type StopSignal } from '../../../base/stop.ts';

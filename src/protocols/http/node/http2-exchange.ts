@@ -3,7 +3,6 @@
  * here: frames say where a body ends. The rest is as on HTTP/1.1: views are copied, a client that
  * leaves is told of once, one that takes nothing is cut off.
  */
-
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { assert } from '../../../base/assert.ts';
 import { Stop, type StopSignal } from '../../../base/stop.ts';

@@ -11,7 +11,6 @@
  *   in turn ──reply──► complete            in turn ──return──► waiting ──reply──► complete
  *                                                              waiting ──abort──► gone
  */
-
 import { assert } from '../../../base/assert.ts';
 import { Stop, type StopSignal } from '../../../base/stop.ts';
 import { type CuttableExchange, runLeavers } from '../faults.ts';
