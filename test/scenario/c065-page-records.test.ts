@@ -240,10 +240,12 @@ describe.each(NODES)('pages as records on $threads threads of $engine', ({ engin
   });
 
   it('looks only where keys begin so, for a host, a URL or a path', async () => {
+    // The key of the other host begins with that of this one.
+    const [one, at] = ['shop.test', 'shop.test.example'];
     const other = ['/shop/a', '/shop/ab?x=1', '/shop/c'];
-    for (const page of other) {
-      await until(`${page} of another host`, async () => {
-        const answer = await sendRaw(node.http, `GET ${page} HTTP/1.1\r\nHost: ${host}.test\r\n`);
+    for (const [name, page] of [[one, '/shop/a'], ...other.map((path) => [at, path])]) {
+      await until(`${page} of ${name}`, async () => {
+        const answer = await sendRaw(node.http, `GET ${page} HTTP/1.1\r\nHost: ${name}\r\n`);
         return answer.includes('millrace; hit');
       });
     }
@@ -254,11 +256,10 @@ describe.each(NODES)('pages as records on $threads threads of $engine', ({ engin
       const all = (await list('?size=ge=0&select(url)')) as string[];
       return { rows, access, all };
     };
-    const at = `${host}.test`;
     const byHost = await search(`host=${at}`);
     expect(byHost.access).toEqual({ kind: 'scan', prefix: at, rows: 3 });
     expect(byHost.rows).toEqual(other.map((page) => at + page));
-    // The key of the other host begins with this one's.
+    expect((await search(`host=${one}`)).rows).toEqual([`${one}/shop/a`]);
     const own = await search(`host=${host}`);
     expect(own.rows).toEqual(own.all.filter((url) => url.startsWith(`${host}/`)));
     const byPath = await search(`host=${at}&path==/shop/a*`);
