@@ -20,6 +20,9 @@ export interface DevOptions {
 /** Changes in these do not concern a running node: pages are read from disk, data is its own. */
 const IGNORED = new Set(['node_modules', 'public', 'data', 'dist']);
 const SETTLE_MS = 80;
+/** A start that fails is tried again: another process may have taken a port for a moment. */
+const STARTS_MAX = 10;
+const START_AGAIN_MS = 1_000;
 /** Changes in these a running node takes over. */
 const FOLLOWED = /^(?:cache-policies|origins)[\\/]|^roles\.yaml$/;
 
@@ -54,6 +57,7 @@ class DevSession {
   #ports: ReadyPorts | undefined;
   #reloading: Promise<void> | undefined;
   #again = false;
+  #startAgain: NodeJS.Timeout | undefined;
   #finish: (code: number) => void = () => undefined;
 
   constructor(options: DevOptions, terminal: Terminal) {
@@ -96,28 +100,42 @@ class DevSession {
   }
 
   async #restart(): Promise<void> {
+    clearTimeout(this.#startAgain);
     await this.#child?.stop();
     this.#launch();
   }
 
   async #stop(): Promise<void> {
+    clearTimeout(this.#startAgain);
     await this.#child?.stop();
     this.#finish(EXIT.clean);
   }
 
-  #launch(): void {
+  #launch(start = 1): void {
     const { entry, appFolder, flags } = this.#options;
     const args = ['start', appFolder, ...flags, ...this.#portFlags(), '--dev'];
+    let isReady = false;
     const child = new NodeChild(entry, args, {
       ready: (ports) => {
+        isReady = true;
         this.#ports = ports;
       },
       ended: (code, asked) => {
         if (this.#child === child) this.#child = undefined;
-        if (!asked) this.#explainEnd(code);
+        if (asked) return;
+        if (code === EXIT.fault && !isReady && this.#mayStartAgain(start)) return;
+        this.#explainEnd(code);
       },
     });
     this.#child = child;
+  }
+
+  /** Only where it has run before: its ports were free then. */
+  #mayStartAgain(start: number): boolean {
+    if (this.#ports === undefined || start >= STARTS_MAX) return false;
+    this.#terminal.err('the node could not start; it is tried again in a second');
+    this.#startAgain = setTimeout(() => this.#launch(start + 1), START_AGAIN_MS);
+    return true;
   }
 
   /**

@@ -1,9 +1,18 @@
 /** `millrace dev`: an application under the hands of its author. */
+import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NodeProcess, startNode, until, writeApp } from '../support/node-process.ts';
 
 const table = (name: string) =>
   `type ${name} @table @export(public: [read, insert, update]) { id: ID @primaryKey }\n`;
+
+/** Listens there; `undefined` when it is not free. */
+const takePort = (port: number): Promise<Server | undefined> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
 
 describe('millrace dev', () => {
   let node: NodeProcess;
@@ -31,6 +40,26 @@ describe('millrace dev', () => {
     expect(await status('/Second/')).toBe(404);
     save(table('First') + table('Second'));
     await answers('/Second/', 200);
+    expect(await status('/First/kept')).toBe(200);
+  });
+
+  it('starts as soon as a port is free that somebody took while it was started again', async () => {
+    const { port } = new URL(node.http);
+    let saved = 0;
+    const change = () => {
+      saved += 1;
+      save(`${table('First')}${table('Taken')}# ${saved}\n`);
+    };
+    change();
+    const other = await until('the port to be taken', async () => {
+      const taken = await takePort(Number(port));
+      // A busy test may have come too late.
+      if (taken === undefined && (await status('/Taken/')) === 200) change();
+      return taken;
+    });
+    await until('a start that fails', () => node.stderr().includes('is tried again'));
+    other.close();
+    await answers('/Taken/', 200);
     expect(await status('/First/kept')).toBe(200);
   });
 
