@@ -127,8 +127,10 @@ describe('policies', () => {
 
 describe('an origin in code', () => {
   const CODE = `
+import { threadId } from 'node:worker_threads';
 import { defineOrigin, notModified, tables } from 'millrace';
-let asked = 0;
+// No two threads count alike.
+let asked = threadId * 1_000_000;
 export default defineOrigin({
   async get(id, context) {
     asked += 1;
