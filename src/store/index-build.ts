@@ -9,7 +9,7 @@ import type { Entry } from '../cache/entry.ts';
 import { type JsonObject, storedRecord } from '../cache/merge-record.ts';
 import { holdsRecord, standIn } from '../cache/record-json.ts';
 import type { Batch } from './commit/batch.ts';
-import { placedBodyOf, type Row, rowAt, writeRow } from './commit/rows.ts';
+import { factsOf, placedBodyOf, type Row, rowAt, writeRow } from './commit/rows.ts';
 import type { Committer } from './committer.ts';
 import { clearRange, HIGH, type Key } from './engine.ts';
 import { idOfKey, isBeneath } from './keys.ts';
@@ -113,9 +113,6 @@ function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
   const indexed = batch.parts.rules.indexedValues(row.table.name, record);
   const isMissing = attributes.some((name) => indexed[name] !== undefined);
   if (!isMissing) return;
-  const { kind, status, version, author, stamp, storedAt, initialAge, freshUntil } = entry;
-  const { staleWhileRevalidateUntil, staleIfErrorUntil, evictAt, entityTag } = entry;
-  const { mustValidate, staleForbidden, isLocal } = entry;
   // The index was cleared: what the row says it stands under there is no longer so.
   const known = Object.fromEntries(
     Object.entries(entry.meta.indexed ?? {}).filter(([name]) => !attributes.includes(name)),
@@ -124,9 +121,7 @@ function indexRow(batch: Batch, row: Row, attributes: readonly string[]): void {
     batch,
     { ...row, id, standsUnder: known },
     {
-      ...{ kind, status, version, author, stamp, storedAt, initialAge, freshUntil },
-      ...{ staleWhileRevalidateUntil, staleIfErrorUntil, evictAt, entityTag },
-      ...{ mustValidate, staleForbidden, isLocal },
+      ...factsOf(entry),
       meta: { ...entry.meta, indexed },
       body: placedBodyOf(entry),
     },

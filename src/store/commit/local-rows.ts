@@ -12,7 +12,15 @@ import type { PlacedBody } from '../entry-format.ts';
 import type { EntryView } from '../entry-view.ts';
 import { keyBeneath } from '../keys.ts';
 import type { Batch } from './batch.ts';
-import { loggedBody, type Row, type RowDraft, removeRow, rowAt, writeRow } from './rows.ts';
+import {
+  factsOf,
+  loggedBody,
+  type Row,
+  type RowDraft,
+  removeRow,
+  rowAt,
+  writeRow,
+} from './rows.ts';
 
 /** What the log keeps of a change which is told to nobody else. */
 export const LOCAL: Relay = { isLocal: true };
@@ -80,26 +88,10 @@ function indexedAnew(batch: Batch, { table }: Row, entry: EntryView): RowDraft {
 }
 
 /** An entry as it is to stand elsewhere. */
-export function copyOf(entry: EntryView): RowDraft {
-  return {
-    kind: entry.kind,
-    status: entry.status,
-    version: entry.version,
-    author: entry.author,
-    stamp: entry.stamp,
-    storedAt: entry.storedAt,
-    initialAge: entry.initialAge,
-    freshUntil: entry.freshUntil,
-    staleWhileRevalidateUntil: entry.staleWhileRevalidateUntil,
-    staleIfErrorUntil: entry.staleIfErrorUntil,
-    evictAt: entry.evictAt,
-    mustValidate: entry.mustValidate,
-    staleForbidden: entry.staleForbidden,
-    entityTag: entry.kind === 'tombstone' ? undefined : entry.entityTag,
-    meta: entry.meta,
-    body: bodyOf(entry),
-  };
-}
+export const copyOf = (entry: EntryView): RowDraft => ({
+  ...factsOf(entry),
+  body: bodyOf(entry),
+});
 
 /** A body kept apart belongs to one entry: another one gets a copy. */
 function bodyOf(entry: EntryView): Uint8Array | PlacedBody {

@@ -175,6 +175,28 @@ function placeBody(batch: Batch, body: Uint8Array | PlacedBody): PlacedBody {
   return { kind: 'referenced', bodyId, length: body.length };
 }
 
+/** What a row says of its entry, all but the body. */
+export function factsOf(entry: EntryView): Omit<RowDraft, 'body'> {
+  return {
+    kind: entry.kind,
+    status: entry.status,
+    version: entry.version,
+    author: entry.author,
+    stamp: entry.stamp,
+    storedAt: entry.storedAt,
+    initialAge: entry.initialAge,
+    freshUntil: entry.freshUntil,
+    staleWhileRevalidateUntil: entry.staleWhileRevalidateUntil,
+    staleIfErrorUntil: entry.staleIfErrorUntil,
+    evictAt: entry.evictAt,
+    mustValidate: entry.mustValidate,
+    staleForbidden: entry.staleForbidden,
+    isLocal: entry.isLocal,
+    entityTag: entry.kind === 'tombstone' ? undefined : entry.entityTag,
+    meta: entry.meta,
+  };
+}
+
 /** The body of an entry as it is stored, so that it need not be written again. */
 export function placedBodyOf(entry: EntryView): PlacedBody {
   const { storedBody, bodyId } = entry;
