@@ -61,7 +61,7 @@ export function postgresSettings(settings: KindSettings): PostgresSettings {
     list: options.list === true ? true : textOf(options.list),
     version: textOf(options.version),
     write: options.write === true ? true : statementsOf(options.write),
-    changes: changesOf(name, options.changes),
+    changes: changesOf(name, options.changes, textOf(options.table)),
   };
 }
 
@@ -86,13 +86,20 @@ function statementsOf(written: unknown): WriteStatements | undefined {
   );
 }
 
-function changesOf(name: string, written: unknown): ChangeSettings | undefined {
+function changesOf(
+  name: string,
+  written: unknown,
+  table: string | undefined,
+): ChangeSettings | undefined {
   if (!isMap(written)) return undefined;
   const { every, overlap, deleted } = written;
   const channel = textOf(written.channel);
   const poll = textOf(written.poll);
   if (channel === undefined && poll === undefined) {
     throw new Error(`origin ${name}: changes needs a channel, a poll column, or both`);
+  }
+  if (poll !== undefined && table === undefined) {
+    throw new Error(`origin ${name}: changes.poll needs the key table, besides the query`);
   }
   return {
     channel,

@@ -95,6 +95,7 @@ export function mqttGuest(principal: Principal, parts: GuestParts = {}): Guest {
       : accessTo(principal, table, verb);
   const guest: Guest = {
     name: principal.kind === 'anonymous' ? '' : principal.name,
+    verified: standing.verified,
     may(verb, table, id) {
       const found = access(table, verb);
       if (found.kind !== 'limited') return found.kind === 'whole';

@@ -6,7 +6,6 @@
 import type { Audit } from './access/audit.ts';
 import type { Authenticator } from './access/authenticate.ts';
 import type { Identities } from './access/identity/identities.ts';
-import { ANONYMOUS } from './access/principal.ts';
 import { RefusalLog } from './access/refusal-log.ts';
 import type { Clock } from './base/clock.ts';
 import { asNodeError } from './base/errors.ts';
@@ -24,7 +23,7 @@ import { countDuration, type DurationCounts, durationCounts } from './observe/re
 import type { LiveClients } from './operations/live/live-clients.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
-import type { Guest, GuestNamed } from './protocols/mqtt/access.ts';
+import type { RecallGuest } from './protocols/mqtt/access.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import type { CodeAt } from './protocols/mqtt/code-topic.ts';
 import type { MqttServer } from './protocols/mqtt/server.ts';
@@ -85,8 +84,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
       refusals: new RefusalLog(parts.audit, () => clock.now()),
       onRejected: (method) => increment(tally.rejected, method),
     }),
-    nodeGuest: nodeGuest(code),
-    guestNamed: guestNamed(parts.identities, code),
+    recallGuest: recallGuest(parts, code),
     holdings: parts.guard.subscriptions,
     isOfCode: (filter) => code?.isOfCode(filter) === true,
     onFollow: (followed, by) => presence.changed(followed, by),
@@ -117,19 +115,10 @@ const commitTo =
   (ops) =>
     store.commit(ops, durability);
 
-/** Publishes the wills whose client did not come back after a start. */
-function nodeGuest(code: MqttCode | undefined): Guest {
-  const principal = { kind: 'admin', name: 'node' } as const;
-  return mqttGuest(principal, {
-    // A class decides when it is asked: not for an administrator what somebody else wished for.
-    codeAt: (filter) => code?.at(filter, { principal: ANONYMOUS, remoteAddress: '' }),
-  });
-}
-
-const guestNamed =
-  (identities: Identities, code: MqttCode | undefined): GuestNamed =>
-  (name) => {
-    const principal = name === '' ? identities.nobody() : identities.named(name);
+const recallGuest =
+  ({ identities, authenticator }: MqttParts, code: MqttCode | undefined): RecallGuest =>
+  (verified) => {
+    const principal = verified === undefined ? identities.nobody() : authenticator.recall(verified);
     if (principal === undefined) return undefined;
     const codeAt: CodeAt = (filter) => code?.at(filter, { principal, remoteAddress: '' });
     return mqttGuest(principal, { codeAt, code });

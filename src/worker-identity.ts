@@ -74,6 +74,7 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
   const certificateStatus = openCertificateStatus(config, clock, parts.log);
   const own = createAuthenticator({
     ...{ identities, directory, signIns, issuers, certificates, certificateStatus },
+    mayTakeCertificatesBack: certificateStatus !== undefined || config.tls?.clientCrl !== undefined,
   });
   const impersonate = createImpersonate({
     roles: () => identities.roles(),

@@ -9,6 +9,7 @@
 import type { NodeError } from '../base/errors.ts';
 import { unknownCredentials } from '../base/refusals.ts';
 import type { Asking } from './asking.ts';
+import type { Verified } from './identity/verified.ts';
 import type { Principal } from './principal.ts';
 
 export interface AdminCredentials {
@@ -27,6 +28,8 @@ export interface Standing {
   state(): StandingState;
   /** Who it is by now, with what it may do by now; `undefined` when it is nobody any more. */
   renewed(): Principal | undefined;
+  /** What was verified, for what outlives the process; `undefined`: nothing was. */
+  readonly verified?: Verified | undefined;
 }
 
 export type Authentication =
@@ -42,6 +45,11 @@ export type Settle = (asking: Asking) => Promise<void> | undefined;
 export interface Authenticator {
   readonly authenticate: Authenticate;
   readonly settle: Settle;
+  /**
+   * Whom credentials that were verified by an earlier run of the node stand for by now, judged by
+   * the configuration of now; `undefined`: for nobody that is known any more.
+   */
+  readonly recall: (verified: Verified) => Principal | undefined;
 }
 
 /** The standing of those whose rights nothing changes while the node runs. */

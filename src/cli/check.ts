@@ -1,7 +1,7 @@
 /**
  * `millrace check`: everything that can be known of an application without starting it: schema,
- * configuration, policies, origins, and that its code compiles. Says all it finds, with file, line,
- * cause and cure.
+ * configuration, certificates, policies, origins, and that its code compiles. Says all it finds,
+ * with file, line, cause and cure.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { loadConfig } from '../config/config.ts';
 import { adoptLimits } from '../config/limits.ts';
 import { tableTypes } from '../resource/table-types.ts';
 import { loadApplication } from '../worker-application.ts';
-import { codeProblems } from './code-problems.ts';
+import { certificateProblems, codeProblems } from './code-problems.ts';
 import { sayProblems } from './start.ts';
 import { EXIT, type Terminal } from './terminal.ts';
 
@@ -32,7 +32,8 @@ export async function check(
     terminal.out(`wrote ${file}`);
   }
   const code = await codeProblems(appFolder, read.application);
-  const problems = [...(loaded.problems ?? []), ...(read.problems ?? []), ...code];
+  const files = loaded.config === undefined ? [] : certificateProblems(loaded.config);
+  const problems = [...(loaded.problems ?? []), ...(read.problems ?? []), ...files, ...code];
   if (problems.length > 0) return sayProblems(problems, terminal);
   const tables = read.application?.schema.tables.length ?? 0;
   terminal.out(`${appFolder} is in order: ${tables} ${tables === 1 ? 'table' : 'tables'}`);

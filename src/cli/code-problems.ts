@@ -1,15 +1,22 @@
 /**
- * What is wrong with an application's code: every origin and policy that is a program is compiled
- * and loaded, each for itself and whatever else is broken, so that one run shows everything.
+ * What is wrong with an application beyond the forms of its files: every origin and policy that is
+ * a program is compiled and loaded, every origin of a file is opened as a start would (which
+ * reaches for nothing yet), each for itself and whatever else is broken, so that one run shows
+ * everything.
  */
 import path from 'node:path';
+import { systemClock } from '../base/clock.ts';
 import { asNodeError } from '../base/errors.ts';
 import type { Application } from '../config/application.ts';
 import { listFiles } from '../config/application-files.ts';
+import { CONFIG_FILE, type Config } from '../config/config.ts';
+import type { OriginSettings } from '../config/origin-file.ts';
 import { readSeeds } from '../node-seeds.ts';
+import { openOrigin } from '../origin/open-origin.ts';
 import { loadKindCode, loadOriginCode, loadPolicyCode } from '../resource/load-code.ts';
 import { type Problem, ProblemList } from '../schema/problem.ts';
 import { prepareApplication } from '../worker-resources.ts';
+import { openCertificates } from '../worker-tls.ts';
 
 /** `application` where it could be read: its origins of `kind: module` name further files. */
 export async function codeProblems(
@@ -18,8 +25,7 @@ export async function codeProblems(
 ): Promise<readonly Problem[]> {
   const loads: (() => Promise<unknown>)[] = [
     ...codeIn(folder, 'origins').map((file) => () => loadOriginCode(file)),
-    ...modules(folder, application, false).map((file) => () => loadOriginCode(file, folder)),
-    ...modules(folder, application, true).map((file) => () => loadKindCode(file, folder)),
+    ...written(application).map((settings) => () => openable(settings, folder)),
     ...codeIn(folder, 'cache-policies').map((file) => () => loadPolicyCode(file)),
     // Classes may extend tables: without a schema there are none.
     ...(application === undefined ? [] : [() => prepareApplication(application)]),
@@ -49,18 +55,30 @@ const codeIn = (folder: string, part: string): string[] =>
     kind === 'code' ? [file] : [],
   );
 
-/** Of origins that are code with settings: the code, or the kind that an extension brings. */
-function modules(
-  folder: string,
-  application: Application | undefined,
-  isBrought: boolean,
-): string[] {
-  return [...(application?.origins.values() ?? [])].flatMap((source) =>
-    source.kind === 'settings' &&
-    source.settings.kind === 'module' &&
-    source.settings.module !== undefined &&
-    (source.settings.broughtKind !== undefined) === isBrought
-      ? [path.resolve(folder, source.settings.module)]
-      : [],
+/** The origins that a file has settings of. */
+const written = (application: Application | undefined): OriginSettings[] =>
+  [...(application?.origins.values() ?? [])].flatMap((source) =>
+    source.kind === 'settings' ? [source.settings] : [],
   );
+
+/** Rejects with what is wrong: with the settings, or with the code that they name. */
+async function openable(settings: OriginSettings, folder: string): Promise<void> {
+  const { kind, module, broughtKind } = settings;
+  const file = kind === 'module' && module !== undefined ? path.resolve(folder, module) : undefined;
+  if (file !== undefined && broughtKind === undefined)
+    return void (await loadOriginCode(file, folder));
+  const brought = file === undefined ? undefined : (await loadKindCode(file, folder)).value;
+  const around = { clock: systemClock, random: Math.random };
+  const runtime = await openOrigin(settings, around, brought);
+  await runtime.discard();
+}
+
+/** What is wrong with the certificates that the configuration names, as a start would say it. */
+export function certificateProblems(config: Config): readonly Problem[] {
+  try {
+    openCertificates(config, config.http.engine === 'uws' ? 'uws' : 'node');
+    return [];
+  } catch (error) {
+    return problemsOf(error, CONFIG_FILE);
+  }
 }

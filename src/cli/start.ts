@@ -14,7 +14,7 @@ import { createLog } from '../observe/log.ts';
 import { formatProblem, type Problem } from '../schema/problem.ts';
 import { loadApplication } from '../worker-application.ts';
 import { isKind, type ReadyMessage, type ReloadedMessage, type ReloadMessage } from './child.ts';
-import { codeProblems } from './code-problems.ts';
+import { certificateProblems, codeProblems } from './code-problems.ts';
 import { tuneCollector } from './collector.ts';
 import { devBanner, verdictLine } from './dev-output.ts';
 import { EXIT, type Terminal } from './terminal.ts';
@@ -68,9 +68,10 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     obeySignals(node, config, end);
     return await ended;
   } catch (error) {
-    if (asNodeError(error).code === 'APPLICATION_INVALID') {
+    if (['APPLICATION_INVALID', 'CONFIG_INVALID'].includes(asNodeError(error).code)) {
       // The node stops at the first file; here all of them are said.
-      const problems = await codeProblems(options.appFolder, read.application);
+      const code = await codeProblems(options.appFolder, read.application);
+      const problems = [...certificateProblems(config), ...code];
       if (problems.length > 0) return sayProblems(problems, terminal);
     }
     return sayFailure(error, terminal);
@@ -98,6 +99,8 @@ export function sayProblems(problems: readonly Problem[], terminal: Terminal): n
 
 function sayFailure(error: unknown, terminal: Terminal): number {
   const failure = asNodeError(error);
+  const { problems } = failure.details;
+  if (Array.isArray(problems)) return sayProblems(problems, terminal);
   terminal.err(`millrace: ${failure.message}`);
   if (!(error instanceof NodeError)) terminal.err(String((error as Error).stack));
   const invalid: readonly string[] = ['APPLICATION_INVALID', 'CONFIG_INVALID', 'SCHEMA_INVALID'];

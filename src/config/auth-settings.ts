@@ -3,6 +3,7 @@
  * certificates. What is left out is chosen for safety: signatures by private keys only, and no role
  * for anybody whom no rule maps to one.
  */
+import type { SourcePlace } from '../schema/definition.ts';
 import type { ProblemList } from '../schema/problem.ts';
 import {
   flag,
@@ -31,6 +32,9 @@ const ALGORITHMS = [
   'RS512',
 ] as const;
 export type TokenAlgorithm = (typeof ALGORITHMS)[number];
+
+/** What nodes call themselves in tokens of their own (`access/identity/tokens.ts`). */
+const OWN_ISSUER = 'millrace';
 
 export interface IssuerSettings {
   /** Stands before the names of its users: `corp:ann`. */
@@ -130,6 +134,32 @@ function readRule(
     return undefined;
   }
   return rule;
+}
+
+/** Whose word is whose must be plain: users are told apart by the names of their issuers. */
+export function checkIssuers(
+  issuers: readonly IssuerSettings[],
+  place: SourcePlace,
+  problems: ProblemList,
+): void {
+  for (const [index, { name, issuer }] of issuers.entries()) {
+    const before = issuers.slice(0, index);
+    const path = `auth.issuers[${index}]`;
+    if (issuer === OWN_ISSUER) {
+      problems.add(place, `${path}.issuer is what this node calls itself in its own tokens`, {
+        cure: 'give the other issuer, or the other node, a URL of its own',
+      });
+    }
+    for (const [key, isTaken] of [
+      ['name', before.some((one) => one.name === name)],
+      ['issuer', before.some((one) => one.issuer === issuer)],
+    ] as const) {
+      if (!isTaken) continue;
+      problems.add(place, `${path}.${key} is that of an issuer above`, {
+        cause: 'users of the one could pass for users of the other',
+      });
+    }
+  }
 }
 
 const URL_SECRET_CHARS_MIN = 32;

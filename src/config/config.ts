@@ -10,7 +10,12 @@ import { join, resolve } from 'node:path';
 import type { Problem } from '../schema/problem.ts';
 import { ProblemList } from '../schema/problem.ts';
 import { readText } from './application-files.ts';
-import type { CertificateRule, IssuerSettings, UrlKeySettings } from './auth-settings.ts';
+import {
+  type CertificateRule,
+  checkIssuers,
+  type IssuerSettings,
+  type UrlKeySettings,
+} from './auth-settings.ts';
 import { readConfigFile } from './config-file.ts';
 import { applicationEnvironment, type Variables } from './env-file.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
@@ -256,6 +261,15 @@ function checkTogether(values: SettingValues, problems: ProblemList): void {
       cure: `set ${missing} too, in ${CONFIG_FILE} or as ${variable}`,
     });
   }
+  const keys = Object.keys(values) as SettingKey[];
+  const ofTls = keys.find((key) => key.startsWith('tls.') && values[key] !== undefined);
+  if (ofTls !== undefined && values['tls.cert'] === undefined && values['tls.key'] === undefined) {
+    problems.add(place, `${ofTls} is set, and TLS is not`, {
+      cause: 'without a certificate of its own the node serves without TLS, and knows no clients',
+      cure: 'set tls.cert and tls.key',
+    });
+  }
+  checkIssuers(values['auth.issuers'] ?? [], place, problems);
   if (values['http.cors.credentials'] === true && values['http.cors.origins']?.includes('*')) {
     problems.add(place, 'http.cors.credentials cannot go with the origin *', {
       cause: 'any page could then act as its visitor',

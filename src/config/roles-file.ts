@@ -2,10 +2,11 @@
  * `roles.yaml` → who may do what, by table. Shape and names are checked here; what a grant means is
  * decided in `access/`.
  */
+import { topicFilterFault } from '../base/topic-filter.ts';
 import { type Schema, VERBS, type Verb } from '../schema/definition.ts';
 import { suggest } from '../schema/nearest.ts';
 import { ProblemList } from '../schema/problem.ts';
-import { flag, listOf, nonEmpty, oneOf, type Partly, reject, shape, text } from './readers.ts';
+import { flag, listOf, oneOf, type Partly, reject, shape, text, textThat } from './readers.ts';
 import { nodeOf, type SettingNode } from './setting-node.ts';
 import type { Substitutes } from './substitute.ts';
 import { readYaml } from './yaml-file.ts';
@@ -40,10 +41,16 @@ export type Roles = ReadonlyMap<string, RoleDefinition>;
 const verbs = <T>(value: T): Record<Verb, T> =>
   Object.fromEntries(VERBS.map((verb) => [verb, value])) as Record<Verb, T>;
 
+/** One that is none would cover nothing, or except nothing. */
+const keyFilter = textThat(
+  'a topic filter such as news/# or +/draft: # is the whole last level, + a whole level',
+  (written) => topicFilterFault(written) === undefined,
+);
+
 const grantShape = shape({
   ...verbs(flag),
-  deny: shape(verbs(listOf(nonEmpty))),
-  keys: listOf(nonEmpty),
+  deny: shape(verbs(listOf(keyFilter))),
+  keys: listOf(keyFilter),
   filter: text,
   attributes: (node, path, problems) =>
     readNamed(node, path, problems, (each, at) => attributeShape(each, at, problems)),
@@ -76,6 +83,7 @@ export function roleFrom(
   const problems = new ProblemList();
   const node = nodeOf(value, { file: name, line: 0, column: 0 });
   const read = roleShape(node, name, problems);
+  if (name === 'anonymous') refuseAdmin(read, node, problems);
   const role = read && readRole(read, name, tableNames({ tables }), problems);
   if (role !== undefined && problems.isEmpty) return { kind: 'role', role };
   const told = problems.sorted().map(({ message, cure }) => [message, cure].filter(Boolean));
@@ -95,6 +103,7 @@ export function parseRoles(
   const known = schema === undefined ? undefined : tableNames(schema);
   const read = readNamed(node, '', problems, (each, path) => {
     const role = roleShape(each, path, problems);
+    if (path === 'anonymous') refuseAdmin(role, each, problems);
     if (role?.tables?.kind === 'map' && known !== undefined && filterFault !== undefined) {
       checkFilters(role.tables, known, filterFault, problems);
     }
@@ -102,6 +111,19 @@ export function parseRoles(
   });
   for (const [name, role] of Object.entries(read ?? {})) roles.set(name, role);
   return roles;
+}
+
+/** What everybody may do is never everything. */
+function refuseAdmin(
+  role: { readonly admin?: boolean | undefined } | undefined,
+  node: SettingNode,
+  problems: ProblemList,
+): void {
+  if (role?.admin !== true) return;
+  problems.add(node.place, 'anonymous cannot be admin', {
+    cause: 'everybody would be',
+    cure: 'name what everybody may do under tables:',
+  });
 }
 
 function readRole(

@@ -83,8 +83,7 @@ async function openKind(
     return kind.open(settings, services);
   } catch (error) {
     if (error instanceof NodeError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    throw new NodeError('CONFIG_INVALID', message, { cause: error });
+    throw inFile(settings, error instanceof Error ? error.message : String(error), error);
   }
 }
 
@@ -98,7 +97,14 @@ async function openFeed(
   const definition = await openKind(feed.kind, settings, services);
   if (definition.subscribe !== undefined) return definition.subscribe.bind(definition);
   const message = `origin ${settings.name}: kind "${feed.kind}" has no live feed; use kind: sse`;
-  throw new NodeError('CONFIG_INVALID', message);
+  throw inFile(settings, message);
+}
+
+/** With the file in which it is to be mended. */
+function inFile({ place }: OriginSettings, message: string, cause?: unknown): NodeError {
+  const { file, line, column } = place;
+  const problems = [{ file, line, column, message }];
+  return new NodeError('CONFIG_INVALID', message, { cause, details: { problems } });
 }
 
 /** The limits that are given: an `undefined` must not hide a default. */

@@ -76,6 +76,32 @@ const BROKEN: readonly (readonly [string, AppFiles, readonly (string | RegExp)[]
     { 'origins/shop.yaml': 'kind: module\nmodule: ./nowhere.ts\n' },
     ['nowhere.ts'],
   ],
+  [
+    'origins that cannot be opened, and certificates that are not there',
+    {
+      'origins/base.yaml': 'kind: postgres\nurl: postgres://u@127.0.0.1/x\n',
+      'origins/topics.yaml': 'kind: mqtt\nurl: mqtt://127.0.0.1:1\n',
+      'millrace.yaml': 'tls: { cert: ./none.pem, key: ./none.key }\n',
+    },
+    [
+      /origins\/base.yaml:1:1 .*needs a table, or a query/,
+      /origins\/topics.yaml:1:1 .*needs a topic/,
+      /millrace.yaml tls.cert cannot be read/,
+    ],
+  ],
+  [
+    'settings that would count for nothing',
+    {
+      'millrace.yaml': 'tls: { clientCa: ./ca.pem }\n',
+      'roles.yaml':
+        'anonymous: { admin: true }\na: { tables: { Item: { read: true, keys: ["a/#/b"] } } }\n',
+    },
+    [
+      /tls.clientCa is set, and TLS is not/,
+      /roles.yaml:1:\d+ anonymous cannot be admin/,
+      /roles.yaml:2:\d+ a.tables.Item.keys\[0\] is "a/,
+    ],
+  ],
 ];
 
 const folders: string[] = [];

@@ -1,7 +1,10 @@
 /**
- * Wills that a start of the node finds, whose clients do not come back: published with the rights
- * that their senders had and still have; of those of tokens nobody is there to ask any more.
+ * Wills that a start of the node finds, whose clients do not come back: published with what their
+ * senders may do by then, however they had signed in; who is known no more publishes nothing.
  */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectMqtt } from '../support/mqtt-client.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
@@ -27,36 +30,90 @@ const LATER = {
   ),
 };
 
+const keyServer = createServer((_, response) => response.end(JSON.stringify({ keys: [jwk] })));
+const { privateKey, publicKey } = await generateKeyPair('ES256');
+const jwk = { ...(await exportJWK(publicKey)), kid: 'one' };
+
+const issuerOf = (name: string) => ({
+  ...{ name, issuer: `https://${name}.test/`, audience: 'here', allowPrivate: true },
+  keys: `http://127.0.0.1:${(keyServer.address() as AddressInfo).port}/`,
+  ...{ algorithms: ['ES256'], roleMap: { staff: 'part' } },
+});
+const trusting = (...names: string[]) => ({
+  'millrace.yaml': JSON.stringify({ auth: { issuers: names.map(issuerOf) } }),
+});
+const tokenOf = (name: string, sub: string): Promise<string> =>
+  new SignJWT({ roles: ['staff'] })
+    .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+    .setIssuer(`https://${name}.test/`)
+    .setAudience('here')
+    .setSubject(sub)
+    .setExpirationTime('1h')
+    .sign(privateKey);
+
 let node: NodeProcess;
 beforeAll(async () => {
-  node = await startNode({ files: FILES });
+  await new Promise<void>((resolve) => keyServer.listen(0, '127.0.0.1', () => resolve()));
+  node = await startNode({ files: { ...FILES, ...trusting('corp', 'parted') } });
 });
-afterAll(() => node?.dispose());
+afterAll(async () => {
+  await node?.dispose();
+  keyServer.close();
+});
 
-it('stores the will of who may still write anything there, and of nobody else', async () => {
+it('stores the will of who may still write there, however they signed in', async () => {
   for (const role of ['whole', 'part', 'former']) {
     await node.operate({
       ...{ operation: 'add_user', username: role, password: PASSWORD, roles: [role] },
     });
   }
-  await leave('part', { topic: 'Status/secret', delaySeconds: 0 });
-  await leave('former', { topic: 'Status/former', delaySeconds: 0 });
+  const keyFor = async (...scopes: string[]): Promise<string> => {
+    const made = { operation: 'create_api_key', name: 'key', username: 'whole', scopes };
+    return ((await node.operate(made)) as { key: string }).key;
+  };
+  const asked = { operation: 'create_authentication_tokens', username: 'whole' };
+  const pair = await node.operate({ ...asked, password: PASSWORD });
+  const { operation_token: own } = pair as { operation_token: string };
+  await leave('part', { topic: 'Status/secret' });
+  await leave('former', { topic: 'Status/former' });
+  await leave('reads', { topic: 'Status/by-reading-key', password: await keyFor('read:Status') });
+  await leave('writes', { topic: 'Status/by-key', password: await keyFor('*:Status') });
+  await leave('own', { topic: 'Status/by-token', password: own });
+  await leave('corp', { topic: 'Status/own/corp', password: await tokenOf('corp', 'ann') });
+  await leave('beyond', { topic: 'Status/corp', password: await tokenOf('corp', 'bob') });
+  await leave('parted', { topic: 'Status/own/parted', password: await tokenOf('parted', 'cy') });
   await leave('whole', { topic: 'Status/there', delaySeconds: 1 });
   await node.stop('SIGKILL');
-  node = await startNode({ files: LATER, folder: node.folder });
+  node = await startNode({
+    files: { ...LATER, ...trusting('corp') },
+    folder: node.folder,
+  });
   await until('the will of the other', async () => (await status('there')) === 200);
-  expect(await status('secret')).toBe(404);
-  expect(await status('former')).toBe(404);
+  for (const id of ['by-key', 'by-token', 'own/corp']) {
+    await until(`the will ${id}`, async () => (await status(id)) === 200);
+  }
+  const refused = ['secret', 'former', 'by-reading-key', 'corp', 'own/parted'];
+  for (const id of refused) expect([id, await status(id)]).toEqual([id, 404]);
+  const counted = await node.metric('millrace_mqtt_refused_total', { kind: 'publish' });
+  expect(counted).toBe(refused.length);
 });
 
+interface LeftWill {
+  readonly topic: string;
+  readonly delaySeconds?: number;
+  /** A token or a key. */
+  readonly password?: string;
+}
+
 /** Signs in with a will and stays until the node is gone. */
-async function leave(username: string, will: { topic: string; delaySeconds: number }) {
+async function leave(username: string, { topic, ...will }: LeftWill): Promise<void> {
+  const { delaySeconds = 0, password = PASSWORD } = will;
   const payload = Buffer.from('{"state":"gone"}');
-  const properties = { willDelayInterval: will.delaySeconds };
+  const properties = { willDelayInterval: delaySeconds };
   await connectMqtt(node.mqtt, {
-    ...{ username, password: PASSWORD, clientId: username },
+    ...{ username, password, clientId: username },
     properties: { sessionExpiryInterval: 60 },
-    will: { topic: will.topic, payload, qos: 1, retain: true, properties },
+    will: { topic, payload, qos: 1, retain: true, properties },
   });
 }
 

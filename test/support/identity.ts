@@ -27,6 +27,7 @@ export interface IdentityOptions {
   readonly issuers?: readonly IssuerSettings[] | undefined;
   readonly fetchKeys?: (() => Promise<unknown>) | undefined;
   readonly certificates?: readonly CertificateRule[] | undefined;
+  readonly mayTakeCertificatesBack?: boolean | undefined;
 }
 
 export function openTestIdentity(options: IdentityOptions = {}) {
@@ -63,6 +64,7 @@ export function openTestIdentity(options: IdentityOptions = {}) {
     ...{ identities, directory, signIns },
     issuers: new Issuers(options.issuers ?? [], fetchKeys, clock),
     certificates: options.certificates ?? [],
+    mayTakeCertificatesBack: options.mayTakeCertificatesBack ?? false,
   });
   const ask = async (asking: Asking): Promise<Authentication> => {
     await authenticator.settle(asking);

@@ -38,6 +38,8 @@ export interface AuthenticatorParts {
   readonly certificates: CertificateMap;
   /** Asked about client certificates, where OCSP is. */
   readonly certificateStatus?: CertificateStatus | undefined;
+  /** There are lists of revoked certificates, or responders that know of them. */
+  readonly mayTakeCertificatesBack: boolean;
 }
 
 /** An answer whose standing ends when the certificate is revoked. */
@@ -49,7 +51,8 @@ function whileItHolds(
   if (known.kind === 'rejected') return known;
   const { standing } = known;
   const state = () => (status.holds(certificate) ? standing.state() : 'gone');
-  return { ...known, standing: { state, renewed: () => standing.renewed() } };
+  const { verified } = standing;
+  return { ...known, standing: { state, renewed: () => standing.renewed(), verified } };
 }
 
 /** What an `Authorization` field says, taken apart. */
@@ -66,7 +69,20 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticator {
   return {
     authenticate: (asking) => desk.authenticate(asking),
     settle: (asking) => desk.settle(asking),
+    recall: (verified) => recalled(verified, parts),
   };
+}
+
+function recalled(verified: Verified, parts: AuthenticatorParts): Principal | undefined {
+  const { by } = verified;
+  let now: Verified | undefined = verified;
+  if (by?.kind === 'issuer') now = parts.issuers.retaken(verified);
+  else if (by !== undefined) {
+    // Neither a list nor a responder can be asked about one that nobody shows.
+    const isTakenBack = parts.mayTakeCertificatesBack;
+    now = isTakenBack ? undefined : verifiedByCertificate(by.certificate, parts.certificates);
+  }
+  return now && parts.identities.principalOf(now, undefined)?.principal;
 }
 
 class ThreadDesk {

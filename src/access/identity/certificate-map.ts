@@ -17,17 +17,19 @@ export function verifiedByCertificate(
   rules: CertificateMap,
 ): Verified | undefined {
   const { commonName } = certificate;
+  const { chain, ...kept } = certificate;
+  const by = { kind: 'certificate', certificate: kept } as const;
   if (rules.length === 0) {
-    return commonName === undefined ? undefined : { via: 'certificate', username: commonName };
+    return commonName === undefined ? undefined : { via: 'certificate', username: commonName, by };
   }
   for (const rule of rules) {
     const name = matchedName(certificate, rule);
     if (name === undefined) continue;
     if (rule.user !== undefined) {
-      return { via: 'certificate', username: rule.user.replaceAll(NAME, name) };
+      return { via: 'certificate', username: rule.user.replaceAll(NAME, name), by };
     }
     const claimed = { roles: rule.roles ?? [], facts: { username: name, name } };
-    return { via: 'certificate', username: `certificate:${name}`, claimed };
+    return { via: 'certificate', username: `certificate:${name}`, claimed, by };
   }
   return undefined;
 }

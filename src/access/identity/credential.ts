@@ -62,6 +62,10 @@ class Stand implements Standing {
   readonly #credential: Credential;
   readonly #principal: Principal;
 
+  get verified(): Verified {
+    return this.#credential.verified;
+  }
+
   constructor(credential: Credential, principal: Principal) {
     this.#credential = credential;
     this.#principal = principal;

@@ -72,6 +72,15 @@ export class Issuers {
     }
   }
 
+  /** The same bearer by the configuration of now; `undefined`: the issuer is believed no more. */
+  retaken(verified: Verified): Verified | undefined {
+    const { by, claimed } = verified;
+    if (by?.kind !== 'issuer' || claimed === undefined) return undefined;
+    const known = [...this.#known.values()].find(({ settings }) => settings.name === by.name);
+    if (known === undefined) return undefined;
+    return { ...verified, claimed: { ...claimed, roles: rolesOf(known.settings, by.roles) } };
+  }
+
   async #keysFor(known: Known, keyId: string | undefined): Promise<Keys | undefined> {
     const age = this.#clock.monotonic() - known.fetchedAt;
     const isMissing =
@@ -109,21 +118,28 @@ function verifiedBy(
   const facts = Object.fromEntries(
     Object.entries(payload).filter(([, value]) => typeof value !== 'object'),
   );
+  const said = saidRoles(payload[settings.roles]);
   return {
     via: 'bearer',
     // Nobody else's users can take the name of one of ours.
     username: `${settings.name}:${name}`,
     until: Number(exp) * 1_000,
     ...(typeof jti === 'string' ? { tokenId: `${settings.name}:${jti}` } : {}),
-    claimed: { roles: rolesOf(settings, payload[settings.roles]), facts },
+    claimed: { roles: rolesOf(settings, said), facts },
+    by: { kind: 'issuer', name: settings.name, roles: said },
   };
 }
 
+function saidRoles(claim: unknown): readonly string[] {
+  const said: unknown[] =
+    typeof claim === 'string' ? claim.split(' ') : Array.isArray(claim) ? claim : [];
+  return said.slice(0, ROLES_MAX).filter((one) => typeof one === 'string');
+}
+
 /** Only roles which the configuration maps are granted: an issuer's word alone makes no role. */
-function rolesOf({ roleMap }: IssuerSettings, claim: unknown): readonly string[] {
-  const said = typeof claim === 'string' ? claim.split(' ') : Array.isArray(claim) ? claim : [];
-  const mapped = said.slice(0, ROLES_MAX).flatMap((one: unknown) => {
-    const role = typeof one === 'string' && Object.hasOwn(roleMap, one) ? roleMap[one] : undefined;
+function rolesOf({ roleMap }: IssuerSettings, said: readonly string[]): readonly string[] {
+  const mapped = said.flatMap((one) => {
+    const role = Object.hasOwn(roleMap, one) ? roleMap[one] : undefined;
     return role === undefined ? [] : [role];
   });
   const everybody = Object.hasOwn(roleMap, '*') ? roleMap['*'] : undefined;

@@ -17,10 +17,10 @@ import type { Verified } from './verified.ts';
 /** Loaded with the first token: a start does not pay for it. */
 const jose = () => import('jose');
 
-/** `iss` and `aud` of own tokens. */
-export const OWN_ISSUER = 'millrace';
 const ALGORITHM = 'EdDSA';
 const DAY_MS = 86_400_000;
+/** `iss` and `aud` of own tokens. */
+export const OWN_ISSUER = 'millrace';
 /** How long a token of each kind is good for. */
 export const TOKEN_MS = { operation: DAY_MS, refresh: 30 * DAY_MS } as const;
 export type TokenKind = keyof typeof TOKEN_MS;

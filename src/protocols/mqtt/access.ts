@@ -3,6 +3,7 @@
  * port, so that this folder knows neither grants nor users.
  */
 import type { ClientCertificate } from '../../access/asking.ts';
+import type { Verified } from '../../access/identity/verified.ts';
 import type { RecordId } from '../../base/brands.ts';
 import type { NodeError } from '../../base/errors.ts';
 import { refusal } from '../../base/refusals.ts';
@@ -15,6 +16,8 @@ import type { Message } from './message.ts';
 export interface Guest {
   /** '' for nobody in particular. Sessions belong to it. */
   readonly name: string;
+  /** What it has signed in with, as it may be kept; `undefined` for nobody in particular. */
+  readonly verified: Verified | undefined;
   /** Whether the record may be subscribed to, or messages of its topic published. */
   may(verb: 'subscribe' | 'publish', table: TableDefinition, id: RecordId): boolean;
   /** Judges each record that is written; `undefined`: everything may be. */
@@ -47,8 +50,11 @@ export interface Guest {
 export const mayNot = ({ name }: Guest, verb: 'subscribe' | 'publish', topic: string): string =>
   refusal(name === '' ? 'unauthenticated' : 'denied', { verb, what: `to ${topic}` }).message;
 
-/** Somebody as if signed in now, '' for nobody in particular; `undefined`: not known here. */
-export type GuestNamed = (name: string) => Guest | undefined;
+/**
+ * Who signed in with this in an earlier run, with what it may do by now; `undefined`: what it
+ * signed in with is worth nothing any more. Without an argument: nobody in particular.
+ */
+export type RecallGuest = (verified: Verified | undefined) => Guest | undefined;
 
 export interface Watchable {
   close(code: NodeError['code']): void;

@@ -12,7 +12,7 @@ import type { ReadRecord } from '../../feed/record-state.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { StoreReader, StoreWriter } from '../../table/store-port.ts';
 import type { Table } from '../../table/table.ts';
-import type { Guest, GuestNamed, SignIn } from './access.ts';
+import type { Guest, RecallGuest, SignIn } from './access.ts';
 import type { Channel, ChannelUser } from './channel.ts';
 import { CodeFeeds } from './code-feeds.ts';
 import { Connection } from './connection.ts';
@@ -40,12 +40,8 @@ export interface MqttServerParts {
   readonly clock: Clock;
   readonly readRecord: ReadRecord;
   readonly signIn: SignIn;
-  readonly guestNamed: GuestNamed;
-  /**
-   * Publishes the wills of sessions whose client did not come back after a start and cannot be
-   * found by its name: what a token or a certificate said of it is not kept.
-   */
-  readonly nodeGuest: Guest;
+  /** For the wills of sessions whose client did not come back after a start. */
+  readonly recallGuest: RecallGuest;
   readonly holdings: Holdings;
   /** Whether a filter is served by application code, whoever asks. */
   readonly isOfCode: (filter: string) => boolean;
@@ -101,7 +97,7 @@ export class MqttServer {
       snapshots: new Snapshots({ source: reader, topics, dispatch, readRecord, soon }),
       publishing: { topics, tableNamed: parts.tableNamed, now: () => clock.now() },
       turn: new Turn(),
-      ...{ signIn: parts.signIn, guestNamed: parts.guestNamed },
+      signIn: parts.signIn,
       requireAuthentication: parts.requireAuthentication,
       observeLag: parts.observeLag,
     };
@@ -172,9 +168,9 @@ export class MqttServer {
   }
 
   /** With what it may do by now; `undefined`: nobody is there to say what that is. */
-  #senderOf({ guest, parts: { owner } }: Session, will: Will): Guest | undefined {
+  #senderOf({ guest }: Session, { sender }: Will): Guest | undefined {
     if (guest !== undefined) return guest.asOfNow();
-    if (will.retain && !will.isUnlimited) return undefined;
-    return will.isNamed ? this.#parts.guestNamed(owner) : this.#parts.nodeGuest;
+    if (sender === undefined) return undefined;
+    return this.#parts.recallGuest(sender === 'nobody' ? undefined : sender);
   }
 }

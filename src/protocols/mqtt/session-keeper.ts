@@ -165,7 +165,7 @@ const keptWill = ({ payload, properties, ...will }: Will): KeptWill => ({
 
 export function willOf({ payload, publication, ...will }: KeptWill): Will {
   const { properties } = unpackPublication(Buffer.from(publication, 'base64'));
-  const { expirySeconds, isUnlimited = false, isNamed = false } = will;
+  const { expirySeconds, sender } = will;
   const bytes = Buffer.from(payload, 'base64');
-  return { ...will, expirySeconds, isUnlimited, isNamed, payload: bytes, properties };
+  return { ...will, expirySeconds, sender, payload: bytes, properties };
 }

@@ -3,6 +3,7 @@
  * else, so that no protocol reaches it. A message in flight is kept as its place in the log, or as
  * its topic when it is what a record is now; never its bytes.
  */
+import type { Verified } from '../../access/identity/verified.ts';
 import type { EpochMs, Sequence, TableName } from '../../base/brands.ts';
 import type { TableDefinition } from '../../schema/definition.ts';
 import type { Stage } from './outgoing.ts';
@@ -45,8 +46,7 @@ export interface KeptWill {
   readonly retain: boolean;
   readonly delaySeconds: number;
   readonly expirySeconds?: number | undefined;
-  readonly isUnlimited?: boolean | undefined;
-  readonly isNamed?: boolean | undefined;
+  readonly sender?: Verified | 'nobody' | undefined;
   /** As `packPublication` makes it. */
   readonly publication: string;
 }

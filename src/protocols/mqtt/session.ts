@@ -4,6 +4,7 @@
  * its client can: without room, or with a full window, its cursor stays where it is.
  */
 
+import type { Verified } from '../../access/identity/verified.ts';
 import type { EpochMs, Sequence } from '../../base/brands.ts';
 import { SparseMap } from '../../base/sparse-map.ts';
 import type { Guest } from './access.ts';
@@ -57,12 +58,10 @@ export interface Will {
   readonly expirySeconds: number | undefined;
   readonly properties: MessageProperties;
   /**
-   * Its sender may write whatever it likes where it goes, or a class is asked there. What a restart
-   * left of any other will is not stored: nobody is there to say what its sender may write.
+   * What its sender has signed in with, 'nobody' in particular; `undefined`: it is not known, as of
+   * sessions that an older version has kept, and the will is not published after a start.
    */
-  readonly isUnlimited: boolean;
-  /** Its sender can be found by its name, and is asked for what it may do when the will is due. */
-  readonly isNamed: boolean;
+  readonly sender: Verified | 'nobody' | undefined;
 }
 
 /** What a session asks of those who keep it. */

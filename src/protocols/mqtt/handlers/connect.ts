@@ -119,7 +119,7 @@ async function welcome(
   const { session, isPresent } = opened;
   const asked = askedExpiry(packet);
   session.expirySeconds = expirySecondsWithin(asked);
-  session.will = willOf(serving, guest, packet);
+  session.will = willOf(guest, packet);
   await serving.keeper.keep(session);
   if (!context.isOpen()) {
     serving.sessions.away(session);
@@ -187,19 +187,12 @@ function askedExpiry({ protocolVersion, clean, properties }: Connect): number {
   return clean === true ? 0 : LIMITS.mqttSessionExpirySecondsMax;
 }
 
-function willOf(
-  { topics, guestNamed }: Serving,
-  guest: Guest,
-  { will }: Connect,
-): Will | undefined {
+function willOf({ verified }: Guest, { will }: Connect): Will | undefined {
   if (will === undefined) return undefined;
   const { topic, payload, qos = 0, retain = false, properties } = will;
-  const isOfCode = guest.codeAt(topic)?.takes.has('put') === true;
-  const table = topics.locate(topic)?.table;
   return {
     ...{ topic, qos, retain },
-    isUnlimited: isOfCode || (table !== undefined && guest.guard(table) === undefined),
-    isNamed: guestNamed(guest.name) !== undefined,
+    sender: verified ?? 'nobody',
     payload: typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload),
     delaySeconds: properties?.willDelayInterval ?? 0,
     expirySeconds: properties?.messageExpiryInterval,

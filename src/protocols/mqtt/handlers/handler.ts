@@ -2,7 +2,7 @@
 import type { Packet } from 'mqtt-packet';
 import type { DurationMs } from '../../../base/brands.ts';
 import type { Clock } from '../../../base/clock.ts';
-import type { GuestNamed, SignIn } from '../access.ts';
+import type { SignIn } from '../access.ts';
 import type { CodeFeeds } from '../code-feeds.ts';
 import type { Counts } from '../counts.ts';
 import type { Dispatch } from '../dispatch.ts';
@@ -28,7 +28,6 @@ export interface Serving {
   readonly turn: Turn;
   readonly publishing: PublishParts;
   readonly signIn: SignIn;
-  readonly guestNamed: GuestNamed;
   readonly requireAuthentication: boolean;
   readonly counts: Counts;
   /** Told of the time from a change to its delivery. */
