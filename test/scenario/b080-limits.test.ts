@@ -183,18 +183,22 @@ async function crowd(node: NodeProcess, protocol: HttpProtocol, from: string): P
   return connections.at(-1)?.statuses[0];
 }
 
+/** On three connections at once, or a busy machine is slower than the rate that is allowed. */
 async function rush(node: NodeProcess, protocol: HttpProtocol, fields: readonly string[]) {
   const from = fields.length === 0 ? '127.0.0.5' : undefined;
   const statuses: number[] = [];
-  const connection = new RawConnection(baseOf(node, protocol), from);
-  for (let i = 0; i < 40 && !connection.ended; i += 1) {
-    const before = connection.statuses.length;
-    connection.send(`${headOf('GET /Item/1', fields)}\r\n`);
-    await until('an answer', () => connection.ended || connection.statuses.length > before);
-    statuses.push(...connection.statuses.slice(before));
-  }
-  connection.destroy();
-  return statuses.at(-1);
+  const one = async (): Promise<void> => {
+    const connection = new RawConnection(baseOf(node, protocol), from);
+    for (let i = 0; i < 40 && !connection.ended && !statuses.includes(429); i += 1) {
+      const before = connection.statuses.length;
+      connection.send(`${headOf('GET /Item/1', fields)}\r\n`);
+      await until('an answer', () => connection.ended || connection.statuses.length > before);
+      statuses.push(...connection.statuses.slice(before));
+    }
+    connection.destroy();
+  };
+  await Promise.all([one(), one(), one()]);
+  return Math.max(...statuses);
 }
 
 const NO_HEAD = 'it opens with CONNECT; over WebSocket its upgrade is a request';
@@ -262,13 +266,24 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
   bodyBytesPerSecondMin: {
     rest: {
       async reach(node) {
-        const connection = new RawConnection(node.http);
-        const fields = ['Content-Type: application/json', 'Content-Length: 5000'];
-        connection.send(`${headOf('PUT /Item/1', fields)}\r\n{`);
-        await until('the connection to be cut', () => connection.ended, 25_000);
-        return connection.statuses.every((status) => status === 408);
+        const still = new RawConnection(node.http);
+        const slow = new RawConnection(node.http);
+        const body = JSON.stringify({ name: 'x'.repeat(56_000) });
+        const fields = ['Content-Type: application/json', `Content-Length: ${body.length}`];
+        for (const one of [still, slow]) one.send(`${headOf('PUT /Item/slow', fields)}\r\n{`);
+        // Four times as fast as it must be, for longer than the grace and the engine's patience.
+        let sent = 1;
+        const sending = setInterval(() => {
+          slow.send(body.slice(sent, sent + 2_000));
+          sent += 2_000;
+        }, 500);
+        await until('the one to be cut', () => still.ended, 30_000);
+        await until('the other to be answered', () => slow.statuses.length > 0, 30_000);
+        clearInterval(sending);
+        slow.destroy();
+        return [still.statuses, slow.statuses];
       },
-      shows: true,
+      shows: [[408], [201]],
     },
     websocket: 'a message is held within messageBytesMax, and a silent peer is pinged and dropped',
     sse: 'a stream is opened by GET, which has no body',
@@ -476,7 +491,7 @@ describe.each(['uws', 'node'] as const)('limits on the %s engine', (engine) => {
     const counted = [...text.matchAll(/millrace_limits_hit_total\{limit="(\w+)"\} [1-9]/g)];
     const names = new Set(counted.map((match) => match[1]));
     // What the parser of uWS refuses by itself, no counter hears of.
-    const unheard = engine === 'uws' ? ['headerTimeoutSeconds', 'bodyBytesPerSecondMin'] : [];
+    const unheard = engine === 'uws' ? ['headerTimeoutSeconds'] : [];
     const uncounted = Object.keys(cells).filter((name) => !names.has(name));
     expect(uncounted).toEqual(unheard);
   });

@@ -16,6 +16,14 @@ export const EARLY_BYTES_MAX = 64 * 1024;
 /** An unread request body above this is not worth swallowing: the connection is closed instead. */
 export const SWALLOWED_BYTES_MAX = 1024 * 1024;
 
+/** Of a body that comes more slowly than `bodyBytesPerSecondMin`. */
+export const uploadTooSlow = {
+  code: 'REQUEST_MALFORMED',
+  status: 408,
+  detail: 'the request body comes too slowly (limits.bodyBytesPerSecondMin)',
+  limit: 'bodyBytesPerSecondMin',
+} as const;
+
 export interface BodySource {
   pause(): void;
   resume(): void;

@@ -10,7 +10,13 @@ import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
 import { Interims } from '../interim.ts';
 import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
-import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
+import {
+  bodyTooLarge,
+  RequestBody,
+  SWALLOWED_BYTES_MAX,
+  streamOf,
+  uploadTooSlow,
+} from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless } from '../status-text.ts';
 import { discardingWriter } from '../stream-writer.ts';
@@ -119,19 +125,13 @@ export class NodeExchange implements CuttableExchange {
 
   /** Answers when nothing was answered, and closes. */
   #cutUpload(): void {
-    this.limitHit('bodyBytesPerSecondMin');
+    this.limitHit(uploadTooSlow.limit);
     if (this.#replied || this.#gone) {
       this.#message.socket.destroy();
       return;
     }
     this.#closes = true;
-    const refusal = {
-      code: 'REQUEST_MALFORMED',
-      status: 408,
-      detail: 'the request body comes too slowly (limits.bodyBytesPerSecondMin)',
-      limit: 'bodyBytesPerSecondMin',
-    } as const;
-    this.reply(408, problemFields, refusalBody(refusal));
+    this.reply(uploadTooSlow.status, problemFields, refusalBody(uploadTooSlow));
     this.#body?.abort();
   }
 

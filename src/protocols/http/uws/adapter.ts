@@ -15,6 +15,7 @@ import { wantsWebSocket } from '../upgrade-checks.ts';
 import { type ExchangeHost, UwsExchange } from './exchange.ts';
 import { copyRequest } from './request.ts';
 import { SlowReaders } from './slow-readers.ts';
+import { SlowSenders } from './slow-senders.ts';
 import { SocketSide } from './sockets.ts';
 import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './types.ts';
 
@@ -45,6 +46,7 @@ export function uwsListen(uws: UwsModule): Listen {
 class UwsListener implements Listener, ExchangeHost {
   readonly engine = 'uws';
   readonly slowReaders: SlowReaders;
+  readonly slowSenders: SlowSenders;
   draining = false;
   waiting = 0;
   port = 0;
@@ -63,6 +65,7 @@ class UwsListener implements Listener, ExchangeHost {
     this.#uws = uws;
     this.#options = options;
     this.slowReaders = new SlowReaders(options.limits.idleTimeoutSeconds * 1000);
+    this.slowSenders = new SlowSenders(options.limits);
     this.#rules = {
       ...{ ...options.limits, chunkedUploads: false, expectations: true },
       allowedHosts: hostsOf(options.allowedHosts),
@@ -172,6 +175,7 @@ class UwsListener implements Listener, ExchangeHost {
     this.draining = true;
     clearInterval(this.#roomTimer);
     this.slowReaders.stop();
+    this.slowSenders.stop();
     this.#token = undefined;
     this.#app.close();
   }

@@ -13,18 +13,25 @@
  */
 import { assert } from '../../../base/assert.ts';
 import { Stop, type StopSignal } from '../../../base/stop.ts';
-import { type CuttableExchange, runLeavers } from '../faults.ts';
+import { type CuttableExchange, problemFields, refusalBody, runLeavers } from '../faults.ts';
 import { CHUNKED } from '../framing.ts';
 import { checkHeaders } from '../header-safety.ts';
 import { Interims } from '../interim.ts';
 import type { BodyWriter, HeaderList, RequestStream } from '../port.ts';
 import { addressText } from '../remote-address.ts';
-import { bodyTooLarge, RequestBody, SWALLOWED_BYTES_MAX, streamOf } from '../request-body.ts';
+import {
+  bodyTooLarge,
+  RequestBody,
+  SWALLOWED_BYTES_MAX,
+  streamOf,
+  uploadTooSlow,
+} from '../request-body.ts';
 import type { RequestCopy } from '../request-copy.ts';
 import { isBodiless, statusLine } from '../status-text.ts';
 import { discardingWriter, StreamWriter, type Taking } from '../stream-writer.ts';
 import { giveBack, keepRest } from './rest-buffers.ts';
 import type { SlowReader, SlowReaders } from './slow-readers.ts';
+import type { Sender, SlowSenders } from './slow-senders.ts';
 import type { UwsContext, UwsResponse } from './types.ts';
 
 /** Bodies above this are sent by `tryEnd`. */
@@ -47,6 +54,7 @@ export interface ExchangeHost {
   /** Replies carry `Connection: close`. */
   draining: boolean;
   readonly slowReaders: SlowReaders;
+  readonly slowSenders: SlowSenders;
   /** The exchange outlives its callback; and is over. */
   hold(request: RequestCopy): void;
   release(request: RequestCopy): void;
@@ -56,7 +64,7 @@ export interface ExchangeHost {
   fault(error: unknown, request: RequestCopy): void;
 }
 
-export class UwsExchange implements CuttableExchange, SlowReader {
+export class UwsExchange implements CuttableExchange, SlowReader, Sender {
   readonly request: RequestCopy;
   readonly #res: UwsResponse;
   readonly #host: ExchangeHost;
@@ -183,13 +191,42 @@ export class UwsExchange implements CuttableExchange, SlowReader {
     if (!this.#live()) return 'unknown';
     if (this.#writer === undefined) return this.#probeRest();
     const taking = this.#writer.probe();
-    this.#keepAlive();
+    // A client that sends may be paused for another reason.
+    if (this.#body === undefined) this.keepAlive();
     return taking;
   }
 
   giveUp(): void {
     if (this.#writer !== undefined) this.#writer.destroy();
     else if (this.#live()) this.#res.close();
+  }
+
+  /**
+   * The engine cuts off a client ten seconds after it could not send it everything, however much it
+   * took since, unless it has said `writable`, and one that sends slowly. To be paused and resumed
+   * makes it count anew.
+   */
+  keepAlive(): void {
+    if (!this.#live()) return;
+    this.#res.pause();
+    this.#res.resume();
+  }
+
+  get upload(): RequestBody {
+    return this.#requestBody();
+  }
+
+  /** Answers when nothing was answered, and closes. */
+  cutUpload(): void {
+    this.limitHit(uploadTooSlow.limit);
+    this.#host.slowSenders.forget(this);
+    if (!this.#live()) return;
+    if (this.#replied) {
+      this.#res.close();
+      return;
+    }
+    this.#end(uploadTooSlow.status, problemFields, refusalBody(uploadTooSlow));
+    this.#body?.abort();
   }
 
   /** The engine's callback ends: from here on the response must know of an abort. */
@@ -209,13 +246,17 @@ export class UwsExchange implements CuttableExchange, SlowReader {
   refuse(status: number, headers: HeaderList, body: string): void {
     this.leaveTurn();
     setImmediate(() => {
-      if (this.#gone) return;
-      this.#replied = true;
-      this.#res.cork(() => {
-        this.#writeHead(status, headers);
-        this.#finish();
-        this.#res.end(body, true);
-      });
+      if (!this.#gone) this.#end(status, headers, body);
+    });
+  }
+
+  /** The answer after which nothing is read. */
+  #end(status: number, headers: HeaderList, body: string): void {
+    this.#replied = true;
+    this.#res.cork(() => {
+      this.#writeHead(status, headers);
+      this.#finish();
+      this.#res.end(body, true);
     });
   }
 
@@ -332,17 +373,6 @@ export class UwsExchange implements CuttableExchange, SlowReader {
     return isTaking ? 'taking' : 'still';
   }
 
-  /**
-   * The engine cuts off a client ten seconds after it could not send it everything, however much it
-   * took since, unless it has said `writable`. To be paused and resumed makes it count anew.
-   */
-  #keepAlive(): void {
-    // A client that sends may be paused for another reason.
-    if (!this.#live() || this.#body !== undefined) return;
-    this.#res.pause();
-    this.#res.resume();
-  }
-
   #openStream(length: number | undefined): StreamWriter {
     const res = this.#res;
     const writer = new StreamWriter({
@@ -405,9 +435,12 @@ export class UwsExchange implements CuttableExchange, SlowReader {
     // The engine reuses the memory of a chunk after the call.
     this.#res.onData((chunk, isLast) => {
       body.push(new Uint8Array(chunk.slice(0)));
-      if (isLast) body.end();
+      if (!isLast) return;
+      this.#host.slowSenders.forget(this);
+      body.end();
     });
     this.#attach();
+    this.#host.slowSenders.watch(this);
     return body;
   }
 
@@ -427,10 +460,15 @@ export class UwsExchange implements CuttableExchange, SlowReader {
     this.#rest = undefined;
   }
 
+  #dropUpload(): void {
+    if (this.#body !== undefined) this.#host.slowSenders.forget(this);
+  }
+
   /** Before the engine's last call, after which the response is not to be touched. */
   #finish(): void {
     this.#host.slowReaders.forget(this);
     this.#dropRest();
+    this.#dropUpload();
     this.#body?.release();
     this.#complete = true;
     if (!this.#inTurn) this.#host.release(this.request);
@@ -447,6 +485,7 @@ export class UwsExchange implements CuttableExchange, SlowReader {
     this.#gone = true;
     this.#host.slowReaders.forget(this);
     this.#dropRest();
+    this.#dropUpload();
     if (!this.#inTurn) this.#host.release(this.request);
     this.#body?.abort();
     this.#abort?.abort();
