@@ -26,6 +26,7 @@ import { COMPRESSIONS, createEncodings } from './protocols/http/encodings.ts';
 import type { ChosenEngine } from './protocols/http/engine.ts';
 import type { GuardMemory } from './protocols/http/guard-memory.ts';
 import type { HttpHandler, HttpLimits, Listener } from './protocols/http/port.ts';
+import { withServerOptions } from './protocols/http/server-options.ts';
 import { createSignInPaths } from './protocols/http/sign-in-paths.ts';
 import { createStaticFiles } from './protocols/http/static-files.ts';
 import type { TlsCertificates } from './protocols/http/tls-files.ts';
@@ -176,7 +177,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     ...{ onDenied, accessLog, publish: createPublish(restWith), routes: { resources, code } },
   });
   const sockets = openSockets(gateway, { ...parts, who, resources, code, pages });
-  const shared = withCors(shed(around), config.http.cors);
+  const shared = withServerOptions(withCors(shed(around), config.http.cors));
   const listener = await engine.listen({
     ...listening(parts),
     handler: withAccessLog(shared, accessLog),

@@ -120,6 +120,22 @@ describe.each(ENGINES)('pages that clients try to poison over %s', (engine) => {
     expect(asked[0]?.headers['x-forwarded-host']).toBe('a.test');
   });
 
+  // uWS hands no such request to anybody, and closes its connection.
+  it.runIf(engine === 'node')(
+    'knows only the host of a whole URL, whatever Host says [RFC9112 §3.2.2]',
+    async () => {
+      const whole = `http://B.test${own()}?q`;
+      expect(rawStatus(await get(whole, [], 'a.test'))).toBe(200);
+      expect(asked[0]?.headers.host).toBe('b.test');
+      expect(asked[0]?.url).toBe(`${own()}?q`);
+      expect(isHit(await get(`${own()}?q`, [], 'a.test'))).toBe(false);
+      expect(isHit(await get(`${own()}?q`, [], 'b.test'))).toBe(true);
+      await node.operate({ operation: 'purge', table: 'Page', host: 'b.test' });
+      expect(isHit(await get(whole, [], 'a.test'))).toBe(false);
+      expect(isHit(await get(`${own()}?q`, [], 'a.test'))).toBe(true);
+    },
+  );
+
   it('sends a keyed field on, whatever Connection says of it', async () => {
     const close = (connection: string) => get(own('/all'), ['X-Key: a', connection]);
     render = (incoming, response) => {

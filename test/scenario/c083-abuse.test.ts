@@ -62,6 +62,46 @@ describe.each(['uws', 'node'] as const)('abuse on the %s engine', (engine) => {
     expect(await status(node.admin, 'GET /health', ['Host: [::1]:9925'])).toBe(200);
   });
 
+  // uWS takes paths only: it hands over nothing else, and closes such connections.
+  it.runIf(engine === 'node')(
+    'holds whole URLs to the same names, and OPTIONS to the server as a whole [RFC9112 §3.2]',
+    async () => {
+      const own = ['Host: node.test'];
+      const evil = ['Host: evil.test'];
+      const targets = [
+        ['GET http://node.test/Item/', own, 200],
+        ['GET HTTP://NODE.test:9926/Item/?limit(1)', evil, 200],
+        ['GET http://evil.test/Item/', own, 421],
+        ['GET https://node.test/Item/', own, 421],
+        ['GET http://node.test/live', [...evil, ...UPGRADE], 101],
+        ['GET http://evil.test/live', [...own, ...UPGRADE], 421],
+        ['GET http://node.test/Item/', [], 400],
+        ['GET http://node.test/Item/', [...own, ...own], 400],
+        ['GET http://node.test/Item/', ['Host: a/b'], 400],
+        ['GET http://user@node.test/Item/', own, 400],
+        ['GET http://node.test:x/Item/', own, 400],
+        ['GET http:///Item/', own, 400],
+        ['GET http://:80/Item/', own, 400],
+        ['GET http:/Item/', own, 400],
+        ['GET http://node.test/Item/#a', own, 400],
+        ['GET ftp://node.test/Item/', own, 400],
+        ['GET node.test:80', own, 400],
+        ['CONNECT node.test:80', own, 501],
+        ['OPTIONS *', own, 204],
+        ['OPTIONS *', evil, 421],
+        ['OPTIONS http://node.test', evil, 204],
+        ['GET *', own, 400],
+      ] as const;
+      for (const [line, fields, expected] of targets) {
+        expect([line, await status(node.http, line, fields)]).toEqual([line, expected]);
+      }
+      const loopback = ['Host: localhost'];
+      expect(await status(node.admin, 'GET http://localhost/health', evil)).toBe(200);
+      expect(await status(node.admin, 'GET http://evil.test/health', loopback)).toBe(421);
+      expect(await status(node.admin, 'OPTIONS *', loopback)).toBe(204);
+    },
+  );
+
   it('opens no WebSocket for a page of another origin', async () => {
     const own = ['Host: node.test', ...UPGRADE];
     expect(await status(node.http, 'GET /live', [...own, 'Origin: http://node.test'])).toBe(101);

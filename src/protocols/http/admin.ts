@@ -55,6 +55,7 @@ export interface Asker {
 const STRANGER_BYTES_MAX = 16 * 1024;
 
 const CHALLENGE = ['www-authenticate', 'Basic realm="millrace admin", charset="UTF-8"'];
+const ALLOW = ['allow', 'GET, HEAD, POST'];
 const NO_STORE = ['cache-control', 'no-store'];
 /** An operation may carry as many records as `operationRecordsMax`; its bytes are bounded. */
 const operationStructure = () => ({
@@ -77,10 +78,11 @@ function serve(exchange: Exchange, parts: AdminParts): void | Promise<void> {
   const { method, path } = exchange.request;
   if (method === 'POST' && path === '/') return operate(exchange, parts);
   if (method === 'GET' || method === 'HEAD') return look(exchange, path, parts);
+  if (method === 'OPTIONS' && path === '*') return exchange.reply(204, ALLOW);
   const error = new NodeError('METHOD_NOT_ALLOWED', `the admin port takes GET, and POST at /`, {
     blame: 'client',
   });
-  return replyProblem(exchange, error, ['allow', 'GET, HEAD, POST']);
+  return replyProblem(exchange, error, ALLOW);
 }
 
 function look(exchange: Exchange, path: string, parts: AdminParts): void | Promise<void> {

@@ -7,6 +7,7 @@ import { NodeError } from '../../base/errors.ts';
 import type { StopSignal } from '../../base/stop.ts';
 import type { BodyWriter, Exchange, HeaderList, HttpHandler, RequestStream } from './port.ts';
 import { replyProblem } from './problem.ts';
+import { METHODS } from './server-options.ts';
 
 export interface CorsRules {
   /** Exact origins, or `*` for all. */
@@ -21,7 +22,6 @@ export interface CorsRules {
   readonly maxAgeSeconds: number;
 }
 
-const METHODS = 'GET, HEAD, PUT, PATCH, POST, DELETE';
 const ORIGIN_CHARS_TOLD_MAX = 100;
 const PREFLIGHT_VARY = 'origin, access-control-request-method, access-control-request-headers';
 

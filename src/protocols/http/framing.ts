@@ -50,7 +50,7 @@ const digits = /^[0-9]{1,15}$/;
 const nameSyntax = String.raw`(?:[\w.~!$&'()*+,;=-]|%(?:[2-689A-Fa-f][\dA-Fa-f]|7[\dA-Ea-e]))*`;
 const addressSyntax = String.raw`\[[\dA-Za-z:._~%-]+\]`;
 /** `host [":" port]`; no user part, no path, no space [RFC3986 §3.2.2]. */
-const hostSyntax = new RegExp(String.raw`^(?:${nameSyntax}|${addressSyntax})(?::\d{0,5})?$`);
+export const hostSyntax = new RegExp(String.raw`^(?:${nameSyntax}|${addressSyntax})(?::\d{0,5})?$`);
 
 /** Returns the body's framing, or why the request is refused. */
 export function inspectHead(head: RequestHead, rules: FramingRules): BodyFraming | Refusal {

@@ -17,6 +17,7 @@ import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError } from '../port-probe.ts';
 import { unmapped } from '../remote-address.ts';
 import { RequestCopy } from '../request-copy.ts';
+import { isServed, parseTarget, withAuthority } from '../target.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { writeBareRefusal } from './bare-reply.ts';
 import { type ExchangeTerms, NodeExchange } from './exchange.ts';
@@ -32,6 +33,15 @@ const tooFarAhead: Refusal = {
   code: 'TOO_MANY_REQUESTS',
   detail: 'too many requests were sent ahead on one connection (limits.pipelinedRequestsMax)',
   limit: 'pipelinedRequestsMax',
+};
+const noTunnels: Refusal = {
+  code: 'REQUEST_MALFORMED',
+  status: 501,
+  detail: 'this is no proxy: CONNECT opens nothing here',
+};
+const notSecured: Refusal = {
+  code: 'HOST_REFUSED',
+  detail: 'https URLs are not served over a connection without TLS',
 };
 
 /** `reusePort` came with Node 22.12 and 23.1, and means balancing on Linux only. */
@@ -77,6 +87,7 @@ class NodeListener implements Listener {
     // Nor is an expectation of another kind its own to answer: it would go on with what follows.
     this.#server.on('checkExpectation', (message, response) => this.#serve(message, response));
     this.#server.on('clientError', (error, socket) => this.#unparsable(error, socket));
+    this.#server.on('connect', (_, socket) => this.#refuseBare(socket, noTunnels));
     if (options.webSocket === undefined) return;
     this.#sockets = new SocketSide(options, options.webSocket);
     this.#server.on('upgrade', (message, socket, head) => this.#guarded(message, socket, head));
@@ -137,7 +148,7 @@ class NodeListener implements Listener {
     const toTheEnd = request.bodyFraming;
     request.trust = admission?.trust;
     const refusal =
-      this.#inspect(request, true) ??
+      this.#inspect(request, request.path.length + request.query.length, true) ??
       (admission?.asksRequests === true ? admission.request(request) : undefined);
     if (refusal !== undefined) {
       this.#limitHit(refusalLimit(refusal));
@@ -195,8 +206,7 @@ class NodeListener implements Listener {
     const request = copyRequest(message);
     this.#begin(message.socket, response);
     const exchange = new NodeExchange(message, response, request, this.#terms(request));
-    const refusal =
-      this.#inspect(request, message.httpVersion === '1.0') ?? this.#notAdmitted(message, request);
+    const refusal = this.#inspectMessage(message, request) ?? this.#notAdmitted(message, request);
     if (refusal !== undefined) this.#refuse(exchange, message, refusal);
     const { bodyGraceSeconds, bodyBytesPerSecondMin } = this.#options.limits;
     if (request.bodyFraming !== 0) exchange.limitUpload(bodyGraceSeconds, bodyBytesPerSecondMin);
@@ -215,13 +225,26 @@ class NodeListener implements Listener {
     if (before > 0) closeWith(socket, response);
   }
 
-  #inspect(request: RequestCopy, hostOptional: boolean): Refusal | undefined {
-    if (!request.path.startsWith('/')) {
-      return { code: 'REQUEST_MALFORMED', detail: 'the request target must be a path' };
+  #inspectMessage(message: IncomingMessage, request: RequestCopy): Refusal | undefined {
+    const { url = '' } = message;
+    const isSecured = this.#options.tls !== undefined;
+    // [RFC9110 §7.4] Unless it comes from who is trusted to have ended TLS.
+    if (!isSecured && /^https:/i.test(url) && !this.#isTrusted(message)) return notSecured;
+    return this.#inspect(request, url.length, isOld(message));
+  }
+
+  #isTrusted({ socket }: IncomingMessage): boolean {
+    return this.#options.admission?.trust?.trusts(unmapped(socket.remoteAddress)) === true;
+  }
+
+  #inspect(request: RequestCopy, urlBytes: number, hostOptional: boolean): Refusal | undefined {
+    if (!isServed(request.method, request.path)) {
+      const detail = 'the request target must be a path, or an http URL with host and path';
+      return { code: 'REQUEST_MALFORMED', detail };
     }
     const head = {
       method: request.method,
-      urlBytes: request.path.length + request.query.length,
+      urlBytes,
       fields: request.fields,
       hostOptional,
     };
@@ -273,8 +296,7 @@ class NodeListener implements Listener {
       return;
     }
     const request = copyRequest(message);
-    const refusal =
-      this.#inspect(request, message.httpVersion === '1.0') ?? this.#notAdmitted(message, request);
+    const refusal = this.#inspectMessage(message, request) ?? this.#notAdmitted(message, request);
     if (refusal === undefined) this.#sockets?.upgrade(message, socket, head, request);
     else writeBareRefusal(socket, refusal);
   }
@@ -293,14 +315,20 @@ class NodeListener implements Listener {
 
   /** The parser gave up; there is no request to answer, only a connection. */
   #unparsable(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const refusal = refusalOf(error);
+    if (error.code === 'ECONNRESET') socket.destroy();
+    this.#refuseBare(socket, refusalOf(error));
+  }
+
+  /** Of answers under way and after another refusal none can follow: then it is only the end. */
+  #refuseBare(socket: Duplex, refusal: Refusal): void {
     this.#limitHit(refusalLimit(refusal));
     const busy = (this.#answering.get(socket) ?? 0) > 0;
-    if (!socket.writable || busy || this.#refused.has(socket) || error.code === 'ECONNRESET') {
+    if (!socket.writable || busy || this.#refused.has(socket)) {
       socket.destroy();
       return;
     }
     this.#refused.add(socket);
+    socket.on('error', () => socket.destroy());
     writeBareRefusal(socket, refusal);
   }
 }
@@ -348,13 +376,15 @@ function handshake({ limits, http2 }: ListenOptions): TlsOptions {
   return { handshakeTimeout: limits.headerTimeoutSeconds * 1000, ALPNProtocols };
 }
 
+/** HTTP/1.0, where a Host may be absent. */
+const isOld = (message: IncomingMessage): boolean => message.httpVersion === '1.0';
+
 function copyRequest(message: IncomingMessage): RequestCopy {
-  const url = message.url ?? '';
-  const mark = url.indexOf('?');
-  const path = mark < 0 ? url : url.slice(0, mark);
-  const query = mark < 0 ? '' : url.slice(mark + 1);
-  const fields = message.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
-  const request = new RequestCopy(message.method ?? '', path, query, fields);
+  const { method = '', url = '' } = message;
+  const { path, query, authority } = parseTarget(method, url);
+  const told = message.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
+  const fields = authority === undefined ? told : withAuthority(told, authority, isOld(message));
+  const request = new RequestCopy(method, path, query, fields);
   request.peer = new SocketPeer(message.socket);
   return request;
 }
