@@ -164,7 +164,7 @@ function operationContext(
 /** Whoever is not granted something here is remembered. */
 function deniedTo({ identity, clock }: AdminAssembly) {
   const refusals = new RefusalLog(identity.audit, () => clock.now());
-  return requestRefusals(refusals, identity.authenticator.authenticate);
+  return requestRefusals(refusals, identity.authenticator.authenticate, 'operations');
 }
 
 /** Code of the application asks in its own name, with all rights. */

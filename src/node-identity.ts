@@ -61,7 +61,7 @@ export function openIdentity(parts: IdentityParts): NodeIdentity {
     ...{ registry, hasher, issuer, admin },
     directory: new Directory(store),
     backOff: new BackOff(clock),
-    onOutcome: (outcome) => thread.audit(eventOf(outcome)),
+    onOutcome: (outcome) => tell(outcome, thread),
   });
   const thread: ThreadIdentity = threadIdentity({
     ...{ ...parts, reader: store, writer: store, signIns, admin },
@@ -81,6 +81,13 @@ export function openIdentity(parts: IdentityParts): NodeIdentity {
       await passwords.close();
     },
   };
+}
+
+/** A password that comes with every request is verified again and again, and told now and then. */
+function tell(outcome: SignInOutcome, { audit, signInLog }: ThreadIdentity): void {
+  const { kind, how: method, username: by, address } = outcome;
+  if (kind !== 'signedIn' || method !== 'password' || by === undefined) audit(eventOf(outcome));
+  else signInLog.signedIn({ by, method, address });
 }
 
 function eventOf({ kind, how, username: by, address }: SignInOutcome): AuditEvent {

@@ -231,7 +231,7 @@ function withRefusals(resolve: Resolve<Principal>, { identity, clock }: AppParts
   const refusals = new RefusalLog(identity.audit, () => clock.now());
   return {
     subscriptions: notingRefusals(resolve, refusals),
-    onDenied: requestRefusals(refusals, identity.authenticator.authenticate),
+    onDenied: requestRefusals(refusals, identity.authenticator.authenticate, 'http'),
   };
 }
 

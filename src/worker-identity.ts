@@ -15,6 +15,7 @@ import { Issuers } from './access/identity/issuers.ts';
 import { Registry } from './access/identity/registry.ts';
 import type { SignIns } from './access/identity/sign-ins.ts';
 import { createImpersonate, type Impersonate, withImpersonation } from './access/impersonate.ts';
+import { SignInLog } from './access/sign-in-log.ts';
 import type { Clock } from './base/clock.ts';
 import { NodeError } from './base/errors.ts';
 import type { IssuerSettings } from './config/auth-settings.ts';
@@ -55,6 +56,7 @@ export interface ThreadIdentity {
   readonly impersonate: Impersonate;
   readonly audit: Audit;
   readonly auditLog: AuditLog;
+  readonly signInLog: SignInLog;
   /** Of client certificates, where OCSP is asked. */
   readonly certificateStatus: CertificateStatus | undefined;
 }
@@ -72,7 +74,9 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
   const issuers = new Issuers(config.auth.issuers, (one) => fetchKeys(one, parts.log), clock);
   const { certificates } = config.auth;
   const certificateStatus = openCertificateStatus(config, clock, parts.log);
+  const signInLog = new SignInLog(audit, () => clock.now());
   const own = createAuthenticator({
+    ...{ signInLog },
     ...{ identities, directory, signIns, issuers, certificates, certificateStatus },
     mayTakeCertificatesBack: certificateStatus !== undefined || config.tls?.clientCrl !== undefined,
   });
@@ -84,7 +88,7 @@ export function threadIdentity(parts: ThreadIdentityParts): ThreadIdentity {
   const authenticator = withImpersonation(own, impersonate);
   return {
     ...{ authenticator, directory, identities, signIns, impersonate, audit, auditLog },
-    certificateStatus,
+    ...{ certificateStatus, signInLog },
   };
 }
 

@@ -26,7 +26,13 @@ export type AuditEvent = AuditFacts &
     | { readonly kind: 'impersonated'; readonly as: string }
     /** A user, role, key or token was made, changed or taken away; `what` names it. */
     | { readonly kind: 'grantChanged'; readonly change: string; readonly what: string }
-    | { readonly kind: 'operationRun'; readonly operation: string; readonly table?: string }
+    | {
+        readonly kind: 'operationRun';
+        readonly operation: string;
+        readonly table?: string;
+        /** `done`, or the code of the error with which it ended. */
+        readonly outcome: string;
+      }
     | {
         readonly kind: 'purged';
         readonly table: string;
@@ -35,6 +41,12 @@ export type AuditEvent = AuditFacts &
         readonly count: number;
       }
   );
+
+/**
+ * Whether whoever sends requests can cause it without having signed in: such events have room of
+ * their own in the log, so that a flood of them pushes nothing else out.
+ */
+export const isOfStrangers = ({ kind }: AuditEvent): boolean => kind === 'signInRefused';
 
 /** Takes an event; never throws and never waits. */
 export type Audit = (event: AuditEvent) => void;

@@ -46,6 +46,7 @@ export class RefusalLog {
 export function requestRefusals(
   log: RefusalLog,
   authenticate: Authenticate,
+  protocol: 'http' | 'operations',
 ): (request: Asking, what: string) => void {
   return (request, what) => {
     const found = authenticate({
@@ -56,6 +57,6 @@ export function requestRefusals(
     });
     if (found.kind === 'rejected' || found.principal.kind === 'anonymous') return;
     const { name } = found.principal;
-    log.add({ by: name, address: request.remoteAddress, protocol: 'http', what });
+    log.add({ by: name, address: request.remoteAddress, protocol, what });
   };
 }

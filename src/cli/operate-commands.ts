@@ -5,6 +5,7 @@
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin-client.ts';
 import { adminCommand } from './admin-command.ts';
+import type { AuditFlags } from './audit-command.ts';
 import type { RestoreFlags } from './backup-commands.ts';
 import type { PurgeFlags } from './cache-commands.ts';
 import type { GetFlags } from './get.ts';
@@ -33,6 +34,15 @@ export function addOperateCommands(program: Command, terminal: Terminal, finish:
     .action(async (flags: AdminFlags & { readonly dryRun?: boolean }) => {
       const { reloadNode } = await import('./cache-commands.ts');
       finish(await reloadNode(flags, terminal));
+    });
+  adminCommand(program, 'audit', 'print the audit log, a line of JSON for each event')
+    .option('--kind <kind>', 'such as signedIn, signInRefused, refused, grantChanged, purged')
+    .option('--by <name>', 'whose doing it was')
+    .option('--since <date>', 'not before, such as 2026-05-01T12:00:00Z')
+    .option('--until <date>', 'before')
+    .action(async (flags: AuditFlags) => {
+      const { printAudit } = await import('./audit-command.ts');
+      finish(await printAudit(flags, terminal));
     });
   addBackup(program, terminal, finish);
   addReading(program, terminal, finish);

@@ -3,7 +3,7 @@
  * Names and shapes are those of the field's operations API; transport and sign-in are not its
  * business.
  */
-import { NodeError } from '../base/errors.ts';
+import { asNodeError, NodeError } from '../base/errors.ts';
 import { backup } from './backup.ts';
 import { cacheInspect } from './cache-inspect.ts';
 import { cacheStats, originStatus } from './cache-stats.ts';
@@ -87,17 +87,31 @@ export async function runOperation(
       { blame: 'client' },
     );
   }
+  const isAudited = operation.needs === undefined;
+  try {
+    checkArguments(operation, args);
+    const answer = await operation.run(args, context);
+    if (isAudited) audited(name, args, context, 'done');
+    return answer;
+  } catch (error) {
+    if (isAudited) audited(name, args, context, asNodeError(error).code);
+    throw error;
+  }
+}
+
+function checkArguments({ name, takes }: Operation, args: Arguments): void {
   for (const argument of Object.keys(args)) {
-    const { takes } = operation;
     if (takes === 'anything' || takes.includes(argument)) continue;
     throw usage(`${name} takes no ${argument}; it takes ${takes.join(', ') || 'nothing'}`);
   }
-  const answer = await operation.run(args, context);
-  if (operation.needs === undefined) audited(name, args, context);
-  return answer;
 }
 
-function audited(operation: string, { table }: Arguments, context: OperationContext): void {
+function audited(
+  operation: string,
+  { table }: Arguments,
+  context: OperationContext,
+  outcome: string,
+): void {
   const { by, address, identity } = context;
   const where = typeof table === 'string' ? { table } : {};
   identity.audit({
@@ -107,5 +121,6 @@ function audited(operation: string, { table }: Arguments, context: OperationCont
     protocol: 'operations',
     operation,
     ...where,
+    outcome,
   });
 }

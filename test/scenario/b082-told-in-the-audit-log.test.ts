@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectMqtt } from '../support/mqtt-client.ts';
-import { ADMIN, type NodeProcess, startNode, until } from '../support/node-process.ts';
+import { ADMIN, type NodeProcess, runCommand, startNode, until } from '../support/node-process.ts';
 import { SocketClient } from '../support/push-node.ts';
 
 const PASSWORD = 'a long and quiet river';
@@ -25,6 +25,7 @@ interface Told {
   readonly as?: string;
   readonly table?: string;
   readonly scope?: string;
+  readonly operation?: string;
 }
 
 describe.each([
@@ -110,6 +111,51 @@ describe.each([
     expect(await read('purged')).toMatchObject([
       { by: 'purger', table: 'Page', scope: 'url', address: '127.0.0.1', protocol: 'http' },
     ]);
+  });
+
+  it('tells tokens and keys, those that do not count, and how operations ended', async () => {
+    const bearer = (value: string) => ({ authorization: `Bearer ${value}` });
+    const made = { operation: 'create_api_key', name: 'ci', username: 'reader' };
+    const { key, id } = (await node.operate(made)) as { key: string; id: string };
+    expect((await node.fetch('/Story/', { headers: bearer(key) })).status).toBe(200);
+    await node.operate({ operation: 'revoke_api_key', id });
+    expect((await node.fetch('/Story/', { headers: bearer(key) })).status).toBe(401);
+    const asked = { username: 'reader', password: PASSWORD };
+    const post = async (document: object) => {
+      const init = { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(document) };
+      const answer = await node.fetch('/.well-known/millrace/token', init);
+      return (await answer.json()) as { operation_token: string; refresh_token: string };
+    };
+    const { operation_token: token, refresh_token } = await post(asked);
+    await post({ refresh_token });
+    await post({ refresh_token: token });
+    expect((await node.fetch('/Story/', { headers: bearer(token) })).status).toBe(200);
+    expect((await node.fetch('/Story/', { headers: bearer(`${token}A`) })).status).toBe(401);
+    const admin = basic(ADMIN.username, ADMIN.password);
+    expect((await operate(admin, { operation: 'drop_role', role: 'nobody' })).status).toBe(404);
+    const by = (kind: string, method: string) => async () =>
+      (await read(kind)).some((event) => 'method' in event && event.method === method);
+    for (const method of ['key', 'bearer', 'tokens', 'refresh']) {
+      await until(`a sign-in by ${method}`, by('signedIn', method));
+    }
+    for (const method of ['key', 'bearer', 'refresh']) {
+      await until(`a refusal of ${method}`, by('signInRefused', method));
+    }
+    const failed = (await read('operationRun')).find((event) => event.operation === 'drop_role');
+    expect(failed).toMatchObject({ by: ADMIN.username, outcome: 'NOT_FOUND' });
+    const env = {
+      MILLRACE_ADMIN_USERNAME: ADMIN.username,
+      MILLRACE_ADMIN_PASSWORD: ADMIN.password,
+    };
+    const exported = await runCommand(['audit', '--url', node.admin, '--kind', 'signedIn'], {
+      env,
+    });
+    const lines = exported.stdout.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).kind)).toEqual(lines.map(() => 'signedIn'));
+    expect(lines.length).toBe((await read('signedIn')).length);
+    for (const secret of [key, token, refresh_token, PASSWORD]) {
+      expect(exported.stdout + node.stderr()).not.toContain(secret);
+    }
   });
 
   it('lets an administrator run an operation as somebody lesser, and tells of it', async () => {

@@ -3,6 +3,7 @@
  * of signing in itself.
  */
 import { type Asking, askingWith } from '../../src/access/asking.ts';
+import type { AuditEvent } from '../../src/access/audit.ts';
 import type { AdminCredentials, Authentication } from '../../src/access/authenticate.ts';
 import { argon2id } from '../../src/access/identity/argon2id.ts';
 import { createAuthenticator } from '../../src/access/identity/authenticator.ts';
@@ -15,6 +16,7 @@ import { Registry } from '../../src/access/identity/registry.ts';
 import { createSignIns, type SignInOutcome } from '../../src/access/identity/sign-ins.ts';
 import { SYSTEM_TABLES, WATCHED_TABLES } from '../../src/access/identity/system-tables.ts';
 import { type SigningKey, TokenIssuer } from '../../src/access/identity/tokens.ts';
+import { SignInLog } from '../../src/access/sign-in-log.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { CertificateRule, IssuerSettings } from '../../src/config/auth-settings.ts';
 import type { Roles } from '../../src/config/roles-file.ts';
@@ -53,6 +55,7 @@ export function openTestIdentity(options: IdentityOptions = {}) {
   };
   const issuer = new TokenIssuer({ keeper, registry, node: 'n1', now: () => clock.now() });
   const outcomes: SignInOutcome[] = [];
+  const events: AuditEvent[] = [];
   const signIns = createSignIns({
     ...{ directory, registry, hasher, issuer, admin, clock },
     backOff: new BackOff(clock),
@@ -64,6 +67,10 @@ export function openTestIdentity(options: IdentityOptions = {}) {
     ...{ identities, directory, signIns },
     issuers: new Issuers(options.issuers ?? [], fetchKeys, clock),
     certificates: options.certificates ?? [],
+    signInLog: new SignInLog(
+      (event) => void events.push(event),
+      () => clock.now(),
+    ),
     mayTakeCertificatesBack: options.mayTakeCertificatesBack ?? false,
   });
   const ask = async (asking: Asking): Promise<Authentication> => {

@@ -1,12 +1,14 @@
 /**
  * Keeps what is worth remembering of who did what, in a system table, newest first. It never makes
  * anybody wait: events are gathered and written a moment later; what comes faster than it may be
- * written, or finds no room, is counted and left out. Bounded by age and by number of rows.
+ * written, or finds no room, is counted and left out. Bounded by age and by number of rows. What
+ * strangers can cause has half of the room and a rate of its own: who floods the node with wrong
+ * passwords neither keeps other events from being written nor pushes them out.
  */
 import { durationMs, type EpochMs } from '../../base/brands.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../config/limits.ts';
-import type { AuditEvent } from '../audit.ts';
+import { type AuditEvent, isOfStrangers } from '../audit.ts';
 import type { Directory } from './directory.ts';
 import type { Registry } from './registry.ts';
 import { SYSTEM } from './system-tables.ts';
@@ -17,6 +19,8 @@ export interface AuditRow {
   readonly expiresAt: number;
   readonly event: AuditEvent;
 }
+
+type Whose = 'strangers' | 'others';
 
 const DAY_MS = 86_400_000;
 const FLUSH_MS = 100;
@@ -34,8 +38,11 @@ export class AuditLog {
   readonly #thread: number;
   #waiting: AuditRow[] = [];
   #count = 0;
-  /** Events that may be written now; refilled with time. */
-  #allowance: number = LIMITS.auditBurstMax;
+  /** Events that may be written now, of strangers and of others; refilled with time. */
+  readonly #allowances: Record<Whose, number> = {
+    strangers: LIMITS.auditBurstMax,
+    others: LIMITS.auditBurstMax,
+  };
   #refilledAt: number;
   #isTrimming = false;
   #written: Promise<void> = Promise.resolve();
@@ -58,11 +65,12 @@ export class AuditLog {
   /** Whether it is remembered. */
   record(event: AuditEvent): boolean {
     this.#refill();
-    if (this.#allowance < 1) {
+    const whose = isOfStrangers(event) ? 'strangers' : 'others';
+    if (this.#allowances[whose] < 1) {
       this.lost += 1;
       return false;
     }
-    this.#allowance -= 1;
+    this.#allowances[whose] -= 1;
     this.#count += 1;
     const now = this.#clock.now();
     // Of one instant, too, the latest comes first.
@@ -99,7 +107,10 @@ export class AuditLog {
     const now = this.#clock.monotonic();
     const seconds = (now - this.#refilledAt) / 1_000;
     const { auditBurstMax, auditPerSecondMax } = LIMITS;
-    this.#allowance = Math.min(auditBurstMax, this.#allowance + seconds * auditPerSecondMax);
+    for (const whose of ['strangers', 'others'] as const) {
+      const more = this.#allowances[whose] + seconds * auditPerSecondMax;
+      this.#allowances[whose] = Math.min(auditBurstMax, more);
+    }
     this.#refilledAt = now;
   }
 
@@ -109,12 +120,18 @@ export class AuditLog {
     if (this.#isTrimming || this.#directory.count(SYSTEM.audit) <= max) return;
     this.#isTrimming = true;
     try {
-      let kept = 0;
+      const left = max * (1 - TRIM_SHARE);
+      const kept: Record<Whose, number> = { strangers: 0, others: 0 };
       let after: string | undefined;
       for (;;) {
         const page = [...this.#directory.rows<AuditRow>(SYSTEM.audit, after, TRIM_PAGE)];
-        const surplus = page.slice(Math.max(0, max * (1 - TRIM_SHARE) - kept));
-        kept += page.length - surplus.length;
+        const surplus = page.filter(({ event }) => {
+          const whose = isOfStrangers(event) ? 'strangers' : 'others';
+          const isFull = kept.strangers + kept.others >= left;
+          if (isFull || (whose === 'strangers' && kept.strangers >= left / 2)) return true;
+          kept[whose] += 1;
+          return false;
+        });
         const gone = surplus.map(({ id }) => ({ table: SYSTEM.audit, row: undefined, id }));
         if (gone.length > 0) await this.#registry.note(gone);
         after = page.at(-1)?.id;

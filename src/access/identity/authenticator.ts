@@ -17,6 +17,7 @@ import {
   type Standing,
 } from '../authenticate.ts';
 import type { Principal } from '../principal.ts';
+import type { SignInLog } from '../sign-in-log.ts';
 import { API_KEY_PREFIX, verifyApiKey } from './api-key.ts';
 import { type CertificateMap, verifiedByCertificate } from './certificate-map.ts';
 import type { CertificateStatus } from './certificate-status.ts';
@@ -40,6 +41,8 @@ export interface AuthenticatorParts {
   readonly certificateStatus?: CertificateStatus | undefined;
   /** There are lists of revoked certificates, or responders that know of them. */
   readonly mayTakeCertificatesBack: boolean;
+  /** Told of tokens, keys and certificates; of passwords the desk of `signIns` tells itself. */
+  readonly signInLog: SignInLog;
 }
 
 /** An answer whose standing ends when the certificate is revoked. */
@@ -160,7 +163,9 @@ class ThreadDesk {
   #find(asking: Asking): Authentication | undefined {
     const authorization = asking.header('authorization');
     if (authorization !== undefined && authorization !== '') {
-      return this.#seen(authorization) ?? this.#settled.get(asking) ?? this.#byKey(authorization);
+      return (
+        this.#seen(authorization) ?? this.#settled.get(asking) ?? this.#byKey(authorization, asking)
+      );
     }
     const cookies = asking.header('cookie');
     if (cookies?.includes(SESSION_COOKIE) === true) return this.#bySession(asking, cookies);
@@ -168,19 +173,22 @@ class ThreadDesk {
     if (certificate === undefined) return this.#anonymous();
     const refusal = this.#parts.certificateStatus?.refusal(certificate);
     if (refusal === 'ask') return undefined;
-    if (refusal !== undefined) return rejection('certificate', refusal);
-    const known = this.#byCertificate(certificate);
+    if (refusal !== undefined) {
+      this.#refused('certificate', asking.remoteAddress);
+      return rejection('certificate', refusal);
+    }
+    const known = this.#byCertificate(certificate, asking.remoteAddress);
     const { certificateStatus: status } = this.#parts;
     return status === undefined ? known : whileItHolds(known, certificate, status);
   }
 
-  #byCertificate(certificate: ClientCertificate): Authentication {
+  #byCertificate(certificate: ClientCertificate, address: string): Authentication {
     const key = `certificate ${certificate.fingerprint}`;
     const found = this.#known.get(key)?.answer();
     if (found !== undefined) return found;
     const verified = verifiedByCertificate(certificate, this.#parts.certificates);
     if (verified === undefined) return this.#anonymous();
-    return this.#keep(key, verified) ?? this.#anonymous();
+    return this.#keep(key, verified, address) ?? this.#anonymous();
   }
 
   #seen(authorization: string): Authentication | undefined {
@@ -189,13 +197,13 @@ class ThreadDesk {
   }
 
   /** API keys are random: one hash and one look-up tell. */
-  #byKey(authorization: string): Authentication | undefined {
+  #byKey(authorization: string, { remoteAddress }: Asking): Authentication | undefined {
     const what = brought(authorization);
     if (what.kind === 'other') return rejection('other');
     if (what.kind !== 'key') return undefined;
     const verified = verifyApiKey(what.text, this.#parts.directory);
-    const answer =
-      verified === undefined ? undefined : this.#keep(this.#keyOf(authorization), verified);
+    const answer = verified && this.#keep(this.#keyOf(authorization), verified, remoteAddress);
+    if (answer === undefined) this.#refused('key', remoteAddress);
     return answer ?? rejection('key');
   }
 
@@ -229,11 +237,19 @@ class ThreadDesk {
     return hash('sha256', this.#secret + text, 'base64');
   }
 
-  #keep(key: string, verified: Verified): Authentication | undefined {
+  #refused(method: string, address: string): void {
+    this.#parts.signInLog.refused({ method, address });
+  }
+
+  /** `address`: from where it came, where this is a sign-in that nobody else tells of. */
+  #keep(key: string, verified: Verified, address?: string): Authentication | undefined {
     const remembered = LIMITS.credentialSecondsMax * 1_000;
     const credential = new Credential(this.#parts.identities, verified, remembered);
     const answer = credential.answer();
-    if (answer !== undefined) this.#known.set(key, credential, CREDENTIAL_BYTES);
+    if (answer === undefined) return undefined;
+    this.#known.set(key, credential, CREDENTIAL_BYTES);
+    const { username: by, via: method } = verified;
+    if (address !== undefined) this.#parts.signInLog.signedIn({ by, method, address });
     return answer;
   }
 
@@ -256,9 +272,14 @@ class ThreadDesk {
     if (this.#verifying.size > LIMITS.signInsVerifyingMax) return rejection(method, busy());
     try {
       const verified = await this.#verified(what, address);
-      return this.#keep(key, verified) ?? rejection(method);
-    } catch (error) {
-      return rejection(method, asNodeError(error));
+      const answer = this.#keep(key, verified, what.kind === 'token' ? address : undefined);
+      if (answer !== undefined) return answer;
+      this.#refused(method, address);
+      return rejection(method);
+    } catch (thrown) {
+      const error = asNodeError(thrown);
+      if (what.kind === 'token' && error.blame === 'client') this.#refused(method, address);
+      return rejection(method, error);
     }
   }
 

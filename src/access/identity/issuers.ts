@@ -6,6 +6,7 @@
  */
 import type { createLocalJWKSet, JSONWebKeySet } from 'jose';
 import type { Clock } from '../../base/clock.ts';
+import { NodeError } from '../../base/errors.ts';
 import type { IssuerSettings } from '../../config/auth-settings.ts';
 import type { TokenForm } from './token-form.ts';
 import type { Verified } from './verified.ts';
@@ -48,14 +49,17 @@ export class Issuers {
     return issuer !== undefined && this.#known.has(issuer);
   }
 
-  /** Who its bearer is by the issuer's word; `undefined` when it is not to be believed. */
+  /**
+   * Who its bearer is by the issuer's word; `undefined` when it is not to be believed. Rejects with
+   * `SIGN_IN_BUSY` while there are no keys to tell that by.
+   */
   async verify(token: string, form: TokenForm): Promise<Verified | undefined> {
     const known = this.#known.get(form.issuer ?? '');
     const isPinned = known?.settings.algorithms.some((one) => one === form.algorithm);
     if (known === undefined || isPinned !== true) return undefined;
     const keys = await this.#keysFor(known, form.keyId);
-    if (keys === undefined) return undefined;
     const { settings } = known;
+    if (keys === undefined) throw keyless(settings);
     const { jwtVerify } = await import('jose');
     try {
       const { payload } = await jwtVerify(token, keys.set, {
@@ -128,6 +132,14 @@ function verifiedBy(
     claimed: { roles: rolesOf(settings, said), facts },
     by: { kind: 'issuer', name: settings.name, roles: said },
   };
+}
+
+function keyless({ name }: IssuerSettings): NodeError {
+  const message =
+    `the keys of the issuer ${name} could not be had, so nobody knows whether this token is ` +
+    'good; try again in 30 s (the log of the node says why)';
+  const details = { retryAfterSeconds: COOLDOWN_MS / 1_000 };
+  return new NodeError('SIGN_IN_BUSY', message, { retry: 'later', details });
 }
 
 function saidRoles(claim: unknown): readonly string[] {

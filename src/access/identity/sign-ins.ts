@@ -25,6 +25,12 @@ export interface Presented {
   readonly address: string;
 }
 
+/** A token, or what a cookie carries. */
+export interface Shown {
+  readonly value: string;
+  readonly address: string;
+}
+
 export interface StartedSession {
   readonly username: string;
   /** What the cookie carries; only its hash is stored. */
@@ -45,9 +51,9 @@ export interface TokenPair {
 export interface SignIns {
   password(presented: Presented): Promise<Verified>;
   startSession(presented: Presented): Promise<StartedSession>;
-  endSession(value: string): Promise<void>;
+  endSession(shown: Shown): Promise<void>;
   tokens(presented: Presented): Promise<TokenPair>;
-  refresh(token: string): Promise<Pick<TokenPair, 'operation_token'>>;
+  refresh(shown: Shown): Promise<Pick<TokenPair, 'operation_token'>>;
 }
 
 export interface SignInParts {
@@ -65,7 +71,8 @@ export interface SignInParts {
 export interface SignInOutcome {
   readonly kind: 'signedIn' | 'refused' | 'throttled' | 'signedOut';
   readonly how: 'password' | 'session' | 'tokens' | 'refresh';
-  readonly username: string;
+  /** As it was named; `undefined` where nothing that could be believed names anybody. */
+  readonly username: string | undefined;
   readonly address: string;
 }
 
@@ -74,7 +81,7 @@ export function createSignIns(parts: SignInParts): SignIns {
     password: (presented) => checkPassword(parts, presented, 'password'),
     startSession: async (presented) =>
       startSession(parts, await checkPassword(parts, presented, 'session')),
-    endSession: (value) => endSession(parts, value),
+    endSession: (shown) => endSession(parts, shown),
     async tokens(presented) {
       const verified = await checkPassword(parts, presented, 'tokens');
       return {
@@ -82,7 +89,7 @@ export function createSignIns(parts: SignInParts): SignIns {
         refresh_token: await parts.issuer.issue('refresh', verified),
       };
     },
-    refresh: (token) => refresh(parts, token),
+    refresh: (shown) => refresh(parts, shown),
   };
 }
 
@@ -135,25 +142,34 @@ async function startSession(parts: SignInParts, verified: Verified): Promise<Sta
   return { username, value, expiresAt };
 }
 
-async function endSession({ registry, directory, onOutcome }: SignInParts, value: string) {
+async function endSession(
+  { registry, directory, onOutcome }: SignInParts,
+  { value, address }: Shown,
+): Promise<void> {
   const id = sessionId(value);
   const row = directory.session(id);
   if (row === undefined) return;
   await registry.drop(SYSTEM.session, id);
-  onOutcome({ kind: 'signedOut', how: 'session', username: row.username, address: '' });
+  onOutcome({ kind: 'signedOut', how: 'session', username: row.username, address });
 }
 
-async function refresh(parts: SignInParts, token: string) {
-  const { directory, clock, admin, issuer } = parts;
+async function refresh(parts: SignInParts, { value: token, address }: Shown) {
+  const { directory, clock, admin, issuer, onOutcome } = parts;
+  const told = { how: 'refresh', address } as const;
   const form = tokenForm(token);
   const now = clock.now();
   const verified =
     form === undefined ? undefined : await verifyOwn(token, form, 'refresh', { directory, now });
-  if (verified === undefined) throw refusedToken();
+  if (verified === undefined) {
+    onOutcome({ kind: 'refused', username: undefined, ...told });
+    throw refusedToken();
+  }
   const { username, mark, tokenId = '' } = verified;
   const user = admin?.username === username ? { active: true, ...admin } : directory.user(username);
   const isRevoked = directory.revocation(tokenId) !== undefined;
-  if (isRevoked || user?.active !== true || user.mark !== mark) throw refusedToken();
+  const isGood = !isRevoked && user?.active === true && user.mark === mark;
+  onOutcome({ kind: isGood ? 'signedIn' : 'refused', username, ...told });
+  if (!isGood) throw refusedToken();
   return { operation_token: await issuer.issue('operation', verified) };
 }
 

@@ -32,11 +32,11 @@ export const refreshToken: Operation = {
   name: 'refresh_operation_token',
   takes: ['refresh_token'],
   needs: 'nothing',
-  run(args, { identity, authorization }) {
+  run(args, { identity, authorization, address }) {
     const [, shown] = /^bearer\s+(\S+)$/i.exec(authorization ?? '') ?? [];
     const token = args.refresh_token === undefined ? shown : textArgument(args, 'refresh_token');
     if (token === undefined) throw usage('refresh_token: the token, here or as Bearer credentials');
-    return identity.signIns.refresh(token);
+    return identity.signIns.refresh({ value: token, address });
   },
 };
 
@@ -108,7 +108,8 @@ export const logout: Operation = {
   takes: [],
   needs: 'nothing',
   async run(_, context) {
-    if (context.session !== undefined) await context.identity.signIns.endSession(context.session);
+    const { session: value, address, identity } = context;
+    if (value !== undefined) await identity.signIns.endSession({ value, address });
     context.setCookie(clearCookie());
     return { message: 'logout successful' };
   },

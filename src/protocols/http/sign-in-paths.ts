@@ -106,7 +106,8 @@ async function signIn(exchange: Exchange, { signIns, clock }: SignInPathParts): 
 /** A page of another site cannot sign anybody out: the cookie does not come with its requests. */
 async function signOut(exchange: Exchange, { signIns }: SignInPathParts): Promise<void> {
   const value = sessionOf(exchange.request.header('cookie'));
-  if (value !== undefined) await signIns.endSession(value);
+  if (value !== undefined)
+    await signIns.endSession({ value, address: exchange.request.remoteAddress });
   if (exchange.aborted) return;
   exchange.reply(200, [...NO_STORE, 'set-cookie', clearCookie()], '{"signedIn":false}');
 }
@@ -117,7 +118,7 @@ async function tokens(exchange: Exchange, { signIns }: SignInPathParts): Promise
   const address = exchange.request.remoteAddress;
   const answer =
     typeof token === 'string'
-      ? await signIns.refresh(token)
+      ? await signIns.refresh({ value: token, address })
       : await signIns.tokens({ ...credentialsIn(document), address });
   if (!exchange.aborted) exchange.reply(200, NO_STORE, JSON.stringify(answer));
 }
