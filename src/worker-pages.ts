@@ -60,7 +60,11 @@ export function createPages(parts: PageParts): ServePages | undefined {
       },
     ];
   });
-  return resources.length === 0 ? undefined : pageRoutes(resources);
+  if (resources.length === 0) return undefined;
+  return pageRoutes(
+    resources,
+    ({ reads }, path) => reads.policyOf(path).settings.client.signedUrls,
+  );
 }
 
 function followedUrls({ config, reload }: PageParts): SignedUrls {

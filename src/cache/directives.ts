@@ -97,16 +97,16 @@ export function parseRequestDirectives(
 }
 
 /** Directives of a response; a duplicate number counts with its least value [RFC9111 §4.2.1]. */
-export function parseResponseDirectives(cacheControl?: string | undefined): ResponseDirectives {
-  if (cacheControl === undefined || cacheControl === '') return NO_RESPONSE_DIRECTIVES;
-  const { values, complete } = readDirectives(cacheControl);
+export function parseResponseDirectives(field?: string | undefined): ResponseDirectives {
+  if (field === undefined || field === '') return NO_RESPONSE_DIRECTIVES;
+  const { values, complete } = readDirectives(field);
   return {
     // The qualified forms (`no-cache="set-cookie"`) count as the unqualified ones, as §5.2.2.4 and
     // §5.2.2.7 allow, for a cache of records, which cannot leave out single fields; a cache of
     // pages leaves out the fields that are named.
     noCache: values.has('no-cache'),
-    noStore: values.has('no-store') || !complete,
-    private: values.has('private'),
+    noStore: values.has('no-store') || !complete || isSaidLoosely(field, 'no-store'),
+    private: values.has('private') || isSaidLoosely(field, 'private'),
     public: values.has('public'),
     mustRevalidate: values.has('must-revalidate'),
     proxyRevalidate: values.has('proxy-revalidate'),
@@ -121,13 +121,25 @@ export function parseResponseDirectives(cacheControl?: string | undefined): Resp
   };
 }
 
+/**
+ * Whether a prohibition stands where no directive can: behind a semicolon or a space, or within a
+ * quoted text without an end. Who wrote it meant it.
+ */
+function isSaidLoosely(field: string, name: 'no-store' | 'private'): boolean {
+  const at = field.toLowerCase().indexOf(name);
+  if (at < 0) return false;
+  const bare = field.replace(/=\s*"(?:[^"\\]|\\.)*"/g, '=""');
+  return bare.split(/[\s,;"]+/).some((word) => word.toLowerCase() === name);
+}
+
 /** The fields that a directive is limited to; `undefined` when it stands for the whole reply. */
 function qualified(found: Arguments | undefined): readonly string[] | undefined {
   if (found === undefined || found.some((argument) => argument === undefined)) return undefined;
-  return found
+  const names = found
     .flatMap((argument) => (argument ?? '').split(','))
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== '');
+  return names.length === 0 ? undefined : names;
 }
 
 type Arguments = readonly (string | undefined)[];

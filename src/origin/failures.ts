@@ -147,3 +147,10 @@ export function retryAfterOf(error: NodeError): number {
   const wait = error.details.retryAfterMs;
   return typeof wait === 'number' ? wait : 0;
 }
+
+export function misframed(name: string): NodeError {
+  const message =
+    `origin ${name} sent a body that may not be whole: its connection was reset, or its ` +
+    'Transfer-Encoding is not chunked alone';
+  return originError('ORIGIN_BODY_INVALID', message, { details: { origin: name } });
+}

@@ -9,7 +9,7 @@ import { realSignal } from '../base/stop.ts';
 import type { OriginAgent } from './agent.ts';
 import { ACCEPTED_CODINGS, decompress } from './decompress.ts';
 import type { OpenResponse, SendOptions } from './definition.ts';
-import { asOriginError, originError, statusError } from './failures.ts';
+import { asOriginError, misframed, originError, statusError } from './failures.ts';
 import { concludeFailure, endingOfStatus, type Replicas } from './replicas.ts';
 import { type OriginResponse, originResponse } from './response.ts';
 import { type ReplyHead, WholeExchange } from './whole-exchange.ts';
@@ -127,6 +127,8 @@ async function requestWhole(
       signal: init.signal,
       bodyMax: options.bodyMax,
       tooLarge: () => tooLarge(options),
+      isFailing: () => options.agent.isFailing,
+      misframed: () => misframed(options.name),
       isEndedByHead: (head) => redirectTarget(target, init.method, head) !== undefined,
     });
     try {

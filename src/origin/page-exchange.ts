@@ -19,8 +19,9 @@ import type {
 } from '../cache/pages/ports.ts';
 import { LIMITS } from '../config/limits.ts';
 import { BodyQueue } from './body-queue.ts';
-import { asOriginError, originError } from './failures.ts';
-import { fieldOf, fieldsFromWire } from './page-fields.ts';
+import { asOriginError, misframed, originError } from './failures.ts';
+import { fieldOf, fieldsFromWire, valuesOf } from './page-fields.ts';
+import { isPlainlyFramed } from './whole-exchange.ts';
 
 export interface ExchangeParts {
   /** Name of the origin, for messages. */
@@ -88,6 +89,8 @@ export class PageExchange implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     const fields = fieldsFromWire(controller.rawHeaders);
     if (status < 200) this.#interim(status, fields);
+    else if (!isPlainlyFramed(valuesOf(fields, 'transfer-encoding')))
+      this.abort(misframed(this.#parts.name));
     else this.#final(controller, status, fields);
   }
 

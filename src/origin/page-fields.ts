@@ -35,6 +35,12 @@ export function fieldOf(fields: FieldLines, name: string): string | undefined {
   return undefined;
 }
 
+/** All values of a field; `undefined` when there is none. */
+export function valuesOf(fields: FieldLines, name: string): readonly string[] | undefined {
+  const values = fields.filter((_, at) => at % 2 === 1 && fields[at - 1] === name);
+  return values.length === 0 ? undefined : values;
+}
+
 /**
  * The lines of a request as they go out: without framing, and with the origin's own fields in the
  * place of the client's lines of the same name.

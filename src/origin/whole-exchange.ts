@@ -24,9 +24,22 @@ export interface WholeTerms {
   /** Bytes over the wire, at most; `tooLarge` is what a longer body ends with. */
   readonly bodyMax: number;
   readonly tooLarge: () => Error;
+  /** Whether a connection is failing at this very moment; see `OriginAgent`. */
+  readonly isFailing: () => boolean;
+  /** What a reply ends with whose body nobody can tell the end of. */
+  readonly misframed: () => Error;
   /** Whether nobody wants the body of such a reply. */
   readonly isEndedByHead: (head: ReplyHead) => boolean;
 }
+
+/**
+ * Whether the parser has undone what the field says: it takes a body of any other coding for one
+ * that ends with the connection, or leaves it coded [RFC9112 §6.1, §7].
+ */
+export const isPlainlyFramed = (
+  transferEncoding: string | readonly string[] | undefined,
+): boolean =>
+  transferEncoding === undefined || String(transferEncoding).trim().toLowerCase() === 'chunked';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -69,6 +82,10 @@ export class WholeExchange implements Dispatcher.DispatchHandler {
     // Interim responses say nothing that is asked for here.
     if (status < 200 || this.#isOver) return;
     this.#head = { status, headers };
+    if (!isPlainlyFramed(headers['transfer-encoding'])) {
+      this.#giveUp(this.#terms.misframed());
+      return;
+    }
     // undici takes the length that a 304 may tell [RFC9110 §8.6] for one that it has to have.
     const isEnded = status !== 304 && this.#terms.isEndedByHead(this.#head);
     if (status === 304 || isEnded) this.#complete();
@@ -85,7 +102,9 @@ export class WholeExchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#complete();
+    // A body which lasts until the connection closes is whole only when that was in order.
+    if (this.#terms.isFailing()) this.fail(this.#terms.misframed());
+    else this.#complete();
   }
 
   onResponseError(_: unknown, error: Error): void {

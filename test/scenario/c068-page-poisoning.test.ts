@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type NodeProcess, startNode } from '../support/node-process.ts';
+import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { rawStatus, sendRaw } from '../support/raw-http.ts';
 import { ENGINES } from '../support/scenario-apps.ts';
 
@@ -105,12 +105,104 @@ describe.each(ENGINES)('pages that clients try to poison over %s', (engine) => {
     ['a dialect', '', [`Accept-Language: en-US-x-${CANARY}`], ['Accept-Language: en-US']],
     ['what is no coding', '', [`Accept-Encoding: gzip, ${CANARY}`], ['Accept-Encoding: gzip']],
     ['a second language', '/keyed', [`Accept-Language: en;${CANARY}`], ['Accept-Language: en']],
+    ['a field that no Vary names', '/keyed', [`X-V: ${CANARY}`], []],
+    ['another value of one', '/keyed', [`X-V: ${CANARY}`], ['X-V: clean']],
+    ['what a part depends on', '', ['Range: bytes=0-3', `If-Range: "${CANARY}"`], []],
+    ['a cookie, where all are sent', '/all', [`Cookie: s=${CANARY}`], []],
+    ['a cookie, where all are sent, from others', '/all', [`Cookie: s=${CANARY}`], ['Cookie: s=1']],
   ] as const)('shows nobody %s of another', async (_, prefix, hostile, clean) => {
     for (const fields of [{}, { vary: 'accept-language' }] as const) {
       serial += 1;
       render = reflect({ ...fields });
       await get(own(prefix), hostile);
       expect(await get(own(prefix), clean)).not.toContain(CANARY);
+    }
+  });
+
+  it('keeps the pages of those without a field apart from those with one that no Vary names', async () => {
+    const clean = () => get(own('/keyed'));
+    await get(own('/keyed'), [`X-V: ${CANARY}`]);
+    await clean();
+    await get(own('/keyed'), ['X-V: other']);
+    for (const fields of [[], ['X-V: other'], [`X-V: ${CANARY}`]]) {
+      expect(await get(own('/keyed'), fields)).toSatisfy(isHit);
+    }
+    expect(await clean()).not.toContain('x-v');
+  });
+
+  it('gives nobody who waits what was made with a field that no Vary names', async () => {
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    render = async (incoming, response, body) => {
+      await released;
+      reflect()(incoming, response, body);
+    };
+    const hostile = get(own('/keyed'), [`X-V: ${CANARY}`]);
+    await until('the origin to be asked', () => asked.length === 1);
+    const waiting = get(own('/keyed'));
+    release();
+    expect(await hostile).toContain(CANARY);
+    expect(await waiting).not.toContain(CANARY);
+  });
+
+  it('shares what is public with those who have cookies, where all fields are sent', async () => {
+    render = (_, response) => {
+      response.writeHead(200, { 'cache-control': 'public, max-age=60' }).end('for all');
+    };
+    await get(own('/all'), ['Cookie: s=1']);
+    expect(await get(own('/all'), ['Cookie: s=2'])).toSatisfy(isHit);
+  });
+
+  it('gives coded bytes to nobody who did not ask for them, though no Vary says so', async () => {
+    render = (incoming, response) => {
+      const isCoded = incoming.headers['accept-encoding'] === 'gzip';
+      const fields = isCoded ? { 'content-encoding': 'gzip' } : {};
+      response.writeHead(200, { 'cache-control': 'max-age=60', ...fields });
+      response.end(isCoded ? CANARY : 'plain');
+    };
+    await get(own(), ['Accept-Encoding: gzip']);
+    expect(await get(own())).toContain('plain');
+    expect(await get(own(), ['Accept-Encoding: gzip'])).toSatisfy(isHit);
+  });
+
+  it('stores no reply that was about one request, for one client, or cannot be read', async () => {
+    const fresh = 'cache-control: max-age=60';
+    const replies = [
+      ...[407, 408, 412, 413, 416, 417, 425, 428, 429, 431, 511, 600].map(
+        (status) => [`${status} X`, [fresh]] as const,
+      ),
+      ...['max-age=60; private', 'max-age=60 no-store', 'private=""', 'x="a\\", private'].map(
+        (control) => ['200 OK', [`cache-control: ${control}`]] as const,
+      ),
+      ['200 OK', [fresh, 'transfer-encoding: xchunked']],
+      ['200 OK', [fresh, 'transfer-encoding: gzip, chunked']],
+    ] as const;
+    for (const [status, fields] of replies) {
+      serial += 1;
+      render = (_, response) => {
+        response.socket?.end(`HTTP/1.1 ${status}\r\n${fields.join('\r\n')}\r\n\r\n${CANARY}`);
+      };
+      await get(own());
+      // A failure is shared for a moment.
+      await until(`another answer than ${status} ${fields}`, async () => {
+        render = (_, response) => response.end('clean');
+        const answer = await get(own());
+        expect(answer).not.toContain(CANARY);
+        return answer.includes('clean');
+      });
+    }
+  });
+
+  it('stores no refusal but of the page itself where all fields are sent', async () => {
+    for (const status of [400, 403, 405, 414]) {
+      serial += 1;
+      render = (_, response) =>
+        response.writeHead(status, { 'cache-control': 'max-age=60' }).end(CANARY);
+      await get(own('/all'), ['X-HTTP-Method-Override: POST']);
+      render = reflect();
+      expect(rawStatus(await get(own('/all')))).toBe(200);
     }
   });
 
@@ -238,26 +330,35 @@ describe.each(ENGINES)('pages that clients try to poison over %s', (engine) => {
     '/ruled/acc%256funt/me',
     '/ruled/account%3fa.css',
     '/ruled/account%00.css',
+    '/ruled/account%0a.css',
+    '/ruled/account/',
+    '/ruled/ACCOUNT/me',
+    '/ruled/x/../Account/me.css',
+    '/ruled/%ef%bd%81ccount/me',
   ])(
     'stores nothing under %s, which an origin may take for a path that is passed',
     async (path) => {
       await get(path, [`Cookie: s=${CANARY}`]);
       expect(await get(path)).not.toContain(CANARY);
-      expect(asked).toHaveLength(2);
+      expect(await get(path)).not.toSatisfy(isHit);
+      expect(asked).toHaveLength(3);
     },
   );
 
-  it.each(['/ruled/x/../signed/a', '/ruled//signed/a', '/ruled/x%2f..%2fsigned/a'])(
-    'answers %s to nobody without a signature',
-    async (path) => {
-      expect(rawStatus(await get(path))).toBe(403);
-      expect(asked).toHaveLength(0);
-    },
-  );
+  it.each([
+    '/ruled/x/../signed/a',
+    '/ruled//signed/a',
+    '/ruled/x%2f..%2fsigned/a',
+    '/ruled/SIGNED/a',
+  ])('answers %s to nobody without a signature', async (path) => {
+    expect(rawStatus(await get(path))).toBe(403);
+    expect(asked).toHaveLength(0);
+  });
 
   it('takes a path that leads to another table for a page of none', async () => {
     expect(rawStatus(await get('/keyed/../ruled/account/me'))).toBe(404);
     expect(rawStatus(await get('/x/%2e%2e/ruled/account/me'))).toBe(404);
+    expect(rawStatus(await get('/Ruled/signed/a'))).toBe(404);
     expect(asked).toHaveLength(0);
     expect(rawStatus(await get('/x/.well-known//a/../b'))).toBe(200);
   });

@@ -178,6 +178,14 @@ export const behave = {
     const fields = { 'content-length': 3, 'transfer-encoding': 'chunked' };
     socket.write(`${head(200, fields)}a\r\n{"id":"a"}\r\n0\r\n\r\n`);
   },
+  strangelyCoded: (): Behaviour => (socket) => {
+    socket.end(`${head(200, { 'transfer-encoding': 'xchunked' })}{"id":"a"}`);
+  },
+  /** All of it has arrived when the connection is reset: only that tells that it may go on. */
+  resetInBody: (): Behaviour => (socket) => {
+    socket.write(`${head(200, {})}{"id":"a"}`);
+    setTimeout(() => socket.resetAndDestroy(), 30);
+  },
   garbage: (): Behaviour => (socket) => {
     socket.write('\u0016\u0003\u0001 this is not HTTP at all\r\n\r\n');
   },

@@ -111,6 +111,13 @@ export function listedCookies(
   return found.length === 0 ? undefined : found.join('; ');
 }
 
+/** Whether a request has cookies beside the named ones. */
+export const hasOtherCookies = (header: string, names: readonly string[]): boolean =>
+  header
+    .split(';')
+    .map((pair) => pair.trim())
+    .some((pair) => pair !== '' && !names.some((name) => pair.startsWith(`${name}=`)));
+
 function normalisedQuery(query: string, settings: KeySettings['query']): string {
   const parts = query.split('&').filter((part) => !isIgnored(nameOf(part), settings.ignore));
   // A stable sort: several values of one name keep their order.

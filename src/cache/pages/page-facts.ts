@@ -17,6 +17,8 @@ import { type BareItem, parseDictionary } from './structured-fields.ts';
 export interface PageFacts extends ReplyFacts {
   readonly setsCookie: boolean;
   readonly contentLanguage: string | undefined;
+  /** Its body is compressed. */
+  readonly isCoded: boolean;
 }
 
 /** Group names of one reply that are kept. */
@@ -42,6 +44,7 @@ export function pageFacts(head: Head, groupsFrom: readonly string[]): PageFacts 
     directives: unqualified(targeted ?? facts.directives),
     setsCookie: field('set-cookie') !== undefined || field('set-cookie2') !== undefined,
     contentLanguage: field('content-language')?.toLowerCase(),
+    isCoded: (field('content-encoding') ?? 'identity') !== 'identity',
   };
 }
 

@@ -26,9 +26,10 @@ import {
   type Fetch,
   fail,
   isAuthorised,
+  isKnownByCookie,
+  keyedBy,
   type PageErrand,
   ROUNDS_MAX,
-  unkeyedFields,
 } from './page-flight.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
@@ -131,7 +132,8 @@ async function confirmed(
   const isOther = tag?.startsWith('"') && tag !== held.meta.originTag;
   const outdated = run.deps.invalidations.judge(restamped(held, fetch.stamp)).kind !== 'valid';
   const fields = updatedFields(decodeFields(held.meta.fieldLines), reply.fields);
-  const facts = factsOf(run, { ...reply, status: held.status, fields });
+  const told = factsOf(run, { ...reply, status: held.status, fields });
+  const facts = { ...told, vary: keyedBy(run, told) };
   const body = held.storedBody ?? held.body;
   const draft = { ...draftOf(run, fetch, facts, fields), body, entityTag: held.entityTag };
   if (isOther || outdated || isOldNews(run, fetch, draft)) {
@@ -145,10 +147,13 @@ async function confirmed(
   // Its fields may be for this client only, as those of any reply: a cookie, or `private`.
   const obstacle = fetch.errand.forward.store ? obstacleTo(run, facts) : 'not wanted';
   const shareable = obstacle === undefined && isShareable(facts, run.policy);
+  const added = varyNames(facts.vary).filter((name) => told.vary?.includes(name) !== true);
+  const isAlike = ({ page }: PageRun) =>
+    variantKey(added, page.field) === variantKey(added, run.page.field);
   fetch.flight?.settle({
     ...COMPLETE,
     isElsewhere: false,
-    give: () => (shareable ? give() : undefined),
+    give: (other) => (shareable && isAlike(other) ? give() : undefined),
   });
   await finish(run, fetch, facts, obstacle === undefined ? draft : undefined);
   const own = run.answer === undefined ? undefined : give();
@@ -185,8 +190,9 @@ async function received(run: PageRun, fetch: Fetch, reply: PageOriginReply): Pro
     endFailed(run, fetch, error);
     return fail(run, errand, error);
   }
-  const facts = factsOf(run, reply);
-  const obstacle = errand.forward.store ? obstacleTo(run, facts) : 'not wanted';
+  const told = factsOf(run, reply);
+  const obstacle = errand.forward.store ? obstacleTo(run, told) : 'not wanted';
+  const facts = obstacle === undefined ? { ...told, vary: keyedBy(run, told) } : told;
   const lines = clientFields(reply.fields, facts);
   const draft = draftOf(run, fetch, facts, lines);
   if (isOldNews(run, fetch, draft)) {
@@ -265,9 +271,10 @@ function obstacleTo(run: PageRun, facts: PageFacts): string | undefined {
   const request = {
     method: run.page.method,
     isAuthorised: isAuthorised(run),
+    isKnownByCookie: isKnownByCookie(run),
     locatesItself: false,
     isRanged: run.answer !== undefined && rangeOf(run.page) !== undefined,
-    unkeyed: unkeyedFields(run),
+    ifRange: run.page.field('if-range'),
   };
   return pageNotStorable(facts, request, run.policy);
 }

@@ -11,7 +11,10 @@ import { permitsStale } from '../fetch-steps.ts';
 import { isFresh } from '../freshness.ts';
 import type { Lease } from '../ports.ts';
 import { failedResult, fallbackResult, statusOf } from '../results.ts';
+import { hasOtherCookies } from './cache-key.ts';
 import { chosenFields } from './forward.ts';
+import { varyNamesOf } from './page-entries.ts';
+import type { PageFacts } from './page-facts.ts';
 import type { PageResult } from './page-request.ts';
 import type { PageRun } from './page-run.ts';
 import { storedPage } from './stored-result.ts';
@@ -63,16 +66,35 @@ export const isAuthorised = ({ page, policy }: PageRun): boolean =>
   (policy.settings.key.forward === 'all' ||
     chosenFields(policy.settings).includes('authorization'));
 
-/** These two are sent in one form only, in which no origin finds a fault. */
+/** So do cookies, which most who sign in do so by, when they are not in the key. */
+export const isKnownByCookie = ({ page, policy }: PageRun): boolean => {
+  const { forward, headers, cookies } = policy.settings.key;
+  if (forward !== 'all' || headers.includes('cookie')) return false;
+  const cookie = page.field('cookie');
+  return cookie !== undefined && hasOtherCookies(cookie, cookies);
+};
+
+/** These two are sent in one form only, in which there is no room for words of a client. */
 const HARMLESS: ReadonlySet<string> = new Set(['accept-encoding', 'accept-language']);
 
-/** Fields that reached the origin by a client's choice and are keyed only if the reply says so. */
-export const unkeyedFields = ({ page, policy }: PageRun): readonly string[] =>
-  policy.settings.key.forward === 'all'
-    ? []
-    : policy.settings.vary.allow.filter(
-        (name) => !HARMLESS.has(name) && page.field(name) !== undefined,
-      );
+/**
+ * By which fields the reply is kept: those of its `Vary`, and those that reached the origin
+ * although it does not name them, since it may show them. A page whose variants are told apart by
+ * such a field stays so: else each request with one would hide all variants made without.
+ */
+export function keyedBy(run: PageRun, { vary: told, isCoded }: PageFacts): PageFacts['vary'] {
+  const { vary, key } = run.policy.settings;
+  const has = (name: string): boolean => (run.page.field(name) ?? '') !== '';
+  const unnamed: string[] = isCoded && has('accept-encoding') ? ['accept-encoding'] : [];
+  const mayMatter = key.forward === 'all' ? [] : vary.allow.filter((name) => !HARMLESS.has(name));
+  if (mayMatter.length > 0) {
+    const known = run.deps.entries.withEntry(run.page.id, '', (row) =>
+      row?.kind === 'vary' ? varyNamesOf(row.body) : [],
+    );
+    unnamed.push(...mayMatter.filter((name) => known.includes(name) || has(name)));
+  }
+  return unnamed.length === 0 ? told : [...new Set([...(told ?? []), ...unnamed])];
+}
 
 const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'BREAKER_OPEN',

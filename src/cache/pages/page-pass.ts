@@ -10,6 +10,7 @@ import { keysOfUrl, type PageUrl } from './cache-key.ts';
 import { fieldOf } from './fields.ts';
 import { passedFields } from './forward.ts';
 import { pageFacts } from './page-facts.ts';
+import { isKnownByCookie } from './page-flight.ts';
 import type { PageRequest } from './page-request.ts';
 import type { PageReadsDeps, PageRun } from './page-run.ts';
 import { groupsOn, keepingOf } from './page-store.ts';
@@ -90,8 +91,9 @@ async function answerWith(run: PageRun, reply: PageOriginReply): Promise<void> {
     isAuthorised: page.field('authorization') !== undefined,
     // Fields, cookies and a body that no key tells of made this reply.
     locatesItself: policy.settings.key.forward === 'all' && located === page.target,
+    isKnownByCookie: isKnownByCookie(run),
     isRanged: page.field('range') !== undefined,
-    unkeyed: [],
+    ifRange: page.field('if-range'),
   };
   const isStorable = pageNotStorable(facts, request, policy) === undefined && !facts.vary?.length;
   const body = new SharedBody(

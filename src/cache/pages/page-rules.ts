@@ -5,17 +5,19 @@
  * A glob is about the whole path, without the query; `*` stands for any run of characters, slashes
  * too. What may be written without percent-encoding is compared so, since an origin takes
  * `/%61ccount` for `/account`. Where an origin may resolve a path to one that another rule is for
- * (`/static/../account`), the page is passed on and not stored.
+ * (`/static/../account`), the page is passed on and not stored. So it is where an origin that does
+ * not mind case may take it for one that a rule keeps from others (`/Account`).
  */
 import { definePolicy } from '../default-policy.ts';
 import type { CachePolicy, PolicyRule, SettingsOverride } from '../policy.ts';
-import { plainPath, resolvedPath } from './path-forms.ts';
+import { foldedPath, plainPath, resolvedPath } from './path-forms.ts';
 
 export type PolicyOfPath = (path: string) => CachePolicy;
 
 export function policyByPath(policy: CachePolicy): PolicyOfPath {
   const rules = policy.settings.rules.map((rule) => ({
     globs: rule.match.map((glob) => glob.split('*')),
+    folded: rule.match.map((glob) => glob.toLowerCase().split('*')),
     policy: definePolicy(overrideOf(rule), policy),
   }));
   if (rules.length === 0) return () => policy;
@@ -23,13 +25,27 @@ export function policyByPath(policy: CachePolicy): PolicyOfPath {
     const found = rules.find(({ globs }) => globs.some((parts) => isMatch(parts, path)));
     return found?.policy ?? policy;
   };
+  const keepsApart = rules.some((rule) => isGuarded(rule.policy));
+  const guardFor = (path: string): CachePolicy | undefined => {
+    const text = keepsApart ? foldedPath(path) : undefined;
+    if (text === undefined) return undefined;
+    const rule = rules.find(({ folded }) => folded.some((parts) => isMatch(parts, text)));
+    return rule !== undefined && isGuarded(rule.policy) ? rule.policy : undefined;
+  };
   return (path) => {
-    const found = ruleFor(plainPath(path));
+    const plain = plainPath(path);
+    const found = ruleFor(plain);
     const resolved = resolvedPath(path);
     const other = resolved === undefined ? found : ruleFor(resolved);
-    return other === found ? found : ofBoth(found, other);
+    const guard = guardFor(resolved ?? plain) ?? found;
+    const met = other === found ? found : ofBoth(found, other);
+    return guard === found ? met : ofBoth(met, guard);
   };
 }
+
+/** Its pages are for one, or for those who were given a URL. */
+const isGuarded = ({ settings: { store, client } }: CachePolicy): boolean =>
+  !store.enabled || client.signedUrls;
 
 /** What neither reading of a path would forbid: nothing is stored, and a signature is needed. */
 function ofBoth(found: CachePolicy, other: CachePolicy): CachePolicy {

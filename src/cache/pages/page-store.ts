@@ -89,12 +89,14 @@ interface Kept {
   readonly body: SharedBody;
 }
 
+/** Why others would get another reply. */
+const FOR_ONE: ReadonlySet<string> = new Set(['private', 'set-cookie', 'no-store', 'cookie']);
+
 export async function keep(run: PageRun, fetch: Fetch, kept: Kept): Promise<void> {
   const { facts, draft, isWorth, obstacle, body } = kept;
   if (!isWorth) {
-    const isForOne = obstacle === 'private' || obstacle === 'set-cookie' || obstacle === 'no-store';
     const marker =
-      isForOne && fetch.flight !== undefined && fetch.errand.held === undefined
+      FOR_ONE.has(obstacle ?? '') && fetch.flight !== undefined && fetch.errand.held === undefined
         ? draftOfPass(facts.receivedAt, contextOf(run, fetch, facts))
         : undefined;
     return finish(run, fetch, facts, marker);

@@ -18,7 +18,7 @@ export function resolvedPath(path: string): string | undefined {
     if (decoded === text) break;
     text = decoded;
   }
-  const end = text.search(/[?#\0]/);
+  const end = text.search(/[?#\0\t\n\r]/);
   const segments: string[] = [];
   for (const part of (end < 0 ? text : text.slice(0, end)).split(/[/\\]+/)) {
     const [name = ''] = part.split(';', 1);
@@ -27,6 +27,27 @@ export function resolvedPath(path: string): string | undefined {
   }
   const resolved = segments.join('/');
   return resolved.startsWith('/') ? resolved : `/${resolved}`;
+}
+
+/**
+ * As an origin may take it that minds neither case nor the spelling of letters [UAX15 NFKC], nor a
+ * slash at the end; `undefined` when that is the path itself.
+ */
+export function foldedPath(path: string): string | undefined {
+  if (!FOLDABLE.test(path)) return undefined;
+  const text = path.replace(BEYOND_ASCII, decoded).normalize('NFKC').toLowerCase();
+  return text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text;
+}
+
+const FOLDABLE = /[A-Z]|%[c-f]|.\/$/;
+const BEYOND_ASCII = /(?:%[89A-Fa-f][0-9A-Fa-f])+/g;
+
+function decoded(triplets: string): string {
+  try {
+    return decodeURIComponent(triplets);
+  } catch {
+    return triplets;
+  }
 }
 
 /** A name that begins with a dot, an empty one, or a character that some origin takes for more. */
@@ -46,5 +67,5 @@ function unreserved(triplet: string): string {
 /** What the shape of a path depends on. */
 function structural(triplet: string): string {
   const character = characterOf(triplet);
-  return /[A-Za-z0-9._~/\\;?#%\0-]/.test(character) ? character : triplet;
+  return /[A-Za-z0-9._~/\\;?#%\0\t\n\r-]/.test(character) ? character : triplet;
 }

@@ -2,6 +2,7 @@
  * Whether a page may be stored [RFC9111 §3]: what `storable.ts` says of every reply, and what only
  * requests with methods, credentials and ranges make a question. Pure.
  */
+import { parseHttpDate } from '../../base/http-date.ts';
 import { explicitLifetime } from '../freshness.ts';
 import type { CachePolicy } from '../policy.ts';
 import { notStorable } from '../storable.ts';
@@ -13,16 +14,28 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   451, 500, 501, 502, 503, 504,
 ]);
 
+/**
+ * What is about a request or its sender, not about the page [RFC9110 §15.5, RFC6585 §3-6, RFC8470];
+ * and what is no status.
+ */
+const isForOneRequest = (status: number): boolean =>
+  [407, 408, 412, 413, 416, 417, 425, 428, 429, 431, 511].includes(status) || status > 599;
+
+/** Refusals that say that there is no such page, whatever else was asked. */
+const ABOUT_THE_PAGE: ReadonlySet<number> = new Set([404, 410, 451]);
+
 export interface StoringRequest {
   readonly method: string;
   /** It carried credentials that reached the origin. */
   readonly isAuthorised: boolean;
   /** POST: the reply says that it is what a GET of the same URL would answer [RFC9110 §9.3.3]. */
   readonly locatesItself: boolean;
+  /** It carried cookies that reached the origin and are not in the key. */
+  readonly isKnownByCookie: boolean;
   /** It asked for a part. */
   readonly isRanged: boolean;
-  /** Fields of clients that reached the origin and are not in the key, if no `Vary` names them. */
-  readonly unkeyed: readonly string[];
+  /** The validator under which it asked for a part, which the origin was told. */
+  readonly ifRange: string | undefined;
 }
 
 /** Why a page is not stored; `undefined` when it may be. */
@@ -36,8 +49,10 @@ export function pageNotStorable(
   if (!hasStorableMethod(facts, request)) return 'method';
   if (directives.mustUnderstand === true && !UNDERSTOOD.has(facts.status)) return 'status';
   if (request.isAuthorised && !mayShareAuthorised(facts)) return 'authorization';
+  if (request.isKnownByCookie && !mayShareAuthorised(facts)) return 'cookie';
   if (facts.setsCookie && settings.store.setCookie === 'refuse') return 'set-cookie';
-  if (isAboutRequest(facts, request)) return 'request';
+  if (isForOneRequest(facts.status) || isAboutRequest(facts, request, settings.key.forward))
+    return 'request';
   if (!mayVaryBy(facts, settings.vary.allow, settings.key)) return 'vary';
   const understood =
     directives.mustUnderstand === true && directives.noStore
@@ -59,12 +74,21 @@ function hasStorableMethod(facts: PageFacts, { method, locatesItself }: StoringR
 }
 
 /**
- * What is wrong may be the range, or a field that only this request had: the same page is well for
- * others, who would be given the refusal of one.
+ * What is wrong may be the range, or any field where all are sent: the same page is well for
+ * others, who would be given the refusal of one. Nor does a page that was made from a client's
+ * validator, and has another, suit others.
  */
-function isAboutRequest({ status, vary }: PageFacts, request: StoringRequest): boolean {
-  if (request.isRanged) return status !== 200 && status !== 206;
-  return status >= 400 && request.unkeyed.some((name) => vary?.includes(name) !== true);
+function isAboutRequest(
+  { status, entityTag, lastModified }: PageFacts,
+  { isRanged, ifRange }: StoringRequest,
+  forward: 'listed' | 'all',
+): boolean {
+  if (forward === 'all' && status >= 400 && status < 500 && !ABOUT_THE_PAGE.has(status))
+    return true;
+  if (!isRanged) return false;
+  if (status !== 200 && status !== 206) return true;
+  if (ifRange === undefined || ifRange === entityTag) return false;
+  return lastModified === undefined || parseHttpDate(ifRange) !== lastModified;
 }
 
 /** [RFC9111 §3.5] */

@@ -3,9 +3,10 @@
  * (`*.example.com`) before one for all; among those of a host the longest path, a whole path before
  * a pattern. The same for requests, operations and subscriptions. What is compared with every
  * request is prepared once. A path that an origin may resolve to one of another table
- * (`/blog/../account`) is taken by none: the rules of that table would be circumvented.
+ * (`/blog/../account`) is taken by none: the rules of that table would be circumvented. Nor is one
+ * that an origin which does not mind case may take for one of a table that not everybody may read.
  */
-import { resolvedPath } from '../../cache/pages/path-forms.ts';
+import { foldedPath, resolvedPath } from '../../cache/pages/path-forms.ts';
 
 export interface PagePlace {
   /** As declared: `/blog/*` takes everything below, `/about` only itself. */
@@ -21,9 +22,13 @@ interface Asked {
 
 type Matches = (path: string, host: string, name: string) => boolean;
 
-/** The table of a request; `undefined` says that none takes it. */
+/**
+ * The table of a request; `undefined` says that none takes it. `isGuarded`: whether not everybody
+ * may read the page of the table at that path.
+ */
 export function pageRoutes<T extends PagePlace>(
   resources: readonly T[],
+  isGuarded: (resource: T, path: string) => boolean = () => false,
 ): (request: Asked) => T | undefined {
   const ordered = [...resources]
     .sort((left, right) => rank(right) - rank(left))
@@ -39,7 +44,11 @@ export function pageRoutes<T extends PagePlace>(
     const found = find(request.path, told, name);
     if (ordered.length < 2) return found;
     const resolved = resolvedPath(request.path);
-    return resolved === undefined || find(resolved, told, name) === found ? found : undefined;
+    if (resolved !== undefined && find(resolved, told, name) !== found) return undefined;
+    const folded = foldedPath(resolved ?? request.path);
+    const other = folded === undefined ? found : find(folded, told, name);
+    const isOther = folded !== undefined && other !== undefined && other !== found;
+    return isOther && isGuarded(other, folded) ? undefined : found;
   };
 }
 

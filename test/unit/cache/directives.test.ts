@@ -28,6 +28,11 @@ describe('response directives', () => {
     ['must-understand, no-store', { mustUnderstand: true, noStore: true }],
     ['ext="no-store, \\"private", max-age=1', { maxAge: 1 }],
     ['no-storefront, xprivate', {}],
+    ['max-age=5; private', { maxAge: 5, private: true }],
+    ['max-age=5 no-store', { maxAge: 5, noStore: true }],
+    ['ext="a\\", private', { private: true }],
+    ['private=""', { private: true }],
+    ['no-cache=" ,"', { noCache: true }],
     ['stale-while-revalidate=5, stale-if-error=6', { staleWhileRevalidate: 5, staleIfError: 6 }],
     [
       'must-revalidate, proxy-revalidate, immutable, public',

@@ -42,6 +42,8 @@ const faults: readonly (readonly [string, Behaviour, ErrorCode])[] = [
   ['leaves out the last chunk', behave.truncatedChunks(), 'ORIGIN_UNREACHABLE'],
   ['sends a chunk without a length', behave.badChunk(), 'ORIGIN_BODY_INVALID'],
   ['sends both Content-Length and chunks', behave.lengthAndChunked(), 'ORIGIN_BODY_INVALID'],
+  ['codes its body in a way nobody knows', behave.strangelyCoded(), 'ORIGIN_BODY_INVALID'],
+  ['resets a body without a length', behave.resetInBody(), 'ORIGIN_BODY_INVALID'],
   ['does not speak HTTP', behave.garbage(), 'ORIGIN_BODY_INVALID'],
   ['sends a head of 2 MB', behave.hugeHead(), 'ORIGIN_BODY_TOO_LARGE'],
   ['sends a body without end', behave.endless(), 'ORIGIN_BODY_TOO_LARGE'],

@@ -34,6 +34,8 @@ describe('the rules of a policy', () => {
     ['/deep/er/style.css', 'style'],
     ['/style.css/x', 'site'],
     ['/account%2Fx', 'site'],
+    ['/ACCOUNT/X', 'site'],
+    ['/STYLE.CSS', 'site'],
   ])('%s is under %s', (path, name) => {
     expect(nameOf(path)).toBe(name);
   });
@@ -41,5 +43,11 @@ describe('the rules of a policy', () => {
   it('never store what they pass', () => {
     expect(policyOf('/account/x').settings.store.enabled).toBe(false);
     expect(policyOf('/other').settings.store.enabled).toBe(true);
+    for (const path of ['/ACCOUNT/x', '/x/../Account/x', '/%EF%BC%A1ccount/x', '/Account/x.css']) {
+      expect(policyOf(path).settings.store.enabled).toBe(false);
+    }
+    for (const path of ['/STYLE.CSS', '/Only', '/accounts/X', '/%ff/']) {
+      expect(policyOf(path).settings.store.enabled).toBe(true);
+    }
   });
 });
