@@ -149,6 +149,13 @@ describe.each(['uws', 'node'] as const)('ambiguous requests on the %s engine', (
     expect(await hasTrace('tables')).toBe(false);
   });
 
+  it('execute nothing behind a request that said close [RFC9112 §9.6]', async () => {
+    const last = `GET /Item/1 HTTP/1.1\r\n${HOST}\r\nConnection: close\r\n\r\n`;
+    await sent(node.http, last + doors.tables.hidden);
+    expect(await hasTrace('tables')).toBe(false);
+    expect(await sent(node.http, last)).toEqual([404]);
+  });
+
   it('answer a request that is cut at any byte as if it were whole', async () => {
     await node.put('/Item/whole', { id: 'whole' });
     const text = `GET /Item/whole?${'select(id)'} HTTP/1.1\r\n${HOST}\r\nAccept: */*\r\n\r\n`;

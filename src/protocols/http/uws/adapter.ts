@@ -248,8 +248,13 @@ class UwsListener implements Listener, ExchangeHost {
       this.refuse(exchange, noHandshake);
       return;
     }
-    runHandler(exchange, this.#options.handler, this.#options.onFault);
+    const run = () => runHandler(exchange, this.#options.handler, this.#options.onFault);
+    const isLast = exchange.request.header('connection')?.toLowerCase() === 'close';
+    if (!isLast) run();
     exchange.leaveTurn();
+    // What is sent behind it must not be executed [RFC9112 §9.6]: while no answer has been given,
+    // the engine closes the connection instead.
+    if (isLast) setImmediate(run);
   }
 
   #countConnections(): void {
