@@ -42,6 +42,24 @@ export function insecureSettings(config: Config, application: Application): read
   if (http.allowedOrigins.includes('*')) {
     found.push('http.allowedOrigins *: pages of every site may open sockets; name the sites');
   }
+  if (http.trustedProxies.some((one) => /\/0+$/.test(one))) {
+    found.push(
+      'http.trustedProxies of every network: clients say themselves from where they come, and ' +
+        'limits by address hold nobody; name the proxies',
+    );
+  }
+  for (const { name, keys, allowPrivate } of config.auth.issuers) {
+    const { protocol, hostname } = new URL(keys);
+    if (protocol === 'http:' && !LOOPBACK.test(hostname)) {
+      found.push(
+        `auth.issuers ${name}: keys without TLS: whoever is on the way can sign for any of its ` +
+          'users; use https',
+      );
+    }
+    if (allowPrivate) {
+      found.push(`auth.issuers ${name}: allowPrivate true: its keys may come from a private place`);
+    }
+  }
   for (const [name, source] of application.origins) {
     if (source.kind === 'settings' && source.settings.allowPrivate === true) {
       found.push(`origin ${name}: allowPrivate true: list the host:port it may reach instead`);

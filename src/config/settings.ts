@@ -66,7 +66,9 @@ const nodeName = textThat('letters, digits, . _ -, at most 63', (written) =>
 );
 
 const peer: Reader<string> = scalar('a URL such as ws://10.0.0.2:9933', (value) =>
-  typeof value === 'string' && /^wss?:\/\//.test(value) && URL.canParse(value) ? value : undefined,
+  typeof value === 'string' && /^wss?:\/\/[^@/]+(\/|$)/.test(value) && URL.canParse(value)
+    ? value
+    : undefined,
 );
 
 const nats: Reader<string> = scalar('a URL such as nats://10.0.0.2:4222', (value) =>

@@ -48,6 +48,7 @@ describe.each(['uws', 'node'] as const)('a first start on %s', (engine) => {
     expect(readFileSync(file, 'utf8').trim()).toBe(await tokenOf(node));
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(statSync(path.dirname(file)).mode & 0o777).toBe(0o700);
+    expect(statSync(path.join(node.folder, 'data')).mode & 0o777).toBe(0o700);
   });
 
   it('is called by its own name only', async () => {
@@ -65,6 +66,16 @@ describe.each(['uws', 'node'] as const)('a first start on %s', (engine) => {
     expect(await page.text()).toContain('Set up this Millrace node');
     const document = { operation: 'setup', username: 'ann', password: PASSWORD };
     expect((await operate(node, { ...document, token: 'wrong' })).status).toBe(401);
+    // As curl sends it when it is told of no type.
+    const untyped = await fetch(`${node.admin}/`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: JSON.stringify({ ...document, token: 'wrong' }),
+    });
+    expect([untyped.status, await untyped.text()]).toEqual([
+      415,
+      expect.stringContaining('content-type: application/json'),
+    ]);
     const token = await tokenOf(node);
     const short = await operate(node, { ...document, token, password: 'short' });
     expect(short.status).toBe(400);
@@ -103,7 +114,10 @@ describe('a start', () => {
         'millrace.yaml': `
 host: 0.0.0.0
 mqtt: { requireAuthentication: false }
-http: { cors: { origins: ["*"] }, allowedOrigins: ["*"] }
+http: { cors: { origins: ["*"] }, allowedOrigins: ["*"], trustedProxies: ["0.0.0.0/0"] }
+auth:
+  issuers:
+    - { name: a, issuer: a.test, audience: here, keys: "http://a.test/keys", allowPrivate: true }
 `,
         'origins/inner.yaml': 'kind: http\nurl: http://10.0.0.1\nallowPrivate: true\n',
       },
@@ -112,12 +126,12 @@ http: { cors: { origins: ["*"] }, allowedOrigins: ["*"] }
       .stderr()
       .split('\n')
       .filter((line) => line.startsWith('INSECURE: '));
-    expect(lines).toHaveLength(6);
+    expect(lines).toHaveLength(9);
     // Open to all addresses, the port shows its metrics to administrators only.
     expect((await fetch(`${node.admin}/metrics`)).status).toBe(401);
     const authorization = `Basic ${btoa(`${ADMIN.username}:${ADMIN.password}`)}`;
     const metrics = await fetch(`${node.admin}/metrics`, { headers: { authorization } });
-    expect(await metrics.text()).toContain('millrace_insecure_settings 6');
+    expect(await metrics.text()).toContain('millrace_insecure_settings 9');
   });
 
   it('takes name and password of the administrator from files', async () => {

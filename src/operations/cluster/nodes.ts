@@ -64,4 +64,6 @@ function add(args: Arguments, context: OperationContext): Promise<string> {
   return clusterOf(context).addNode(told);
 }
 
-export const isAddress = (url: string): boolean => /^wss?:\/\//.test(url) && URL.canParse(url);
+/** Nodes know one another by the token or by certificates: a name and password in it are none. */
+export const isAddress = (url: string): boolean =>
+  /^wss?:\/\/[^@/]+(\/|$)/.test(url) && URL.canParse(url);

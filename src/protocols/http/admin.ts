@@ -145,14 +145,9 @@ async function operate(exchange: Exchange, parts: AdminParts): Promise<void> {
   const type = request.header('content-type') ?? '';
   // A browser cannot send this type across origins without asking first.
   if (!type.toLowerCase().startsWith('application/json')) {
-    if (principal.kind !== 'admin') return refuseStranger(exchange, parts, asked);
-    throw new NodeError(
-      'CONTENT_TYPE_UNSUPPORTED',
-      'operations are application/json: set the field content-type',
-      {
-        blame: 'client',
-      },
-    );
+    if (principal.kind === 'user') return refuseStranger(exchange, parts, asked);
+    const message = "operations are application/json: curl -H 'content-type: application/json'";
+    throw new NodeError('CONTENT_TYPE_UNSUPPORTED', message, { blame: 'client' });
   }
   const isKnown = principal.kind !== 'anonymous';
   const bytesMax = isKnown ? parts.bodyBytesMax : Math.min(STRANGER_BYTES_MAX, parts.bodyBytesMax);

@@ -152,7 +152,7 @@ const invalid = (folder: string, problem: string): NodeError =>
   });
 
 async function claimFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   if ((await readdir(folder)).length === 0) return;
   throw new NodeError(
     'USAGE',

@@ -39,7 +39,8 @@ export async function lockFolder(path: string, waitMs = LOCK_WAIT_MS): Promise<F
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    // What is stored, and hashes of passwords, are nobody's business on this machine.
+    await mkdir(path, { recursive: true, mode: 0o700 });
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

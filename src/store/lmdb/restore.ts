@@ -30,7 +30,7 @@ const LOCK_FILE = 'LOCK';
 export async function restoreBackup(options: RestoreOptions): Promise<BackupReport> {
   const { from, to } = options;
   const manifest = await readManifest(from);
-  await mkdir(to, { recursive: true });
+  await mkdir(to, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(to, options.lockWaitMs);
   try {
     await checkEmpty(to);
