@@ -303,6 +303,8 @@ export const LIMIT_DEFAULTS = {
   /** Connections of the MQTT ports, and sessions with and without one. */
   mqttConnectionsMax: 10_000,
   mqttSessionsMax: 100_000,
+  /** Sessions of one user, and of clients without one those of an address that are to be kept. */
+  mqttSessionsPerPrincipalMax: 10_000,
   /** Longest time for which a session is kept without its client, seconds. */
   mqttSessionExpirySecondsMax: 86_400,
   /** Longest keep alive; a client of 5.0 that asks for more, or for none, is told. Seconds. */

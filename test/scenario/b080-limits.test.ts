@@ -11,14 +11,17 @@ import { LIMIT_DEFAULTS } from '../../src/config/limits.ts';
 import { limitsElsewhere } from '../support/limits-elsewhere.ts';
 import {
   connectRush,
+  LEFT_BEHIND,
   mqttCrowd,
   PASSWORD,
   publishOnce,
   publishTo,
   rushOver,
+  sessionsUntilFull,
   signedInAs,
   subscribeTo,
   subscribeTwice,
+  subscribeUnnamed,
   told,
 } from '../support/mqtt-limits.ts';
 import { MqttPackets } from '../support/mqtt-packets.ts';
@@ -61,6 +64,8 @@ const LIMITS = {
   mqttTopicCharsMax: 100,
   mqttFiltersPerPacketMax: 5,
   mqttSubscriptionsPerSessionMax: 2,
+  mqttSessionsMax: 40,
+  mqttSessionsPerPrincipalMax: 4,
 };
 const ROLES = 'reader: { tables: { Item: { read: true, subscribe: true, publish: true } } }\n';
 const basic = (name: string) => `Basic ${Buffer.from(`${name}:${PASSWORD}`).toString('base64')}`;
@@ -409,7 +414,13 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     websocket: { reach: liveTwice, shows: true },
     sse: { reach: streamsOf, shows: [200, 200, 200, 429] },
     admin: 'the admin port has no subscriptions',
-    mqtt: { reach: subscribeTwice, shows: [0, 0, 0, 0x97] },
+    mqtt: {
+      reach: async (node) => [await subscribeTwice(node), await subscribeUnnamed(node)],
+      shows: [
+        [0, 0, 0, 0x97],
+        [0, 0, 0, 0x97],
+      ],
+    },
   },
   ...queryCells,
   mqttConnectMsMax: mqttOnly(async (node) => {
@@ -437,6 +448,14 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
       return granted;
     },
     [0, 0, 0x97],
+  ),
+  mqttSessionsMax: mqttOnly((node) => sessionsUntilFull(node, 45), 'mqttSessionsMax'),
+  mqttSessionsPerPrincipalMax: mqttOnly(
+    async (node) => [
+      await sessionsUntilFull(node, 5, signedInAs('carol')),
+      await sessionsUntilFull(node, 5, LEFT_BEHIND),
+    ],
+    ['mqttSessionsPerPrincipalMax', 'mqttSessionsPerPrincipalMax'],
   ),
 };
 

@@ -94,7 +94,7 @@ export const limitsElsewhere: Readonly<Record<string, string>> = {
     ...(['policyRulesMax', 'seedFileBytesMax'] as const),
   ]),
   ...because('what MQTT tells a client in CONNACK, or makes it wait for: c093-mqtt-wishes', [
-    ...(['mqttSessionsMax', 'mqttSessionExpirySecondsMax', 'mqttKeepAliveSecondsMax'] as const),
+    ...(['mqttSessionExpirySecondsMax', 'mqttKeepAliveSecondsMax'] as const),
     ...(['mqttReceiveMaximum', 'mqttSendMaximum', 'mqttTopicAliasMaximum'] as const),
     ...(['mqttPublishesUnderWayMax', 'mqttPublishBytesUnderWayMax'] as const),
   ]),

@@ -86,12 +86,33 @@ export async function connectRush(node: NodeProcess): Promise<unknown> {
   return reasons.includes(0x89);
 }
 
+/** Asks for a session that outlives its connection, for a little. */
+export const LEFT_BEHIND = { properties: { sessionExpiryInterval: 1 } };
+
+/** The limit that one of so many sessions, held at once, is refused by. */
+export async function sessionsUntilFull(
+  node: NodeProcess,
+  count: number,
+  options: object = {},
+): Promise<string | undefined> {
+  const peers = Array.from({ length: count }, () => new MqttPackets(node.mqtt));
+  const reasons = await Promise.all(peers.map((peer) => peer.connect(options)));
+  const said = peers[reasons.indexOf(0x97)]?.bytes ?? '';
+  for (const peer of peers) peer.destroy();
+  return /limits\.(\w+)/.exec(said)?.[1];
+}
+
 /** Subscriptions of one user on as many connections, of whom each may have two. */
-export async function subscribeTwice(node: NodeProcess): Promise<unknown> {
+export const subscribeTwice = (node: NodeProcess) => subscribeOnTwo(node, signedInAs('bob'));
+
+/** The same of whoever signed in as nobody and would leave them behind. */
+export const subscribeUnnamed = (node: NodeProcess) => subscribeOnTwo(node, LEFT_BEHIND);
+
+async function subscribeOnTwo(node: NodeProcess, options: object): Promise<unknown> {
   const peers = [new MqttPackets(node.mqtt), new MqttPackets(node.mqtt)];
   const granted: unknown[] = [];
   for (const [index, peer] of peers.entries()) {
-    await peer.connect(signedInAs('bob'));
+    await peer.connect(options);
     peer.send(subscribeTo(1, `Item/${index}a`, `Item/${index}b`));
     granted.push(...((await peer.next('suback'))?.granted ?? []));
   }

@@ -16,7 +16,7 @@ export function restoreSession(serving: Serving, source: ChangeSource, row: Sess
   const isHere = row.epoch === source.epoch && row.cursor + 1 >= source.firstSequence();
   // A session whose place in the log is gone is over: its client is told at its next CONNECT.
   const cursor = isHere ? row.cursor : source.lastSequence();
-  const session = newSession(serving, { ...row, cursor });
+  const session = newSession(serving, { ...row, holder: row.holder ?? row.owner, cursor });
   if (session === undefined) return;
   session.expirySeconds = row.expirySeconds;
   session.will = row.will === undefined ? undefined : willOf(row.will);

@@ -126,6 +126,7 @@ export class SessionKeeper {
     const { parts, expirySeconds, will } = session;
     return {
       ...{ key: parts.key, clientId: parts.clientId, owner: parts.owner },
+      holder: parts.holder,
       epoch: this.#parts.reader.epoch,
       cursor: this.#parts.positionOf(session),
       expirySeconds,

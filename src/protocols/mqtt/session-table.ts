@@ -55,6 +55,8 @@ export interface SessionRow {
   readonly key: string;
   readonly clientId: string;
   readonly owner: string;
+  /** As in `SessionParts`; absent from rows of older versions. */
+  readonly holder?: string | undefined;
   readonly epoch: string;
   readonly cursor: Sequence;
   readonly expirySeconds: number;

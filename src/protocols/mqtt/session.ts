@@ -70,6 +70,8 @@ export interface SessionParts {
   readonly clientId: string;
   /** The name of its principal; '' for anonymous ones. */
   readonly owner: string;
+  /** Whom it and its subscriptions count against; '' while it is nobody who could leave it here. */
+  readonly holder: string;
   readonly now: () => EpochMs;
   readonly onRoom: (session: Session) => void;
   readonly onLost: (session: Session) => void;

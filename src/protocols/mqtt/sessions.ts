@@ -4,7 +4,7 @@
  */
 import { durationMs, type Sequence } from '../../base/brands.ts';
 import type { Cancel, Clock } from '../../base/clock.ts';
-import { LIMITS } from '../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../config/limits.ts';
 import type { Counts } from './counts.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Message } from './message.ts';
@@ -22,10 +22,10 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 export const expirySecondsWithin = (asked: number): number =>
   Math.min(asked, LIMITS.mqttSessionExpirySecondsMax);
 
-/** Subscriptions of one user in all sessions, and over the other protocols. */
+/** Subscriptions of one holder in all sessions, and over the other protocols. */
 export interface Holdings {
-  of(owner: string): number;
-  change(owner: string, by: 1 | -1): void;
+  of(holder: string): number;
+  change(holder: string, by: 1 | -1): void;
 }
 
 export interface SessionsParts {
@@ -44,6 +44,8 @@ export interface SessionsParts {
 export class Sessions {
   readonly #parts: SessionsParts;
   readonly #byKey = new Map<string, Session>();
+  /** Sessions by holder; of those who have any. */
+  readonly #held = new Map<string, number>();
   readonly #groups = new Map<string, ShareGroup>();
   readonly #expiries = new Map<Session, Cancel>();
   /** Those whose client is there. */
@@ -61,12 +63,13 @@ export class Sessions {
     return this.#byKey.values();
   }
 
-  heldBy(owner: string): number {
-    return this.#parts.holdings.of(owner);
+  /** Subscriptions of a holder. */
+  heldBy(holder: string): number {
+    return this.#parts.holdings.of(holder);
   }
 
-  #count({ parts: { owner } }: Session, by: 1 | -1): void {
-    if (owner !== '') this.#parts.holdings.change(owner, by);
+  #count({ parts: { holder } }: Session, by: 1 | -1): void {
+    if (holder !== '') this.#parts.holdings.change(holder, by);
   }
 
   /** The session as it was left, if there is one. */
@@ -74,12 +77,28 @@ export class Sessions {
     return this.#byKey.get(key);
   }
 
-  /** A new session; `undefined` when the node holds as many as it may. */
+  /** The limit that leaves no room for another session of this holder. */
+  fullFor(holder: string): LimitName | undefined {
+    if (this.#byKey.size >= LIMITS.mqttSessionsMax) return 'mqttSessionsMax';
+    if (holder === '') return undefined;
+    const isFull = (this.#held.get(holder) ?? 0) >= LIMITS.mqttSessionsPerPrincipalMax;
+    return isFull ? 'mqttSessionsPerPrincipalMax' : undefined;
+  }
+
+  /** A new session; `undefined` when there is no room for it. */
   create(parts: SessionParts, cursor: Sequence): Session | undefined {
-    if (this.#byKey.size >= LIMITS.mqttSessionsMax) return undefined;
+    if (this.fullFor(parts.holder) !== undefined) return undefined;
     const session = new Session(parts, cursor);
     this.#byKey.set(parts.key, session);
+    this.#hold(session, 1);
     return session;
+  }
+
+  #hold({ parts: { holder } }: Session, by: 1 | -1): void {
+    if (holder === '') return;
+    const count = (this.#held.get(holder) ?? 0) + by;
+    if (count === 0) this.#held.delete(holder);
+    else this.#held.set(holder, count);
   }
 
   /** Its client is there: it does not expire, and hears of changes from its cursor on. */
@@ -111,6 +130,7 @@ export class Sessions {
   end(session: Session): void {
     if (this.#byKey.get(session.parts.key) !== session) return;
     this.#byKey.delete(session.parts.key);
+    this.#hold(session, -1);
     for (let left = session.subscriptions.size; left > 0; left -= 1) this.#count(session, -1);
     if (this.#present.delete(session)) this.#tell(session, -1);
     this.#expiries.get(session)?.();

@@ -37,6 +37,8 @@ const RESET_WINDOW_MS = 10_000;
 export class Http2Side {
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** The connection of the session that is being opened. */
+  #taking: Socket | undefined;
   readonly #hooks: Http2Hooks;
 
   constructor(hooks: Http2Hooks) {
@@ -65,7 +67,9 @@ export class Http2Side {
   }
 
   take(socket: Socket): void {
+    this.#taking = socket;
     this.#server.emit('connection', socket);
+    this.#taking = undefined;
   }
 
   /** Lets open streams finish and takes no new ones. */
@@ -77,13 +81,31 @@ export class Http2Side {
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
     session.on('error', () => undefined);
-    session.setTimeout(this.#hooks.limits.idleTimeoutSeconds * 1000, () => session.close());
+    this.#endIdle(session, this.#taking);
     const resets: number[] = [];
     session.on('stream', (stream: ServerHttp2Stream) => {
       stream.once('close', () => {
         if (stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
         this.#reset(session, resets);
       });
+    });
+  }
+
+  /**
+   * A session on which nothing moves is closed, once what it was asked for is answered; and when
+   * nothing moves for as long again, its connection is cut. Node at times waits for ever for a peer
+   * that has gone: it reads no more while it has something to write.
+   */
+  #endIdle(session: ServerHttp2Session, socket: Socket | undefined): void {
+    const idleMs = this.#hooks.limits.idleTimeoutSeconds * 1000;
+    session.setTimeout(idleMs);
+    session.on('timeout', () => {
+      if (session.closed) {
+        socket?.destroy();
+      } else {
+        session.close();
+        session.setTimeout(idleMs);
+      }
     });
   }
 

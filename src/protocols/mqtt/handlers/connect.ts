@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { ClientCertificate } from '../../../access/asking.ts';
 import type { DurationMs, Sequence } from '../../../base/brands.ts';
 import { HOW_TO_SIGN_IN } from '../../../base/refusals.ts';
-import { LIMITS } from '../../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../../config/limits.ts';
 import { type Guest, mayNot } from '../access.ts';
 import { Client, type ClientParts } from '../client.ts';
 import { encodePacket } from '../codec.ts';
@@ -108,12 +108,14 @@ async function welcome(
 ): Promise<Connected | undefined> {
   const { serving } = context;
   const clientId = packet.clientId === '' ? randomUUID() : packet.clientId;
-  const opened = openSession(serving, packet, guest, clientId);
-  if (opened === undefined) {
-    limitHit(serving.counts, 'mqttSessionsMax');
+  const holder = holderOf(guest, packet, context.remoteAddress);
+  const opened = openSession(serving, packet, guest, { clientId, holder });
+  if ('full' in opened) {
+    limitHit(serving.counts, opened.full);
+    const text = opened.full === 'mqttSessionsMax' ? 'the node holds' : HOLDER_FULL;
     return refuse(
       REASON.quotaExceeded,
-      'the node holds no more sessions (limits.mqttSessionsMax): come back later',
+      `${text} no more sessions (limits.${opened.full}): end some, or come back later`,
     );
   }
   const { session, isPresent } = opened;
@@ -136,7 +138,18 @@ async function welcome(
   return { client, keepAliveSeconds };
 }
 
-function openSession(serving: Serving, packet: Connect, guest: Guest, clientId: string) {
+const HOLDER_FULL = 'a user, or an address without one, holds';
+
+/** The address has a sign before it that no name of a user has. */
+const holderOf = ({ name }: Guest, packet: Connect, remoteAddress: string): string =>
+  name === '' && askedExpiry(packet) > 0 ? `\n${remoteAddress}` : name;
+
+function openSession(
+  serving: Serving,
+  packet: Connect,
+  guest: Guest,
+  { clientId, holder }: Pick<SessionParts, 'clientId' | 'holder'>,
+): { session: Session; isPresent: boolean } | { full: LimitName } {
   const { sessions, wills, dispatch } = serving;
   const key = `${guest.name}\n${clientId}`;
   // [MQTT5-3.1.4-3]
@@ -147,24 +160,30 @@ function openSession(serving: Serving, packet: Connect, guest: Guest, clientId: 
   const known = sessions.find(key);
   if (known !== undefined) wills.cancel(known);
   const cursor = dispatch.now();
-  const session = known ?? newSession(serving, { key, clientId, owner: guest.name, cursor });
-  if (session === undefined) return undefined;
+  const full = known === undefined ? sessions.fullFor(holder) : undefined;
+  const facts = { key, clientId, owner: guest.name, holder, cursor };
+  const session = known ?? newSession(serving, facts);
+  if (session === undefined) return { full: full ?? 'mqttSessionsMax' };
   session.guest = guest;
   return { session, isPresent: known !== undefined };
 }
 
-/** `undefined`: the node holds as many as it may. */
+/** What a session is kept with. */
+type Kept = 'key' | 'clientId' | 'owner' | 'holder';
+
+/** `undefined`: there is no room for it. */
 export function newSession(
   { sessions, dispatch, clock, snapshots, codeFeeds, counts, observeLag }: Serving,
-  facts: Pick<SessionParts, 'key' | 'clientId' | 'owner'> & { readonly cursor: Sequence },
+  facts: Pick<SessionParts, Kept> & { readonly cursor: Sequence },
 ): Session | undefined {
-  const { key, clientId, owner, cursor } = facts;
+  const { key, clientId, owner, holder, cursor } = facts;
   const parts: SessionParts = {
     // Written out, since an object made by a spread has a shape of its own each time: what is read
     // of it for each delivery would be looked up anew.
     key,
     clientId,
     owner,
+    holder,
     now: () => clock.now(),
     onRoom: (session) => {
       dispatch.wake(session);

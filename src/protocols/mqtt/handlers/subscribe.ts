@@ -3,7 +3,7 @@
  * granted; the retained messages come after the SUBACK.
  */
 import { asNodeError } from '../../../base/errors.ts';
-import { LIMITS } from '../../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../../config/limits.ts';
 import { mayNot } from '../access.ts';
 import type { Client } from '../client.ts';
 import type { CodeTopic } from '../code-topic.ts';
@@ -112,7 +112,7 @@ async function barred(
   }
 }
 
-/** Of what a session, and a user on all sessions, may hold; a session is its owner's. */
+/** Of what a session, and its holder on all sessions, may hold. */
 function quotaRefusal(
   { sessions, counts }: Serving,
   { session }: Client,
@@ -120,17 +120,24 @@ function quotaRefusal(
 ): Refusal | undefined {
   if (session.subscriptions.has(topic)) return undefined;
   const { mqttSubscriptionsPerSessionMax: most, subscriptionsPerPrincipalMax } = LIMITS;
-  const { owner } = session.parts;
+  const { holder } = session.parts;
   const { subscriptions } = session;
   if (subscriptions.size >= most) {
     limitHit(counts, 'mqttSubscriptionsPerSessionMax');
-    return { reason: REASON.quotaExceeded, text: `a session holds at most ${most} subscriptions` };
+    return {
+      reason: REASON.quotaExceeded,
+      text: tooMany('a session', most, 'mqttSubscriptionsPerSessionMax'),
+    };
   }
-  if (owner === '' || sessions.heldBy(owner) < subscriptionsPerPrincipalMax) return undefined;
+  if (holder === '' || sessions.heldBy(holder) < subscriptionsPerPrincipalMax) return undefined;
   limitHit(counts, 'subscriptionsPerPrincipalMax');
-  const text = `a user holds at most ${subscriptionsPerPrincipalMax} subscriptions`;
+  const who = 'a user, or an address without one,';
+  const text = tooMany(who, subscriptionsPerPrincipalMax, 'subscriptionsPerPrincipalMax');
   return { reason: REASON.quotaExceeded, text };
 }
+
+const tooMany = (who: string, most: number, limit: LimitName): string =>
+  `${who} holds at most ${most} subscriptions (limits.${limit}): end some, or use wildcards`;
 
 /** A topic is judged as it is; under a wildcard each message is, when it comes. */
 function maySubscribe({ topics }: Serving, { guest }: Client, filter: string): boolean {
