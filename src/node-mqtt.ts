@@ -27,7 +27,7 @@ import type { RecallGuest } from './protocols/mqtt/access.ts';
 import type { Accept } from './protocols/mqtt/channel.ts';
 import type { CodeAt } from './protocols/mqtt/code-topic.ts';
 import type { MqttServer } from './protocols/mqtt/server.ts';
-import type { Door } from './protocols/mqtt/tcp.ts';
+import type { TcpOptions } from './protocols/mqtt/tcp.ts';
 import type { Store } from './store/store-options.ts';
 import type { Tables } from './table/tables.ts';
 import type { ThreadLimits } from './worker-limits.ts';
@@ -72,7 +72,8 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
   const presence = localPresence(presences, clock);
   const lag = durationCounts();
   const tally = createTally();
-  const guard = createMqttGuard(parts, (limit) => increment(tally.limits, limit));
+  const limitHit = (limit: string) => increment(tally.limits, limit);
+  const guard = createMqttGuard(parts, limitHit);
   const server = new MqttServer({
     tables: definitions,
     tableNamed: (name) => parts.tables.get(name),
@@ -94,7 +95,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
   });
   server.start();
   const accept: Accept = (channel) => server.accept(channel);
-  const listener = await listen(parts, accept, guard);
+  const listener = await listen(parts, { accept, door: guard, limitHit });
   return {
     port: listener?.port,
     accept,
@@ -124,11 +125,13 @@ const recallGuest =
     return mqttGuest(principal, { codeAt, code });
   };
 
-async function listen({ config, log, tls }: MqttParts, accept: Accept, door: Door) {
+type Serving = Pick<TcpOptions, 'accept' | 'door' | 'limitHit'>;
+
+async function listen({ config, log, tls }: MqttParts, serving: Serving) {
   const { listenTcp } = await import('./protocols/mqtt/tcp.ts');
   const { host, mqtt } = config;
   try {
-    return await listenTcp({ host, port: mqtt.port, accept, tls, door });
+    return await listenTcp({ host, port: mqtt.port, tls, ...serving });
   } catch (error) {
     if (mqtt.isPortChosen || asNodeError(error).code !== 'PORT_IN_USE') throw error;
     log.warn({ port: mqtt.port }, 'MQTT is off: its port is taken; choose one with --mqtt-port');

@@ -11,20 +11,16 @@ import { LIMIT_DEFAULTS } from '../../src/config/limits.ts';
 import { limitsElsewhere } from '../support/limits-elsewhere.ts';
 import {
   connectRush,
-  LEFT_BEHIND,
+  MQTT_LIMITS,
+  mqttCells,
   mqttCrowd,
   PASSWORD,
   publishOnce,
-  publishTo,
   rushOver,
-  sessionsUntilFull,
   signedInAs,
-  subscribeTo,
   subscribeTwice,
   subscribeUnnamed,
-  told,
 } from '../support/mqtt-limits.ts';
-import { MqttPackets } from '../support/mqtt-packets.ts';
 import { type NodeProcess, startNode, until } from '../support/node-process.ts';
 import { QUERY_LIMITS, queryCells, sizeCells } from '../support/query-limits.ts';
 import { headOf, RawConnection } from '../support/raw-connection.ts';
@@ -58,14 +54,7 @@ const LIMITS = {
   requestsPerPrincipalSecondMax: 15,
   rateBurstSeconds: 1,
   subscriptionsPerPrincipalMax: 3,
-  mqttConnectMsMax: '1s',
-  mqttConnectBytesMax: '1KiB',
-  mqttPacketBytesMax: '16KiB',
-  mqttTopicCharsMax: 100,
-  mqttFiltersPerPacketMax: 5,
-  mqttSubscriptionsPerSessionMax: 2,
-  mqttSessionsMax: 40,
-  mqttSessionsPerPrincipalMax: 4,
+  ...MQTT_LIMITS,
 };
 const ROLES = 'reader: { tables: { Item: { read: true, subscribe: true, publish: true } } }\n';
 const basic = (name: string) => `Basic ${Buffer.from(`${name}:${PASSWORD}`).toString('base64')}`;
@@ -210,11 +199,10 @@ const NO_HEAD = 'it opens with CONNECT; over WebSocket its upgrade is a request'
 const onHttp = (cell: (protocol: HttpProtocol) => Cell) =>
   Object.fromEntries(HTTP.map((one) => [one, cell(one)]));
 
-/** A limit that only MQTT has a use for. */
-const mqttOnly = (reach: Cell['reach'], shows: unknown) => ({
-  ...Object.fromEntries(HTTP.map((one) => [one, 'a limit of MQTT; HTTP has its own of this kind'])),
-  mqtt: { reach, shows },
-});
+/** For a limit that only MQTT has a use for. */
+const notOfHttp = Object.fromEntries(
+  HTTP.map((one) => [one, 'a limit of MQTT; HTTP has its own of this kind']),
+);
 /** The same over WebSocket, and the refusal's words. */
 async function liveTwice(node: NodeProcess): Promise<unknown> {
   const heard: string[] = [];
@@ -423,39 +411,8 @@ const cells: Readonly<Record<string, Partial<Record<Protocol, Cell | string>>>> 
     },
   },
   ...queryCells,
-  mqttConnectMsMax: mqttOnly(async (node) => {
-    const silent = new MqttPackets(node.mqtt);
-    await until('the silent one to be cut', () => silent.ended, 20_000);
-    return silent.received;
-  }, []),
-  mqttConnectBytesMax: mqttOnly(
-    (node) => new MqttPackets(node.mqtt).connect({ clientId: 'x'.repeat(2_000) }),
-    'closed',
-  ),
-  mqttPacketBytesMax: mqttOnly((node) => told(node, publishTo('Item/1', 'x'.repeat(20_000))), 0x95),
-  mqttTopicCharsMax: mqttOnly((node) => told(node, publishTo(`Item/${'x'.repeat(150)}`)), 0x90),
-  mqttFiltersPerPacketMax: mqttOnly(
-    (node) => told(node, subscribeTo(1, ...Array.from({ length: 6 }, (_, i) => `Item/${i}`))),
-    0x97,
-  ),
-  mqttSubscriptionsPerSessionMax: mqttOnly(
-    async (node) => {
-      const peer = new MqttPackets(node.mqtt);
-      await peer.connect();
-      peer.send(subscribeTo(1, 'Item/1', 'Item/2', 'Item/3'));
-      const granted = (await peer.next('suback'))?.granted;
-      peer.destroy();
-      return granted;
-    },
-    [0, 0, 0x97],
-  ),
-  mqttSessionsMax: mqttOnly((node) => sessionsUntilFull(node, 45), 'mqttSessionsMax'),
-  mqttSessionsPerPrincipalMax: mqttOnly(
-    async (node) => [
-      await sessionsUntilFull(node, 5, signedInAs('carol')),
-      await sessionsUntilFull(node, 5, LEFT_BEHIND),
-    ],
-    ['mqttSessionsPerPrincipalMax', 'mqttSessionsPerPrincipalMax'],
+  ...Object.fromEntries(
+    Object.entries(mqttCells).map(([limit, cell]) => [limit, { ...notOfHttp, mqtt: cell }]),
   ),
 };
 

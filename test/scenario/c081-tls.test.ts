@@ -12,6 +12,7 @@ import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Issued, issueCertificate } from '../../src/protocols/http/certificate.ts';
 import { type NodeProcess, runCommand, startNode, until } from '../support/node-process.ts';
+import { RawConnection } from '../support/raw-connection.ts';
 
 const SCHEMA = `
 type Item @table @export(public: [read, insert, update, subscribe]) {
@@ -110,7 +111,8 @@ describe('TLS', () => {
   beforeAll(async () => {
     const roles = 'reader: { tables: { Closed: { read: true } } }\n';
     const rules = [{ commonName: 'probe.test', roles: ['reader'] }];
-    const settings = JSON.stringify({ tls: files, auth: { certificates: rules } });
+    const limits = { mqttConnectMsMax: '1s' };
+    const settings = JSON.stringify({ tls: files, auth: { certificates: rules }, limits });
     node = await startNode({
       files: { 'schema.graphql': SCHEMA, 'millrace.yaml': settings, 'roles.yaml': roles },
     });
@@ -134,6 +136,26 @@ describe('TLS', () => {
     expect((await handshake(port, { maxVersion: 'TLSv1.2' })).protocol).toBe('TLSv1.2');
     const old = handshake(port, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL' });
     await expect(old).rejects.toThrow();
+  });
+
+  it('makes no second handshake on a connection of TLS 1.2', async () => {
+    const options = { port, host: '127.0.0.1', ca: authority.cert, maxVersion: 'TLSv1.2' } as const;
+    const socket = tls.connect({ ...options, ALPNProtocols: ['http/1.1'] });
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    const outcome = new Promise((resolve) => {
+      socket.once('error', () => resolve('refused'));
+      socket.once('close', () => resolve('refused'));
+      socket.renegotiate({}, (error) => resolve(error === null ? 'made' : 'refused'));
+    });
+    expect(await outcome).toBe('refused');
+    socket.destroy();
+  });
+
+  it('cuts off who begins a handshake of MQTT and does not go on, and counts it', async () => {
+    const silent = new RawConnection(node.mqtt);
+    silent.send(Buffer.from([0x16, 0x03, 0x01, 0x01]));
+    await until('it to be cut', () => silent.ended);
+    expect(await node.metric('millrace_limits_hit_total', { limit: 'mqttConnectMsMax' })).toBe(1);
   });
 
   it('knows a client by its certificate, and takes none of an unknown authority for one', async () => {
@@ -286,6 +308,19 @@ describe('TLS', () => {
     const after = new X509Certificate(next.cert).serialNumber;
     await until('the new certificate', async () => (await serial()) === after);
   });
+});
+
+it('has the suites of the node engine on uWebSockets.js: forward secrecy or nothing', async () => {
+  const settings = JSON.stringify({ tls: pair('fast', issued('node.test')) });
+  const appFiles = { 'schema.graphql': SCHEMA, 'millrace.yaml': settings };
+  const fast = await startNode({ files: appFiles, env: { MILLRACE_HTTP_ENGINE: 'uws' } });
+  const fastPort = Number(new URL(fast.http).port);
+  const only = (ciphers: string) => handshake(fastPort, { ciphers, maxVersion: 'TLSv1.2' });
+  expect((await only('ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256')).protocol).toBe(
+    'TLSv1.2',
+  );
+  await expect(only('AES128-SHA:AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA')).rejects.toThrow();
+  await fast.dispose();
 });
 
 describe('what TLS cannot be', () => {

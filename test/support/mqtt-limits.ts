@@ -1,7 +1,19 @@
 /** How each limit of MQTT is reached: what a client sends for it, and the reason it is told. */
 import type { Packet } from 'mqtt-packet';
 import { MqttPackets } from './mqtt-packets.ts';
-import type { NodeProcess } from './node-process.ts';
+import { type NodeProcess, until } from './node-process.ts';
+
+/** To be set on the node that is asked. */
+export const MQTT_LIMITS = {
+  mqttConnectMsMax: '1s',
+  mqttConnectBytesMax: '1KiB',
+  mqttPacketBytesMax: '16KiB',
+  mqttTopicCharsMax: 100,
+  mqttFiltersPerPacketMax: 5,
+  mqttSubscriptionsPerSessionMax: 2,
+  mqttSessionsMax: 40,
+  mqttSessionsPerPrincipalMax: 4,
+};
 
 export const publishTo = (topic: string, payload = '{"name":"x"}', messageId = 1) =>
   ({
@@ -119,3 +131,46 @@ async function subscribeOnTwo(node: NodeProcess, options: object): Promise<unkno
   for (const peer of peers) peer.destroy();
   return granted;
 }
+
+const mqttOnly = (reach: (node: NodeProcess) => Promise<unknown>, shows: unknown) => ({
+  reach,
+  shows,
+});
+
+/** How each limit that only MQTT has is reached. */
+export const mqttCells = {
+  mqttConnectMsMax: mqttOnly(async (node) => {
+    const silent = new MqttPackets(node.mqtt);
+    await until('the silent one to be cut', () => silent.ended, 20_000);
+    return silent.received;
+  }, []),
+  mqttConnectBytesMax: mqttOnly(
+    (node) => new MqttPackets(node.mqtt).connect({ clientId: 'x'.repeat(2_000) }),
+    'closed',
+  ),
+  mqttPacketBytesMax: mqttOnly((node) => told(node, publishTo('Item/1', 'x'.repeat(20_000))), 0x95),
+  mqttTopicCharsMax: mqttOnly((node) => told(node, publishTo(`Item/${'x'.repeat(150)}`)), 0x90),
+  mqttFiltersPerPacketMax: mqttOnly(
+    (node) => told(node, subscribeTo(1, ...Array.from({ length: 6 }, (_, i) => `Item/${i}`))),
+    0x97,
+  ),
+  mqttSubscriptionsPerSessionMax: mqttOnly(
+    async (node) => {
+      const peer = new MqttPackets(node.mqtt);
+      await peer.connect();
+      peer.send(subscribeTo(1, 'Item/1', 'Item/2', 'Item/3'));
+      const granted = (await peer.next('suback'))?.granted;
+      peer.destroy();
+      return granted;
+    },
+    [0, 0, 0x97],
+  ),
+  mqttSessionsMax: mqttOnly((node) => sessionsUntilFull(node, 45), 'mqttSessionsMax'),
+  mqttSessionsPerPrincipalMax: mqttOnly(
+    async (node) => [
+      await sessionsUntilFull(node, 5, signedInAs('carol')),
+      await sessionsUntilFull(node, 5, LEFT_BEHIND),
+    ],
+    ['mqttSessionsPerPrincipalMax', 'mqttSessionsPerPrincipalMax'],
+  ),
+};

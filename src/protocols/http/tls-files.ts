@@ -3,7 +3,7 @@
  * others by host name (SNI), and exchanged while the node runs. One object a thread; listeners take
  * their options from it, and new handshakes see what was last taken over.
  */
-import { X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   createSecureContext,
@@ -39,7 +39,7 @@ export interface Expiry {
 }
 
 /** The suites of TLS 1.2 with forward secrecy and authenticated encryption; 1.3 has no others. */
-const CIPHERS = [
+export const CIPHERS: string = [
   ...['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'],
   ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
   ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
@@ -94,6 +94,8 @@ export class TlsCertificates {
       minVersion: 'TLSv1.2',
       ciphers: CIPHERS,
       honorCipherOrder: true,
+      // A client of TLS 1.2 could have the node do the costly half of a handshake again and again.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       requestCert: files.clientCa !== undefined,
       rejectUnauthorized: files.clientCa !== undefined && files.clientCertificates === 'require',
       SNICallback: (name, done) => done(null, this.#contextFor(name)),

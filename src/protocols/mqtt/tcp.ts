@@ -6,7 +6,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { ClientCertificate } from '../../access/asking.ts';
 import { NodeError } from '../../base/errors.ts';
-import { LIMITS } from '../../config/limits.ts';
+import { LIMITS, type LimitName } from '../../config/limits.ts';
 import { SocketPeer } from '../http/node/peer.ts';
 import { unmapped } from '../http/remote-address.ts';
 import type { TlsCertificates } from '../http/tls-files.ts';
@@ -21,6 +21,8 @@ export interface TcpOptions {
   readonly accept: Accept;
   /** Who may come in; connections of all ports are counted together. */
   readonly door: Door;
+  /** Told of the limit that ended a handshake. */
+  readonly limitHit: (limit: LimitName) => void;
 }
 
 export interface Door {
@@ -45,15 +47,20 @@ export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
     serveSocket(socket, options.accept);
   };
   const common = { noDelay: true, highWaterMark: LIMITS.socketConflateBytesMax };
+  // A hello that does not come, or not whole, is a CONNECT that does not come.
+  const handshakeTimeout = LIMITS.mqttConnectMsMax;
   const server =
     options.tls === undefined
       ? net.createServer(common, serve)
-      : tls.createServer({ ...common, ...options.tls.serverOptions() }, serve);
+      : tls.createServer({ ...common, ...options.tls.serverOptions(), handshakeTimeout }, serve);
   // Before the handshake, which is what costs; and before `serve` where there is none.
   server.prependListener('connection', (socket) => admit(socket, options.door));
   if (server instanceof tls.Server) options.tls?.attach(server);
-  // A client that breaks its handshake is nobody's concern but its own.
-  server.on('tlsClientError', () => {});
+  // A client that breaks its handshake is nobody's concern but its own; Node leaves it open.
+  server.on('tlsClientError', ({ code }: NodeJS.ErrnoException, socket: tls.TLSSocket) => {
+    socket.destroy();
+    if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') options.limitHit('mqttConnectMsMax');
+  });
   server.maxConnections = LIMITS.mqttConnectionsMax;
   const port = await listening(server, options);
   return {

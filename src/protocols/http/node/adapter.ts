@@ -389,6 +389,8 @@ function copyRequest(message: IncomingMessage): RequestCopy {
   return request;
 }
 
+const TOO_LATE = new Set(['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT']);
+
 function refusalOf(error: NodeJS.ErrnoException): Refusal {
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     return {
@@ -397,7 +399,7 @@ function refusalOf(error: NodeJS.ErrnoException): Refusal {
       limit: 'headBytesMax',
     };
   }
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+  if (TOO_LATE.has(error.code ?? '')) {
     return {
       code: 'REQUEST_MALFORMED',
       status: 408,

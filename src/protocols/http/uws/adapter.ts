@@ -11,6 +11,7 @@ import { type FramingRules, hostsOf, inspectHead, type Refusal } from '../framin
 import type { Listen, Listener, ListenOptions } from '../port.ts';
 import { listenError, portInUse, probePort } from '../port-probe.ts';
 import type { RequestCopy } from '../request-copy.ts';
+import { CIPHERS } from '../tls-files.ts';
 import { wantsWebSocket } from '../upgrade-checks.ts';
 import { type ExchangeHost, UwsExchange } from './exchange.ts';
 import { copyRequest } from './request.ts';
@@ -77,6 +78,7 @@ class UwsListener implements Listener, ExchangeHost {
         : uws.SSLApp({
             key_file_name: tls.files.key,
             cert_file_name: tls.files.cert,
+            ssl_ciphers: CIPHERS,
             ...(tls.files.passphrase === undefined ? {} : { passphrase: tls.files.passphrase }),
           });
     this.#countConnections();

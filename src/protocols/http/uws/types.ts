@@ -101,7 +101,12 @@ export interface UwsApp {
 
 export interface UwsModule {
   App(): UwsApp;
-  SSLApp(options: { key_file_name: string; cert_file_name: string; passphrase?: string }): UwsApp;
+  SSLApp(options: {
+    key_file_name: string;
+    cert_file_name: string;
+    passphrase?: string;
+    ssl_ciphers: string;
+  }): UwsApp;
   us_listen_socket_close(socket: UwsListenSocket): void;
   us_socket_local_port(socket: UwsListenSocket): number;
   /** `'silent'` keeps the `uWebSockets` header from every response. */
