@@ -10,6 +10,7 @@ import { RefusalLog, requestRefusals } from './access/refusal-log.ts';
 import { durationMs } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import { createLimit } from './base/limit.ts';
+import type { LoopShare } from './base/loop-share.ts';
 import type { Config } from './config/config.ts';
 import type { ReloadParts } from './config/reload.ts';
 import { Fanout } from './feed/fanout.ts';
@@ -180,7 +181,7 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
   const shared = withServerOptions(withCors(shed(around), config.http.cors));
   const listener = await engine.listen({
     ...listening(parts),
-    handler: withAccessLog(shared, accessLog),
+    handler: countingOthers(withAccessLog(shared, accessLog), parts.threadTables.share),
     webSocket: sockets.handler,
     ...{ onRefused, onDenied, admission, onFault },
   });
@@ -201,6 +202,14 @@ export async function startApp(parts: AppParts): Promise<RunningApp> {
     },
   };
 }
+
+const countingOthers =
+  (handler: HttpHandler, share: LoopShare): HttpHandler =>
+  (exchange) => {
+    const running = handler(exchange);
+    if (running === undefined) share.others += 1;
+    return running;
+  };
 
 interface EventsParts extends Pick<AppRoutes, 'code'> {
   readonly streams: SseEndpoint<Principal>;

@@ -7,6 +7,7 @@ import { must } from './base/assert.ts';
 import type { CacheFigures } from './base/bounded-cache.ts';
 import type { TableName } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
+import { LoopShare } from './base/loop-share.ts';
 import { createPace } from './base/pace.ts';
 import type { CacheEvents } from './cache/events.ts';
 import type { PageReads } from './cache/pages/page-reads.ts';
@@ -81,6 +82,8 @@ export interface ThreadTables {
   readonly pageReads: Map<TableName, PageReads>;
   /** What the thread does of fetches in one turn, for page tables too. */
   readonly pace: FetchPace;
+  /** What a crowd of fetches leaves to others; told of those who are answered at once. */
+  readonly share: LoopShare;
   /** Caches in memory beside the store; page tables add theirs. */
   readonly memory: CacheFigures[];
   /** What follows the application's files while the thread runs. */
@@ -97,8 +100,9 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   });
   const { fetchesPerTurnMax } = LIMITS;
   const pace = { replies: createPace(fetchesPerTurnMax), answers: createPace(fetchesPerTurnMax) };
+  const share = new LoopShare(() => performance.eventLoopUtilization(), clock);
   const followed = {
-    origins: await openOrigins(around, pace),
+    origins: await openOrigins(around, pace, share),
     policies: await ThreadPolicies.open(application, prepared.staleHook),
   };
   const origins = followed.origins.runtimes;
@@ -121,12 +125,15 @@ export async function buildTables(around: TableSurroundings): Promise<ThreadTabl
   around.prepared.open(tables);
   const { leases, events, peers } = around;
   const pageReads = new Map<TableName, PageReads>();
-  return { tables, origins, live, leases, events, peers, pageReads, pace, memory, followed };
+  return {
+    ...{ tables, origins, live, leases, events, peers, pageReads, pace, share, memory, followed },
+  };
 }
 
 async function openOrigins(
   around: TableSurroundings,
   { replies, answers }: FetchPace,
+  share: LoopShare,
 ): Promise<ThreadOrigins> {
   const { application, prepared, config, clock, originObserver: observer } = around;
   const { random } = Math;
@@ -135,7 +142,9 @@ async function openOrigins(
   const breakerOf = sharedBreakers(around);
   // What comes back waits for its turn in the order in which it came: only starts are fair.
   const isBehind = () => replies.waiting + answers.waiting >= LIMITS.fetchesPerTurnMax;
-  const surroundings = { clock, random, threads, observer, isPressed, isBehind, breakerOf };
+  const surroundings = {
+    ...{ clock, random, threads, observer, isPressed, isBehind, breakerOf, share },
+  };
   const origins = await ThreadOrigins.open(application.origins, application.folder, surroundings);
   for (const [name, definition] of prepared.codeOrigins) origins.addCode(name, definition);
   return origins;

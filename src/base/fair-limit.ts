@@ -2,6 +2,7 @@
  * Bounded concurrency with fair turns (`fair-line.ts`). No turn of the event loop begins more than
  * a slice of tasks: others, who need none, are answered in between. Nor does any while what came
  * of earlier ones is still to be dealt with: it would only wait elsewhere, where no turn is fair.
+ * And a crowd leaves time to others (`loop-share.ts`).
  *
  * The queue is bounded. When it is full, a source with less than its share of it takes the place of
  * the newest task of the source that has most; any other is refused at once.
@@ -9,6 +10,7 @@
 import { NodeError } from './errors.ts';
 import { FairLine } from './fair-line.ts';
 import type { Limit, LimitOptions } from './limit.ts';
+import type { LoopGate } from './loop-share.ts';
 import type { StopSignal } from './stop.ts';
 
 export interface FairLimitOptions extends LimitOptions {
@@ -16,6 +18,8 @@ export interface FairLimitOptions extends LimitOptions {
   readonly startsPerTurnMax: number;
   /** Whether so much is to be dealt with that nothing is begun; asked anew in every turn. */
   readonly isBehind?: (() => boolean) | undefined;
+  /** Through which those go who wait. */
+  readonly gate?: LoopGate | undefined;
 }
 
 export interface FairLimit extends Limit {
@@ -121,6 +125,12 @@ class FairQueue implements FairLimit {
     return hasSlot && isBehind?.() !== true;
   }
 
+  /** The gate, while it is shut. */
+  get #shut(): LoopGate | undefined {
+    const { gate } = this.#options;
+    return gate?.isShut(this.#line.length) === true ? gate : undefined;
+  }
+
   #start<T>(task: () => Promise<T>): Promise<T> {
     this.#takeSlot();
     return this.#runInSlot(task);
@@ -129,6 +139,7 @@ class FairQueue implements FairLimit {
   #takeSlot(): void {
     this.#startedInTurn += 1;
     this.#active += 1;
+    this.#options.gate?.passed();
     this.#awaitTurn();
   }
 
@@ -136,7 +147,9 @@ class FairQueue implements FairLimit {
   #awaitTurn(): void {
     if (this.#hasNextTurn) return;
     this.#hasNextTurn = true;
-    setImmediate(this.#nextTurn);
+    const shut = this.#shut;
+    if (shut === undefined) setImmediate(this.#nextTurn);
+    else shut.soon(this.#nextTurn);
   }
 
   async #runInSlot<T>(task: () => Promise<T>): Promise<T> {
@@ -175,7 +188,9 @@ class FairQueue implements FairLimit {
   };
 
   #drain(): void {
-    while (this.#line.length > 0 && this.#hasRoom()) this.#line.shift()?.begin(this.#hold);
+    while (this.#line.length > 0 && this.#hasRoom() && this.#shut === undefined) {
+      this.#line.shift()?.begin(this.#hold);
+    }
     if (this.#line.length > 0 && this.#active < this.#options.concurrency) this.#awaitTurn();
   }
 

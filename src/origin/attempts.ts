@@ -14,6 +14,7 @@ import { durationMs } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { NodeError } from '../base/errors.ts';
 import { createFairLimit, type FairLimit } from '../base/fair-limit.ts';
+import type { LoopShare } from '../base/loop-share.ts';
 import type { StopSignal } from '../base/stop.ts';
 import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
@@ -50,6 +51,8 @@ export interface Surroundings {
   readonly isPressed?: (() => boolean) | undefined;
   /** So many replies are still to be answered with that no call is begun in this turn. */
   readonly isBehind?: (() => boolean) | undefined;
+  /** What a crowd of calls leaves to others. */
+  readonly share?: LoopShare | undefined;
 }
 
 /** One of several replicas is at fault, and others stand: no failure of the origin's. */
@@ -108,12 +111,13 @@ export class Attempts {
     const { name, queueMax, timeoutMs } = settings;
     this.#breaker = around.breakerOf?.(name) ?? localCell();
     const concurrency = Math.max(1, Math.floor(settings.concurrency / (around.threads ?? 1)));
-    const starts = {
+    const starts = () => ({
       startsPerTurnMax: LIMITS.originCallsPerTurnMax,
       isBehind: around.isBehind,
-    };
+      gate: around.share?.newGate(),
+    });
     this.#foreground = createFairLimit({
-      ...{ name: `origin ${name}`, concurrency, queueMax, ...starts },
+      ...{ name: `origin ${name}`, concurrency, queueMax, ...starts() },
     });
     this.#giver = {
       clock: around.clock,
@@ -124,7 +128,7 @@ export class Attempts {
     this.#background = createFairLimit({
       name: `origin ${name}, refreshes behind`,
       concurrency: Math.max(1, Math.floor(concurrency / 4)),
-      ...{ queueMax, ...starts },
+      ...{ queueMax, ...starts() },
     });
   }
 

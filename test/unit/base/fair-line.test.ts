@@ -19,13 +19,13 @@ describe('a fair line', () => {
     expect(line.length).toBe(0);
   });
 
-  it('serves a source that had no turn in this round before all others', () => {
+  it('serves a source of which nothing waits before those that ask for many at once', () => {
     const line = lineOf('a1', 'a2', 'a3', 'b1', 'b2', 'b3');
     expect(take(line, 3)).toEqual(['a1', 'b1', 'a2']);
     line.push('c', 'c1');
     expect(line.shift()).toBe('c1');
     line.push('c', 'c2');
-    expect(take(line, 4)).toEqual(['b2', 'a3', 'c2', 'b3']);
+    expect(take(line, 4)).toEqual(['c2', 'b2', 'a3', 'b3']);
   });
 
   it('goes on with the round after four newcomers in a row', () => {
@@ -46,7 +46,7 @@ describe('a fair line', () => {
     expect(take(line, 5)).toEqual(['a1', 'b1', 'a2', 'b2', undefined]);
   });
 
-  it('forgets who had a turn once nobody waits', () => {
+  it('serves those who ask for one thing each as they come', () => {
     const line = lineOf('a1', 'b1');
     expect(take(line, 2)).toEqual(['a1', 'b1']);
     line.push('b', 'b2');

@@ -1,0 +1,94 @@
+/**
+ * How much of an event loop a crowd may have while others are answered beside it. What is answered
+ * at once (a hit, a query) waits for whatever the loop is at, and for every collection of what the
+ * crowd leaves behind: so a crowd of fetches begins no more while the loop has had less idle time
+ * than work. Where nobody else is answered, or where no crowd waits, nothing is held back.
+ *
+ *   debt = work - idle time, within bounds;  above 0: spent
+ */
+import { durationMs } from './brands.ts';
+import type { Clock } from './clock.ts';
+
+/** What a loop has done so far, milliseconds. */
+export interface LoopTimes {
+  /** At work. */
+  readonly active: number;
+  /** Waiting for something to do. */
+  readonly idle: number;
+}
+
+/** Idle time that is kept for later, and work that is not forgotten, milliseconds. */
+const CREDIT_MS_MAX = 10;
+const DEBT_MS_MAX = 40;
+/** Others count as being there for so long after one of them was answered, milliseconds. */
+const OTHERS_STAY_MS = 1_000;
+/** So many waiting are a crowd. */
+const CROWD_MIN = 32;
+/** A crowd goes on all the same after so long: nothing else may hold it up for ever. */
+const PAUSE_MS_MAX = 5;
+const LOOK_EVERY = durationMs(1);
+
+/** One crowd's way through. */
+export interface LoopGate {
+  /** Whether nothing is to be begun now, with so many waiting. */
+  isShut(waiting: number): boolean;
+  /** One was begun. */
+  passed(): void;
+  /** Calls `fn` when it is to be looked at again. The loop can be idle meanwhile. */
+  soon(fn: () => void): void;
+}
+
+export class LoopShare {
+  /** Requests that were answered at once; counted by whoever answers. */
+  others = 0;
+  readonly #timesOf: () => LoopTimes;
+  readonly #clock: Pick<Clock, 'after'>;
+  #times: LoopTimes;
+  #debt = 0;
+  #othersSeen = 0;
+  /** When others were last seen. */
+  #othersAt = Number.NEGATIVE_INFINITY;
+
+  /** @param timesOf such as `performance.eventLoopUtilization` */
+  constructor(timesOf: () => LoopTimes, clock: Pick<Clock, 'after'>) {
+    this.#timesOf = timesOf;
+    this.#clock = clock;
+    this.#times = timesOf();
+  }
+
+  newGate(): LoopGate {
+    let passedAt = Number.NEGATIVE_INFINITY;
+    return {
+      isShut: (waiting) => {
+        if (waiting < CROWD_MIN) return false;
+        const now = this.#look();
+        return this.#isSpent(now) && now - passedAt < PAUSE_MS_MAX;
+      },
+      passed: () => {
+        passedAt = this.#look();
+      },
+      soon: (fn) => {
+        this.#clock.after(LOOK_EVERY, fn);
+      },
+    };
+  }
+
+  /** Counts what the loop did since the last look; yields the time that it has been running. */
+  #look(): number {
+    const times = this.#timesOf();
+    const active = times.active - this.#times.active;
+    const idle = times.idle - this.#times.idle;
+    this.#times = times;
+    this.#debt = Math.max(-CREDIT_MS_MAX, Math.min(DEBT_MS_MAX, this.#debt + active - idle));
+    const now = times.active + times.idle;
+    if (this.others !== this.#othersSeen) {
+      this.#othersSeen = this.others;
+      this.#othersAt = now;
+    }
+    return now;
+  }
+
+  #isSpent(now: number): boolean {
+    return this.#debt > 0 && now - this.#othersAt < OTHERS_STAY_MS;
+  }
+}
