@@ -92,6 +92,7 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
     requireAuthentication: config.mqtt.requireAuthentication,
     observeLag: (ms) => countDuration(lag, Math.max(0, ms) / 1000),
     failed: (error) => log.error({ error: String(error) }, 'an MQTT session was not written'),
+    faulted: (error) => faultOf(log, error),
   });
   server.start();
   const accept: Accept = (channel) => server.accept(channel);
@@ -109,6 +110,13 @@ export async function startMqtt(parts: MqttParts): Promise<RunningMqtt | undefin
       stopCode?.();
     },
   };
+}
+
+/** Its client is cut off; a store that has no room is not an assumption of ours that broke. */
+function faultOf(log: Log, error: unknown): void {
+  const { code, message } = asNodeError(error);
+  if (code !== 'INTERNAL') log.warn({ code, message }, 'an MQTT packet could not be handled');
+  else log.error({ stack: (error as Error)?.stack }, 'an MQTT packet broke our own assumptions');
 }
 
 const commitTo =

@@ -71,6 +71,14 @@ describe('a node under MQTT abuse', () => {
     ['a wildcard in a topic', Buffer.concat([connect, renamed('a/+')]), 0x90],
     ['NUL in a topic', Buffer.concat([connect, renamed('a\u0000b')]), 0x81],
     ['packet identifier 0', Buffer.concat([connect, Buffer.from([0x40, 2, 0, 0])]), 0x82],
+    ['a PUBREC without an identifier', Buffer.concat([connect, Buffer.from([0x50, 0])]), 0x81],
+    ['a PUBREL with half of one', Buffer.concat([connect, Buffer.from([0x62, 1, 7])]), 0x81],
+    ['a SUBSCRIBE with half of one', Buffer.concat([connect, Buffer.from([0x82, 1, 7])]), 0x81],
+    [
+      'a PUBLISH that ends before its identifier',
+      Buffer.concat([connect, Buffer.from([0x34, 4, 0, 1, 0x78, 1])]),
+      0x81,
+    ],
     ['a packet of a server', Buffer.concat([connect, Buffer.from([0x20, 3, 0, 0, 0])]), 0x82],
   ])('ends a connection for %s', async (_, bytes, reason) => {
     const answer = await answered(bytes);

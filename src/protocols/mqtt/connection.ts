@@ -122,13 +122,13 @@ export class Connection implements ChannelUser {
     for (let handled = 1; !this.#isFull && this.#state !== 'closed'; handled += 1) {
       const arrived = this.#inbox.take();
       if (arrived === undefined) break;
-      const work = this.#handle(arrived) ?? (handled < PACKETS_PER_TURN ? undefined : nextTurn());
+      const work = this.#attempt(arrived) ?? (handled < PACKETS_PER_TURN ? undefined : nextTurn());
       if (work === undefined) continue;
       this.#outbox.flush();
       this.#isBusy = true;
       work.then(
         () => this.#goOn(),
-        () => this.#broke(),
+        (error) => this.#broke(error),
       );
     }
     this.#readOn();
@@ -139,8 +139,9 @@ export class Connection implements ChannelUser {
     this.#work();
   }
 
-  #broke(): void {
+  #broke(error: unknown): void {
     this.#isBusy = false;
+    this.#serving.faulted(error);
     this.close(REASON.unspecified, 'the node failed to do this; its log says why');
   }
 
@@ -184,6 +185,15 @@ export class Connection implements ChannelUser {
       this.#isAwaited = false;
       this.#work();
     });
+  }
+
+  /** An exception is the end of one connection: what it was sent must not end the process. */
+  #attempt(arrived: Arrived): Promise<void> | undefined {
+    try {
+      return this.#handle(arrived);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #handle(arrived: Arrived): Promise<void> | undefined {

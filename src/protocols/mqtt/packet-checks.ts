@@ -123,7 +123,8 @@ function publishFault(
 ): PacketFault | undefined {
   const { topic, qos, dup, properties } = packet;
   if (qos === 0 && dup) return malformed('DUP with QoS 0'); // [MQTT5-3.3.1-2]
-  if (qos > 0 && packet.messageId === 0) return protocolError('packet identifier 0');
+  const cut = qos > 0 ? identifierFault(packet) : undefined;
+  if (cut !== undefined) return cut;
   if (topic === '' && properties?.topicAlias !== undefined) return undefined;
   if (topic.length > LIMITS.mqttTopicCharsMax) {
     const text = `a topic has at most ${LIMITS.mqttTopicCharsMax} characters`;
@@ -206,10 +207,10 @@ function isText(text: string, bytes: Buffer): boolean {
   return !text.includes('\uFFFD') || bytes.includes(Buffer.from(text));
 }
 
-function identifierFault({ messageId }: { readonly messageId?: number }): PacketFault | undefined {
-  return messageId === undefined || messageId === 0
-    ? protocolError('packet identifier 0') // [MQTT5-2.2.1-3]
-    : undefined;
+/** The decoder gives -1 for an identifier that the packet is too short for. */
+function identifierFault({ messageId = -1 }: { readonly messageId?: number | undefined }) {
+  if (messageId < 0) return malformed('the packet ends before its identifier');
+  return messageId === 0 ? protocolError('packet identifier 0') : undefined; // [MQTT5-2.2.1-3]
 }
 
 const malformed = (text: string): PacketFault => ({ reason: REASON.malformedPacket, text });

@@ -49,6 +49,7 @@ export interface MqttServerParts {
   readonly onFollow: (followed: Followed, by: 1 | -1) => void;
   readonly requireAuthentication: boolean;
   readonly failed: (error: unknown) => void;
+  readonly faulted: Serving['faulted'];
   readonly observeLag: (lag: DurationMs) => void;
   readonly soon?: Soon | undefined;
 }
@@ -99,7 +100,7 @@ export class MqttServer {
       turn: new Turn(),
       signIn: parts.signIn,
       requireAuthentication: parts.requireAuthentication,
-      observeLag: parts.observeLag,
+      ...{ observeLag: parts.observeLag, faulted: parts.faulted },
     };
   }
 

@@ -30,6 +30,8 @@ export interface Serving {
   readonly signIn: SignIn;
   readonly requireAuthentication: boolean;
   readonly counts: Counts;
+  /** Told of exceptions while a packet was handled; its client's connection is ended for it. */
+  readonly faulted: (error: unknown) => void;
   /** Told of the time from a change to its delivery. */
   readonly observeLag: (lag: DurationMs) => void;
 }
