@@ -12,6 +12,7 @@ import type { RefusalLog } from './access/refusal-log.ts';
 import type { RowAccess } from './access/row-access.ts';
 import { StandingWatch } from './access/standing-watch.ts';
 import { createWriteGuard } from './access/write-guard.ts';
+import type { RecordId } from './base/brands.ts';
 import type { Clock } from './base/clock.ts';
 import { type MqttCode, NO_CODE } from './node-mqtt-code.ts';
 import type { MqttPacing } from './node-mqtt-guard.ts';
@@ -19,6 +20,7 @@ import type { Guest, SignIn } from './protocols/mqtt/access.ts';
 import type { CodeAt } from './protocols/mqtt/code-topic.ts';
 import type { Message } from './protocols/mqtt/message.ts';
 import type { TableDefinition, Verb } from './schema/definition.ts';
+import type { Row } from './table/query/query.ts';
 import { maskedRow } from './table/query/row-view.ts';
 import { parseRow } from './table/query/rows.ts';
 
@@ -140,10 +142,18 @@ function limited(message: Message, rows: RowAccess): Message | undefined {
     // That it is gone is told to those only who are known to have seen it.
     return before && rows.covers(parseRow(before), id) ? message.withPayload(GONE) : undefined;
   }
+  const shown = shownOf(rows, row, id);
+  if (shown === undefined) return message;
+  // That something changed which may not be read is nothing to tell of.
+  const former = before && parseRow(before);
+  if (former && rows.covers(former, id) && shownOf(rows, former, id) === shown) return undefined;
+  return message.withPayload(encoder.encode(shown));
+}
+
+/** JSON of what is shown of a row; `undefined`: all of it. */
+function shownOf(rows: RowAccess, row: Row, id: RecordId): string | undefined {
   const mask = rows.maskOf(row, id);
-  return mask === undefined
-    ? message
-    : message.withPayload(encoder.encode(JSON.stringify(maskedRow(row, mask))));
+  return mask && JSON.stringify(maskedRow(row, mask));
 }
 
 const GONE = new Uint8Array(0);

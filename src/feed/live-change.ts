@@ -36,6 +36,7 @@ export class LiveChange {
   readonly #row: RecordState | undefined;
   readonly #events = new Map<string, EncodedEvent>();
   readonly #patches = new Map<string, EncodedEvent | 'same' | 'none'>();
+  readonly #alike = new Map<string, boolean>();
   #state: State | undefined;
   #after: unknown;
   #before: unknown;
@@ -99,6 +100,8 @@ export class LiveChange {
     const was = this.#wasMember(filter);
     if (state.kind === 'absent') return { kind: 'gone', event: this.#event('delete'), was };
     if (!filter.matches(this.#parsed())) return { kind: 'gone', event: this.#event('leave'), was };
+    // That something changed which may not be read is nothing to tell of.
+    if (was === true && view.isMasked && this.#isShownAlike(filter)) return undefined;
     return { kind: 'shown', event: this.#event(was === false ? 'enter' : 'put', filter) };
   }
 
@@ -145,6 +148,17 @@ export class LiveChange {
     if (project === undefined) return mergePatchOf(textOf(before) ?? '', state.value ?? '');
     this.#before ??= parse(textOf(before));
     return mergePatchOf(project(this.#before), project(this.#parsed()));
+  }
+
+  /** Whether of the row before the same was shown: asked where it is known. */
+  #isShownAlike(filter: RowFilter): boolean {
+    let isAlike = this.#alike.get(filter.key);
+    if (isAlike === undefined) {
+      const { project } = filter;
+      isAlike = project !== undefined && project(this.#before) === project(this.#parsed());
+      this.#alike.set(filter.key, isAlike);
+    }
+    return isAlike;
   }
 
   #seenMessage(view: RowView): SeenChange | undefined {

@@ -2,6 +2,8 @@
  * From one list of rows to another in single steps, as few as there are rows that changed: a client
  * that applies them in their order shows the same list after each as is known here.
  */
+
+import { isDeepStrictEqual } from 'node:util';
 import type { RecordId } from '../base/brands.ts';
 import type { WindowRow } from './window-rows.ts';
 
@@ -24,7 +26,7 @@ export function windowSteps(from: WindowList, to: WindowList): WindowStep[] {
   const steps: WindowStep[] = [];
   for (const row of from) if (!wanted.has(row.id)) steps.push({ kind: 'leave', row });
   // Rows that are as they were keep their order, so the others alone have to be put in place.
-  const isKept = (row: WindowRow): boolean => held.get(row.id)?.version === row.version;
+  const isKept = (row: WindowRow): boolean => isAsShown(held.get(row.id), row);
   // What the client shows: rows whose step is still to come stand where they were.
   const list = from.filter((row) => wanted.has(row.id));
   for (const [at, row] of to.entries()) {
@@ -38,6 +40,11 @@ export function windowSteps(from: WindowList, to: WindowList): WindowStep[] {
   }
   return steps;
 }
+
+/** What changed in a row otherwise is not shown, and may not be for those who watch to know of. */
+const isAsShown = (before: WindowRow | undefined, { version, value, keys }: WindowRow): boolean =>
+  before !== undefined &&
+  (before.version === version || (before.value === value && isDeepStrictEqual(before.keys, keys)));
 
 /** The list after the first steps. */
 export function afterSteps(from: WindowList, steps: readonly WindowStep[]): WindowList {
