@@ -363,6 +363,19 @@ describe.each(ENGINES)('pages that clients try to poison over %s', (engine) => {
     expect(rawStatus(await get('/x/.well-known//a/../b'))).toBe(200);
   });
 
+  it('sends the bytes of a field on, and holds what no field may have against the client', async () => {
+    for (let i = 0; i < 4; i += 1) {
+      for (const text of ['\xff', '\x7f']) {
+        const hostile = await get('/ruled/account/me', [`X-O: a${text}b`]);
+        expect([200, 400]).toContain(rawStatus(hostile));
+      }
+    }
+    const euro = Buffer.from('1\u20ac2').toString('latin1');
+    await get('/ruled/account/me', [`X-O: ${euro}`]);
+    expect(asked.at(-1)?.headers['x-o']).toBe(euro);
+    expect(rawStatus(await get(own()))).toBe(200);
+  });
+
   it('holds characters that no URL has against the client, not against the origin', async () => {
     for (let i = 0; i < 6; i += 1) {
       const status = rawStatus(await get(`${own()}/${i}\u00e9`));

@@ -20,11 +20,23 @@ export interface Peer {
 /** One bit of 32 for a name; names that share it are told apart by comparison. */
 const markOf = (name: string): number => 1 << ((name.length + name.charCodeAt(0)) & 31);
 
+const UNUSUAL = /[^\t\x20-\x7e]/;
+
+/** One character a byte, and a space for each control character [RFC9110 §5.5]. */
+function asOnWire(value: string): string {
+  if (!UNUSUAL.test(value)) return value;
+  return Buffer.from(value, 'utf8').toString('latin1').replace(CONTROLS, ' ');
+}
+
+const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/g;
+
 export class RequestCopy implements HttpRequest {
   readonly method: string;
   readonly path: string;
   readonly query: string;
   readonly fields: readonly string[];
+  /** The engine has decoded values as UTF-8; others give one character a byte. */
+  isDecoded = false;
   /** Bytes of the body, or `CHUNKED`; known once the head was inspected. */
   bodyFraming = 0;
   peer: Peer | undefined = undefined;
@@ -63,7 +75,8 @@ export class RequestCopy implements HttpRequest {
 
   *headers(): Iterable<readonly [string, string]> {
     for (let i = 0; i + 1 < this.fields.length; i += 2) {
-      yield [this.fields[i] as string, this.fields[i + 1] as string];
+      const value = this.fields[i + 1] as string;
+      yield [this.fields[i] as string, this.isDecoded ? asOnWire(value) : value];
     }
   }
 

@@ -16,5 +16,7 @@ export function copyRequest(req: UwsRequest, method: string): RequestCopy {
   const fields: string[] = [];
   sink = fields;
   req.forEach(collect);
-  return new RequestCopy(method, req.getUrl(), req.getQuery() ?? '', fields);
+  const request = new RequestCopy(method, req.getUrl(), req.getQuery() ?? '', fields);
+  request.isDecoded = true;
+  return request;
 }
