@@ -117,7 +117,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     uwsPath: options.config.http.uwsPath,
     tls: options.config.tls !== undefined,
   });
-  log.info({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
+  // A changed binary is not loaded; somebody should hear of it all the same.
+  const level = engine.reason.includes('SHA-256') ? 'warn' : 'info';
+  log[level]({ engine: engine.engine, reason: engine.reason }, 'HTTP engine chosen');
   const prepared = await prepareApplication(options.application, log);
   const seeds = soundSeeds(prepared.application);
   const stopCatching = catchCodeFaults(prepared.application.folder, log);

@@ -114,18 +114,22 @@ export class NodeExchange implements CuttableExchange {
   limitUpload(graceSeconds: number, rate: number): void {
     const message = this.#message;
     let seconds = 0;
+    let isCut = false;
     const upload = setInterval(() => {
       if (message.complete) clearInterval(upload);
       else if (!this.#body?.isPaused) seconds += 1;
       const received = this.#body?.receivedBytes ?? 0;
-      if (received < (seconds - graceSeconds) * rate) this.#cutUpload();
+      if (received >= (seconds - graceSeconds) * rate) return;
+      // It may take another look until the connection has ended: it is one client all the same.
+      if (!isCut) this.limitHit(uploadTooSlow.limit);
+      isCut = true;
+      this.#cutUpload();
     }, 1000).unref();
     message.once('close', () => clearInterval(upload));
   }
 
   /** Answers when nothing was answered, and closes. */
   #cutUpload(): void {
-    this.limitHit(uploadTooSlow.limit);
     if (this.#replied || this.#gone) {
       this.#message.socket.destroy();
       return;
