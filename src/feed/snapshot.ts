@@ -32,6 +32,9 @@ interface Chunk {
 
 type Place = Omit<Chunk, 'event' | 'shown'>;
 
+/** The objects of what is kept. The key comes on top: it holds the filter, as long as a client likes. */
+const KEPT_BYTES = 1_024;
+
 interface IdList {
   readonly serial: number;
   readonly ids: readonly RecordId[];
@@ -91,7 +94,8 @@ export class Snapshots {
     const kept = this.#chunks.get(key);
     if (kept !== undefined) return kept;
     const chunk = this.#build(subscriber, progress);
-    this.#chunks.set(key, chunk, 2 * (chunk.event?.json.length ?? 64));
+    const bytes = 2 * (chunk.event?.json.length ?? 0) + 64 * chunk.shown.length;
+    this.#chunks.set(key, chunk, KEPT_BYTES + 2 * key.length + bytes);
     return chunk;
   }
 
@@ -167,7 +171,7 @@ export class Snapshots {
     const ids = source.idsByIndex(table, range, { limit: max, offset: 0 });
     this.#serial += 1;
     const list = { serial: this.#serial, ids };
-    this.#lists.set(key, list, 64 * (ids.length + 1));
+    this.#lists.set(key, list, KEPT_BYTES + 2 * key.length + 64 * ids.length);
     return list;
   }
 }

@@ -9,6 +9,16 @@ import { FeedBench, FLIGHT, flightTable } from '../../support/feed-bench.ts';
 
 const atSfo = parseRowFilter('airport=SFO', recordScope(flightTable));
 
+it('weighs a snapshot that is kept with the query it is kept under, however little matched', async () => {
+  const bench = new FeedBench();
+  const gate = 'g'.repeat(5_000);
+  const filter = parseRowFilter(`gate=${gate}`, recordScope(flightTable));
+  bench.subscribe({ kind: 'collection', filter });
+  await bench.settle();
+  const kept = bench.fanout.memory.find(({ name }) => name === 'snapshots');
+  expect(kept?.bytes).toBeGreaterThan(gate.length);
+});
+
 describe('a record subscription', () => {
   it('begins with the record, marked as retained, then streams its changes', async () => {
     const bench = new FeedBench();
