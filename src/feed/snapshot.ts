@@ -32,7 +32,7 @@ interface Chunk {
 
 type Place = Omit<Chunk, 'event' | 'shown'>;
 
-/** The objects of what is kept. The key comes on top: it holds the filter, as long as a client likes. */
+/** The objects of what is kept. Its key comes on top: it holds a filter of a client's length. */
 const KEPT_BYTES = 1_024;
 
 interface IdList {
