@@ -13,7 +13,7 @@ import { mayCoverFailure } from './decide.ts';
 import { backOffAfter } from './default-policy.ts';
 import { isFresh } from './freshness.ts';
 import { restamped } from './plain-entry.ts';
-import type { FlightOutcome, OriginReply, Turn } from './ports.ts';
+import type { CallLine, FlightOutcome, OriginReply, Turn, TurnWaiter } from './ports.ts';
 import { failedResult, fallbackResult, statusOf } from './results.ts';
 import type {
   FallingBack,
@@ -28,14 +28,35 @@ import type {
 
 /** Asks the origin, and goes on without a client when the client's time is up. */
 export function fetching(run: Run, state: Fetching): Promise<State> {
-  const lost = (error: unknown): State => failed(run, state, asNodeError(error));
   try {
-    const waiting = waitInLine(run, state);
-    if (waiting === undefined) return asking(run, state, undefined);
-    // Whoever waits is to be light: what is made for a fetch is made by `asking`.
-    return waiting.then((turn) => asking(run, state, turn), lost);
+    const line = lineFor(run, state);
+    if (line === undefined || line.isFree) return asking(run, state, undefined);
+    return new Promise((resolve) => {
+      line.wait(run.request.source, new WaitingFetch(run, state, resolve));
+    });
   } catch (error) {
-    return Promise.resolve(lost(error));
+    return Promise.resolve(failed(run, state, asNodeError(error)));
+  }
+}
+
+/** Whoever waits is to be light: what is made for a fetch is made by `asking`. */
+class WaitingFetch implements TurnWaiter {
+  readonly #run: Run;
+  readonly #state: Fetching;
+  readonly #goOn: (next: State | Promise<State>) => void;
+
+  constructor(run: Run, state: Fetching, goOn: (next: State | Promise<State>) => void) {
+    this.#run = run;
+    this.#state = state;
+    this.#goOn = goOn;
+  }
+
+  take(turn: Turn): void {
+    this.#goOn(asking(this.#run, this.#state, turn));
+  }
+
+  refuse(error: NodeError): void {
+    this.#goOn(failed(this.#run, this.#state, error));
   }
 }
 
@@ -80,10 +101,9 @@ function confirmed(
  * Readers wait in line before anything is made for their fetch. One whose own time is short is
  * waited for together with its fetch, and a refresh behind has a line of its own.
  */
-function waitInLine({ deps, request, answer }: Run, state: Fetching): Promise<Turn> | undefined {
+function lineFor({ deps, request, answer }: Run, state: Fetching): CallLine | undefined {
   const isReader = answer !== undefined && request.deadline === undefined;
-  if (!isReader || state.pending !== undefined) return undefined;
-  return deps.origin?.turn?.(request.source);
+  return isReader && state.pending === undefined ? deps.origin?.line : undefined;
 }
 
 const fetchOf = ({ errand, flight, lease, stamp }: Fetch): Fetch => ({

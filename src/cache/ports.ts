@@ -101,8 +101,25 @@ export interface OriginRequest {
   readonly source?: string | undefined;
   /** Of the request that began the fetch, as this node named it: no word of a client. */
   readonly requestId?: string | undefined;
-  /** What `turn` resolved with: the fetch need not wait in line again. */
+  /** What was given in the line: the fetch need not wait there again. */
   readonly turn?: Turn | undefined;
+}
+
+/**
+ * Where calls wait before anything is made for them. Thousands do while cold keys are asked for,
+ * and what they weigh is copied by the collector until they are served: hence no promises here.
+ */
+export interface CallLine {
+  /** A fetch would begin, or be refused, at once. */
+  readonly isFree: boolean;
+  /** Tells `waiter` once, maybe before it returns. `source`: in whose turn. */
+  wait(source: string | undefined, waiter: TurnWaiter): void;
+}
+
+export interface TurnWaiter {
+  take(turn: Turn): void;
+  /** As `fetch` would reject. */
+  refuse(error: NodeError): void;
 }
 
 /** A place among the calls under way. */
@@ -146,12 +163,8 @@ export type Beside = readonly object[];
 
 export interface Origin {
   readonly name: string;
-  /**
-   * Where too much is under way: waits in line, before anything is made for the fetch. Thousands
-   * wait so while cold keys are asked for, and what they weigh is copied by the collector until
-   * they are served. Rejects as `fetch` would; `undefined`: `fetch` may be called now.
-   */
-  turn?(source: string | undefined): Promise<Turn> | undefined;
+  /** For whoever can wait before its fetch is made. */
+  readonly line?: CallLine | undefined;
   /** Resolves with a reply; rejects with a `NodeError` whose blame is `origin` when it failed. */
   fetch(request: OriginRequest): Promise<OriginReply>;
 }

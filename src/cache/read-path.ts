@@ -92,7 +92,8 @@ export class ReadPath {
 
   /**
    * Reads one record and calls `answer` once: before returning when nothing has to wait (then it
-   * returns `undefined`), else before the promise resolves. A client which left is not answered.
+   * returns what `answer` did), else before the promise resolves. A client which left is not
+   * answered.
    */
   read(request: ReadRequest, answer: Answer): void | Promise<void> {
     const run = this.#run(request, answer);
@@ -151,25 +152,27 @@ function drive(run: Run, first: State, stepsBefore: number): void | Promise<void
     run.deps.events.readStepped?.(state.kind, next.kind);
     state = next;
   }
-  finish(run, state, stepsBefore > 0);
+  return finish(run, state, stepsBefore > 0);
 }
 
-async function driveOn(
+/** No `async` function: a flood of cold keys is thousands of reads that wait here. */
+function driveOn(
   run: Run,
   from: MovingState,
   pending: Promise<State>,
   steps: number,
 ): Promise<void> {
-  let next: State;
-  try {
-    next = await pending;
-  } catch (error) {
-    // A broken assumption must not leave others waiting for ever.
-    abandon(run, from, error);
-    throw error;
-  }
-  run.deps.events.readStepped?.(from.kind, next.kind);
-  return drive(run, next, steps);
+  return pending.then(
+    (next) => {
+      run.deps.events.readStepped?.(from.kind, next.kind);
+      return drive(run, next, steps);
+    },
+    (error: unknown) => {
+      // A broken assumption must not leave others waiting for ever.
+      abandon(run, from, error);
+      throw error;
+    },
+  );
 }
 
 const isMoving = (state: State): state is MovingState =>
@@ -179,15 +182,15 @@ const isMoving = (state: State): state is MovingState =>
  * Gives the client its answer, and only then begins the refresh behind it. Only a run that waited
  * can have lost its client meanwhile; a hit does not even ask, since a signal is made on first use.
  */
-function finish(run: Run, { result, refresh }: Final, waited: boolean): void {
+function finish(run: Run, { result, refresh }: Final, waited: boolean): void | Promise<void> {
   const left = waited && run.request.signal?.aborted === true;
-  if (run.answer !== undefined && !left) {
-    run.deps.events.answered?.(run.deps.table, resultWord(result));
-    run.answer(result);
-  }
+  const answer = left ? undefined : run.answer;
+  if (answer !== undefined) run.deps.events.answered?.(run.deps.table, resultWord(result));
+  const answering = answer?.(result);
   if (refresh !== undefined) {
     startBehind(run, { kind: 'joining', errand: refresh, examined: undefined });
   }
+  return answering;
 }
 
 /** A second run without a client; what breaks in it is told to `refreshBroke` only. */

@@ -80,4 +80,4 @@ export type ReadResult =
 /**
  * Receives the one answer of a read, at most once; a `found` entry is valid only during the call.
  */
-export type Answer = (result: ReadResult) => void;
+export type Answer = (result: ReadResult) => void | Promise<void>;

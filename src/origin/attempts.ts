@@ -16,10 +16,11 @@ import { NodeError } from '../base/errors.ts';
 import { createFairLimit, type FairLimit } from '../base/fair-limit.ts';
 import type { LoopShare } from '../base/loop-share.ts';
 import type { StopSignal } from '../base/stop.ts';
+import type { CallLine, TurnWaiter } from '../cache/ports.ts';
 import { LIMITS } from '../config/limits.ts';
 import * as breaker from './breaker.ts';
 import { type BreakerCell, localCell } from './breaker-cell.ts';
-import { CallTurn, type TurnGiver, TurnWaiter } from './call-turn.ts';
+import { CallTurn, TurnGiver } from './call-turn.ts';
 import type { AttemptOutcome, OriginCounters, OriginObserver } from './counters.ts';
 import { pause, withDeadline } from './deadline.ts';
 import {
@@ -91,7 +92,7 @@ function endingOf(error: NodeError): breaker.Ending {
 
 const BACKOFF = { baseMs: 50, maxMs: 2_000 };
 
-export class Attempts {
+export class Attempts implements CallLine {
   readonly #settings: AttemptSettings;
   readonly #around: Surroundings;
   readonly #othersStand: OthersStand;
@@ -119,12 +120,12 @@ export class Attempts {
     this.#foreground = createFairLimit({
       ...{ name: `origin ${name}`, concurrency, queueMax, ...starts() },
     });
-    this.#giver = {
+    this.#giver = new TurnGiver({
       clock: around.clock,
       waitMs: durationMs(timeoutMs * 2),
       tooLate: () => this.#busyFor(timeoutMs * 2),
       refused: () => this.#refused('ORIGIN_BUSY'),
-    };
+    });
     this.#background = createFairLimit({
       name: `origin ${name}, refreshes behind`,
       concurrency: Math.max(1, Math.floor(concurrency / 4)),
@@ -156,16 +157,18 @@ export class Attempts {
     this.bytes += before.bytes;
   }
 
-  /** Waits for a slot ahead of `run`; `undefined`: `run` would not wait, or refuse at once. */
-  turn(source: string | undefined): Promise<CallTurn> | undefined {
-    if (this.#around.isPressed?.() === true || this.#waitOfBreaker() > 0) return undefined;
-    if (this.#foreground.isFree) return undefined;
-    return new Promise((resolve, reject) => {
-      this.#foreground.wait(source, new TurnWaiter(this.#giver, resolve, reject));
-    });
+  /** Whether `run` would not wait, or refuse at once. */
+  get isFree(): boolean {
+    if (this.#around.isPressed?.() === true || this.#waitOfBreaker() > 0) return true;
+    return this.#foreground.isFree;
   }
 
-  /** What `turn` gave, if it was given here. */
+  /** Waits for a slot ahead of `run`. */
+  wait(source: string | undefined, waiter: TurnWaiter): void {
+    this.#foreground.wait(source, this.#giver.waiting(waiter));
+  }
+
+  /** What was waited for, if it was given here. */
   ownTurn(turn: unknown): CallTurn | undefined {
     return turn instanceof CallTurn && turn.isOf(this.#giver) ? turn : undefined;
   }

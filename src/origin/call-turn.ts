@@ -1,15 +1,15 @@
 /**
- * A slot that a call of an origin has waited for before anything was made for it, and whoever waits
- * for one. It is good for one attempt, and at the origin which gave it only: a reload may have put
- * another in its place.
+ * A slot that a call of an origin has waited for before anything was made for it, and those who
+ * wait for one. A slot is good for one attempt, and at the origin which gave it only: a reload may
+ * have put another in its place.
  */
-import type { DurationMs } from '../base/brands.ts';
-import type { Cancel, Clock } from '../base/clock.ts';
+import { type DurationMs, durationMs } from '../base/brands.ts';
+import type { Clock } from '../base/clock.ts';
 import type { NodeError } from '../base/errors.ts';
 import type { Slot, Waiter } from '../base/fair-limit.ts';
+import type { TurnWaiter } from '../cache/ports.ts';
 
-/** Whoever gives slots. */
-export interface TurnGiver {
+export interface TurnTerms {
   readonly clock: Clock;
   /** How long one waits. */
   readonly waitMs: DurationMs;
@@ -42,45 +42,69 @@ export class CallTurn {
   readonly free = (): void => this.#slot.free();
 }
 
-/** Waits in the line of an origin, until its turn or for `waitMs`. */
-export class TurnWaiter implements Waiter {
-  readonly #giver: TurnGiver;
-  readonly #resolve: (turn: CallTurn) => void;
-  readonly #reject: (error: NodeError) => void;
-  readonly #began: number;
-  /** `undefined`: it waits no longer. */
-  #cancel: Cancel | undefined;
+/** Gives slots, and refuses those who have waited for `waitMs`: by one timer for all of them. */
+export class TurnGiver {
+  readonly terms: TurnTerms;
+  /** Who waits, the longest first. */
+  readonly #waiting = new Set<WaitingCall>();
+  #isWatching = false;
 
-  constructor(
-    giver: TurnGiver,
-    resolve: (turn: CallTurn) => void,
-    reject: (error: NodeError) => void,
-  ) {
-    const { clock, waitMs } = giver;
-    this.#giver = giver;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#began = clock.monotonic();
-    this.#cancel = clock.after(waitMs, () => this.refuse(giver.tooLate()));
+  constructor(terms: TurnTerms) {
+    this.terms = terms;
   }
 
-  begin(hold: () => Slot): void {
-    if (!this.#leave()) return;
-    const waitedMs = this.#giver.clock.monotonic() - this.#began;
-    this.#resolve(new CallTurn(this.#giver, hold(), waitedMs));
-  }
-
-  refuse(error: NodeError): void {
-    if (!this.#leave()) return;
-    this.#giver.refused();
-    this.#reject(error);
+  /** For the line of slots: tells `waiter`. */
+  waiting(waiter: TurnWaiter): Waiter {
+    const call = new WaitingCall(this, waiter, this.terms.clock.monotonic());
+    this.#waiting.add(call);
+    if (!this.#isWatching) this.#watch(this.terms.waitMs);
+    return call;
   }
 
   /** Whether it was waiting still. */
-  #leave(): boolean {
-    const cancel = this.#cancel;
-    this.#cancel = undefined;
-    cancel?.();
-    return cancel !== undefined;
+  leave(call: WaitingCall): boolean {
+    return this.#waiting.delete(call);
+  }
+
+  #watch(ms: number): void {
+    this.#isWatching = true;
+    this.terms.clock.after(durationMs(Math.max(1, ms)), () => this.#look());
+  }
+
+  #look(): void {
+    const { clock, waitMs, tooLate } = this.terms;
+    this.#isWatching = false;
+    for (const call of this.#waiting) {
+      const left = call.since + waitMs - clock.monotonic();
+      if (left > 0) {
+        this.#watch(left);
+        return;
+      }
+      call.refuse(tooLate());
+    }
+  }
+}
+
+class WaitingCall implements Waiter {
+  readonly #giver: TurnGiver;
+  readonly #waiter: TurnWaiter;
+  readonly since: number;
+
+  constructor(giver: TurnGiver, waiter: TurnWaiter, since: number) {
+    this.#giver = giver;
+    this.#waiter = waiter;
+    this.since = since;
+  }
+
+  begin(hold: () => Slot): void {
+    if (!this.#giver.leave(this)) return;
+    const waitedMs = this.#giver.terms.clock.monotonic() - this.since;
+    this.#waiter.take(new CallTurn(this.#giver, hold(), waitedMs));
+  }
+
+  refuse(error: NodeError): void {
+    if (!this.#giver.leave(this)) return;
+    this.#giver.terms.refused();
+    this.#waiter.refuse(error);
   }
 }

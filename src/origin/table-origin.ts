@@ -7,7 +7,7 @@ import type { RecordId } from '../base/brands.ts';
 import type { Clock } from '../base/clock.ts';
 import { realSignal, type StopSignal } from '../base/stop.ts';
 import type { Entry } from '../cache/entry.ts';
-import type { Origin, OriginReply, OriginRequest, Turn } from '../cache/ports.ts';
+import type { CallLine, Origin, OriginReply, OriginRequest } from '../cache/ports.ts';
 import { recordJson } from '../cache/record-json.ts';
 import type { Attempts } from './attempts.ts';
 import type { AttemptOutcome } from './counters.ts';
@@ -86,8 +86,8 @@ export class TableOrigin implements WritableOrigin {
     };
   }
 
-  turn(source: string | undefined): Promise<Turn> | undefined {
-    return this.#parts.current().attempts.turn(source);
+  get line(): CallLine {
+    return this.#parts.current().attempts;
   }
 
   fetch(request: OriginRequest): Promise<OriginReply> {

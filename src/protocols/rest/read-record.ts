@@ -99,11 +99,9 @@ export function readRecord(call: RestCall, view?: RowView): void | Promise<void>
   );
   const mayForce =
     principal.kind !== 'anonymous' || table.policy.settings.client.mayForceRevalidation;
-  let sending: Promise<void> | undefined;
-  const reading = table.read(new RecordRead(id, directives, mayForce, call), (result) => {
-    sending = answer(call, result, startedAt, { offer, part, view });
-  });
-  return reading === undefined ? sending : reading.then(() => sending);
+  return table.read(new RecordRead(id, directives, mayForce, call), (result) =>
+    answer(call, result, startedAt, { offer, part, view }),
+  );
 }
 
 /** What is to be answered with. */

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { NodeError } from '../../../src/base/errors.ts';
 import type { StopSignal } from '../../../src/base/stop.ts';
+import type { Turn } from '../../../src/cache/ports.ts';
 import { type AttemptSettings, Attempts, type Call } from '../../../src/origin/attempts.ts';
 import { originError, statusError } from '../../../src/origin/failures.ts';
 import { ManualClock, settled } from '../../support/manual-clock.ts';
@@ -32,6 +33,9 @@ const call = <T>(task: Call<T>['task'], over: Partial<Call<T>> = {}): Call<T> =>
 
 const unreachable = () => originError('ORIGIN_UNREACHABLE', 'no');
 const never = <T>(): Promise<T> => new Promise(() => undefined);
+
+const turnOf = (attempts: Attempts, source: string): Promise<Turn> =>
+  new Promise((take, refuse) => attempts.wait(source, { take, refuse }));
 
 describe('a call to an origin', () => {
   it('ends at its deadline although the task ignores its signal', async () => {
@@ -142,11 +146,12 @@ describe('a call to an origin', () => {
 
   it('lets a call wait for its turn before it is made, for as long as the call would', async () => {
     const { clock, attempts } = make({ concurrency: 1, retries: 0 });
-    expect(attempts.turn('a')).toBeUndefined();
+    expect(attempts.isFree).toBe(true);
     const first = failureOf(attempts.run(call(() => never())));
     await settled();
-    const turn = attempts.turn('a');
-    const late = failureOf(attempts.turn('b') ?? never());
+    expect(attempts.isFree).toBe(false);
+    const turn = turnOf(attempts, 'a');
+    const late = failureOf(turnOf(attempts, 'b'));
     expect(attempts.isIdle).toBe(false);
     clock.advance(1_000);
     await first;
@@ -164,13 +169,13 @@ describe('a call to an origin', () => {
     const [one, other] = [make({ concurrency: 1, retries: 0 }), make({ retries: 0 })];
     void failureOf(one.attempts.run(call(() => never())));
     await settled();
-    const turn = one.attempts.turn('a');
+    const turn = turnOf(one.attempts, 'a');
     one.clock.advance(1_000);
     expect(other.attempts.ownTurn(await turn)).toBeUndefined();
     for (let i = 0; i < 5; i += 1) {
       await failureOf(other.attempts.run(call(() => Promise.reject(unreachable()))));
     }
-    expect(other.attempts.turn('a')).toBeUndefined();
+    expect(other.attempts.isFree).toBe(true);
   });
 
   it('leaves three quarters of the slots to clients', async () => {

@@ -250,13 +250,16 @@ class UwsListener implements Listener, ExchangeHost {
       this.refuse(exchange, noHandshake);
       return;
     }
-    const run = () => runHandler(exchange, this.#options.handler, this.#options.onFault);
-    const isLast = exchange.request.header('connection')?.toLowerCase() === 'close';
-    if (!isLast) run();
+    const { handler, onFault } = this.#options;
+    if (exchange.request.header('connection')?.toLowerCase() === 'close') {
+      exchange.leaveTurn();
+      // What is sent behind it must not be executed [RFC9112 §9.6]: while no answer has been given,
+      // the engine closes the connection instead.
+      setImmediate(() => runHandler(exchange, handler, onFault));
+      return;
+    }
+    runHandler(exchange, handler, onFault);
     exchange.leaveTurn();
-    // What is sent behind it must not be executed [RFC9112 §9.6]: while no answer has been given,
-    // the engine closes the connection instead.
-    if (isLast) setImmediate(run);
   }
 
   #countConnections(): void {

@@ -112,8 +112,9 @@ export class UwsExchange implements CuttableExchange, SlowReader, Sender {
       fn();
       return;
     }
-    this.#onGone ??= [];
-    this.#onGone.push(fn);
+    // Made with what is in it: one that grows has room for sixteen more.
+    if (this.#onGone === undefined) this.#onGone = [fn];
+    else this.#onGone.push(fn);
   }
 
   get signal(): StopSignal {
