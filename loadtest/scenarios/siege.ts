@@ -3,8 +3,9 @@
  * that come and go, wrong passwords, ever new keys.
  *
  * Estimate: a slow connection costs memory and a timer; 170 connections a second and 1,000 refused
- * sign-ins a second cost a tenth of a core. The flood of cold keys takes whatever the core has
- * left: an honest hit waits for one turn of the loop, which starts no more than a slice of misses.
+ * sign-ins a second cost a tenth of a core. The flood of cold keys gets a
+ * third of the loop: an honest hit waits for a slice of misses, and for collections of what the
+ * others leave while they wait.
  */
 import type { Bench, Scenario } from '../harness/context.ts';
 import { bringRows } from '../harness/rows.ts';

@@ -1,10 +1,11 @@
 /**
  * How much of an event loop a crowd may have while others are answered beside it. What is answered
  * at once (a hit, a query) waits for whatever the loop is at, and for every collection of what the
- * crowd leaves behind: so a crowd of fetches begins no more while the loop has had less idle time
- * than work. Where nobody else is answered, or where no crowd waits, nothing is held back.
+ * crowd leaves behind: so a crowd of fetches begins no more while the loop has worked for more
+ * than a third of the time. Where nobody else is answered, or where no crowd waits, nothing is held
+ * back.
  *
- *   debt = work - idle time, within bounds;  above 0: spent
+ *   debt = work - half of the idle time, within bounds;  above 0: spent
  */
 import { durationMs } from './brands.ts';
 import type { Clock } from './clock.ts';
@@ -17,7 +18,9 @@ export interface LoopTimes {
   readonly idle: number;
 }
 
-/** Idle time that is kept for later, and work that is not forgotten, milliseconds. */
+/** Idle time that pays for as much work as 1. */
+const IDLE_PER_WORK = 2;
+/** What idle time may pay ahead, and work that is not forgotten, milliseconds. */
 const CREDIT_MS_MAX = 10;
 const DEBT_MS_MAX = 40;
 /** Others count as being there for so long after one of them was answered, milliseconds. */
@@ -79,7 +82,8 @@ export class LoopShare {
     const active = times.active - this.#times.active;
     const idle = times.idle - this.#times.idle;
     this.#times = times;
-    this.#debt = Math.max(-CREDIT_MS_MAX, Math.min(DEBT_MS_MAX, this.#debt + active - idle));
+    const debt = this.#debt + active - idle / IDLE_PER_WORK;
+    this.#debt = Math.max(-CREDIT_MS_MAX, Math.min(DEBT_MS_MAX, debt));
     const now = times.active + times.idle;
     if (this.others !== this.#othersSeen) {
       this.#othersSeen = this.others;
