@@ -27,7 +27,9 @@ const DEBT_MS_MAX = 40;
 const OTHERS_STAY_MS = 1_000;
 /** So many waiting are a crowd. */
 const CROWD_MIN = 32;
-/** A crowd goes on all the same after so long: nothing else may hold it up for ever. */
+/** Its members go one by one: several in one turn are a turn of milliseconds. */
+const SPACE_MS = 1;
+/** And go on after so long at the latest: nothing else may hold them up for ever. */
 const PAUSE_MS_MAX = 5;
 const LOOK_EVERY = durationMs(1);
 
@@ -65,7 +67,8 @@ export class LoopShare {
       isShut: (waiting) => {
         if (waiting < CROWD_MIN) return false;
         const now = this.#look();
-        return this.#isSpent(now) && now - passedAt < PAUSE_MS_MAX;
+        if (now - this.#othersAt >= OTHERS_STAY_MS) return false;
+        return now - passedAt < (this.#debt > 0 ? PAUSE_MS_MAX : SPACE_MS);
       },
       passed: () => {
         passedAt = this.#look();
@@ -90,9 +93,5 @@ export class LoopShare {
       this.#othersAt = now;
     }
     return now;
-  }
-
-  #isSpent(now: number): boolean {
-    return this.#debt > 0 && now - this.#othersAt < OTHERS_STAY_MS;
   }
 }

@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { asNodeError } from '../base/errors.ts';
-import type { Application } from '../config/application.ts';
+import type { Application, OriginSource } from '../config/application.ts';
 import { listFiles } from '../config/application-files.ts';
 import { CONFIG_FILE, type Config } from '../config/config.ts';
 import type { OriginSettings } from '../config/origin-file.ts';
@@ -15,6 +15,7 @@ import { readSeeds } from '../node-seeds.ts';
 import { openOrigin } from '../origin/open-origin.ts';
 import { loadKindCode, loadOriginCode, loadPolicyCode } from '../resource/load-code.ts';
 import { type Problem, ProblemList } from '../schema/problem.ts';
+import { withHostedOrigins } from '../worker-hosted.ts';
 import { prepareApplication } from '../worker-resources.ts';
 import { openCertificates } from '../worker-tls.ts';
 
@@ -55,11 +56,20 @@ const codeIn = (folder: string, part: string): string[] =>
     kind === 'code' ? [file] : [],
   );
 
+/** Stands for the port on which the node will run a server of its own. */
+const SOME_PORT = 1;
+
 /** The origins that a file has settings of. */
-const written = (application: Application | undefined): OriginSettings[] =>
-  [...(application?.origins.values() ?? [])].flatMap((source) =>
+function written(application: Application | undefined): OriginSettings[] {
+  if (application === undefined) return [];
+  const isHosted = (source: OriginSource): boolean =>
+    source.kind === 'settings' && source.settings.run !== undefined;
+  const hosted = [...application.origins].filter(([, source]) => isHosted(source));
+  const ports = new Map(hosted.map(([name]) => [name, SOME_PORT]));
+  return [...withHostedOrigins(application, ports).origins.values()].flatMap((source) =>
     source.kind === 'settings' ? [source.settings] : [],
   );
+}
 
 /** Rejects with what is wrong: with the settings, or with the code that they name. */
 async function openable(settings: OriginSettings, folder: string): Promise<void> {

@@ -61,9 +61,9 @@ export class TurnGiver {
     return call;
   }
 
-  /** Whether it was waiting still. */
-  leave(call: WaitingCall): boolean {
-    return this.#waiting.delete(call);
+  /** It waits no longer. */
+  leave(call: WaitingCall): void {
+    this.#waiting.delete(call);
   }
 
   #watch(ms: number): void {
@@ -87,7 +87,11 @@ export class TurnGiver {
 
 class WaitingCall implements Waiter {
   readonly #giver: TurnGiver;
-  readonly #waiter: TurnWaiter;
+  /**
+   * `undefined` once it was told. What a set has let go of may be kept by the tables that it has
+   * outgrown until the next full collection; this lets go of all that hangs on it.
+   */
+  #waiter: TurnWaiter | undefined;
   readonly since: number;
 
   constructor(giver: TurnGiver, waiter: TurnWaiter, since: number) {
@@ -97,14 +101,23 @@ class WaitingCall implements Waiter {
   }
 
   begin(hold: () => Slot): void {
-    if (!this.#giver.leave(this)) return;
+    const waiter = this.#leave();
+    if (waiter === undefined) return;
     const waitedMs = this.#giver.terms.clock.monotonic() - this.since;
-    this.#waiter.take(new CallTurn(this.#giver, hold(), waitedMs));
+    waiter.take(new CallTurn(this.#giver, hold(), waitedMs));
   }
 
   refuse(error: NodeError): void {
-    if (!this.#giver.leave(this)) return;
+    const waiter = this.#leave();
+    if (waiter === undefined) return;
     this.#giver.terms.refused();
-    this.#waiter.refuse(error);
+    waiter.refuse(error);
+  }
+
+  #leave(): TurnWaiter | undefined {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    this.#giver.leave(this);
+    return waiter;
   }
 }

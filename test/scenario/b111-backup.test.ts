@@ -92,7 +92,9 @@ describe.each([1, 2])('a node of %d threads', (threads) => {
     expect([restored.code, restored.stderr]).toEqual([0, '']);
     const second = await start(elsewhere);
     try {
-      const rows = (await (await second.fetch('/Item/')).json()) as readonly { id: string }[];
+      const rows = (await (await second.fetch('/Item/?limit(10000)')).json()) as readonly {
+        id: string;
+      }[];
       const ids = new Set(rows.map(({ id }) => id));
       for (const [writer, count] of acknowledged.entries()) {
         // All that was acknowledged before, and no gap in what came after it.
@@ -121,7 +123,8 @@ describe.each([1, 2])('a node of %d threads', (threads) => {
       expect([onto.code, onto.stdout]).toEqual([1, '']);
       expect(onto.stderr).toContain('another process');
       const asked = JSON.stringify({ operation: 'backup', folder: `${top}/x` });
-      const stranger = await fetch(node.admin, { method: 'POST', body: asked });
+      const headers = { 'content-type': 'application/json' };
+      const stranger = await fetch(node.admin, { method: 'POST', headers, body: asked });
       expect([stranger.status, existsSync(`${top}/x`)]).toEqual([401, false]);
       await expect(node.operate({ operation: 'backup', folder: 'tuesday' })).rejects.toThrow('400');
     },

@@ -36,6 +36,16 @@ describe('the share of a crowd in an event loop', () => {
     expect(gate.isShut(CROWD)).toBe(false);
   });
 
+  it('goes to one after the other, however idle the loop is', () => {
+    share.others += 1;
+    loopWas(0, 20);
+    expect(gate.isShut(CROWD)).toBe(false);
+    gate.passed();
+    expect(gate.isShut(CROWD)).toBe(true);
+    loopWas(0, 1);
+    expect(gate.isShut(CROWD)).toBe(false);
+  });
+
   it('is for crowds: a few go on', () => {
     share.others += 1;
     loopWas(20, 0);
@@ -73,14 +83,17 @@ describe('the share of a crowd in an event loop', () => {
     loopWas(0, 10_000);
     gate.isShut(CROWD);
     loopWas(11, 0);
-    gate.isShut(CROWD);
     gate.passed();
+    loopWas(1, 0);
     expect(gate.isShut(CROWD)).toBe(true);
     loopWas(10_000, 0);
     share.others += 1;
-    gate.isShut(CROWD);
-    loopWas(0, 81);
+    for (let idle = 0; idle < 80; idle += 4) {
+      gate.passed();
+      loopWas(0, 4);
+    }
     gate.passed();
+    loopWas(0, 2);
     expect(gate.isShut(CROWD)).toBe(false);
   });
 });
